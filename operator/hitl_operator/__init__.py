@@ -1,0 +1,1 @@
+"""The kopf operator that keeps HumanInput resources and storage in step."""
