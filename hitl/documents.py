@@ -1,0 +1,204 @@
+"""What lies in the bucket: requests, outcomes and links, as pydantic models.
+
+The fields of the old plugin's documents keep their names and meanings, so that what reads those reads ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from hitl.errors import DocumentDamaged
+from hitl.keys import REQUEST_ID_PATTERN
+from hitl.values import DataType, format_value
+
+SCHEMA_VERSION: Final = 1
+MAX_PROMPT_CHARS: Final = 16_384
+MAX_NAME_CHARS: Final = 128
+MAX_CHOICES: Final = 64
+MAX_CHOICE_CHARS: Final = 256
+MAX_COMMENT_CHARS: Final = 4_096
+MAX_RESPONDENTS: Final = 64
+MAX_TIMEOUT_SECONDS: Final = 366 * 24 * 3600
+
+OutcomeKind: TypeAlias = Literal["answered", "rejected", "timed_out", "cancelled"]
+OnTimeout: TypeAlias = Literal["fail", "default"]
+Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "timeout", "operator", "program"]
+Person: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    def to_bytes(self) -> bytes:
+        """Return the document as the JSON that is stored."""
+        content = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> Self:
+        """Read a stored document.
+
+        Args:
+            data: The object's bytes.
+            name: The object's key, for the error.
+
+        Raises:
+            DocumentDamaged: when the bytes are not such a document, or are of another schema version.
+        """
+        try:
+            content = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise DocumentDamaged(name, "it is not JSON") from error
+        version = content.get("schema_version", 0) if isinstance(content, dict) else 0
+        if version != SCHEMA_VERSION:
+            raise DocumentDamaged(
+                name, f"its schema_version is {version!r}, and this release reads {SCHEMA_VERSION}"
+            )
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise DocumentDamaged(name, f"{place}: {first['msg']}") from error
+
+
+class Respondents(BaseModel):
+    """Who may answer. Both empty: whoever holds a link, or may answer in the namespace."""
+
+    model_config = ConfigDict(frozen=True)
+
+    users: list[Person] = Field(default_factory=list, max_length=MAX_RESPONDENTS)
+    groups: list[Person] = Field(default_factory=list, max_length=MAX_RESPONDENTS)
+
+    def __bool__(self) -> bool:
+        return bool(self.users or self.groups)
+
+    def allow(self, user: str | None, groups: list[str]) -> bool:
+        """Tell whether this person is named; everybody is when nobody is named."""
+        return not self or user in self.users or not set(groups).isdisjoint(self.groups)
+
+
+class Origin(BaseModel):
+    """Where a question came from. Empty strings outside Flyte."""
+
+    model_config = ConfigDict(frozen=True)
+
+    org: str = ""
+    project: str = ""
+    domain: str = ""
+    run: str = ""
+    action: str = ""
+    namespace: str = ""
+
+
+class Respondent(BaseModel):
+    """Who made the submission that became the outcome.
+
+    `link` is the hash of the link used, which proves that two submissions came by the same link.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(default="", max_length=256)
+    via: Via
+    verified: bool = False
+    groups: list[str] = Field(default_factory=list)
+    link: str = ""
+    commit: str = Field(default="", max_length=256)
+
+
+class RequestDocument(_Document):
+    """A question, immutable once stored. `choices` and `default` are canonical texts of `data_type`."""
+
+    schema_version: int = SCHEMA_VERSION
+    request_id: str = Field(pattern=REQUEST_ID_PATTERN)
+    event_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
+    scope: Literal["run"] = "run"
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
+    data_type: DataType
+    status: Literal["pending"] = "pending"
+    app_endpoint: str = ""
+    request_path: str = ""
+    response_path: str = ""
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+    json_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
+    choices: list[Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
+        default_factory=list, max_length=MAX_CHOICES
+    )
+    default: str | None = None
+    on_timeout: OnTimeout = "fail"
+    respondents: Respondents = Respondents()
+    origin: Origin = Origin()
+
+    ASKED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
+
+    def question_digest(self) -> str:
+        """Return a digest of what is asked of whom: equal for equal questions, whenever they are asked."""
+        content = self.model_dump(mode="json", by_alias=True)
+        asked = {name: content[name] for name in self.ASKED}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+class OutcomeDocument(_Document):
+    """The one terminal record of a request. `value` is null unless it was answered."""
+
+    schema_version: int = SCHEMA_VERSION
+    request_id: str
+    data_type: DataType
+    status: str
+    value: JsonValue = None
+    outcome: OutcomeKind
+    reason: str
+    submission_id: str
+    answered_at: AwareDatetime
+    respondent: Respondent
+    comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
+    request_sha256: str
+
+    def value_text(self) -> str | None:
+        """Return the value as its canonical text, or None when there is none."""
+        return format_value(self.data_type, self.value) if self.outcome == "answered" else None
+
+    def by(self) -> str:
+        """Return who is recorded, as people should read it: an unverified name says so."""
+        name = self.respondent.name or "somebody"
+        return name if self.respondent.verified else f"{name} (unverified)"
+
+    def summary(self) -> str:
+        """Return one sentence part that says what was recorded, by whom and when."""
+        when = format_time(self.answered_at)
+        match self.outcome:
+            case "answered" if self.reason == "DefaultUsed":
+                return f"nobody answered in time, so the default was used at {when}"
+            case "timed_out":
+                return f"nobody answered before the deadline ({when})"
+            case "answered":
+                return f"answered by {self.by()} via {self.respondent.via} at {when}"
+            case _:
+                why = f": {self.comment}" if self.comment else ""
+                return f"{self.outcome} by {self.by()} via {self.respondent.via} at {when}{why}"
+
+
+class LinkDocument(_Document):
+    """A capability to answer one request; its key holds the hash of its token."""
+
+    schema_version: int = SCHEMA_VERSION
+    created_at: AwareDatetime
+    label: str = Field(default="", max_length=256)
+    expires_at: AwareDatetime | None = None
+
+
+def format_time(moment: datetime) -> str:
+    """Return a moment as people read it: to the second, in its own zone, with the zone's name."""
+    return f"{moment:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return the SHA-256 of some bytes as 64 hexadecimal characters."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,132 @@
+"""Everything that HITL raises on purpose.
+
+::
+
+    HITLError
+    ├── InvalidRequest (ValueError)       the question itself does not hold together
+    ├── InvalidValue (ValueError)         an answer does not fit its question
+    ├── RequestNotFound (LookupError)     no such request under this root
+    ├── RequestMismatch                   the stored request asks something else
+    ├── NotAllowed                        this visitor may not see or answer the request
+    ├── AlreadySettled                    somebody else's outcome was recorded; carries it
+    ├── Expired                           the deadline has passed; submissions are refused
+    ├── EventFailed                       what `wait()` raises when no value comes
+    │   ├── EventRejected
+    │   ├── EventTimedOut (TimeoutError)
+    │   └── EventCancelled
+    ├── ServeError                        the web app could not be brought up
+    └── StorageError
+        ├── StorageUnavailable            out of reach for now; trying again is safe
+        ├── StorageUnsuitable             can never hold outcomes safely
+        └── DocumentDamaged               an object holds something that nobody of ours wrote
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hitl.documents import OutcomeDocument
+
+
+class HITLError(Exception):
+    """The root of the tree: catch it to catch everything HITL raises on purpose."""
+
+
+class InvalidRequest(HITLError, ValueError):
+    """The question does not hold together, such as a default that its own choices exclude."""
+
+
+class InvalidValue(HITLError, ValueError):
+    """An answer does not fit its question; the message is a sentence for the respondent.
+
+    Args:
+        message: What was wrong and what would be right.
+        details: Further sentences, one for each fault, such as those of a JSON Schema.
+    """
+
+    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class RequestNotFound(HITLError, LookupError):
+    """No request of this id lies under the root."""
+
+
+class RequestMismatch(HITLError):
+    """A request of this id is stored already, and it asks something else."""
+
+
+class NotAllowed(HITLError):
+    """The visitor may not see or answer this request."""
+
+
+class AlreadySettled(HITLError):
+    """The request has an outcome that is not this submission's.
+
+    Args:
+        outcome: The outcome that stands.
+    """
+
+    def __init__(self, outcome: OutcomeDocument) -> None:
+        super().__init__(f"request {outcome.request_id} is already settled: {outcome.summary()}")
+        self.outcome = outcome
+
+
+class Expired(HITLError):
+    """The deadline has passed, so submissions are refused."""
+
+
+class EventFailed(HITLError):
+    """The event ended without a value.
+
+    Args:
+        outcome: The outcome that was recorded instead of an answer.
+    """
+
+    def __init__(self, outcome: OutcomeDocument) -> None:
+        super().__init__(f"request {outcome.request_id}: {outcome.summary()}")
+        self.outcome = outcome
+
+
+class EventRejected(EventFailed):
+    """Somebody refused to answer; the outcome's comment says why."""
+
+
+class EventTimedOut(EventFailed, TimeoutError):
+    """Nobody answered before the deadline."""
+
+
+class EventCancelled(EventFailed):
+    """The question was withdrawn before anybody answered."""
+
+
+class ServeError(HITLError):
+    """The web app could not be brought up; the message says what to do."""
+
+
+class StorageError(HITLError):
+    """Something is wrong with the storage under the root."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage cannot be reached or is too slow. Nothing is known to be recorded; trying again is safe."""
+
+
+class StorageUnsuitable(StorageError):
+    """The storage cannot create objects exclusively, or is of a kind that HITL does not serve."""
+
+
+class DocumentDamaged(StorageError):
+    """A stored object cannot be read as what it should be.
+
+    Args:
+        name: The object's key under the root.
+        why: What is wrong with it.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} is damaged: {why}")
+        self.name = name
+        self.why = why

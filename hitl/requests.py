@@ -1,0 +1,222 @@
+"""Questions and links in storage: asked once, read by everybody, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue, ValidationError
+
+from hitl import keys, schema
+from hitl.documents import (
+    MAX_TIMEOUT_SECONDS,
+    LinkDocument,
+    OnTimeout,
+    Origin,
+    OutcomeDocument,
+    RequestDocument,
+    Respondents,
+    sha256_hex,
+)
+from hitl.errors import InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
+from hitl.storage import Store
+from hitl.values import Value, check_choice, format_value, parse_json, parse_text, type_name
+
+
+@dataclass(frozen=True)
+class StoredRequest:
+    """A request as it lies in storage, with the digest of its very bytes."""
+
+    document: RequestDocument
+    sha256: str
+
+    @property
+    def request_id(self) -> str:
+        """The request's id."""
+        return self.document.request_id
+
+
+def parse_answer(request: RequestDocument, answer: Value, *, text: bool) -> Value:
+    """Return the typed value of an answer, once it fits the request in every respect.
+
+    Args:
+        request: The question, as stored.
+        answer: What the respondent gave.
+        text: The answer is text as a form holds it, rather than a JSON value.
+
+    Raises:
+        InvalidValue: with a sentence for the respondent.
+    """
+    parsed = parse_text(request.data_type, str(answer)) if text else parse_json(request.data_type, answer)
+    check_choice(format_value(request.data_type, parsed), request.choices)
+    if request.json_schema is not None:
+        schema.check_value(request.json_schema, parsed)
+    return parsed
+
+
+def draft_request(
+    *,
+    request_id: str,
+    event_name: str,
+    data_type: Any,
+    prompt: str,
+    timeout_seconds: float,
+    now: datetime,
+    json_schema: Mapping[str, JsonValue] | None = None,
+    choices: Sequence[Value] = (),
+    default: Value = None,
+    on_timeout: OnTimeout = "fail",
+    respondents: Respondents | None = None,
+    origin: Origin | None = None,
+    endpoint: str = "",
+    root: str = "",
+) -> RequestDocument:
+    """Return a question that holds together, ready to be stored.
+
+    Args:
+        request_id: See `hitl.keys`.
+        event_name: 1 to 128 characters.
+        data_type: A Python type or a type name, see `hitl.values.type_name`.
+        prompt: Markdown, 1 to 16,384 characters.
+        timeout_seconds: Seconds from `now` to the deadline, more than 0 and at most 366 days.
+        now: The moment of asking, with a time zone.
+        json_schema: A JSON Schema which answers must fit.
+        choices: Values of the type, at most 64, all different; not for bool and json.
+        default: A value that fits, used at the deadline with ``on_timeout="default"``.
+        on_timeout: ``"fail"`` or ``"default"``.
+        respondents: Who may answer; nobody named means whoever may reach the form.
+        origin: Where the question comes from.
+        endpoint: The web app's base URL, if known.
+        root: The root's URL, to record the paths of request and outcome.
+
+    Raises:
+        InvalidRequest: saying which argument does not hold together and why.
+    """
+    kind = type_name(data_type)
+    if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidRequest(f"timeout_seconds is {timeout_seconds}: it must be over 0 and at most 366 days")
+    if choices and kind in ("bool", "json"):
+        raise InvalidRequest(f"choices cannot be given with data_type {kind}")
+    if on_timeout == "default" and default is None:
+        raise InvalidRequest("on_timeout='default' needs a default")
+    if json_schema is not None:
+        schema.check_schema(json_schema)
+    canonical = [_canonical(kind, choice, "choices") for choice in choices]
+    if len(set(canonical)) != len(canonical):
+        raise InvalidRequest("choices holds the same value twice")
+    try:
+        request = RequestDocument(
+            request_id=request_id,
+            event_name=event_name,
+            prompt=prompt,
+            data_type=kind,
+            app_endpoint=endpoint,
+            request_path=keys.path_under(root, keys.request_key(request_id)),
+            response_path=keys.path_under(root, keys.response_key(request_id)),
+            created_at=now,
+            expires_at=now + timedelta(seconds=timeout_seconds),
+            json_schema=dict(json_schema) if json_schema is not None else None,
+            choices=canonical,
+            default=None if default is None else _canonical(kind, default, "default"),
+            on_timeout=on_timeout,
+            respondents=respondents or Respondents(),
+            origin=origin or Origin(),
+        )
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if request.default is not None:
+        try:
+            parse_answer(request, request.default, text=True)
+        except InvalidValue as error:
+            raise InvalidRequest(f"the default does not fit its own question: {error}") from error
+    return request
+
+
+async def create_request(store: Store, request: RequestDocument) -> StoredRequest:
+    """Store a question, or return the one that is stored under its id already.
+
+    Raises:
+        RequestMismatch: when the stored one asks something else.
+        DocumentDamaged: when the stored one cannot be read.
+        StorageUnavailable: when the storage did not answer in time; trying again is safe.
+    """
+    data = request.to_bytes()
+    if await store.create_once(keys.request_key(request.request_id), data):
+        return StoredRequest(request, sha256_hex(data))
+    stored = await read_request(store, request.request_id)
+    if stored.document.question_digest() != request.question_digest():
+        raise RequestMismatch(
+            f"request {request.request_id} is stored already and asks something else: use another key, "
+            "or leave the question as it was"
+        )
+    return stored
+
+
+async def read_request(store: Store, request_id: str) -> StoredRequest:
+    """Return a stored question.
+
+    Raises:
+        RequestNotFound: when there is none of this id.
+        DocumentDamaged: when it cannot be read.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    key = keys.request_key(request_id)
+    data = await store.read(key)
+    if data is None:
+        raise RequestNotFound(f"there is no request {request_id} under this root")
+    return StoredRequest(RequestDocument.from_bytes(data, key), sha256_hex(data))
+
+
+async def read_outcome(store: Store, request_id: str) -> OutcomeDocument | None:
+    """Return the outcome of a request, or None while it is pending.
+
+    Raises:
+        DocumentDamaged: when it cannot be read.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    key = keys.response_key(request_id)
+    data = await store.read(key)
+    return None if data is None else OutcomeDocument.from_bytes(data, key)
+
+
+async def add_link(
+    store: Store, request_id: str, *, now: datetime, label: str = "", expires_at: datetime | None = None
+) -> str:
+    """Write a new link to a request and return its token, which is stored nowhere.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    token = keys.new_token()
+    document = LinkDocument(created_at=now, label=label, expires_at=expires_at)
+    await store.create_once(keys.link_key(request_id, keys.hash_token(token)), document.to_bytes())
+    return token
+
+
+async def find_link(store: Store, request_id: str, token: str, now: datetime) -> str | None:
+    """Return the hash of a token that grants answering this request, or None when it does not.
+
+    The token's hash is the object's name, so nothing secret is ever compared, and a request that does not
+    exist costs the same one read as a token of another request.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    token_hash = keys.hash_token(token)
+    key = keys.link_key(request_id, token_hash)
+    data = await store.read(key)
+    if data is None:
+        return None
+    link = LinkDocument.from_bytes(data, key)
+    expired = link.expires_at is not None and now >= link.expires_at
+    return None if expired else token_hash
+
+
+def _canonical(kind: Any, value: Value, argument: str) -> str:
+    try:
+        return format_value(kind, parse_json(kind, value))
+    except InvalidValue as error:
+        raise InvalidRequest(f"{argument}: {error}") from error

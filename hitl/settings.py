@@ -1,0 +1,56 @@
+"""What the environment says: `HITL_*`, read when it is needed, so that a test or a notebook may change it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from hitl.storage import Store
+
+ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
+
+
+class StorageSettings(BaseSettings):
+    """Where requests lie. Shared by the library, the web app and the command line."""
+
+    model_config = SettingsConfigDict(env_prefix="HITL_", extra="ignore", populate_by_name=True)
+
+    storage_root: str = ""
+    """The root's URL, such as `s3://bucket/hitl`. Empty: a folder of this user's."""
+    storage_options: dict[str, Any] = {}
+    """JSON: options for the storage client, such as `{"endpoint": "http://…"}`, beside its usual credentials."""
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
+    """The folder of local mode: questions, outcomes and the port that the web app had last."""
+
+    def root(self) -> str:
+        """Return the root's URL or local path."""
+        return self.storage_root or str(self.data_dir)
+
+    def open_store(self) -> Store:
+        """Open the store under the root.
+
+        Raises:
+            StorageUnsuitable: for a kind of storage that cannot be served.
+        """
+        return Store(self.root(), self.storage_options if self.storage_root else None)
+
+
+class Settings(StorageSettings):
+    """The library's settings."""
+
+    serve: ServeMode | None = None
+    """How the web app is served: `operator`, `flyte` or `local`. Unset: by what is there."""
+    endpoint: str = ""
+    """The web app's base URL in operator mode, as people reach it."""
+    hint_url: str = ""
+    """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""
+    form_link: Literal["on", "off"] = "on"
+    """Whether a small Flyte action shows the link "Event Form" in the Flyte UI."""
+    namespace: str = ""
+    """The Kubernetes namespace that a question belongs to. Empty: Flyte's `{project}-{domain}`."""
+    retention_days: float = Field(default=30, ge=0)
+    """How many days after its outcome a question is kept by `hitl gc`."""

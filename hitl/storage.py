@@ -1,0 +1,265 @@
+"""The objects under a root: local files, memory, S3, GCS or Azure, behind one small `Store`.
+
+Everything rests on `Store.create_once`: of any number of callers who create the same key at once, exactly one
+is told that it did. obstore's native conditional put gives that on all five kinds of storage; no filesystem
+layer lies between, because those ignore the condition in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, PreconditionError
+from obstore.store import LocalStore, MemoryStore, from_url
+
+from hitl import keys
+from hitl.errors import StorageUnavailable, StorageUnsuitable
+
+SERVED_SCHEMES: Final = ("file", "memory", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
+
+# A person waits for the answer to a submission: better to say "try again" soon than to try for minutes.
+_REQUEST_TIMEOUT: Final = "5s"
+_RETRY: Final = {"max_retries": 3, "retry_timeout": timedelta(seconds=8)}
+_CALL_SECONDS: Final = 15.0
+
+# What Flyte gives its pods for S3, under the names that obstore has for it.
+_FLYTE_S3: Final = {
+    "FLYTE_AWS_ENDPOINT": "endpoint",
+    "FLYTE_AWS_ACCESS_KEY_ID": "access_key_id",
+    "FLYTE_AWS_SECRET_ACCESS_KEY": "secret_access_key",
+}
+
+_T = TypeVar("_T")
+_memory: dict[str, MemoryStore] = {}
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A marker, and when it was written by the storage's own clock."""
+
+    request_id: str
+    written_at: datetime
+
+
+class Store:
+    """The objects under one root. Every method is a coroutine, usable from any event loop.
+
+    Args:
+        url: The root: a URL (``s3://bucket/path``, ``gs://``, ``az://``, ``file:///``, ``memory://name``) or a
+            local path. Memory roots of one name are one store throughout the process.
+        options: What obstore's store of that kind takes, such as ``{"endpoint": …}``, besides ``client_options``
+            for its HTTP client. The environment's usual credentials count as well.
+
+    Raises:
+        StorageUnsuitable: for a kind of storage that cannot be served, or options that it does not know.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        self.url, self._scheme = _normalised(url)
+        self._store = _open(self.url, self._scheme, dict(options or {}))
+
+    def __repr__(self) -> str:
+        return f"Store({self.url!r})"
+
+    def path(self, key: str) -> str:
+        """Return the full path of a key, as documents name it."""
+        return keys.path_under(self.url, key)
+
+    async def create_once(self, key: str, data: bytes) -> bool:
+        """Create an object unless there is one. True for the one caller who created it.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time. The object may or may not be there.
+        """
+        try:
+            await self._call(obstore.put_async(self._store, key, data, mode="create"), f"create {key}")
+        except (AlreadyExistsError, PreconditionError):
+            return False
+        return True
+
+    async def read(self, key: str) -> bytes | None:
+        """Return an object's bytes, or None when there is none.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        try:
+            return await self._call(self._get(key), f"read {key}")
+        except FileNotFoundError:
+            return None
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether there is such an object.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        try:
+            await self._call(obstore.head_async(self._store, key), f"look for {key}")
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def mark(self, key: str) -> None:
+        """Write an empty object, or write it again so that it is new.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        # An object of no bytes at all is refused by some S3 servers, so a marker holds a line feed.
+        await self._call(obstore.put_async(self._store, key, b"\n"), f"mark {key}")
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; none there is no error.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        try:
+            await self._call(obstore.delete_async(self._store, key), f"delete {key}")
+        except FileNotFoundError:
+            return
+
+    async def list_markers(self, prefix: str) -> list[Marker]:
+        """Return the markers under `keys.NEW` or `keys.ANSWERED`.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        found = []
+        async for key, written_at in self.list_keys(prefix):
+            name = key.rpartition("/")[2]
+            if keys.is_request_id(name):
+                found.append(Marker(name, written_at))
+        return found
+
+    async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        """Yield each key under a prefix with the time of its last change.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        stream = obstore.list(self._store, prefix=prefix, chunk_size=1000)
+        while batch := await self._call(_next_batch(stream), f"list {prefix}"):
+            for entry in batch:
+                yield entry["path"], entry["last_modified"]
+
+    async def list_request_ids(self) -> list[str]:
+        """Return the ids of all requests under the root: costs one storage request per thousand of them.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        found = await self._call(
+            obstore.list_with_delimiter_async(self._store, prefix=keys.PREFIX),
+            f"list {keys.PREFIX}",
+            seconds=120,
+        )
+        names = (prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
+        return sorted(name for name in names if keys.is_request_id(name))
+
+    async def probe(self) -> None:
+        """Make sure that the storage creates exclusively: write one random key twice.
+
+        Raises:
+            StorageUnsuitable: when the second write succeeds, or writing is not permitted.
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        key = keys.probe_key()
+        first = await self.create_once(key, b"probe\n")
+        second = await self.create_once(key, b"probe\n")
+        await self.delete(key)
+        if not first or second:
+            raise StorageUnsuitable(
+                f"{self.url} does not create objects exclusively (the second of two creations of one key "
+                f"{'succeeded' if second else 'was needed'}), so two answers could both be recorded: use storage "
+                "that honours If-None-Match"
+            )
+
+    async def _get(self, key: str) -> bytes:
+        found = await obstore.get_async(self._store, key)
+        if found.meta["size"] > MAX_OBJECT_BYTES:
+            raise StorageUnsuitable(f"{key} has {found.meta['size']:,} bytes, which nothing of HITL's has")
+        return bytes(await found.bytes_async())
+
+    async def _call(self, operation: Awaitable[_T], what: str, seconds: float = _CALL_SECONDS) -> _T:
+        with _translating(what, self.url):
+            return await asyncio.wait_for(_awaited(operation), seconds)
+
+
+async def _awaited(operation: Awaitable[_T]) -> _T:
+    # obstore returns futures of its own; wait_for wants a coroutine.
+    return await operation
+
+
+async def _next_batch(stream: Any) -> list[Any]:
+    try:
+        return list(await stream.__anext__())
+    except StopAsyncIteration:
+        return []
+
+
+@contextmanager
+def _translating(what: str, url: str) -> Iterator[None]:
+    try:
+        yield
+    except (FileNotFoundError, AlreadyExistsError, PreconditionError):
+        raise
+    except PermissionDeniedError as error:
+        raise StorageUnsuitable(f"{url}: not permitted to {what}: check the credentials' rights") from error
+    except TimeoutError as error:
+        raise StorageUnavailable(f"{url} did not answer in time to {what}") from error
+    except (BaseError, OSError, ValueError) as error:
+        raise StorageUnavailable(f"{url}: could not {what}: {_first_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def _normalised(url: str) -> tuple[str, str]:
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return Path(url).expanduser().absolute().as_uri(), "file"
+    if scheme not in SERVED_SCHEMES:
+        raise StorageUnsuitable(
+            f"storage of kind {scheme!r} is not served: use one of {', '.join(SERVED_SCHEMES)}, or a local path"
+        )
+    return url.rstrip("/"), scheme
+
+
+def _open(url: str, scheme: str, options: dict[str, Any]) -> Any:
+    if scheme == "memory":
+        return _memory.setdefault(url, MemoryStore())
+    if scheme == "file":
+        return LocalStore(Path(unquote(urlsplit(url).path)), mkdir=True, automatic_cleanup=True)
+    config = {**(_flyte_s3() if scheme in ("s3", "s3a") else {}), **options}
+    client = {"timeout": _REQUEST_TIMEOUT, "connect_timeout": "3s", **config.pop("client_options", {})}
+    endpoint = str(
+        config.get("endpoint") or config.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
+    )
+    if endpoint.startswith("http://"):
+        client.setdefault("allow_http", True)
+    try:
+        return from_url(url, config=config, client_options=client, retry_config=_RETRY)  # type: ignore[call-overload]  # its overloads want one literal kind of storage
+    except (BaseError, ValueError, TypeError) as error:
+        raise StorageUnsuitable(f"{url} cannot be opened: {_first_line(error)}") from error
+
+
+def _flyte_s3() -> dict[str, Any]:
+    config: dict[str, Any] = {
+        name: os.environ[variable] for variable, name in _FLYTE_S3.items() if os.environ.get(variable)
+    }
+    if style := os.environ.get("FLYTE_AWS_S3_ADDRESSING_STYLE"):
+        config["virtual_hosted_style_request"] = style == "virtual"
+    return config

@@ -1,0 +1,50 @@
+"""What a request's state is and what is due: pure decisions, no I/O, time comes in.
+
+::
+
+    Pending ──answer──▶ Answered
+       │ ───reject───▶ Rejected
+       │ ───deadline─▶ TimedOut   (or Answered with the default)
+       └────withdraw─▶ Cancelled
+
+Every state but Pending is final. Which one it is, storage decides (see `hitl.settle`), never this module.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal, TypeAlias
+
+from hitl.documents import OutcomeDocument, OutcomeKind, RequestDocument
+
+Phase: TypeAlias = Literal["Pending", "Answered", "Rejected", "TimedOut", "Cancelled"]
+
+# Clocks of different machines may be this far apart before an answer could be taken away by a timeout.
+GRACE: Final = timedelta(seconds=10)
+
+_PHASES: Final[dict[OutcomeKind, Phase]] = {
+    "answered": "Answered",
+    "rejected": "Rejected",
+    "timed_out": "TimedOut",
+    "cancelled": "Cancelled",
+}
+
+
+def phase_of(outcome: OutcomeDocument | None) -> Phase:
+    """Return the phase of a request, given its outcome if it has one."""
+    return "Pending" if outcome is None else _PHASES[outcome.outcome]
+
+
+def accepts_submissions(request: RequestDocument, outcome: OutcomeDocument | None, now: datetime) -> bool:
+    """Tell whether an answer given now may become the outcome."""
+    return outcome is None and now < request.expires_at
+
+
+def expiry_due(request: RequestDocument, outcome: OutcomeDocument | None, now: datetime) -> bool:
+    """Tell whether the deadline may be settled now: only once clocks a few seconds apart agree that it passed."""
+    return outcome is None and now >= request.expires_at + GRACE
+
+
+def collectable(outcome: OutcomeDocument | None, now: datetime, retention: timedelta) -> bool:
+    """Tell whether a request is settled for so long that its objects may be deleted."""
+    return outcome is not None and now >= outcome.answered_at + retention
