@@ -1,0 +1,28 @@
+"""`make bench`: every budget of docs/design.md, measured; ends with 1 when one is missed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from budgets import show
+
+BUILD = Path(__file__).parents[2] / "build"
+
+
+def main() -> int:
+    """Measure what was asked for and print one table for each part."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=["web"], choices=["web"])
+    kept = True
+    for part in parser.parse_args().parts:
+        if part == "web":
+            import web
+
+            kept &= show("web app", web.measure(BUILD))
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The processes that are compared: ours, the peer from PyPI in an environment of its own, and a bare floor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+PEER = "flyteplugins-hitl==2.12.1"
+# What the peer's own image installs beside it.
+PEER_NEEDS = ("fastapi", "uvicorn", "python-multipart", "aiofiles")
+FLOOR = """
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
+app = FastAPI()
+@app.get("/form/{request_id}", response_class=HTMLResponse)
+async def form(request_id: str) -> str:
+    return "<!doctype html><title>floor</title>"
+"""
+
+
+@dataclass(frozen=True)
+class Server:
+    """How to start one of the compared servers: a name, a command that takes ``--port`` last, its environment."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def ours(root: Path) -> Server:
+    """Return our web app over a root."""
+    environment = {"HITL_STORAGE_ROOT": str(root), "HITL_AUTH": "link"}
+    return Server("hitl", (sys.executable, "-m", "hitl_webapp"), environment)
+
+
+def peer(build: Path) -> Server:
+    """Return the peer, installed once into an environment of its own."""
+    home = build / "bench-peer"
+    python = home / "bin" / "python"
+    stamp = home / ".installed"
+    if not stamp.exists():
+        print(f"installing {PEER} for comparison …", flush=True)
+        uv = shutil.which("uv")
+        make = [uv, "venv", "-q", str(home)] if uv else [sys.executable, "-m", "venv", str(home)]
+        install = [uv, "pip", "install", "-q", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
+        subprocess.run(make, check=True)
+        subprocess.run([*install, PEER, *PEER_NEEDS], check=True)
+        stamp.touch()
+    command = (str(python), "-m", "uvicorn", "flyteplugins.hitl._app:app", "--host", "127.0.0.1")
+    return Server("peer", command, {})
+
+
+def floor(build: Path) -> Server:
+    """Return a bare FastAPI and uvicorn process with one route."""
+    folder = build / "bench-floor"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "floor_app.py").write_text(FLOOR)
+    command = (sys.executable, "-m", "uvicorn", "floor_app:app", "--host", "127.0.0.1", "--app-dir", str(folder))
+    return Server("floor", command, {})
+
+
+@contextlib.contextmanager
+def running(server: Server, form_path: str) -> Iterator[tuple[int, float, psutil.Process]]:
+    """Run a server; yield its port, the seconds from start to its first form, and its process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    environment = {**os.environ, **server.environment, "HITL_PORT": str(port), "HITL_HOST": "127.0.0.1"}
+    arguments = () if server.name == "hitl" else ("--port", str(port))
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*server.command, *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        _first_form(f"http://127.0.0.1:{port}{form_path}", process)
+        yield port, time.perf_counter() - began, psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _first_form(url: str, process: subprocess.Popen[bytes]) -> None:
+    port = int(url.split(":")[2].split("/")[0])
+    while process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            break
+        time.sleep(0.005)
+    else:
+        raise SystemExit(f"{process.args!r} ended with {process.returncode} before it served")
+    with urllib.request.urlopen(url, timeout=30) as response:
+        response.read()

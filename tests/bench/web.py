@@ -1,0 +1,125 @@
+"""The web app beside its peer: start, forms, submissions, memory, each as a ratio in one run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import statistics
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+from budgets import Row
+from load import Load, get, post_json, run
+from servers import Server, floor, ours, peer, running
+
+from hitl.keys import request_key, response_key
+from hitl.requests import add_link, create_request, draft_request
+from hitl.storage import Store
+
+CONNECTIONS = 16
+STARTS = 7
+FORMS = 8_000
+SUBMISSIONS = 1_500
+
+
+@dataclass(frozen=True)
+class Question:
+    """One stored question and how either server is asked for it."""
+
+    request_id: str
+    token: str
+    root: str
+
+    @property
+    def request_path(self) -> str:
+        """Return the local path, which is what the peer takes."""
+        return f"{self.root}/{request_key(self.request_id)}"
+
+    def form_path(self) -> str:
+        """Return the form's path and query; either server ignores what it does not know."""
+        query = urlencode({"request_path": self.request_path, "token": self.token})
+        return f"/form/{self.request_id}?{query}"
+
+    def ours_path(self) -> str:
+        """Return the form's path for ours, which compares `request_path` with the recorded one."""
+        return f"/form/{self.request_id}?{urlencode({'token': self.token})}"
+
+    def submission(self, server: str) -> bytes:
+        """Return the JSON body of an answer."""
+        body = {"request_id": self.request_id, "value": 42, "data_type": "int"}
+        extra = {"token": self.token} if server == "hitl" else {}
+        extra |= {"response_path": f"{self.root}/{response_key(self.request_id)}"} if server == "peer" else {}
+        return json.dumps(body | extra).encode()
+
+
+def measure(build: Path) -> list[Row]:
+    """Measure and return the rows of the web app's budget table."""
+    home = build / "bench-web"
+    shutil.rmtree(home, ignore_errors=True)
+    roots = {name: home / name for name in ("hitl", "peer", "floor")}
+    questions = {name: asyncio.run(_ask(root, SUBMISSIONS + 1)) for name, root in roots.items() if name != "floor"}
+    questions["floor"] = questions["peer"][:1]
+    servers = {"hitl": ours(roots["hitl"]), "peer": peer(build), "floor": floor(build)}
+    starts: dict[str, list[float]] = {name: [] for name in servers}
+    for _ in range(STARTS):
+        for name, server in servers.items():
+            with running(server, _path(name, questions[name][0])) as (_, seconds, _process):
+                starts[name].append(seconds)
+    loads = {name: _load(servers[name], questions[name]) for name in ("hitl", "peer")}
+    return _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads)
+
+
+def _path(server: str, question: Question) -> str:
+    return question.ours_path() if server == "hitl" else question.form_path()
+
+
+def _load(server: Server, questions: list[Question]) -> tuple[Load, Load, float]:
+    first, *others = questions
+    with running(server, _path(server.name, first)) as (port, _, process):
+        base = f"http://127.0.0.1:{port}"
+        form = get(f"{base}{_path(server.name, first)}")
+        run("127.0.0.1", port, [form] * 500, CONNECTIONS)
+        forms = run("127.0.0.1", port, [form] * (FORMS if server.name == "hitl" else FORMS // 4), CONNECTIONS)
+        bodies = [post_json(f"{base}/submit/json", each.submission(server.name)) for each in others]
+        submissions = run("127.0.0.1", port, bodies, CONNECTIONS)
+        resident = sum(each.memory_info().rss for each in (process, *process.children(recursive=True))) / 2**20
+    if failed := forms.failures + submissions.failures:
+        raise SystemExit(f"{server.name}: {failed} requests failed, so nothing was measured")
+    return forms, submissions, resident
+
+
+def _rows(starts: dict[str, float], loads: dict[str, tuple[Load, Load, float]]) -> list[Row]:
+    forms, submissions, resident = loads["hitl"]
+    peer_forms, peer_submissions, peer_resident = loads["peer"]
+    return [
+        Row("start to first form, s", starts["hitl"], starts["peer"], "peer", most=1.0),
+        Row("start to first form, s", starts["hitl"], starts["floor"], "bare FastAPI", most=1.25),
+        Row("forms/s, 16 connections", forms.rate, peer_forms.rate, "peer", least=6.0),
+        Row("form p50, ms", forms.p50, peer_forms.p50, "peer"),
+        Row("form p99, ms", forms.p99, peer_forms.p99, "peer", most=0.25),
+        Row("submissions/s, local files", submissions.rate, peer_submissions.rate, "peer", least=1.0),
+        Row("submission p99, ms", submissions.p99, peer_submissions.p99, "peer"),
+        Row("resident memory after load, MiB", resident, peer_resident, "peer", most=1.0),
+    ]
+
+
+async def _ask(root: Path, count: int) -> list[Question]:
+    store = Store(str(root))
+    asked = []
+    for number in range(count):
+        request = draft_request(
+            request_id=f"bench-{number}",
+            event_name="bench",
+            data_type=int,
+            prompt="How many?",
+            timeout_seconds=3600,
+            now=datetime.now(UTC),
+            root=store.url,
+        )
+        await create_request(store, request)
+        token = await add_link(store, request.request_id, now=datetime.now(UTC))
+        asked.append(Question(request.request_id, token, str(root)))
+    return asked
