@@ -1,0 +1,72 @@
+# Each target sets up what it needs, and works a second time.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PACKAGES := hitl operator/hitl_operator webapp/hitl_webapp
+READY := .venv/.ready
+SETUP := pyproject.toml constraints.txt tools/venv $(wildcard dropin/pyproject.toml)
+ARGS ?=
+
+.PHONY: help
+help: ## Say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(READY): $(SETUP)
+	@tools/venv
+	@touch $@
+
+.PHONY: setup
+setup: $(READY) ## Make .venv ready
+
+.PHONY: demo
+demo: $(READY) ## Ask a question on this machine, and see a Flyte task go on with the answer
+	@$(BIN)/hitl demo $(ARGS)
+
+.PHONY: format
+format: $(READY) ## Format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: check
+check: $(READY) ## Format, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins)
+	$(BIN)/lint-imports --no-logo
+	$(if $(wildcard hitl/api/crd.py),$(BIN)/python -m hitl.api.crd --check)
+
+# The report comes after a failed run too: what is not covered is worth knowing then as well.
+.PHONY: test
+test: $(READY) ## Run the tests, and name what they do not cover (ARGS="-k storage" for some of them)
+	@tools/test-tools
+	@rm -rf build/coverage
+	@mkdir -p build/coverage
+	@failed=0; \
+	$(BIN)/coverage run -m pytest -m "not cluster" $(ARGS) || failed=$$?; \
+	$(BIN)/coverage combine --quiet || true; \
+	$(BIN)/coverage report || true; \
+	echo "make test took $$SECONDS s"; \
+	exit $$failed
+
+.PHONY: bench
+bench: $(READY) ## Measure against the budgets; fails when one is missed
+	$(BIN)/python -m tests.bench $(ARGS)
+
+.PHONY: e2e
+e2e: $(READY) ## Run the tests in the cluster that KUBECONFIG or the current context names
+	$(BIN)/pytest -m cluster tests/e2e $(ARGS)
+
+.PHONY: constraints
+constraints: $(READY) ## Take the newest version of every dependency into constraints.txt
+	@tools/constraints
+
+.PHONY: audit
+audit: $(READY) ## Look for known vulnerabilities, in the code and in what it depends on
+	$(BIN)/bandit --quiet --recursive $(PACKAGES) $(wildcard dropin/flyteplugins)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+.PHONY: clean
+clean: ## Remove what the other targets made here
+	rm -rf .venv build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
