@@ -41,7 +41,9 @@ class Row:
 
     def budget(self) -> str:
         """Return the bounds as text."""
-        bound = f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}" if self.least is not None else ""
+        bound = (
+            f"≤ {self.most:g}" if self.most is not None else f"≥ {self.least:g}" if self.least is not None else ""
+        )
         return f"{bound} × {self.other}" if bound and self.other else bound
 
 
@@ -52,6 +54,8 @@ def show(title: str, rows: Sequence[Row]) -> bool:
         bounded = row.most is not None or row.least is not None
         verdict = ("yes" if row.kept else "NO") if bounded else ""
         theirs = f"{row.theirs:,.3g} ({row.other})" if row.other else ""
-        table.add_row(row.what, f"{row.ours:,.4g}", theirs, f"{row.ratio:,.2f}" if row.other else "", row.budget(), verdict)
+        table.add_row(
+            row.what, f"{row.ours:,.4g}", theirs, f"{row.ratio:,.2f}" if row.other else "", row.budget(), verdict
+        )
     Console(width=120).print(table)
     return all(row.kept for row in rows)

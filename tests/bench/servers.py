@@ -53,7 +53,9 @@ def peer(build: Path) -> Server:
         print(f"installing {PEER} for comparison …", flush=True)
         uv = shutil.which("uv")
         make = [uv, "venv", "-q", str(home)] if uv else [sys.executable, "-m", "venv", str(home)]
-        install = [uv, "pip", "install", "-q", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
+        install = (
+            [uv, "pip", "install", "-q", "--python", str(python)] if uv else [str(python), "-m", "pip", "install"]
+        )
         subprocess.run(make, check=True)
         subprocess.run([*install, PEER, *PEER_NEEDS], check=True)
         stamp.touch()

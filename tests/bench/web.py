@@ -11,13 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
-from budgets import Row
-from load import Load, get, post_json, run
-from servers import Server, floor, ours, peer, running
-
 from hitl.keys import request_key, response_key
 from hitl.requests import add_link, create_request, draft_request
 from hitl.storage import Store
+from tests.bench.budgets import Row
+from tests.bench.load import Load, get, post_json, run
+from tests.bench.servers import Server, floor, ours, peer, running
 
 CONNECTIONS = 16
 STARTS = 7

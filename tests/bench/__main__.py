@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from budgets import show
+from tests.bench.budgets import show
 
 BUILD = Path(__file__).parents[2] / "build"
 
@@ -18,7 +18,7 @@ def main() -> int:
     kept = True
     for part in parser.parse_args().parts:
         if part == "web":
-            import web
+            from tests.bench import web
 
             kept &= show("web app", web.measure(BUILD))
     return 0 if kept else 1
