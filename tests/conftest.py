@@ -1,0 +1,32 @@
+"""What every test gets: an environment without this machine's settings, and where its browser is."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.backends.plugin"]
+
+_SETTINGS = ("HITL_", "FLYTE_", "AWS_", "AZURE_", "GOOGLE_")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing that is set on this machine reaches a test, and nothing that a test writes stays on it."""
+    for name in [name for name in os.environ if name.startswith(_SETTINGS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("HITL_DATA_DIR", str(tmp_path / "data" / "hitl"))
+    if request.node.get_closest_marker("cluster") is None:
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "no-kubeconfig"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the system's Chromium."""
+    for browser in map(shutil.which, _BROWSERS):
+        if browser is not None:
+            return browser
+    pytest.skip(f"not tested in a browser: none of {', '.join(_BROWSERS)} is on the PATH")
