@@ -64,7 +64,7 @@ constraints: $(READY) ## Take the newest version of every dependency into constr
 
 .PHONY: audit
 audit: $(READY) ## Look for known vulnerabilities, in the code and in what it depends on
-	$(BIN)/bandit --quiet --recursive $(PACKAGES) $(wildcard dropin/flyteplugins)
+	$(BIN)/bandit --quiet --severity-level medium --recursive $(PACKAGES) $(wildcard dropin/flyteplugins)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 .PHONY: clean
