@@ -58,6 +58,10 @@ bench: $(READY) ## Measure against the budgets; fails when one is missed
 e2e: $(READY) ## Run the tests in the cluster that KUBECONFIG or the current context names
 	$(BIN)/pytest -m cluster tests/e2e $(ARGS)
 
+.PHONY: e2e-kind
+e2e-kind: $(READY) ## Run them in a kind cluster of their own
+	@tools/e2e-kind
+
 .PHONY: constraints
 constraints: $(READY) ## Take the newest version of every dependency into constraints.txt
 	@tools/constraints

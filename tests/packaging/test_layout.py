@@ -67,6 +67,6 @@ def test_constraints_are_names_and_versions_alone() -> None:
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.!+]+( ; [^/@]+)?", line)] == []
 
 
-@pytest.mark.parametrize("name", ["constraints", "test-tools", "venv"])
+@pytest.mark.parametrize("name", ["constraints", "e2e-kind", "test-tools", "venv"])
 def test_tools_can_be_run(name: str) -> None:
     assert (ROOT / "tools" / name).stat().st_mode & 0o111
