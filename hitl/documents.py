@@ -10,11 +10,11 @@ import json
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hitl.errors import DocumentDamaged
 from hitl.keys import REQUEST_ID_PATTERN
-from hitl.values import DataType, format_value
+from hitl.values import DataType, format_value, parse_json
 
 SCHEMA_VERSION: Final = 1
 MAX_PROMPT_CHARS: Final = 16_384
@@ -161,6 +161,12 @@ class OutcomeDocument(_Document):
     comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
     request_sha256: str
 
+    @model_validator(mode="after")
+    def _value_fits(self) -> Self:
+        if self.outcome == "answered" and not _same(parse_json(self.data_type, self.value), self.value):
+            raise ValueError(f"the value is not of type {self.data_type}")
+        return self
+
     def value_text(self) -> str | None:
         """Return the value as its canonical text, or None when there is none."""
         return format_value(self.data_type, self.value) if self.outcome == "answered" else None
@@ -192,6 +198,10 @@ class LinkDocument(_Document):
     created_at: AwareDatetime
     label: str = Field(default="", max_length=256)
     expires_at: AwareDatetime | None = None
+
+
+def _same(parsed: JsonValue, value: JsonValue) -> bool:
+    return parsed == value and type(parsed) is type(value)
 
 
 def format_time(moment: datetime) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from hitl import keys, schema
+from hitl import keys
 from hitl.documents import (
     MAX_TIMEOUT_SECONDS,
     LinkDocument,
@@ -20,7 +21,7 @@ from hitl.documents import (
     Respondents,
     sha256_hex,
 )
-from hitl.errors import InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
+from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
 from hitl.storage import Store
 from hitl.values import Value, check_choice, format_value, parse_json, parse_text, type_name
 
@@ -49,10 +50,13 @@ def parse_answer(request: RequestDocument, answer: Value, *, text: bool) -> Valu
     Raises:
         InvalidValue: with a sentence for the respondent.
     """
-    parsed = parse_text(request.data_type, str(answer)) if text else parse_json(request.data_type, answer)
+    if text:
+        parsed = parse_text(request.data_type, answer if isinstance(answer, str) else "")
+    else:
+        parsed = parse_json(request.data_type, answer)
     check_choice(format_value(request.data_type, parsed), request.choices)
     if request.json_schema is not None:
-        schema.check_value(request.json_schema, parsed)
+        _schema().check_value(request.json_schema, parsed)
     return parsed
 
 
@@ -97,12 +101,10 @@ def draft_request(
     kind = type_name(data_type)
     if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
         raise InvalidRequest(f"timeout_seconds is {timeout_seconds}: it must be over 0 and at most 366 days")
+    if isinstance(choices, str):
+        raise InvalidRequest(f"choices is the text {choices!r}: give a list of values")
     if choices and kind in ("bool", "json"):
         raise InvalidRequest(f"choices cannot be given with data_type {kind}")
-    if on_timeout == "default" and default is None:
-        raise InvalidRequest("on_timeout='default' needs a default")
-    if json_schema is not None:
-        schema.check_schema(json_schema)
     canonical = [_canonical(kind, choice, "choices") for choice in choices]
     if len(set(canonical)) != len(canonical):
         raise InvalidRequest("choices holds the same value twice")
@@ -127,11 +129,7 @@ def draft_request(
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    if request.default is not None:
-        try:
-            parse_answer(request, request.default, text=True)
-        except InvalidValue as error:
-            raise InvalidRequest(f"the default does not fit its own question: {error}") from error
+    _check_whole(request)
     return request
 
 
@@ -167,7 +165,13 @@ async def read_request(store: Store, request_id: str) -> StoredRequest:
     data = await store.read(key)
     if data is None:
         raise RequestNotFound(f"there is no request {request_id} under this root")
-    return StoredRequest(RequestDocument.from_bytes(data, key), sha256_hex(data))
+    document = RequestDocument.from_bytes(data, key)
+    _check_own(document.request_id, request_id, key)
+    try:
+        _check_whole(document)
+    except InvalidRequest as error:
+        raise DocumentDamaged(key, str(error)) from error
+    return StoredRequest(document, sha256_hex(data))
 
 
 async def read_outcome(store: Store, request_id: str) -> OutcomeDocument | None:
@@ -179,7 +183,11 @@ async def read_outcome(store: Store, request_id: str) -> OutcomeDocument | None:
     """
     key = keys.response_key(request_id)
     data = await store.read(key)
-    return None if data is None else OutcomeDocument.from_bytes(data, key)
+    if data is None:
+        return None
+    outcome = OutcomeDocument.from_bytes(data, key)
+    _check_own(outcome.request_id, request_id, key)
+    return outcome
 
 
 async def add_link(
@@ -213,6 +221,39 @@ async def find_link(store: Store, request_id: str, token: str, now: datetime) ->
     link = LinkDocument.from_bytes(data, key)
     expired = link.expires_at is not None and now >= link.expires_at
     return None if expired else token_hash
+
+
+def _check_whole(request: RequestDocument) -> None:
+    if request.on_timeout == "default" and request.default is None:
+        raise InvalidRequest("on_timeout='default' needs a default")
+    if request.json_schema is not None:
+        _schema().check_schema(request.json_schema)
+    for choice in request.choices:
+        _check_fits(request, "choice", choice)
+    if request.default is not None:
+        _check_fits(request, "default", request.default)
+
+
+def _check_fits(request: RequestDocument, what: str, text: str) -> None:
+    try:
+        parsed = parse_answer(request, text, text=True)
+    except InvalidValue as error:
+        raise InvalidRequest(f"the {what} {text!r} does not fit its own question: {error}") from error
+    if format_value(request.data_type, parsed) != text:
+        raise InvalidRequest(f"the {what} {text!r} is not in its canonical form")
+
+
+def _schema() -> ModuleType:
+    # Loaded when a question has a schema: it takes as long as everything else that a form needs.
+    from hitl import schema
+
+    return schema
+
+
+def _check_own(written: str, request_id: str, key: str) -> None:
+    # A copy of another request's object would send an answer to that request.
+    if written != request_id:
+        raise DocumentDamaged(key, f"it belongs to request {written!r}")
 
 
 def _canonical(kind: Any, value: Value, argument: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -18,7 +19,7 @@ from hitl.errors import AlreadySettled, Expired, InvalidValue, StorageUnavailabl
 from hitl.requests import StoredRequest, parse_answer, read_outcome
 from hitl.storage import Store
 from hitl.transitions import expiry_due
-from hitl.values import Value, parse_text
+from hitl.values import Value, format_value
 
 # A sweep deletes a marker that announces nothing for 15 minutes: the outcome must follow well before that.
 _MARKER_SECONDS: Final = 60.0
@@ -53,7 +54,13 @@ class Submission:
 
 
 async def settle(
-    store: Store, request: StoredRequest, submission: Submission, *, now: datetime, markers: bool
+    store: Store,
+    request: StoredRequest,
+    submission: Submission,
+    *,
+    now: datetime,
+    markers: bool,
+    clock: Callable[[], float] = time.monotonic,
 ) -> OutcomeDocument:
     """Record a submission as the request's outcome, or say whose outcome stands.
 
@@ -63,6 +70,7 @@ async def settle(
         submission: The attempt.
         now: The moment of the submission, with a time zone.
         markers: Whether an operator serves the root.
+        clock: Seconds that only ever grow; they tell how old the marker is when the outcome follows it.
 
     Returns:
         The outcome that stands, which is this submission's, or one that says the same from the same respondent.
@@ -79,13 +87,25 @@ async def settle(
     outcome = _as_outcome(request, submission, now)
     if submission.outcome != "cancelled" and now >= request.document.expires_at:
         raise Expired(f"the deadline of request {request.request_id} has passed: nothing was recorded")
-    return await _record(store, request, outcome, markers)
+    return await _record(store, request, outcome, markers, clock)
 
 
 async def expire(
-    store: Store, request: StoredRequest, *, now: datetime, markers: bool
+    store: Store,
+    request: StoredRequest,
+    *,
+    now: datetime,
+    markers: bool,
+    clock: Callable[[], float] = time.monotonic,
 ) -> OutcomeDocument | None:
     """Settle the deadline of a request, if that is due, after a last read.
+
+    Args:
+        store: Where the request lies.
+        request: The request as read from that store.
+        now: The present moment, with a time zone.
+        markers: Whether an operator serves the root.
+        clock: As `settle` takes it.
 
     Returns:
         The outcome that stands, or None while the deadline is not due and nothing is recorded.
@@ -97,7 +117,7 @@ async def expire(
     if standing is not None or not expiry_due(request.document, standing, now):
         return standing
     try:
-        return await _record(store, request, timeout_outcome(request, now), markers)
+        return await _record(store, request, timeout_outcome(request, now), markers, clock)
     except AlreadySettled as lost:
         return lost.outcome
 
@@ -116,12 +136,16 @@ def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
 
 
 async def _record(
-    store: Store, request: StoredRequest, outcome: OutcomeDocument, markers: bool
+    store: Store,
+    request: StoredRequest,
+    outcome: OutcomeDocument,
+    markers: bool,
+    clock: Callable[[], float],
 ) -> OutcomeDocument:
     key = keys.response_key(request.request_id)
     data = outcome.to_bytes()
     if markers:
-        await _mark_fresh(store, request.request_id)
+        await _mark_fresh(store, request.request_id, clock)
     try:
         if await store.create_once(key, data):
             return outcome
@@ -137,11 +161,13 @@ async def _record(
     return _mine(standing, outcome)
 
 
-async def _mark_fresh(store: Store, request_id: str) -> None:
+async def _mark_fresh(store: Store, request_id: str, clock: Callable[[], float]) -> None:
+    # Counted from before the call, as the storage may have written the marker long before it answered. Nothing
+    # may be awaited between the return and the create.
     while True:
-        began = time.monotonic()
+        marked = clock()
         await store.mark(keys.answered_marker(request_id))
-        if time.monotonic() - began < _MARKER_SECONDS:
+        if clock() - marked <= _MARKER_SECONDS:
             return
 
 
@@ -159,9 +185,7 @@ def _says_the_same(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
     return same_person or (bool(ours.link) and theirs.link == ours.link)
 
 
-def _as_outcome_or_none(
-    request: StoredRequest, submission: Submission, now: datetime
-) -> OutcomeDocument | None:
+def _as_outcome_or_none(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument | None:
     try:
         return _as_outcome(request, submission, now)
     except InvalidValue:
@@ -174,8 +198,7 @@ def _as_outcome(request: StoredRequest, submission: Submission, now: datetime) -
         raise InvalidValue(
             f"The comment has {len(submission.comment):,} characters: at most {MAX_COMMENT_CHARS:,} are allowed."
         )
-    if submission.comment:
-        parse_text("str", submission.comment)
+    format_value("str", submission.comment)
     value: Value = None
     if submission.outcome == "answered":
         value = parse_answer(document, submission.value, text=submission.text)

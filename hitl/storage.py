@@ -22,7 +22,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedEr
 from obstore.store import LocalStore, MemoryStore, from_url
 
 from hitl import keys
-from hitl.errors import StorageUnavailable, StorageUnsuitable
+from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
 
 SERVED_SCHEMES: Final = ("file", "memory", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
@@ -85,6 +85,8 @@ class Store:
             await self._call(obstore.put_async(self._store, key, data, mode="create"), f"create {key}")
         except (AlreadyExistsError, PreconditionError):
             return False
+        except FileNotFoundError as error:
+            raise self._nowhere(error) from error
         return True
 
     async def read(self, key: str) -> bytes | None:
@@ -117,7 +119,10 @@ class Store:
             StorageUnavailable: when the storage did not answer in time.
         """
         # An object of no bytes at all is refused by some S3 servers, so a marker holds a line feed.
-        await self._call(obstore.put_async(self._store, key, b"\n"), f"mark {key}")
+        try:
+            await self._call(obstore.put_async(self._store, key, b"\n"), f"mark {key}")
+        except FileNotFoundError as error:
+            raise self._nowhere(error) from error
 
     async def delete(self, key: str) -> None:
         """Delete an object; none there is no error.
@@ -169,27 +174,32 @@ class Store:
         return sorted(name for name in names if keys.is_request_id(name))
 
     async def probe(self) -> None:
-        """Make sure that the storage creates exclusively: write one random key twice.
+        """Make sure that the storage creates exclusively: write one random key twice, and read it.
 
         Raises:
-            StorageUnsuitable: when the second write succeeds, or writing is not permitted.
+            StorageUnsuitable: when the second write replaces the first, or writing is not permitted.
             StorageUnavailable: when the storage did not answer in time.
         """
         key = keys.probe_key()
-        first = await self.create_once(key, b"probe\n")
-        second = await self.create_once(key, b"probe\n")
+        await self.create_once(key, b"first\n")
+        second = await self.create_once(key, b"second\n")
+        stored = await self.read(key)
         await self.delete(key)
-        if not first or second:
+        # What the first call said does not count: it says no when its own success was lost on the way.
+        if second or stored != b"first\n":
             raise StorageUnsuitable(
-                f"{self.url} does not create objects exclusively (the second of two creations of one key "
-                f"{'succeeded' if second else 'was needed'}), so two answers could both be recorded: use storage "
-                "that honours If-None-Match"
+                f"{self.url} does not create objects exclusively (of two creations of one key "
+                f"{'both succeeded' if second else 'the first did not last'}), so two answers could both be "
+                "recorded: use storage that honours If-None-Match"
             )
+
+    def _nowhere(self, error: FileNotFoundError) -> StorageUnavailable:
+        return StorageUnavailable(f"{self.url} is not there, create its bucket: {_first_line(error)}")
 
     async def _get(self, key: str) -> bytes:
         found = await obstore.get_async(self._store, key)
         if found.meta["size"] > MAX_OBJECT_BYTES:
-            raise StorageUnsuitable(f"{key} has {found.meta['size']:,} bytes, which nothing of HITL's has")
+            raise DocumentDamaged(key, f"it has {found.meta['size']:,} bytes, which nothing of HITL's has")
         return bytes(await found.bytes_async())
 
     async def _call(self, operation: Awaitable[_T], what: str, seconds: float = _CALL_SECONDS) -> _T:
@@ -228,32 +238,42 @@ def _first_line(error: BaseException) -> str:
 
 
 def _normalised(url: str) -> tuple[str, str]:
-    scheme, separator, _ = url.partition("://")
+    scheme, separator, path = url.partition("://")
     if not separator:
+        if not url:
+            raise StorageUnsuitable("the root is empty: give a URL such as s3://bucket/hitl, or a local path")
         return Path(url).expanduser().absolute().as_uri(), "file"
     if scheme not in SERVED_SCHEMES:
         raise StorageUnsuitable(
             f"storage of kind {scheme!r} is not served: use one of {', '.join(SERVED_SCHEMES)}, or a local path"
         )
+    if not {"?", "#"}.isdisjoint(path):
+        raise StorageUnsuitable(f"{url} holds '?' or '#': write them as %3F and %23")
+    if not {".", ".."}.isdisjoint(unquote(path).split("/")):
+        raise StorageUnsuitable(f"{url} holds '.' or '..' as a part of its path: write out where it leads")
+    if scheme == "file" and not (path.startswith("/") and path.strip("/")):
+        raise StorageUnsuitable(f"{url} names no folder of this machine: write file:///path/of/the/folder")
     return url.rstrip("/"), scheme
 
 
 def _open(url: str, scheme: str, options: dict[str, Any]) -> Any:
     if scheme == "memory":
         return _memory.setdefault(url, MemoryStore())
-    if scheme == "file":
-        return LocalStore(Path(unquote(urlsplit(url).path)), mkdir=True, automatic_cleanup=True)
+    try:
+        if scheme == "file":
+            return LocalStore(Path(unquote(urlsplit(url).path)), mkdir=True, automatic_cleanup=True)
+        return _open_remote(url, scheme, options)
+    except (BaseError, OSError, ValueError, TypeError) as error:
+        raise StorageUnsuitable(f"{url} cannot be opened: {_first_line(error)}") from error
+
+
+def _open_remote(url: str, scheme: str, options: dict[str, Any]) -> Any:
     config = {**(_flyte_s3() if scheme in ("s3", "s3a") else {}), **options}
     client = {"timeout": _REQUEST_TIMEOUT, "connect_timeout": "3s", **config.pop("client_options", {})}
-    endpoint = str(
-        config.get("endpoint") or config.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
-    )
+    endpoint = str(config.get("endpoint") or config.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT_URL", ""))
     if endpoint.startswith("http://"):
         client.setdefault("allow_http", True)
-    try:
-        return from_url(url, config=config, client_options=client, retry_config=_RETRY)  # type: ignore[call-overload]  # its overloads want one literal kind of storage
-    except (BaseError, ValueError, TypeError) as error:
-        raise StorageUnsuitable(f"{url} cannot be opened: {_first_line(error)}") from error
+    return from_url(url, config=config, client_options=client, retry_config=_RETRY)  # type: ignore[call-overload]  # its overloads want one literal kind of storage
 
 
 def _flyte_s3() -> dict[str, Any]:

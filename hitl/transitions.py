@@ -42,9 +42,22 @@ def accepts_submissions(request: RequestDocument, outcome: OutcomeDocument | Non
 
 def expiry_due(request: RequestDocument, outcome: OutcomeDocument | None, now: datetime) -> bool:
     """Tell whether the deadline may be settled now: only once clocks a few seconds apart agree that it passed."""
-    return outcome is None and now >= request.expires_at + GRACE
+    return outcome is None and now - request.expires_at >= GRACE
 
 
-def collectable(outcome: OutcomeDocument | None, now: datetime, retention: timedelta) -> bool:
-    """Tell whether a request is settled for so long that its objects may be deleted."""
-    return outcome is not None and now >= outcome.answered_at + retention
+def collectable(
+    request: RequestDocument | None, outcome: OutcomeDocument | None, now: datetime, retention: timedelta
+) -> bool:
+    """Tell whether a request is settled for so long that its objects may be deleted.
+
+    Not before its deadline: until then, whoever still holds the request in memory could give it a second outcome.
+
+    Args:
+        request: The question, or None when it is gone, as when a deletion was interrupted.
+        outcome: The outcome, if there is one.
+        now: The present moment, with a time zone.
+        retention: How long a settled request is kept.
+    """
+    if outcome is None or now - outcome.answered_at < retention:
+        return False
+    return request is None or now - request.expires_at >= GRACE

@@ -12,6 +12,7 @@ import math
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -24,12 +25,14 @@ Value: TypeAlias = JsonValue
 
 DATA_TYPES: Final[tuple[DataType, ...]] = get_args(DataType)
 MAX_VALUE_CHARS: Final = 65_536
+MAX_JSON_DEPTH: Final = 64
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
 _INT = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z", re.ASCII)
 _SHOWN_CHARS = 40
+_TOO_DEEP = f"The JSON is nested too deeply: at most {MAX_JSON_DEPTH} levels are allowed, so flatten it."
 
 
 def type_name(data_type: Any) -> DataType:
@@ -74,7 +77,7 @@ def parse_text(data_type: DataType, text: str) -> Value:
         case "float":
             if not _FLOAT.match(text):
                 raise InvalidValue(f"{_show(text)} is not a number: {_wanted('float')}.")
-            return _finite(float(text), text)
+            return _double(text)
         case "bool":
             if text not in ("true", "false"):
                 raise InvalidValue(f"{_show(text)} is neither true nor false: {_wanted('bool')}.")
@@ -104,7 +107,7 @@ def parse_json(data_type: DataType, value: Value) -> Value:
             return _finite(float(value), str(value))
         except OverflowError as error:
             raise InvalidValue(f"The number is too large: {_wanted('float')}.") from error
-    shown = "nothing" if value is None else _show(format_value("json", value))
+    shown = "nothing" if value is None else _shortened(format_value("json", value))
     raise InvalidValue(f"{shown} is not of type {data_type}: {_wanted(data_type)}.")
 
 
@@ -143,10 +146,19 @@ def _check_length(text: str) -> None:
 
 
 def _int64(text: str) -> int:
-    digits = text.lstrip("+-").lstrip("0")
-    if len(digits) <= 19 and INT64_MIN <= int(text) <= INT64_MAX:
-        return int(text)
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    if len(digits) <= 19:
+        number = -int(digits) if text.startswith("-") else int(digits)
+        if INT64_MIN <= number <= INT64_MAX:
+            return number
     raise InvalidValue(f"{_show(text)} is out of range: a whole number from -2^63 to 2^63-1 is needed.")
+
+
+def _double(text: str) -> float:
+    number = _finite(float(text), text)
+    if number == 0 and re.search("[1-9]", re.split("[eE]", text)[0]):
+        raise InvalidValue(f"{_show(text)} is too close to zero to be kept: {_wanted('float')}.")
+    return number
 
 
 def _finite(number: float, text: str) -> float:
@@ -164,27 +176,53 @@ def _encodable(text: str) -> str:
 
 
 def _parse_json_text(text: str) -> Value:
-    def refuse(constant: str) -> float:
-        raise InvalidValue(f"{constant} is not JSON: only finite numbers are.")
-
-    def finite(number: str) -> float:
-        return _finite(float(number), number)
-
     _check_length(text)
     try:
-        value: Value = json.loads(text, parse_constant=refuse, parse_float=finite)
+        value: Value = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=_double, object_pairs_hook=_each_name_once
+        )
     except json.JSONDecodeError as error:
         raise InvalidValue(
             f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from error
     except RecursionError as error:
-        raise InvalidValue("The JSON is nested too deeply: flatten it.") from error
+        raise InvalidValue(_TOO_DEEP) from error
     except InvalidValue:
         raise
     except ValueError as error:
+        # Python bounds the digits of an integer that it reads.
         raise InvalidValue(f"This is not JSON that can be kept: {error}.") from error
-    format_value("json", value)
+    _check_depth(value)
+    # 1e15 is written as 1000000000000000.0: what is kept may be longer than what was typed.
+    _check_length(format_value("json", value))
     return value
+
+
+def _refuse_constant(constant: str) -> float:
+    raise InvalidValue(f"{constant} is not JSON: only finite numbers are.")
+
+
+def _each_name_once(pairs: list[tuple[str, Value]]) -> dict[str, Value]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise InvalidValue(f"The JSON has {_show(twice)} twice in one object: leave one of them out.")
+    return content
+
+
+def _check_depth(value: Value) -> None:
+    containers = _containers([value])
+    for _ in range(MAX_JSON_DEPTH):
+        containers = _containers(
+            [inner for outer in containers for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        )
+        if not containers:
+            return
+    raise InvalidValue(_TOO_DEEP)
+
+
+def _containers(values: list[Value]) -> list[dict[str, Value] | list[Value]]:
+    return [value for value in values if isinstance(value, dict | list)]
 
 
 def _wanted(data_type: DataType) -> str:
@@ -198,5 +236,8 @@ def _wanted(data_type: DataType) -> str:
 
 
 def _show(text: str) -> str:
-    short = text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
-    return json.dumps(short, ensure_ascii=False)
+    return json.dumps(_shortened(text), ensure_ascii=False)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
