@@ -23,6 +23,7 @@ REQUEST_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TOKEN_BYTES: Final = 32
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
+_TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
 _DIGEST_CHARS = 24
 _SLUG_CHARS = 63 - _DIGEST_CHARS - 1
 
@@ -49,6 +50,8 @@ def links_prefix(request_id: str) -> str:
 
 def link_key(request_id: str, token_hash: str) -> str:
     """Return the key of a link, given the hash of its token (see `hash_token`)."""
+    if not _TOKEN_HASH.fullmatch(token_hash):
+        raise RequestNotFound("this is not the hash of a link's token: it has 64 hexadecimal characters")
     return f"{links_prefix(request_id)}/{token_hash}.json"
 
 

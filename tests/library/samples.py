@@ -1,0 +1,38 @@
+"""Questions and submissions that tests begin with, at a fixed moment."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hitl.documents import Respondent, Via
+from hitl.requests import StoredRequest, create_request, draft_request
+from hitl.settle import Submission
+from hitl.storage import Store
+
+NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+TIMEOUT = 600.0
+DEADLINE = NOW + timedelta(seconds=TIMEOUT)
+
+
+async def asked(store: Store, request_id: str = "a-question", **changes: Any) -> StoredRequest:
+    """Store a question for a whole number, unless the changes say otherwise, asked at `NOW`."""
+    content: dict[str, Any] = {
+        "request_id": request_id,
+        "event_name": "number",
+        "data_type": int,
+        "prompt": "How many?",
+        "timeout_seconds": TIMEOUT,
+        "now": NOW,
+        "root": store.url,
+    }
+    return await create_request(store, draft_request(**{**content, **changes}))
+
+
+def person(name: str, *, via: Via = "web", verified: bool = True, link: str = "") -> Respondent:
+    """Somebody who submits."""
+    return Respondent(name=name, via=via, verified=verified, link=link)
+
+
+def answer(value: Any = "42", by: Respondent | str = "ann", **more: Any) -> Submission:
+    """A submission that answers."""
+    return Submission("answered", by if isinstance(by, Respondent) else person(by), value, **more)

@@ -1,0 +1,213 @@
+"""What lies in the bucket: the old plugin's fields, a round trip without loss, and damage that is named."""
+
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitl.documents import (
+    SCHEMA_VERSION,
+    LinkDocument,
+    OutcomeDocument,
+    RequestDocument,
+    Respondent,
+    Respondents,
+    format_time,
+)
+from hitl.errors import DocumentDamaged
+from hitl.requests import draft_request
+from tests.library.samples import DEADLINE, NOW
+from tests.library.test_values import values
+
+NAME = "hitl-requests/a/response.json"
+
+
+def request(**changes: Any) -> RequestDocument:
+    content: dict[str, Any] = {
+        "request_id": "a",
+        "event_name": "e",
+        "data_type": "json",
+        "prompt": "Ünï?",
+        "timeout_seconds": 600,
+        "now": NOW,
+        "json_schema": {"type": "object"},
+        "default": {"a": 1},
+        "on_timeout": "default",
+        "respondents": Respondents(users=["ann"]),
+        "root": "s3://bucket/root",
+    }
+    return draft_request(**{**content, **changes})
+
+
+def outcome(**changes: Any) -> OutcomeDocument:
+    content: dict[str, Any] = {
+        "request_id": "a",
+        "data_type": "int",
+        "status": "completed",
+        "value": 42,
+        "outcome": "answered",
+        "reason": "Answered",
+        "submission_id": "s",
+        "answered_at": NOW,
+        "respondent": Respondent(name="ann", via="web", verified=True),
+        "request_sha256": "0" * 64,
+    }
+    return OutcomeDocument(**{**content, **changes})
+
+
+def test_a_request_keeps_the_old_plugins_fields() -> None:
+    stored = json.loads(request(endpoint="http://web").to_bytes())
+
+    old = "request_id event_name scope prompt data_type status app_endpoint request_path response_path"
+    assert {name: stored[name] for name in old.split()} == {
+        "request_id": "a",
+        "event_name": "e",
+        "scope": "run",
+        "prompt": "Ünï?",
+        "data_type": "json",
+        "status": "pending",
+        "app_endpoint": "http://web",
+        "request_path": "s3://bucket/root/hitl-requests/a/request.json",
+        "response_path": "s3://bucket/root/hitl-requests/a/response.json",
+    }
+    assert stored["schema"] == {"type": "object"}
+    assert stored["schema_version"] == SCHEMA_VERSION
+
+
+def test_an_outcome_keeps_the_old_plugins_fields() -> None:
+    stored = json.loads(outcome().to_bytes())
+
+    old = ("value", "status", "request_id", "data_type")
+    assert [stored[name] for name in old] == [42, "completed", "a", "int"]
+
+
+def test_documents_read_back_equal() -> None:
+    berlin = timezone(timedelta(hours=2))
+    for document in (
+        request(),
+        request(now=NOW.astimezone(berlin) + timedelta(microseconds=7)),
+        outcome(),
+        LinkDocument(created_at=NOW, label="für Ann", expires_at=DEADLINE),
+    ):
+        data = document.to_bytes()
+        read = type(document).from_bytes(data, NAME)
+        assert read == document
+        assert read.to_bytes() == data
+
+
+@pytest.mark.parametrize("data_type", ["int", "float", "bool", "str", "json"])
+@given(data=st.data())
+def test_every_value_is_kept_as_it_is(data_type: Any, data: st.DataObject) -> None:
+    value = data.draw(values[data_type])
+    document = outcome(data_type=data_type, value=value)
+
+    read = OutcomeDocument.from_bytes(document.to_bytes(), NAME)
+
+    assert repr(read.value) == repr(value)
+    assert read.value_text() == document.value_text()
+
+
+def test_unknown_fields_of_the_same_version_are_passed_over() -> None:
+    stored = {**json.loads(outcome().to_bytes()), "added_later": 1}
+
+    assert OutcomeDocument.from_bytes(json.dumps(stored).encode(), NAME) == outcome()
+
+
+def changed(**changes: Any) -> bytes:
+    stored = {**json.loads(outcome().to_bytes()), **changes}
+    return json.dumps({name: value for name, value in stored.items() if value != "gone"}).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe\xfa", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "schema_version is 0"),
+        (b"null", "schema_version is 0"),
+        (b'"text"', "schema_version is 0"),
+        (changed(schema_version=2), "schema_version is 2"),
+        (changed(schema_version="gone"), "schema_version is 0"),
+        (changed(outcome="maybe"), "outcome: "),
+        (changed(answered_at="gone"), "answered_at: "),
+        (changed(answered_at="2031-01-01T00:00:00"), "answered_at: "),
+        (changed(respondent={"via": "pigeon"}), "respondent.via: "),
+        (changed(value="maybe"), "not of type|not a whole number"),
+        (changed(value="42"), "the value is not of type int"),
+        (changed(value=4.0), "is not of type int"),
+        (changed(value=None), "is not of type int"),
+        (changed(value=2**63), "out of range"),
+        (changed(data_type="float", value=float("nan")), "not a finite number"),
+        (changed(data_type="json", value=json.loads("[" * 70 + "]" * 70)), "at most 64 levels"),
+    ],
+)
+def test_damage_is_named(data: bytes, why: str) -> None:
+    with pytest.raises(DocumentDamaged, match=why) as damaged:
+        OutcomeDocument.from_bytes(data, NAME)
+
+    assert damaged.value.name == NAME
+    assert str(damaged.value).startswith(f"{NAME} is damaged: ")
+
+
+def test_the_digest_tells_questions_apart_and_nothing_else() -> None:
+    digest = request().question_digest()
+
+    for same in ({"now": DEADLINE}, {"timeout_seconds": 5}, {"endpoint": "x"}, {"event_name": "f"}, {"root": "r"}):
+        assert request(**same).question_digest() == digest
+    for other in (
+        {"prompt": "Other?"},
+        {"json_schema": {"type": ["object", "null"]}},
+        {"default": {"a": 2}},
+        {"respondents": Respondents(users=["bob"])},
+        {"respondents": Respondents(groups=["ann"])},
+        {"data_type": "str", "json_schema": None, "default": "{}"},
+    ):
+        assert request(**other).question_digest() != digest
+    assert (
+        request(data_type=int, json_schema=None, default=1, choices=[1, 2]).question_digest()
+        != request(data_type=int, json_schema=None, default=1, choices=[2, 1]).question_digest()
+    )
+
+
+def test_who_may_answer() -> None:
+    assert Respondents().allow(None, [])
+    named = Respondents(users=["ann"], groups=["ops"])
+    assert named.allow("ann", [])
+    assert named.allow("bob", ["dev", "ops"])
+    assert not named.allow("bob", ["dev"])
+    assert not named.allow(None, [])
+    assert not Respondents(users=["ann"]).allow(None, [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "answered by ann via web at 2031-05-06 07:08:09 UTC"),
+        ({"respondent": Respondent(name="ann", via="api")}, "answered by ann (unverified) via api at"),
+        ({"respondent": Respondent(via="web")}, "answered by somebody (unverified) via web at"),
+        ({"reason": "DefaultUsed"}, "nobody answered in time, so the default was used at"),
+        ({"outcome": "timed_out", "value": None}, "nobody answered before the deadline (2031-05-06"),
+        ({"outcome": "rejected", "value": None, "comment": "too soon"}, "rejected by ann via web at"),
+        ({"outcome": "rejected", "value": None, "comment": "too soon"}, "UTC: too soon"),
+        ({"outcome": "cancelled", "value": None}, "cancelled by ann via web at"),
+    ],
+)
+def test_an_outcome_says_what_was_recorded(changes: dict[str, Any], sentence: str) -> None:
+    assert sentence in outcome(**changes).summary()
+
+
+def test_only_an_answer_has_a_value() -> None:
+    assert outcome(data_type="str", value="x").value_text() == "x"
+    assert outcome(data_type="json", value=None).value_text() == "null"
+    assert outcome(outcome="rejected", value=None).value_text() is None
+
+
+def test_a_moment_is_shown_in_its_own_zone() -> None:
+    assert format_time(datetime(2031, 5, 6, 7, 8, 9, 999, timezone(timedelta(hours=2)))) == (
+        "2031-05-06 07:08:09 UTC+02:00"
+    )
