@@ -199,6 +199,10 @@ class LinkDocument(_Document):
     label: str = Field(default="", max_length=256)
     expires_at: AwareDatetime | None = None
 
+    def valid(self, now: datetime) -> bool:
+        """Tell whether the link still grants anything."""
+        return self.expires_at is None or now < self.expires_at
+
 
 def _same(parsed: JsonValue, value: JsonValue) -> bool:
     return parsed == value and type(parsed) is type(value)

@@ -204,8 +204,8 @@ async def add_link(
     return token
 
 
-async def find_link(store: Store, request_id: str, token: str, now: datetime) -> str | None:
-    """Return the hash of a token that grants answering this request, or None when it does not.
+async def read_link(store: Store, request_id: str, token: str) -> LinkDocument | None:
+    """Return the link that a token stands for, if it is one of this request's.
 
     The token's hash is the object's name, so nothing secret is ever compared, and a request that does not
     exist costs the same one read as a token of another request.
@@ -213,14 +213,9 @@ async def find_link(store: Store, request_id: str, token: str, now: datetime) ->
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    token_hash = keys.hash_token(token)
-    key = keys.link_key(request_id, token_hash)
+    key = keys.link_key(request_id, keys.hash_token(token))
     data = await store.read(key)
-    if data is None:
-        return None
-    link = LinkDocument.from_bytes(data, key)
-    expired = link.expires_at is not None and now >= link.expires_at
-    return None if expired else token_hash
+    return None if data is None else LinkDocument.from_bytes(data, key)
 
 
 def _check_whole(request: RequestDocument) -> None:

@@ -14,8 +14,8 @@ from hitl.requests import (
     add_link,
     create_request,
     draft_request,
-    find_link,
     parse_answer,
+    read_link,
     read_outcome,
     read_request,
 )
@@ -27,6 +27,11 @@ from tests.library.samples import DEADLINE, NOW, SECOND, answer, asked
 @pytest.fixture
 def store() -> Store:
     return Store(f"memory://{uuid.uuid4().hex}")
+
+
+async def find_link(store: Store, request_id: str, token: str, now: datetime) -> str | None:
+    link = await read_link(store, request_id, token)
+    return keys.hash_token(token) if link is not None and link.valid(now) else None
 
 
 def draft(**changes: Any) -> Any:

@@ -1,0 +1,91 @@
+"""Who visits, and what they may do: one authenticator for each `HITL_AUTH`."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from starlette.datastructures import Headers
+
+from hitl.documents import RequestDocument
+from hitl.errors import NotAllowed
+from hitl_webapp.settings import WebSettings
+
+SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
+# The same sentence whatever is wrong, so that nobody learns from it which questions exist.
+NO_LINK: Final = "A valid link is needed for this: use the one that you were given, whole."
+NAMED_ONLY: Final = (
+    "This question names who may answer it, and here nobody can tell who you are: answer it where you sign in, or "
+    "with kubectl."
+)
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who visits: a name that somebody trustworthy vouched for, or the hash of the link that they came by."""
+
+    name: str = ""
+    groups: tuple[str, ...] = ()
+    verified: bool = False
+    link: str = ""
+
+    def require_may_answer(self, request: RequestDocument) -> None:
+        """Let through whom the question allows.
+
+        Raises:
+            NotAllowed: saying what is missing.
+        """
+        if not request.respondents:
+            return
+        if not self.verified:
+            raise NotAllowed(NAMED_ONLY)
+        if not request.respondents.allow(self.name, list(self.groups)):
+            raise NotAllowed(f"This question is for others to answer; you are {self.name}.")
+
+
+class Identify(Protocol):
+    """Finds out who sends a request, from its headers."""
+
+    async def __call__(self, headers: Headers) -> Visitor | None:
+        """Return the visitor, or None when nobody trustworthy says who it is."""
+        ...
+
+
+class ProxyIdentity:
+    """Believes identity headers that come with the proxy's secret, and drops all others."""
+
+    def __init__(self, settings: WebSettings) -> None:
+        self._settings = settings
+        self._read: tuple[float, tuple[str, ...]] = (0.0, ())
+
+    async def __call__(self, headers: Headers) -> Visitor | None:
+        """Return the visitor whom the proxy names."""
+        given = headers.get(SECRET_HEADER, "").encode()
+        known = [hmac.compare_digest(given, secret.encode()) for secret in self._secrets()]
+        name = headers.get(self._settings.proxy_user_header, "").strip()
+        if not any(known) or not name:
+            return None
+        groups = headers.get(self._settings.proxy_groups_header, "").split(",")
+        return Visitor(name[:256], tuple(each.strip() for each in groups if each.strip()), verified=True)
+
+    def _secrets(self) -> Sequence[str]:
+        path = self._settings.proxy_secret_file
+        if path is None:
+            return [self._settings.proxy_secret.get_secret_value()]
+        changed = path.stat().st_mtime
+        if changed != self._read[0]:
+            self._read = (changed, tuple(line.strip() for line in path.read_text().splitlines() if line.strip()))
+        return self._read[1]
+
+
+async def nobody(headers: Headers) -> Visitor | None:  # noqa: ARG001 - the protocol has it
+    """Identify nobody: in `link` mode a token says what one may do, not who one is."""
+    return None
+
+
+def bearer(headers: Headers) -> str:
+    """Return the bearer token of a request, or an empty text."""
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""

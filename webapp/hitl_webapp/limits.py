@@ -1,0 +1,155 @@
+"""What every request must keep to before anything looks at it, and what every response says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hitl_webapp import pages
+from hitl_webapp.problems import Problem
+from hitl_webapp.settings import WebSettings
+
+CSP: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": CSP,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
+
+class Guard:
+    """Refuses strange hosts, pages of other sites, bodies too large and senders too slow.
+
+    A body is read whole before the app sees the request, within a bound of bytes and of seconds, so that nothing
+    behind this has to care.
+    """
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        self.app = app
+        self.settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        send = _with_headers(send)
+        if refusal := self._refusal(scope["method"], headers):
+            await _refuse(send, headers, *refusal)
+            return
+        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self.app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(self.settings.body_seconds):
+                body = await self._body(headers, receive)
+        except TimeoutError:
+            await _refuse(
+                send, 408, "Too slow", f"The body did not arrive within {self.settings.body_seconds:g} s."
+            )
+            return
+        if body is None:
+            limit = f"{self.settings.max_body_bytes:,}"
+            await _refuse(
+                send, headers, 413, "Too large", f"The body is larger than {limit} bytes: nothing was recorded."
+            )
+            return
+        await self.app(scope, _replay(body, receive), send)
+
+    def _refusal(self, method: str, headers: Headers) -> tuple[int, str, str] | None:
+        host = _host_name(headers.get("host", ""))
+        if self.settings.loopback_only and host not in _LOOPBACK:
+            return 400, "Wrong host", "This web app answers on this machine's loopback address only."
+        if self.settings.allowed_hosts and host not in self.settings.allowed_hosts:
+            return 400, "Wrong host", "This web app does not answer under that host name."
+        if method not in ("GET", "HEAD", "OPTIONS") and self._of_another_site(headers):
+            return 403, "Not from here", "Answers are not accepted from pages of other sites."
+        return None
+
+    def _of_another_site(self, headers: Headers) -> bool:
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return True
+        origin = headers.get("origin")
+        # Our own pages are sent with no referrer, for which browsers write the origin "null"; that is refused
+        # only where the browser does not say by Sec-Fetch-Site that the page is ours.
+        if origin is None or (origin == "null" and headers.get("sec-fetch-site") == "same-origin"):
+            return False
+        return urlsplit(origin).netloc not in (
+            urlsplit(self.settings.endpoint).netloc or headers.get("host", ""),
+            headers.get("host", ""),
+        )
+
+    async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
+        limit = self.settings.max_body_bytes
+        announced = headers.get("content-length", "0")
+        if announced.isdigit() and int(announced) > limit:
+            return None
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return bytes(body)
+            body += message.get("body", b"")
+            if len(body) > limit:
+                return None
+            if not message.get("more_body", False):
+                return bytes(body)
+
+
+def _host_name(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if ":" in host else host
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _with_headers(send: Send) -> Send:
+    async def wrapped(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return wrapped
+
+
+async def _refuse(send: Send, asked: Headers, status: int, title: str, detail: str) -> None:
+    if "text/html" in asked.get("accept", ""):
+        kind, body = "text/html; charset=utf-8", pages.render("message.html", title=title, detail=detail)
+    else:
+        kind, body = "application/problem+json", json.dumps(Problem(status, title, detail).document())
+    content = body.encode()
+    headers = [
+        (b"content-type", kind.encode()),
+        (b"content-length", str(len(content)).encode()),
+        # What is left of the body is not read, so the connection cannot be used again.
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

@@ -1,0 +1,106 @@
+"""The FastAPI application: what `create_app` puts together, and how errors leave it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from hitl.errors import DocumentDamaged, HITLError, NotAllowed, StorageError
+from hitl.storage import Store
+from hitl_webapp import pages
+from hitl_webapp.auth import Identify, ProxyIdentity, nobody
+from hitl_webapp.limits import Guard
+from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
+from hitl_webapp.routes import api, forms, health
+from hitl_webapp.service import Kept, Service
+from hitl_webapp.settings import WebSettings
+
+_log = logging.getLogger("hitl.web")
+_API = ("/submit/json", "/status/", "/health", "/ready", "/metrics", "/openapi.json")
+
+
+def create_app(settings: WebSettings | None = None, store: Store | None = None) -> FastAPI:
+    """Return the web app.
+
+    Args:
+        settings: Where it is reached and whom it believes; None reads the environment.
+        store: The root's store; None opens the one that the settings name, and probes it at start.
+
+    Raises:
+        StorageUnsuitable: at start, when the storage cannot hold outcomes safely.
+    """
+    settings = settings or WebSettings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Set here and not before: Flyte clears the state of an app that it serves.
+        opened = store or settings.open_store()
+        if store is None:
+            await opened.probe()
+        app.state.service = Service(opened, settings, _identify(settings))
+        app.state.forms = Kept[bytes]()
+        yield
+        await app.state.service.close()
+
+    app = FastAPI(
+        title="HITL",
+        summary="People answer the questions that automation asks.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in (forms.router, api.router, health.router):
+        app.include_router(router)
+    for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
+        app.add_exception_handler(kind, _explain)
+    app.add_middleware(Guard, settings=settings)
+    return app
+
+
+def _identify(settings: WebSettings) -> Identify:
+    if settings.auth == "proxy":
+        return ProxyIdentity(settings)
+    return nobody
+
+
+async def _explain(request: Request, error: Exception) -> Response:
+    problem = _problem(error)
+    if problem.status >= 500:
+        if isinstance(error, StorageError | HITLError):
+            _log.warning("%s %s: %s", request.method, request.url.path, error)
+        else:
+            _log.error("%s %s", request.method, request.url.path, exc_info=error)
+    if isinstance(error, DocumentDamaged):
+        _log.error("damaged object: %s", error.name)
+    if isinstance(error, NotAllowed | Unauthenticated) and request.method == "POST":
+        request.app.state.service.record("", None, None, type(error).__name__)
+    if request.url.path.startswith(_API):
+        return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
+    page = pages.render("message.html", title=problem.title, detail=problem.detail)
+    return HTMLResponse(page, problem.status, problem.headers)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, RequestValidationError):
+        faults = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
+        return Problem(400, "Malformed request", "; ".join(faults[:5]))
+    if isinstance(error, HTTPException):
+        titles = {404: "Nothing here", 405: "Not that way"}
+        title = titles.get(error.status_code, "Malformed request")
+        return Problem(error.status_code, title, str(error.detail), dict(error.headers or {}))
+    return problem_of(error)
+
+
+def __getattr__(name: str) -> Any:
+    # `uvicorn hitl_webapp.main:app` gets an app set by the environment, made when it is asked for.
+    if name == "app":
+        return create_app()
+    raise AttributeError(name)

@@ -1,0 +1,17 @@
+"""What the web app counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter
+
+REGISTRY: Final = CollectorRegistry()
+
+OUTCOMES: Final = Counter(
+    "hitl_web_outcomes", "Outcomes recorded through this web app.", ["outcome", "via"], registry=REGISTRY
+)
+REFUSALS: Final = Counter(
+    "hitl_web_refusals", "Submissions that were refused, by the class of error.", ["reason"], registry=REGISTRY
+)
+FORMS: Final = Counter("hitl_web_forms", "Forms and outcomes shown.", registry=REGISTRY)

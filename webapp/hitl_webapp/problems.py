@@ -1,0 +1,105 @@
+"""What is told to a client when something is wrong: one table from exceptions to status, title and sentence.
+
+Programs get RFC 9457 problem documents, people get pages; both say the same. Nothing of the storage's paths and
+nothing of a stack ever leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hitl.documents import OutcomeDocument
+from hitl.errors import (
+    AlreadySettled,
+    DocumentDamaged,
+    Expired,
+    InvalidValue,
+    NotAllowed,
+    RequestNotFound,
+    StorageError,
+    StorageUnavailable,
+)
+
+RETRY_AFTER_SECONDS: Final = 5
+
+
+class BadInput(Exception):
+    """A request that is malformed, or names what is not its own. The message is a sentence for the client."""
+
+
+class Unauthenticated(Exception):
+    """Nobody trustworthy said who calls."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One refusal: HTTP status, title and sentence, with what else a client can use."""
+
+    status: int
+    title: str
+    detail: str
+    headers: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+    outcome: OutcomeDocument | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the problem document of RFC 9457."""
+        return {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+
+def problem_of(error: Exception) -> Problem:
+    """Return what to tell a client about an exception."""
+    match error:
+        case BadInput():
+            return Problem(400, "Malformed request", str(error))
+        case Unauthenticated():
+            return Problem(401, "Who are you?", str(error), {"WWW-Authenticate": "Bearer"})
+        case NotAllowed():
+            return Problem(403, "Not allowed", str(error))
+        case RequestNotFound():
+            return Problem(404, "No such question", "There is no question of this id.")
+        case AlreadySettled(outcome=outcome) if outcome.outcome == "timed_out":
+            return Problem(410, "Too late", _sentence(outcome), extra=_winner(outcome), outcome=outcome)
+        case AlreadySettled(outcome=outcome):
+            return Problem(409, "Already settled", _sentence(outcome), extra=_winner(outcome), outcome=outcome)
+        case Expired():
+            return Problem(410, "Too late", "The deadline has passed: nothing was recorded.")
+        case InvalidValue(details=details):
+            extra = {"errors": [{"field": "value", "detail": line} for line in details or (str(error),)]}
+            return Problem(422, "The value does not fit", str(error), extra=extra)
+        case DocumentDamaged():
+            sentence = "What is stored for this question is damaged: tell those who run this service."
+            return Problem(502, "The question cannot be read", sentence)
+        case StorageUnavailable():
+            sentence = (
+                "The storage cannot be reached just now, so nothing was recorded as far as is known: try again."
+            )
+            return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        case StorageError():
+            return Problem(
+                502, "The storage does not serve", "The storage refuses: tell those who run this service."
+            )
+        case _:
+            return Problem(500, "Something went wrong", "This should not happen: tell those who run this service.")
+
+
+def public_outcome(outcome: OutcomeDocument) -> dict[str, Any]:
+    """Return an outcome without what only the storage should hold: the hash of the link."""
+    content = outcome.model_dump(mode="json")
+    content["respondent"].pop("link")
+    return content
+
+
+def _sentence(outcome: OutcomeDocument) -> str:
+    return f"Nothing was changed. What stands: {outcome.summary()}."
+
+
+def _winner(outcome: OutcomeDocument) -> dict[str, Any]:
+    return {"outcome": public_outcome(outcome)}

@@ -1,0 +1,121 @@
+"""The JSON API, compatible with the old plugin's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel, Field, JsonValue
+
+from hitl.documents import Respondent
+from hitl.settle import Submission, new_submission_id
+from hitl.submissions import HITLSubmissionTyped, split_token
+from hitl.transitions import phase_of
+from hitl_webapp.auth import bearer
+from hitl_webapp.problems import public_outcome
+from hitl_webapp.routes.common import check_path, check_request_path, service_of, visitor_of
+
+
+class ProblemDocument(BaseModel):
+    """A refusal, as RFC 9457 has it."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class Submitted(BaseModel):
+    """What was recorded."""
+
+    status: str = "submitted"
+    request_id: str
+    value: JsonValue
+    data_type: str
+    message: str
+    outcome: dict[str, Any]
+
+
+class Status(BaseModel):
+    """A question and what became of it."""
+
+    request_id: str
+    status: str = Field(description="`pending` or `completed`, as the old plugin says it")
+    phase: str = Field(description="Pending, Answered, Rejected, TimedOut or Cancelled")
+    request: dict[str, Any]
+    response: dict[str, Any] | None
+
+
+_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+    code: {"model": ProblemDocument, "content": {"application/problem+json": {}}, "description": text}
+    for code, text in {
+        400: "Malformed, or a path that is not the question's own",
+        401: "Nobody says who calls",
+        403: "Not allowed, or no such question for whoever holds no link",
+        404: "No such question",
+        408: "The body came too slowly",
+        409: "Already settled; `outcome` says by whom",
+        410: "The deadline has passed",
+        413: "The body is too large",
+        422: "The value does not fit; `errors` say why",
+        502: "What is stored is damaged",
+        503: "The storage is out of reach; try again after `Retry-After`",
+    }.items()
+}
+router = APIRouter(responses=_REFUSALS)
+
+
+@router.post("/submit/json")
+async def submit_json(
+    request: Request,
+    body: HITLSubmissionTyped,
+    idempotency_key: Annotated[str | None, Header(max_length=128, pattern=r"^[\x21-\x7e]+$")] = None,
+) -> Submitted:
+    """Answer or reject a question. The same `Idempotency-Key` sent twice is one submission."""
+    service = service_of(request)
+    path, token_in_path = split_token(body.response_path)
+    visitor = await visitor_of(request)
+    token = body.token or token_in_path or ("" if visitor else bearer(request.headers))
+    stored, visitor = await service.admit(body.request_id, token, visitor)
+    check_path(path, stored.document.response_path, "response_path")
+    respondent = Respondent(
+        name=visitor.name, via="api", verified=visitor.verified, groups=list(visitor.groups), link=visitor.link
+    )
+    submission = Submission(
+        outcome="rejected" if body.reject else "answered",
+        respondent=respondent,
+        value=None if body.reject else body.value,
+        text=False,
+        comment=body.comment,
+        submission_id=idempotency_key or new_submission_id(),
+    )
+    outcome = await service.submit(stored, visitor, submission)
+    return Submitted(
+        request_id=body.request_id,
+        value=outcome.value,
+        data_type=outcome.data_type,
+        message="Recorded. Whoever asked goes on with this.",
+        outcome=public_outcome(outcome),
+    )
+
+
+@router.get("/status/{request_id}")
+async def status(
+    request: Request, request_id: str, token: str = "", request_path: str = "", response_path: str = ""
+) -> Status:
+    """Show a question and what became of it, to whoever may see it."""
+    service = service_of(request)
+    path, token_in_path = split_token(response_path)
+    visitor = await visitor_of(request)
+    token = token or token_in_path or ("" if visitor else bearer(request.headers))
+    stored, _ = await service.admit(request_id, token, visitor)
+    check_request_path(request_path, stored.document)
+    check_path(path, stored.document.response_path, "response_path")
+    outcome = await service.outcome(stored)
+    return Status(
+        request_id=request_id,
+        status="pending" if outcome is None else "completed",
+        phase=phase_of(outcome),
+        request=stored.document.model_dump(mode="json", by_alias=True),
+        response=None if outcome is None else public_outcome(outcome),
+    )

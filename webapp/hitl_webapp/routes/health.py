@@ -1,0 +1,52 @@
+"""Probes, metrics and the API's own page."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.responses import FileResponse, HTMLResponse, Response
+
+from hitl import keys
+from hitl_webapp import pages
+from hitl_webapp.metrics import REGISTRY
+from hitl_webapp.problems import BadInput
+from hitl_webapp.routes.common import service_of
+
+router = APIRouter(include_in_schema=False)
+
+_TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+
+
+@router.get("/health")
+async def health() -> dict[str, str]:
+    """Say that the process lives."""
+    return {"status": "healthy"}
+
+
+@router.get("/ready")
+async def ready(request: Request) -> dict[str, str]:
+    """Say whether the storage can be read; 503 while it cannot."""
+    await service_of(request).store.exists(keys.request_key("none"))
+    return {"status": "ready"}
+
+
+@router.get("/metrics")
+async def metrics() -> Response:
+    """Show the metrics as Prometheus reads them."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/docs")
+async def docs(request: Request) -> Response:
+    """Show the API's routes, from its own OpenAPI description: nothing comes from anywhere else."""
+    return HTMLResponse(pages.render("docs.html", api=request.app.openapi()))
+
+
+@router.get("/static/{digest}/{name}")
+async def static(digest: str, name: str) -> Response:
+    """Serve a static file, for good: its URL names its content."""
+    if name not in _TYPES or pages.asset(name) != f"/static/{digest}/{name}":
+        raise BadInput("There is no such file.")
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return FileResponse(pages.STATIC / name, media_type=_TYPES[name], headers=headers)

@@ -1,0 +1,56 @@
+"""The web app's settings, from `HITL_*`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self, TypeAlias
+
+from pydantic import Field, SecretStr, model_validator
+
+from hitl.settings import StorageSettings
+
+AuthMode: TypeAlias = Literal["link", "proxy"]
+
+
+class WebSettings(StorageSettings):
+    """How the web app is reached, whom it believes, and what it puts up with."""
+
+    auth: AuthMode = "link"
+    """Who may answer: `link` (whoever holds a link) or `proxy` (whom identity headers from a trusted proxy name)."""
+    endpoint: str = ""
+    """The base URL as people reach it. POSTs from pages of any other origin are refused. Empty: taken from the
+    Host header."""
+    host: str = "127.0.0.1"
+    """The address to listen on."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """The port to listen on; 0 takes a free one."""
+    allowed_hosts: list[str] = []
+    """Host names under which the web app answers, as JSON. Empty: any."""
+    loopback_only: bool = False
+    """Answer only when the Host header names this machine's loopback, as local mode does."""
+    proxy_secret: SecretStr = SecretStr("")
+    """The secret that the trusted proxy sends as `X-HITL-Proxy-Secret`; needed in `proxy` mode."""
+    proxy_secret_file: Path | None = None
+    """A file that holds the proxy's secret, read again when it changes; one secret a line, so that two are
+    valid while it is rotated."""
+    proxy_user_header: str = "X-Forwarded-User"
+    """The header in which the trusted proxy names the user."""
+    proxy_groups_header: str = "X-Forwarded-Groups"
+    """The header in which the trusted proxy lists the user's groups, separated by commas."""
+    hint_url: str = ""
+    """The operator's address, told of each outcome at once, such as `http://hitl-operator.hitl:8080`."""
+    markers: bool = False
+    """Whether an operator serves the root, so that outcomes are announced to it."""
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """The largest body that is read; a larger one gets 413."""
+    body_seconds: float = Field(default=10, gt=0)
+    """Seconds that a sender has for its body before it gets 408."""
+
+    @model_validator(mode="after")
+    def _proxy_proves_itself(self) -> Self:
+        if self.auth == "proxy" and not self.proxy_secret.get_secret_value() and self.proxy_secret_file is None:
+            raise ValueError(
+                "auth=proxy needs HITL_PROXY_SECRET or HITL_PROXY_SECRET_FILE: without it anybody could send "
+                "the proxy's headers"
+            )
+        return self
