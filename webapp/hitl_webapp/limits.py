@@ -57,7 +57,7 @@ class Guard:
                 body = await self._body(headers, receive)
         except TimeoutError:
             await _refuse(
-                send, 408, "Too slow", f"The body did not arrive within {self.settings.body_seconds:g} s."
+                send, headers, 408, "Too slow", f"The body did not arrive within {self.settings.body_seconds:g} s."
             )
             return
         if body is None:

@@ -16,7 +16,7 @@ class WebSettings(StorageSettings):
     """How the web app is reached, whom it believes, and what it puts up with."""
 
     auth: AuthMode = "link"
-    """Who may answer: `link` (whoever holds a link) or `proxy` (whom identity headers from a trusted proxy name)."""
+    """Who may answer: `link` (whoever holds a link) or `proxy` (whom headers of a trusted proxy name)."""
     endpoint: str = ""
     """The base URL as people reach it. POSTs from pages of any other origin are refused. Empty: taken from the
     Host header."""
