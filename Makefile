@@ -30,12 +30,13 @@ format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, import contracts, generated files
+check: $(READY) ## Format, lint, types, import contracts, generated files, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins)
+	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) tests
 	$(BIN)/lint-imports --no-logo
 	$(if $(wildcard hitl/api/crd.py),$(BIN)/python -m hitl.api.crd --check)
+	$(if $(wildcard tests/docs/test_*.py),$(BIN)/pytest --quiet tests/docs)
 
 # The report comes after a failed run too: what is not covered is worth knowing then as well.
 .PHONY: test
