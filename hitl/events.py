@@ -1,0 +1,297 @@
+"""The author's API: ask a question, wait for its typed answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
+from urllib.parse import urlencode
+
+from pydantic import JsonValue
+
+from hitl import keys
+from hitl.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondent, Respondents
+from hitl.errors import EventCancelled, EventRejected, EventTimedOut, StorageUnavailable
+from hitl.place import FormLink, Place, find_place
+from hitl.report import report_html
+from hitl.requests import StoredRequest, add_link, create_request, draft_request, read_request
+from hitl.settle import Submission, expire, settle
+from hitl.syncify import Syncified
+from hitl.transitions import GRACE
+from hitl.values import Value, type_name
+
+T = TypeVar("T")
+EventScope: TypeAlias = Literal["run"]
+
+_log = logging.getLogger("hitl")
+_FIRST_PAUSE_SECONDS: Final = 0.2
+_LOOK_AGAIN_EVERY: Final = 20
+_HINT_SECONDS: Final = 2.0
+
+
+class Event(Generic[T]):
+    """A question that was asked, and whose answer can be waited for.
+
+    Made by `new_event`; the parameters are the old plugin's.
+    """
+
+    def __init__(self, place: Place, request: StoredRequest, token: str, data_type: Any, poll: float) -> None:
+        document = request.document
+        self.name = document.event_name
+        self.scope: EventScope = document.scope
+        self.data_type = data_type
+        self.prompt = document.prompt
+        self.request_id = document.request_id
+        self.timeout_seconds = (document.expires_at - document.created_at).total_seconds()
+        self.poll_interval_seconds = poll
+        self.expires_at = document.expires_at
+        self._place = place
+        self._request = request
+        self._token = token
+        self._request_path = document.request_path
+        # Scripts send this back as they find it, which is what lets them answer.
+        self._response_path = f"{document.response_path}#{token}"
+
+    @property
+    def endpoint(self) -> str:
+        """The web app's base URL."""
+        return self._place.endpoint
+
+    @property
+    def form_url(self) -> str:
+        """The link to the form. Whoever has it may answer."""
+        query = urlencode({"request_path": self._request_path, "token": self._token})
+        return f"{self.endpoint}/form/{self.request_id}?{query}"
+
+    @property
+    def api_url(self) -> str:
+        """The URL to which a program posts its answer."""
+        return f"{self.endpoint}/submit/json"
+
+    @Syncified
+    @staticmethod
+    async def create(*args: Any, **kwargs: Any) -> Event[Any]:
+        """Ask a question: another name for `new_event`, which the old plugin has too."""
+        return await _new_event(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"Event(name={self.name!r}, request_id={self.request_id!r}, data_type={type_name(self.data_type)})"
+
+    @Syncified
+    async def wait(self) -> T:
+        """Wait for the outcome and return the answer.
+
+        Returns:
+            The answer, of the event's data type.
+
+        Raises:
+            EventTimedOut: a `TimeoutError`; nobody answered before the deadline.
+            EventRejected: somebody refused to answer.
+            EventCancelled: the question was withdrawn.
+            DocumentDamaged: what is stored cannot be read; names the object.
+        """
+        action = self._place.action
+        text = await (action.once(self.request_id, self._outcome_text) if action else self._outcome_text())
+        outcome = OutcomeDocument.from_bytes(text.encode(), keys.response_key(self.request_id))
+        match outcome.outcome:
+            case "answered":
+                return cast("T", outcome.value)
+            case "rejected":
+                raise EventRejected(outcome)
+            case "timed_out":
+                raise EventTimedOut(outcome)
+            case "cancelled":
+                raise EventCancelled(outcome)
+
+    @Syncified
+    async def cancel(self, comment: str = "") -> None:
+        """Withdraw the question, so that nobody needs to answer it any more.
+
+        Raises:
+            AlreadySettled: when it has another outcome.
+        """
+        submission = Submission("cancelled", Respondent(via="program"), comment=comment)
+        await settle(
+            self._place.store,
+            self._request,
+            submission,
+            now=datetime.now(UTC),
+            markers=self._place.markers,
+        )
+
+    async def _outcome_text(self) -> str:
+        pause, unreachable, looks = _FIRST_PAUSE_SECONDS, False, 0
+        while True:
+            now = datetime.now(UTC)
+            try:
+                if looks % _LOOK_AGAIN_EVERY == 0:
+                    # A question that was damaged since cannot be answered: better told now than at the deadline.
+                    await read_request(self._place.store, self.request_id)
+                outcome = await expire(self._place.store, self._request, now=now, markers=self._place.markers)
+            except StorageUnavailable as error:
+                if not unreachable:
+                    _log.warning("%s: the storage is out of reach, waiting on: %s", self.name, error)
+                unreachable = True
+            else:
+                if unreachable:
+                    _log.warning("%s: the storage is back", self.name)
+                unreachable, looks = False, looks + 1
+                if outcome is not None:
+                    return outcome.to_bytes().decode()
+            due = (self.expires_at + GRACE - now).total_seconds()
+            await asyncio.sleep(min(pause, due) if due > 0 else pause)
+            pause = min(pause * 1.5, float(self.poll_interval_seconds))
+
+
+async def _new_event(
+    name: str,
+    data_type: type[T] | Any,
+    scope: EventScope = "run",
+    prompt: str = "Please provide a value",
+    timeout_seconds: float = 3600,
+    poll_interval_seconds: float = 5,
+    *,
+    key: str | None = None,
+    choices: Sequence[Value] = (),
+    default: Value = None,
+    on_timeout: OnTimeout = "fail",
+    schema: Mapping[str, JsonValue] | None = None,
+    respondents: Respondents | Mapping[str, list[str]] | None = None,
+) -> Event[T]:
+    """Ask a question.
+
+    Asked again by a task that was restarted, it is the same question with the same deadline.
+
+    Args:
+        name: Shown to people; 1 to 128 characters.
+        data_type: ``int``, ``float``, ``bool``, ``str``, or ``dict``, ``list`` or ``"json"`` for any JSON value.
+        scope: ``"run"``, the only one there is.
+        prompt: The question, in Markdown; at most 16,384 characters.
+        timeout_seconds: Seconds until the deadline, over 0 and at most 366 days.
+        poll_interval_seconds: The longest pause between two looks at the storage.
+        key: Names the question within its action, instead of its content and its order; outside Flyte, names it
+            for good. Another question under the same key is refused.
+        choices: What may be answered, for int, float and str; at most 64 values.
+        default: Used at the deadline with ``on_timeout="default"``.
+        on_timeout: ``"fail"`` raises `EventTimedOut`, ``"default"`` answers with `default`.
+        schema: A JSON Schema that the answer must fit.
+        respondents: ``{"users": […], "groups": […]}``: who may answer, where people sign in.
+
+    Returns:
+        The event, whose `form_url` is to be given to somebody.
+
+    Raises:
+        InvalidRequest: when the question does not hold together.
+        RequestMismatch: when another question is stored under this key.
+        ServeError: when the web app cannot be brought up.
+        StorageError: when the question cannot be stored.
+    """
+    place = await find_place()
+    asked = draft_request(
+        request_id="draft",
+        event_name=name,
+        data_type=data_type,
+        prompt=prompt,
+        timeout_seconds=timeout_seconds,
+        now=datetime.now(UTC),
+        json_schema=schema,
+        choices=choices,
+        default=default,
+        on_timeout=on_timeout,
+        respondents=Respondents.model_validate(respondents) if respondents is not None else None,
+        origin=place.origin,
+        endpoint=place.endpoint,
+    )
+    if scope != "run":
+        raise ValueError(f"scope {scope!r} is not supported: use 'run'")
+    request_id = _request_id(place, asked, key)
+    request = asked.model_copy(
+        update={
+            "request_id": request_id,
+            "request_path": place.store.path(keys.request_key(request_id)),
+            "response_path": place.store.path(keys.response_key(request_id)),
+        }
+    )
+    stored = await create_request(place.store, request)
+    token = await add_link(place.store, request_id, now=datetime.now(UTC), label="asked")
+    if place.markers:
+        await place.store.mark(keys.new_marker(request_id))
+        await _hint(place, request_id)
+    event: Event[T] = Event(place, stored, token, data_type, poll_interval_seconds)
+    if place.action is not None:
+        link = FormLink(place.endpoint, request_id, request.request_path, token)
+        html = report_html(stored.document, event.form_url, event.api_url, event._response_path)
+        await place.action.show(name, event.form_url, html, link)
+    return event
+
+
+async def _ask(
+    prompt: str,
+    data_type: type[T] | Any = str,
+    *,
+    name: str = "ask",
+    timeout_seconds: float = 3600,
+    poll_interval_seconds: float = 5,
+    key: str | None = None,
+    choices: Sequence[Value] = (),
+    default: Value = None,
+    on_timeout: OnTimeout = "fail",
+    schema: Mapping[str, JsonValue] | None = None,
+    respondents: Respondents | Mapping[str, list[str]] | None = None,
+) -> T:
+    """Ask a question and wait for its answer, in any program. The link is printed to standard error.
+
+    Takes what `new_event` takes, and raises what it and `Event.wait` raise.
+
+    Returns:
+        The answer, of `data_type`.
+    """
+    event: Event[T] = await _new_event(
+        name,
+        data_type,
+        "run",
+        prompt,
+        timeout_seconds,
+        poll_interval_seconds,
+        key=key,
+        choices=choices,
+        default=default,
+        on_timeout=on_timeout,
+        schema=schema,
+        respondents=respondents,
+    )
+    print(f"{prompt}\nAnswer at {event.form_url}", file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
+    return await event.wait.aio()
+
+
+def _request_id(place: Place, asked: RequestDocument, key: str | None) -> str:
+    origin = asked.origin
+    where = (origin.org, origin.project, origin.domain, origin.run, origin.action)
+    if key is not None:
+        return keys.derived_request_id(asked.event_name, *where, "key", key)
+    if place.action is None:
+        return keys.random_request_id(asked.event_name)
+    digest = asked.question_digest()
+    return keys.derived_request_id(
+        asked.event_name, *where, digest, str(place.action.count(asked.event_name, digest))
+    )
+
+
+async def _hint(place: Place, request_id: str) -> None:
+    if not place.hint_url:
+        return
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(timeout=_HINT_SECONDS) as client:
+            await client.post(f"{place.hint_url.rstrip('/')}/hints/{request_id}")
+    except httpx.HTTPError as error:
+        # The operator's sweep finds the marker without it.
+        _log.debug("no hint to the operator: %s", error)
+
+
+new_event = Syncified(_new_event)
+ask = Syncified(_ask)

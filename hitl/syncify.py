@@ -1,0 +1,66 @@
+"""One function, two forms: called, it blocks and returns; its `.aio` is the coroutine function.
+
+The blocking form runs on a thread of ours with a loop of its own, so that it works in plain programs and inside
+coroutines alike, and with the caller's context variables, so that it is still inside the caller's Flyte action.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Generic, ParamSpec, TypeVar
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class Syncified(Generic[_P, _R]):
+    """A coroutine function that can also be called from code that is not asynchronous."""
+
+    def __init__(self, function: Callable[_P, Coroutine[Any, Any, _R]]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Run to the end and return the result. Blocks the calling thread."""
+        return _run(self._function(*args, **kwargs))
+
+    def aio(self, *args: _P.args, **kwargs: _P.kwargs) -> Awaitable[_R]:
+        """Return the coroutine, to be awaited."""
+        return self._function(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Syncified[..., _R]:
+        """Bind to an instance, as a method."""
+        return self if instance is None else Syncified(functools.partial(self._function, instance))
+
+
+def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
+    loop = _loop()
+    done: Future[_R] = Future()
+    task: list[asyncio.Task[None]] = []
+
+    async def supervised() -> None:
+        try:
+            done.set_result(await coroutine)
+        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread, which raises it
+            done.set_exception(error)
+
+    context = contextvars.copy_context()
+    loop.call_soon_threadsafe(lambda: task.append(loop.create_task(supervised(), context=context)))
+    try:
+        return done.result()
+    except BaseException:
+        # Ctrl-C reaches the waiting thread only: nothing may go on behind it.
+        loop.call_soon_threadsafe(lambda: [each.cancel() for each in task])
+        raise
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="hitl-sync", daemon=True).start()
+    return loop
