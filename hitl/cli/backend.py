@@ -1,0 +1,42 @@
+"""Where the commands find requests: one interface, over storage or over the API server."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hitl.cli.view import RequestView
+
+
+class Backend(Protocol):
+    """Requests, wherever they are found. Every method raises `HITLError`s only."""
+
+    async def list(self, *, settled: bool) -> list[RequestView]:
+        """Return the pending requests, oldest first; the settled ones too if wanted."""
+        ...
+
+    async def show(self, request_id: str) -> RequestView:
+        """Return one request."""
+        ...
+
+    async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
+        """Answer a request.
+
+        Args:
+            request_id: Which.
+            value: The answer.
+            text: The answer is text as a form holds it, rather than JSON.
+            comment: Free text for the record.
+        """
+        ...
+
+    async def reject(self, request_id: str, *, comment: str) -> RequestView:
+        """Refuse to answer a request."""
+        ...
+
+    async def cancel(self, request_id: str, *, comment: str) -> RequestView:
+        """Withdraw a request."""
+        ...
+
+    async def wait(self, request_id: str) -> RequestView:
+        """Return a request once it is settled."""
+        ...

@@ -1,0 +1,51 @@
+"""`hitl demo`: a Flyte task asks for a number, somebody types it, the task goes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from importlib.util import find_spec
+from threading import Thread
+from typing import Annotated
+
+import typer
+
+from hitl.cli import output
+from hitl.cli.options import AsJson
+from hitl.errors import HITLError, ServeError
+
+
+def demo(
+    browser: Annotated[bool, typer.Option(help="Open the form in a browser, where there is one.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Run a Flyte task that asks for a number, and see it go on with your answer."""
+    if find_spec("flyte") is None:
+        raise ServeError("the demo runs a Flyte task: pip install 'flyte-hitl[cli,flyte]'")
+    # Wherever this shell's questions go otherwise, the demo stays on this machine.
+    os.environ["HITL_SERVE"] = "local"
+    output.say("Starting a Flyte task that asks for a number …")
+    from hitl.cli import demo_task
+
+    def announce(url: str) -> None:
+        output.say(f"The task waits for your answer at\n\n  {url}\n\nCtrl-C ends the demo.")
+        if browser and _has_browser():
+            # Some browsers' commands return only when their window is closed.
+            Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    demo_task.announce.append(announce)
+    try:
+        value = demo_task.run()
+    except KeyboardInterrupt:
+        for event in demo_task.asked:
+            _withdraw(event)
+        raise
+    if as_json:
+        output.print_json({"request_id": demo_task.asked[-1].request_id, "value": value})
+    else:
+        output.say("The task went on, and returned:")
+        print(value)
+
+
+def _withdraw(event: object) -> None: ...

@@ -1,0 +1,114 @@
+"""`hitl list`, `show`, `answer`, `reject`, `cancel`, `wait`: what people do with requests."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from hitl.cli import output
+from hitl.cli.backend import Backend
+from hitl.cli.codes import Code, code_of_phase
+from hitl.cli.options import AsJson, Comment, RequestId
+from hitl.cli.stored import Stored
+from hitl.cli.view import RequestView
+from hitl.documents import format_time
+from hitl.settings import Settings
+
+
+def list_requests(
+    settled: Annotated[bool, typer.Option("--all", help="Those with an outcome, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the requests that wait for an answer, oldest first."""
+    views = asyncio.run(_backend().list(settled=settled))
+    if as_json:
+        output.print_json(views)
+    elif views:
+        output.print_requests(views, datetime.now(UTC), settled=settled, namespaces=False)
+    else:
+        output.say("Nothing waits for an answer." if not settled else "There are no requests.")
+
+
+def show(request_id: RequestId, as_json: AsJson = False) -> None:
+    """Show one request and what became of it."""
+    view = asyncio.run(_backend().show(request_id))
+    if as_json:
+        output.print_json(view)
+    else:
+        output.print_request(view, datetime.now(UTC))
+
+
+def answer(
+    request_id: RequestId,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="The answer, as one types it in the form.")],
+    comment: Comment = "",
+    json_value: Annotated[
+        bool, typer.Option("--json-value", help="VALUE is JSON, such as '\"text\"' or '[1, 2]'.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a request."""
+    _recorded(asyncio.run(_backend().answer(request_id, value, text=not json_value, comment=comment)), as_json)
+
+
+def reject(
+    request_id: RequestId,
+    comment: Annotated[str, typer.Option("--comment", help="Why.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Refuse to answer a request; whoever waits for it is told why."""
+    _recorded(asyncio.run(_backend().reject(request_id, comment=comment)), as_json)
+
+
+def cancel(request_id: RequestId, comment: Comment = "", as_json: AsJson = False) -> None:
+    """Withdraw a request, so that nobody needs to answer it any more."""
+    _recorded(asyncio.run(_backend().cancel(request_id, comment=comment)), as_json)
+
+
+def wait(request_id: RequestId, as_json: AsJson = False) -> None:
+    """Wait until a request has an outcome, and print its value."""
+    with output.waiting(f"waiting for {request_id}"):
+        view = asyncio.run(_backend().wait(request_id))
+    finish(view, as_json)
+
+
+def finish(view: RequestView, as_json: bool) -> None:
+    """Print what became of a request that was waited for, and end with the exit code that tells it."""
+    if as_json:
+        output.print_json(view)
+    elif view.phase == "Answered":
+        output.print_value(view.value_text())
+    code = code_of_phase(view.phase)
+    if code is not Code.DONE:
+        output.say(f"hitl: {summary(view)}")
+        raise typer.Exit(code)
+
+
+def summary(view: RequestView) -> str:
+    """Return one sentence that says what was recorded."""
+    who = f" by {view.respondent()}" if view.by else ""
+    when = f" at {format_time(view.settled_at)}" if view.settled_at else ""
+    comment = f": {view.comment}" if view.comment else ""
+    match view.phase:
+        case "Answered":
+            return f"{view.id}: answered {output.one_line(view.value_text())}{who}{when}{comment}"
+        case "TimedOut":
+            return f"{view.id}: nobody answered before the deadline"
+        case "Pending":
+            return f"{view.id}: pending"
+        case phase:
+            return f"{view.id}: {phase.lower()}{who}{when}{comment}"
+
+
+def _recorded(view: RequestView, as_json: bool) -> None:
+    if as_json:
+        output.print_json(view)
+    else:
+        print(output.clean(summary(view)))
+
+
+def _backend() -> Backend:
+    return Stored(Settings())

@@ -1,0 +1,113 @@
+"""`hitl gc` and `hitl storage check`: looking after a root."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from hitl import keys
+from hitl.cli import output
+from hitl.cli.codes import Code
+from hitl.cli.options import AsJson
+from hitl.errors import StorageError, StorageUnavailable
+from hitl.retention import collect
+from hitl.settings import Settings
+
+_REACH = "check the network, the credentials and the endpoint (HITL_STORAGE_OPTIONS), and that the bucket exists"
+
+
+def gc(
+    days: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Days to keep a request after its outcome. HITL_RETENTION_DAYS; else 30.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; print what would be.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete requests that were settled long ago, and what crashes left behind."""
+    settings = Settings()
+    retention = timedelta(days=settings.retention_days if days is None else days)
+    with Progress(
+        console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal
+    ) as bar:
+        task = bar.add_task("looking", total=None)
+        collected = asyncio.run(
+            collect(
+                settings.open_store(),
+                now=datetime.now(UTC),
+                retention=retention,
+                dry_run=dry_run,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        )
+    if as_json:
+        output.print_json({"deleted": collected, "dry_run": dry_run})
+        return
+    for request_id in collected:
+        print(request_id)
+    output.say(f"{len(collected)} {'would be deleted' if dry_run else 'deleted'}.")
+
+
+def check(as_json: AsJson = False) -> None:
+    """Make sure that the storage can be reached and records one outcome only; say how fast it is."""
+    settings = Settings()
+    problem, times = asyncio.run(probe(settings))
+    if as_json:
+        milliseconds = {step: round(seconds * 1000, 1) for step, seconds in times.items()}
+        output.print_json(
+            {"root": settings.root(), "ok": not problem, "problem": problem, "milliseconds": milliseconds}
+        )
+    elif times:
+        rows = [[step, f"{seconds * 1000:.1f} ms"] for step, seconds in times.items()]
+        output.print_table(["STEP", "TIME"], rows)
+    if problem:
+        output.fail(problem, Code.REFUSED)
+    output.say(f"{settings.root()} is fit for use.")
+
+
+async def probe(settings: Settings) -> tuple[str, dict[str, float]]:
+    """Try the storage out.
+
+    Returns:
+        What is wrong and what to do, or nothing; and the seconds that each step took.
+    """
+    times: dict[str, float] = {}
+
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        times[step] = time.perf_counter() - began
+
+    key = keys.probe_key()
+    try:
+        store = settings.open_store()
+        with timed("connect and look"):
+            await store.exists(key)
+        with timed("create"):
+            await store.create_once(key, b"probe\n")
+        with timed("read"):
+            await store.read(key)
+        with timed("list"):
+            await store.list_markers(keys.ANSWERED)
+        with timed("delete"):
+            await store.delete(key)
+        with timed("exclusive creation"):
+            await store.probe()
+    except StorageUnavailable as error:
+        return f"{error}: {_REACH}", times
+    except StorageError as error:
+        return str(error), times
+    return "", times
