@@ -56,6 +56,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     for router in (forms.router, api.router, health.router):
         app.include_router(router)

@@ -1,0 +1,187 @@
+"""What an answer is, and what becomes of one that is not: over the form and over the JSON API."""
+
+import asyncio
+import concurrent.futures
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.web.serving import PAST, WebApp
+
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
+    "maybe_for_bool": ({"data_type": bool}, "maybe"),
+    "four_and_a_half_for_int": ({"data_type": int}, "4.5"),
+    "nan": ({"data_type": float}, "NaN"),
+    "1e400": ({"data_type": float}, "1e400"),
+    "two_to_the_63": ({"data_type": int}, str(2**63)),
+    "hexadecimal": ({"data_type": int}, "0x1F"),
+    "an_empty_string": ({"data_type": str}, ""),
+    "two_megabytes_of_text": ({"data_type": str}, "x" * 2_000_000),
+    "a_choice_that_is_not_offered": ({"data_type": str, "choices": ["red", "green"]}, "blue"),
+    "json_that_the_schema_refuses": ({"data_type": "json", "schema": {"required": ["rows"]}}, '{"a": 1}'),
+}
+
+
+def asked(app: WebApp, **content: Any) -> Any:
+    if "schema" in content:
+        content["json_schema"] = content.pop("schema")
+    return app.ask(f"q-{uuid.uuid4().hex[:12]}", **content)
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_an_invalid_value_gets_422_and_a_sentence_is_kept_and_writes_nothing(
+    shared_app: WebApp, name: str
+) -> None:
+    content, text = INVALID[name]
+    question = asked(shared_app, **content)
+
+    page = question.form(text, comment="my comment")
+    problem = question.api(json.loads(text) if content["data_type"] == "json" else text)
+
+    assert page.status_code == problem.status_code == 422
+    assert 'role="alert"' in page.text
+    assert "my comment" in page.text
+    if name not in ("maybe_for_bool", "a_choice_that_is_not_offered"):
+        assert text.replace('"', "&#34;") in page.text
+    assert problem.headers["content-type"] == "application/problem+json"
+    assert problem.json()["errors"][0]["field"] == "value"
+    assert problem.json()["detail"].endswith(".")
+    assert question.stored() is None
+
+
+@pytest.mark.parametrize(
+    ("data_type", "text", "value"),
+    [
+        (int, "42", 42),
+        (float, "4.5", 4.5),
+        (bool, "false", False),
+        (str, " héllo ", " héllo "),
+        ("json", "[1]", [1]),
+    ],
+)
+def test_each_type_is_recorded_as_what_it_is(shared_app: WebApp, data_type: Any, text: str, value: Any) -> None:
+    question = asked(shared_app, data_type=data_type)
+
+    page = question.form(text, name="Ann", comment="looks right")
+
+    outcome = question.stored()
+    assert page.status_code == 200
+    assert outcome is not None
+    assert outcome["value"] == value
+    assert type(outcome["value"]) is type(value)
+    assert outcome["status"] == "completed"
+    assert outcome["respondent"]["name"] == "Ann"
+    assert outcome["respondent"]["verified"] is False
+    for shown in ("Recorded", "Ann", "unverified", "looks right"):
+        assert shown in page.text
+
+
+def test_the_api_answers_as_the_old_plugin_did(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+    body = {
+        "request_id": question.request_id,
+        "value": 42,
+        "data_type": "int",
+        "response_path": f"{question.response_path}#{question.token}",
+    }
+
+    reply = httpx.post(f"{shared_app.url}/submit/json", json=body).json()
+
+    assert reply["status"] == "submitted"
+    assert reply["value"] == 42
+    assert reply["data_type"] == "int"
+    assert reply["request_id"] == question.request_id
+
+
+def test_rejecting_needs_no_value(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+
+    page = question.form("", reject="1", comment="not today")
+
+    outcome = question.stored()
+    assert page.status_code == 200
+    assert outcome is not None
+    assert (outcome["outcome"], outcome["comment"], outcome["value"]) == ("rejected", "not today", None)
+
+
+def test_two_people_answer_at_once_and_the_other_sees_who_won(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(lambda n: question.api(n, comment=str(n)), range(16)))
+
+    won = [reply for reply in replies if reply.status_code == 200]
+    lost = [reply for reply in replies if reply.status_code == 409]
+    assert (len(won), len(lost)) == (1, 15)
+    stored = question.stored()
+    assert stored is not None
+    assert {reply.json()["outcome"]["value"] for reply in lost} == {stored["value"]} == {won[0].json()["value"]}
+
+
+def test_who_loses_on_the_form_sees_what_stands(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+    question.form("1", name="Ann")
+
+    page = question.form("2", name="Bob")
+
+    assert page.status_code == 409
+    assert "Ann" in page.text
+    assert "Your submission changed nothing" in page.text
+
+
+def test_the_same_submission_twice_is_success(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+
+    replies = [question.api(7, headers={"Idempotency-Key": "one"}) for _ in range(2)]
+
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert replies[0].json()["outcome"] == replies[1].json()["outcome"]
+
+
+def test_the_same_value_over_the_same_link_is_success(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+
+    assert [question.form("7").status_code for _ in range(2)] == [200, 200]
+
+
+def test_after_the_deadline_it_is_too_late(shared_app: WebApp) -> None:
+    question = asked(shared_app, now=datetime.now(UTC) - PAST)
+
+    assert question.api(1).status_code == 410
+    assert httpx.get(question.url).status_code == 200, "the page says that it timed out"
+    assert (question.stored() or {})["outcome"] == "timed_out"
+    assert question.form("1").status_code == 410
+
+
+def test_the_web_app_is_killed_and_started_again(app: WebApp) -> None:
+    question = app.ask()
+    answered = app.ask("answered")
+    answered.api(3)
+
+    app.stop(kill=True)
+    app.start()
+
+    assert httpx.get(question.url).status_code == 200
+    assert question.api(4).status_code == 200
+    assert "3" in httpx.get(answered.url).text
+
+
+def test_status_is_for_who_may_see_it(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+    url = f"{shared_app.url}/status/{question.request_id}"
+    bearer = {"Authorization": f"Bearer {question.token}"}
+
+    before = httpx.get(url, headers=bearer).json()
+    question.api(5)
+    # Whether a question is settled may be remembered for a second.
+    asyncio.run(asyncio.sleep(1.1))
+    after = httpx.get(url, headers=bearer).json()
+
+    assert httpx.get(url).status_code == 403
+    assert (before["status"], before["phase"], before["response"]) == ("pending", "Pending", None)
+    assert (after["status"], after["phase"], after["response"]["value"]) == ("completed", "Answered", 5)
+    assert "link" not in after["response"]["respondent"]

@@ -1,0 +1,94 @@
+"""Who is believed to be whom."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.web.serving import Question, WebApp, running
+
+SECRET = "a-secret-of-the-proxy"
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[WebApp]:
+    secret = tmp_path / "secret"
+    secret.write_text(f"{SECRET}\n")
+    with running(str(tmp_path / "root"), tmp_path, HITL_AUTH="proxy", HITL_PROXY_SECRET_FILE=str(secret)) as app:
+        yield app
+
+
+def as_user(name: str, groups: str = "", secret: str = SECRET) -> dict[str, str]:
+    return {"X-HITL-Proxy-Secret": secret, "X-Forwarded-User": name, "X-Forwarded-Groups": groups}
+
+
+def post(question: Question, headers: dict[str, str]) -> httpx.Response:
+    body = {"request_id": question.request_id, "value": 1}
+    return httpx.post(f"{question.app.url}/submit/json", json=body, headers=headers)
+
+
+def test_the_proxys_user_is_recorded_as_verified(proxied: WebApp) -> None:
+    question = proxied.ask(respondents=None)
+
+    assert post(question, as_user("ann")).status_code == 200
+
+    outcome = question.stored()
+    assert outcome is not None
+    assert outcome["respondent"]["name"] == "ann"
+    assert outcome["respondent"]["verified"] is True
+
+
+def test_headers_from_anyone_else_are_dropped(proxied: WebApp) -> None:
+    question = proxied.ask()
+
+    assert post(question, as_user("ann", secret="guessed")).status_code == 401
+    assert post(question, {"X-Forwarded-User": "ann"}).status_code == 401
+    assert httpx.get(proxied.url, headers={"X-Forwarded-User": "ann"}).status_code == 401
+    assert question.stored() is None
+
+
+def test_only_whom_the_question_names_may_see_and_answer_it(proxied: WebApp) -> None:
+    from hitl.documents import Respondents
+
+    question = proxied.ask(respondents=Respondents(users=["ann"], groups=["leads"]))
+
+    assert post(question, as_user("bob")).status_code == 403
+    assert httpx.get(question.url.partition("?")[0], headers=as_user("bob")).status_code == 403
+    assert post(question, {}).status_code == 401
+    by_link = question.api(1)
+    assert by_link.status_code == 403
+    assert "names who may answer" in by_link.json()["detail"]
+    assert question.stored() is None
+    assert post(question, as_user("cy", groups="staff, leads")).status_code == 200
+
+
+def test_the_inbox_shows_what_this_visitor_may_see_oldest_first(proxied: WebApp) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from hitl.documents import Respondents
+
+    now = datetime.now(UTC)
+    proxied.ask("newer", event_name="newer one", now=now)
+    proxied.ask("older", event_name="older one", now=now - timedelta(minutes=5))
+    proxied.ask("hidden", event_name="not for ann", respondents=Respondents(users=["bob"]))
+    done = proxied.ask("done", event_name="settled one")
+    done.api(3)
+
+    page = httpx.get(proxied.url, headers=as_user("ann")).text
+
+    assert page.index("older one") < page.index("newer one") < page.index("settled one")
+    assert "not for ann" not in page
+
+
+def test_two_secrets_are_valid_while_one_replaces_the_other(proxied: WebApp, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(f"{SECRET}\nthe-next-one\n")
+    for secret in (SECRET, "the-next-one"):
+        assert httpx.get(proxied.url, headers=as_user("ann", secret=secret)).status_code == 200
+
+
+def test_a_proxy_without_a_secret_is_refused_at_start() -> None:
+    from hitl_webapp.settings import WebSettings
+
+    with pytest.raises(ValueError, match="HITL_PROXY_SECRET"):
+        WebSettings(auth="proxy")

@@ -1,0 +1,25 @@
+"""Storage that cannot be reached, on a real S3 that is stopped."""
+
+from pathlib import Path
+
+import httpx
+
+from tests.backends.seaweed import BUCKET, Seaweed
+from tests.web.serving import running
+
+
+def test_storage_out_of_reach_while_somebody_submits(seaweed: Seaweed, tmp_path: Path) -> None:
+    with running(f"s3://{BUCKET}/outage", tmp_path, seaweed.options) as app:
+        question = app.ask(data_type=str)
+        seen = httpx.get(question.url, timeout=60)
+        seaweed.pause()
+
+        page, problem = question.form("what I typed"), question.api("what I typed")
+
+        seaweed.resume()
+        assert seen.status_code == 200
+        assert (page.status_code, problem.status_code) == (503, 503)
+        assert page.headers["retry-after"] == problem.headers["retry-after"] == "5"
+        assert "what I typed" in page.text
+        assert "Not recorded." in page.text
+        assert question.form("what I typed").status_code == 200
