@@ -10,11 +10,12 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -22,6 +23,8 @@ from hitl import keys
 from hitl.requests import add_link, create_request, draft_request
 from hitl.storage import Store
 from tests.backends.processes import free_ports
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -70,7 +73,7 @@ class WebApp:
 
     def ask(self, request_id: str = "a-question", **asked: Any) -> Question:
         """Store a question and a link to it."""
-        return asyncio.run(self._ask(request_id, asked))
+        return run(self._ask(request_id, asked))
 
     async def _ask(self, request_id: str, asked: dict[str, Any]) -> Question:
         content: dict[str, Any] = {
@@ -111,7 +114,7 @@ class Question:
 
     def stored(self) -> dict[str, Any] | None:
         """Return what lies in the bucket as the outcome."""
-        data = asyncio.run(self.app.store.read(keys.response_key(self.request_id)))
+        data = run(self.app.store.read(keys.response_key(self.request_id)))
         return None if data is None else json.loads(data)
 
 
@@ -124,6 +127,12 @@ def running(root: str, folder: Path, options: dict[str, Any] | None = None, **se
         yield app
     finally:
         app.stop(kill=True)
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on a thread of its own: playwright's blocking API keeps a loop running on the test's."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 PAST = timedelta(hours=1)
