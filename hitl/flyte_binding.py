@@ -23,7 +23,6 @@ from flyte.models import TaskContext
 
 from hitl.documents import Origin
 from hitl.errors import ServeError
-from hitl.events import Event, new_event
 from hitl.place import FormLink
 from hitl.settings import Settings
 
@@ -224,34 +223,3 @@ def env() -> flyte.TaskEnvironment:
 async def show_form(form_url: str) -> str:
     """Carry the link "Event Form": links belong to task actions, and a trace has none."""
     return form_url
-
-
-_demo = flyte.TaskEnvironment(name="hitl-demo")
-
-
-@_demo.task
-async def ask_for_number(shown: str) -> int:
-    """Ask for a number, as `hitl demo` does. `shown` names who is told the link."""
-    event: Event[int] = await new_event.aio(
-        "demo",
-        int,
-        prompt="**How many** tables may the nightly job drop?\n\nAny whole number will do.",
-        timeout_seconds=600,
-    )
-    _tell[shown](event.form_url)
-    return await event.wait.aio()
-
-
-_tell: dict[str, Callable[[str], None]] = {}
-
-
-def run_demo(show: Callable[[str], None]) -> int:
-    """Run the demo's task on this machine; return the number that it went on with.
-
-    Args:
-        show: Called with the form's URL once the question is asked.
-    """
-    flyte.init()
-    _tell["demo"] = show
-    outputs = flyte.run(ask_for_number, shown="demo").outputs()
-    return int(outputs[0])

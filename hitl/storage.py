@@ -8,11 +8,14 @@ layer lies between, because those ignore the condition in silence.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -31,6 +34,7 @@ MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
 _REQUEST_TIMEOUT: Final = "5s"
 _RETRY: Final = {"max_retries": 3, "retry_timeout": timedelta(seconds=8)}
 _CALL_SECONDS: Final = 15.0
+_LETTING_GO_SECONDS: Final = 0.02
 
 # What Flyte gives its pods for S3, under the names that obstore has for it.
 _FLYTE_S3: Final = {
@@ -67,6 +71,7 @@ class Store:
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         self.url, self._scheme = _normalised(url)
         self._store = _open(self.url, self._scheme, dict(options or {}))
+        _let_go_at_exit()
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
@@ -205,6 +210,14 @@ class Store:
     async def _call(self, operation: Awaitable[_T], what: str, seconds: float = _CALL_SECONDS) -> _T:
         with _translating(what, self.url):
             return await asyncio.wait_for(_awaited(operation), seconds)
+
+
+@cache
+def _let_go_at_exit() -> None:
+    # obstore's threads still hold on to the interpreter for a moment after they handed over a result. When it is
+    # torn down under them, they abort the process, though all is done (github.com/PyO3/pyo3-async-runtimes/issues/40).
+    # A thread that sleeps leaves the interpreter to them.
+    atexit.register(time.sleep, _LETTING_GO_SECONDS)
 
 
 async def _awaited(operation: Awaitable[_T]) -> _T:

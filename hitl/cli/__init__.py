@@ -1,10 +1,18 @@
-"""The `hitl` command."""
+"""The `hitl` command, which kubectl also finds as `kubectl hitl`."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 
 def main() -> None:
-    """Run the command; ends the process with its exit code."""
+    """Run the command line and leave with its exit code."""
+    try:
+        import rich  # noqa: F401 - asked for here, so that its absence is told in a sentence
+        import typer  # noqa: F401
+    except ImportError as error:
+        sys.exit(f"hitl: the command is not installed: pip install 'flyte-hitl[cli]' ({error})")
     from hitl.cli.app import run
 
-    run()
+    run(as_plugin=Path(sys.argv[0]).stem == "kubectl-hitl")

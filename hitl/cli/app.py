@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -34,7 +35,8 @@ app = typer.Typer(
     help="People answer the questions that automation asks.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode="rich" if sys.stdout.isatty() and sys.stderr.isatty() else None,
+    epilog="Exit codes: " + "; ".join(f"{code} {code.name.lower().replace('_', ' ')}" for code in Code) + ".",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 storage = typer.Typer(help="The storage under the root.", no_args_is_help=True)

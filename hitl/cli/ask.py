@@ -86,15 +86,16 @@ async def _ask(options: dict[str, Any], as_json: bool) -> None:
         with output.waiting("waiting for the answer"), contextlib.suppress(EventFailed):
             await event.wait.aio()
     except asyncio.CancelledError:
-        await _interrupted(event, keep=options["key"] is not None)
+        if options["key"] is None:
+            await withdraw(event)
+        else:
+            output.say("hitl: interrupted; the question stays, and the same command finds it again")
         raise
     finish(await Stored(Settings()).show(event.request_id), as_json)
 
 
-async def _interrupted(event: Event[Any], *, keep: bool) -> None:
-    if keep:
-        output.say("hitl: interrupted; the question stays, and the same command finds it again")
-        return
+async def withdraw(event: Event[Any]) -> None:
+    """Withdraw a question for whose answer nobody waits any more."""
     try:
         await event.cancel.aio("nobody waits for the answer any more")
     except HITLError as error:

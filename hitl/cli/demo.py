@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import webbrowser
@@ -12,8 +13,9 @@ from typing import Annotated
 import typer
 
 from hitl.cli import output
+from hitl.cli.ask import withdraw
 from hitl.cli.options import AsJson
-from hitl.errors import HITLError, ServeError
+from hitl.errors import ServeError
 
 
 def demo(
@@ -34,18 +36,19 @@ def demo(
             # Some browsers' commands return only when their window is closed.
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
-    demo_task.announce.append(announce)
     try:
-        value = demo_task.run()
+        value = demo_task.run(announce)
     except KeyboardInterrupt:
         for event in demo_task.asked:
-            _withdraw(event)
+            asyncio.run(withdraw(event))
         raise
     if as_json:
         output.print_json({"request_id": demo_task.asked[-1].request_id, "value": value})
     else:
-        output.say("The task went on, and returned:")
+        output.say("The task went on, and returned")
         print(value)
 
 
-def _withdraw(event: object) -> None: ...
+def _has_browser() -> bool:
+    shown = sys.platform in ("darwin", "win32")
+    return shown or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -9,28 +9,45 @@ import flyte
 import hitl
 
 asked: list[hitl.Event[int]] = []
-announce: list[Callable[[str], None]] = []
+_announce: list[Callable[[str], None]] = []
+_failed: list[hitl.EventFailed] = []
 
 task_env = flyte.TaskEnvironment(name="hitl-demo", depends_on=[hitl.env])
 
 
 @task_env.task(report=True)
-async def ask_for_number() -> int:
-    """Ask for a number and go on with it."""
-    event = await hitl.new_event.aio(
+async def ask_for_number() -> int | None:
+    """Ask for a number and go on with it, or without one."""
+    event: hitl.Event[int] = await hitl.new_event.aio(
         name="user_number_input",
         data_type=int,
         prompt="Please provide an integer to continue the workflow.",
         timeout_seconds=600,
     )
     asked.append(event)
-    for each in announce:
-        each(event.form_url)
-    return await event.wait.aio()
+    _announce[-1](event.form_url)
+    try:
+        return int(await event.wait.aio())
+    except hitl.EventFailed as failed:
+        _failed.append(failed)
+        return None
 
 
-def run() -> int:
-    """Run the task on this machine and return what it returns."""
+def run(announce: Callable[[str], None]) -> int:
+    """Run the task on this machine.
+
+    Args:
+        announce: Called with the link to the form.
+
+    Returns:
+        What the task returned.
+
+    Raises:
+        EventFailed: when it got no number.
+    """
+    _announce.append(announce)
     flyte.init()
     outputs = flyte.with_runcontext(mode="local").run(ask_for_number).outputs()
+    if _failed:
+        raise _failed[-1]
     return int(outputs[0])

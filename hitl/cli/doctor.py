@@ -1,87 +1,132 @@
-"""`hitl doctor` and `hitl storage check`: what is reachable, what is not, and what to do."""
+"""`hitl doctor`: what is there, what is not, and what to do about it."""
 
 from __future__ import annotations
 
-import sys
-import time
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
-from typing import Literal
+import asyncio
+import platform
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final, Literal
 
 import httpx
 import typer
+from pydantic import BaseModel
 
-from hitl.cli.output import print_json, print_table
-from hitl.cli.requests import Json
-from hitl.cli.running import open_root, run
-from hitl.errors import HITLError
+from hitl.cli import output
+from hitl.cli.codes import Code
+from hitl.cli.options import AsJson
+from hitl.cli.root import probe
 from hitl.settings import Settings
 
-_SECONDS = 5.0
+State = Literal["ok", "off", "broken"]
+_HTTP_SECONDS: Final = 3.0
+_SIGNS: Final = {"ok": "✓", "off": "–", "broken": "✗"}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at: how it is, and what to do about it."""
+class Finding(BaseModel):
+    """What was found out about one part."""
 
-    what: str
-    state: Literal["ok", "broken", "absent"]
+    part: str
+    """What was looked at."""
+    state: State
+    """`ok`, `off` (not there, and not needed) or `broken`."""
     detail: str
+    """What was found."""
+    advice: str = ""
+    """What to do, if anything."""
 
 
-def check(json: Json = False) -> None:
-    """Make sure that the storage can hold outcomes: writes one random key twice, and deletes it."""
-    _report([_storage()], json)
-
-
-def doctor(json: Json = False) -> None:
-    """Say what is reachable and what is not, and what to do; ends with 1 when something needed is broken."""
-    settings = Settings()
-    findings = [
-        Finding("Python", "ok", sys.version.split()[0]),
-        _storage(),
-        _installed("Web app", "hitl_webapp.main", "uvicorn", "pip install 'flyte-hitl[webapp]'"),
-        _installed("Flyte", "flyte", "flyte", "pip install 'flyte-hitl[flyte]' to ask from Flyte tasks"),
-        _served(
-            "Web app's endpoint", settings.endpoint, "/health", "HITL_ENDPOINT is unset: local mode serves itself"
-        ),
-        _served("Operator's hints", settings.hint_url, "/healthz", "HITL_HINT_URL is unset: sweeps do without"),
-    ]
-    _report(findings, json)
-
-
-def _storage() -> Finding:
-    root = Settings().root()
-    try:
-        began = time.perf_counter()
-        run(open_root().probe())
-    except HITLError as error:
-        return Finding("Storage", "broken", str(error))
-    took = (time.perf_counter() - began) * 1000
-    return Finding("Storage", "ok", f"{root} creates exclusively; the check took {took:.0f} ms")
-
-
-def _installed(what: str, *modules_and_advice: str) -> Finding:
-    *modules, advice = modules_and_advice
-    missing = [each for each in modules if find_spec(each.partition(".")[0]) is None]
-    return Finding(what, "absent", advice) if missing else Finding(what, "ok", "installed")
-
-
-def _served(what: str, url: str, path: str, unset: str) -> Finding:
-    if not url:
-        return Finding(what, "absent", unset)
-    try:
-        reply = httpx.get(url.rstrip("/") + path, timeout=_SECONDS)
-    except httpx.HTTPError as error:
-        return Finding(what, "broken", f"{url} cannot be reached ({type(error).__name__}): is it running?")
-    state: Literal["ok", "broken"] = "ok" if reply.is_success else "broken"
-    return Finding(what, state, f"{url} answers {reply.status_code}")
-
-
-def _report(findings: list[Finding], json: bool) -> None:
-    if json:
-        print_json([asdict(each) for each in findings])
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is reachable and what is not, and what to do; exit 1 when something needed is broken."""
+    findings = asyncio.run(_examine(Settings()))
+    if as_json:
+        output.print_json(findings)
     else:
-        print_table(("WHAT", "STATE", "DETAIL"), [(each.what, each.state, each.detail) for each in findings], "")
-    if any(each.state == "broken" for each in findings):
-        raise typer.Exit(1)
+        for finding in findings:
+            print(output.clean(f"{_SIGNS[finding.state]} {finding.part + ':':<12} {finding.detail}"))
+            if finding.advice:
+                print(output.clean(f"  {'':<12} {finding.advice}"))
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(Code.REFUSED)
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    checks: list[Callable[[Settings], Awaitable[Finding]]] = [_python, _root, _web, _flyte, _operator]
+    return list(await asyncio.gather(*(check(settings) for check in checks)))
+
+
+async def _python(_settings: Settings) -> Finding:
+    return Finding(
+        part="python", state="ok", detail=f"{platform.python_version()}, flyte-hitl {version('flyte-hitl')}"
+    )
+
+
+async def _root(settings: Settings) -> Finding:
+    problem, times = await probe(settings)
+    named = (
+        "HITL_STORAGE_ROOT"
+        if settings.storage_root
+        else "your own folder; --root or HITL_STORAGE_ROOT names another"
+    )
+    where = f"{settings.root()} ({named})"
+    if problem:
+        return Finding(part="root", state="broken", detail=where, advice=problem)
+    took = times["create"] * 1000
+    return Finding(part="root", state="ok", detail=f"{where}: records one outcome only, in {took:.0f} ms")
+
+
+async def _web(settings: Settings) -> Finding:
+    if settings.endpoint:
+        return await _reached(
+            "web app",
+            f"{settings.endpoint.rstrip('/')}/health",
+            "HITL_ENDPOINT names it: start it with `hitl serve`, or correct the address",
+        )
+    try:
+        version("uvicorn")
+    except PackageNotFoundError:
+        return Finding(
+            part="web app",
+            state="broken",
+            detail="not installed, and HITL_ENDPOINT names none",
+            advice="pip install 'flyte-hitl[webapp]', or set HITL_ENDPOINT to the one that others run",
+        )
+    return Finding(
+        part="web app", state="ok", detail="served from each program that asks (HITL_ENDPOINT names no other)"
+    )
+
+
+async def _flyte(_settings: Settings) -> Finding:
+    try:
+        return Finding(part="flyte", state="ok", detail=version("flyte"))
+    except PackageNotFoundError:
+        return Finding(
+            part="flyte",
+            state="off",
+            detail="not installed",
+            advice="to ask from tasks: pip install 'flyte-hitl[flyte]'",
+        )
+
+
+async def _operator(settings: Settings) -> Finding:
+    if not settings.hint_url:
+        return Finding(part="operator", state="off", detail="HITL_HINT_URL is not set, so no hints are sent")
+    found = await _reached(
+        "operator",
+        f"{settings.hint_url.rstrip('/')}/healthz",
+        "HITL_HINT_URL names it; it is reached in its cluster",
+    )
+    # Hints only make things faster: the operator's sweep finds everything without them.
+    return found.model_copy(update={"state": "off" if found.state == "broken" else found.state})
+
+
+async def _reached(part: str, url: str, advice: str) -> Finding:
+    try:
+        async with httpx.AsyncClient(timeout=_HTTP_SECONDS) as client:
+            response = await client.get(url)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Finding(part=part, state="broken", detail=f"{url}: {error or type(error).__name__}", advice=advice)
+    state: State = "ok" if response.is_success else "broken"
+    return Finding(
+        part=part, state=state, detail=f"{url}: {response.status_code}", advice=advice if state == "broken" else ""
+    )

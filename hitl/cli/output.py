@@ -1,58 +1,204 @@
-"""What the command prints: tables and colour on a terminal, plain lines elsewhere, JSON when asked for."""
+"""What is printed: JSON for programs, tables for a terminal, aligned text for a pipe.
+
+Data goes to standard output, everything else to standard error. What other people wrote may hold control
+characters, which could rewrite what a terminal shows: they are replaced.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final, NoReturn
 
+import typer
+from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hitl.cli.codes import Code
+from hitl.cli.view import RequestView
+from hitl.documents import format_time
 
-def print_json(data: Any) -> None:
-    """Print data as JSON."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2) + "\n")
+# C0 but tab and line feed, DEL, C1, and what turns the direction of writing around.
+_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_PHASE_STYLES: Final = {
+    "Pending": "yellow",
+    "Answered": "green",
+    "Rejected": "red",
+    "TimedOut": "red",
+    "Cancelled": "dim",
+}
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
-    """Print rows: a table on a terminal, columns padded with spaces elsewhere.
+def print_json(content: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
+    """Print data as JSON to standard output."""
+    print(json.dumps(_plain(content), indent=2, ensure_ascii=False))
+
+
+def print_value(text: str) -> None:
+    """Print an answer and nothing else; only a terminal is spared control characters."""
+    print(clean(text) if sys.stdout.isatty() else text)
+
+
+def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool, namespaces: bool) -> None:
+    """Print requests as a table.
 
     Args:
-        columns: The headings.
-        rows: The cells, as text.
-        empty: A sentence for when there are none; goes to standard error.
+        views: The requests.
+        now: The present moment, for ages and deadlines.
+        settled: Show outcomes as well.
+        namespaces: Show each request's namespace first.
     """
-    if not rows:
-        note(empty)
-    elif sys.stdout.isatty():
-        table = Table(*columns)
-        for row in rows:
-            # As text: a prompt may hold what rich takes for markup, or a terminal for a command.
-            table.add_row(*(Text(_printable(cell)) for cell in row))
-        Console().print(table)
-    else:
-        lines = [list(columns), *([_printable(cell) for cell in row] for row in rows)]
-        widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
-        for line in lines:
-            padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            sys.stdout.write("  ".join(padded).rstrip() + "\n")
+    head = ["ID", "PROMPT", "TYPE", "PHASE", "VALUE", "BY", "VIA", "DEADLINE", "AGE"]
+    rows = [
+        [
+            view.id,
+            one_line(view.prompt),
+            view.data_type,
+            view.phase,
+            one_line(view.value_text()),
+            view.respondent(),
+            view.via,
+            _deadline(view, now),
+            duration((now - view.created_at).total_seconds()),
+        ]
+        for view in views
+    ]
+    if not settled:
+        head, rows = (head[:3] + head[7:], [row[:3] + row[7:] for row in rows])
+    if namespaces:
+        head, rows = ["NAMESPACE", *head], [[v.namespace, *row] for v, row in zip(views, rows, strict=True)]
+    print_table(head, rows, wrapped="PROMPT")
 
 
-def print_fields(fields: Mapping[str, str]) -> None:
-    """Print names and their values, one a line."""
-    width = max(len(name) for name in fields)
-    for name, value in fields.items():
-        sys.stdout.write(f"{name.ljust(width)}  {_printable(value)}\n")
+def print_request(view: RequestView, now: datetime) -> None:
+    """Print all that people want to know of one request."""
+    asked = f"{format_time(view.created_at)} ({duration((now - view.created_at).total_seconds())} ago)"
+    lines = [
+        ("ID", view.id),
+        ("Namespace", view.namespace),
+        ("Event", view.event_name),
+        ("Prompt", view.prompt),
+        ("Type", view.data_type),
+        ("Choices", ", ".join(view.choices)),
+        ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
+        ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
+        ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
+        ("Asked", asked),
+        (
+            "Deadline",
+            "" if view.expires_at is None else f"{format_time(view.expires_at)} ({_deadline(view, now)})",
+        ),
+        ("Phase", view.phase),
+        ("Value", view.value_text()),
+        ("By", view.respondent()),
+        ("Via", view.via),
+        ("At", "" if view.settled_at is None else format_time(view.settled_at)),
+        ("Comment", view.comment),
+    ]
+    shown = [(name, clean(text)) for name, text in lines if text]
+    width = max(len(name) for name, _ in shown) + 2
+    for name, text in shown:
+        first, *rest = text.splitlines() or [""]
+        label = Text(f"{name}:".ljust(width), style="bold")
+        style = _PHASE_STYLES[view.phase] if name == "Phase" else ""
+        _console().print(label + Text(first, style=style), soft_wrap=True)
+        for line in rest:
+            _console().print(Text(" " * width + line), soft_wrap=True)
 
 
-def note(text: str) -> None:
-    """Print a sentence for people to standard error, where it is in no program's way."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: str = "") -> None:
+    """Print rows: a table that fits a terminal, or aligned columns.
+
+    Args:
+        head: The columns' names.
+        rows: The cells.
+        wrapped: The column that gives way when a terminal is too narrow.
+    """
+    cleaned = [[one_line(cell) for cell in row] for row in rows]
+    console = _console()
+    if not console.is_terminal:
+        widths = [max(len(row[column]) for row in [head, *cleaned]) for column in range(len(head))]
+        for row in [head, *cleaned]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        gives_way = name == wrapped
+        table.add_column(name, no_wrap=True, overflow="ellipsis" if gives_way else "fold", min_width=len(name))
+        if gives_way:
+            table.columns[-1].ratio = 1
+            table.expand = True
+    for row in cleaned:
+        table.add_row(*(Text(cell, style=_PHASE_STYLES.get(cell, "")) for cell in row))
+    console.print(table)
 
 
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)
+def say(text: str) -> None:
+    """Tell the person something that is no data."""
+    print(clean(text), file=sys.stderr, flush=True)
+
+
+def fail(text: str, code: Code) -> NoReturn:
+    """Say what went wrong and end the command."""
+    say(f"hitl: {text}")
+    raise typer.Exit(code)
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Show on a terminal that something is being waited for."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(Text(clean(text))):
+        yield
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in its one or two largest units, such as ``2h5m``."""
+    left = max(0, int(seconds))
+    parts: list[str] = []
+    for size, unit in _UNITS:
+        count, left = divmod(left, size)
+        if count or parts or size == 1:
+            parts.append(f"{count}{unit}" if count or not parts else "")
+        if len(parts) == 2:
+            break
+    return "".join(parts)
+
+
+def clean(text: str) -> str:
+    """Return a text that cannot rewrite a terminal."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """Return a text that fits a cell."""
+    return " ".join(clean(text).split())
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _deadline(view: RequestView, now: datetime) -> str:
+    if view.expires_at is None:
+        return ""
+    left = (view.expires_at - now).total_seconds()
+    return f"in {duration(left)}" if left > 0 else "passed"
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, BaseModel):
+        return content.model_dump(mode="json", by_alias=True)
+    if isinstance(content, dict):
+        return content
+    return [_plain(each) for each in content]

@@ -1,0 +1,68 @@
+"""What the command's exit code tells."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from hitl.errors import (
+    EventCancelled,
+    EventTimedOut,
+    Expired,
+    HITLError,
+    InvalidRequest,
+    InvalidValue,
+    RequestMismatch,
+    RequestNotFound,
+    ServeError,
+    StorageError,
+)
+from hitl.transitions import Phase
+
+
+class Code(IntEnum):
+    """Exit codes. Each means one thing, whichever command ends with it."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    TIMED_OUT = 3
+    CANCELLED = 4
+    UNAVAILABLE = 5
+    INTERRUPTED = 130
+
+
+MEANING: dict[Code, str] = {
+    Code.DONE: "it was done; `ask` and `wait`: answered",
+    Code.REFUSED: "rejected, or refused because of what is recorded already; `doctor` and `storage check`: "
+    "something needed is broken",
+    Code.USAGE: "the command was not understood, there is no such request, or the value or question does not fit",
+    Code.TIMED_OUT: "the deadline passed",
+    Code.CANCELLED: "the question was withdrawn",
+    Code.UNAVAILABLE: "the storage, the web app or the API server is out of reach or damaged",
+    Code.INTERRUPTED: "Ctrl-C",
+}
+
+_BY_ERROR: tuple[tuple[tuple[type[HITLError], ...], Code], ...] = (
+    ((InvalidRequest, InvalidValue, RequestNotFound, RequestMismatch), Code.USAGE),
+    ((Expired, EventTimedOut), Code.TIMED_OUT),
+    ((EventCancelled,), Code.CANCELLED),
+    ((StorageError, ServeError), Code.UNAVAILABLE),
+)
+
+_BY_PHASE: dict[Phase, Code] = {
+    "Pending": Code.DONE,
+    "Answered": Code.DONE,
+    "Rejected": Code.REFUSED,
+    "TimedOut": Code.TIMED_OUT,
+    "Cancelled": Code.CANCELLED,
+}
+
+
+def code_of(error: HITLError) -> Code:
+    """Return the exit code for an error."""
+    return next((code for kinds, code in _BY_ERROR if isinstance(error, kinds)), Code.REFUSED)
+
+
+def code_of_phase(phase: Phase) -> Code:
+    """Return the exit code of a command that waited for a request."""
+    return _BY_PHASE[phase]

@@ -1,0 +1,98 @@
+"""A request as every command shows it, wherever it was found."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue
+
+from hitl.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
+from hitl.transitions import Phase, phase_of
+from hitl.values import DataType, Value, format_value
+
+
+class RequestView(BaseModel):
+    """One request and its outcome. `--json` prints these fields, all of them, always."""
+
+    id: str
+    """What the commands take: the request id, or the name of the HumanInput."""
+    request_id: str
+    """The id in storage."""
+    namespace: str
+    """The Kubernetes namespace, or empty."""
+    event_name: str
+    """The name that the author gave."""
+    prompt: str
+    """The question, in Markdown."""
+    data_type: DataType
+    """`int`, `float`, `bool`, `str` or `json`."""
+    choices: list[str]
+    """What may be answered, as text; empty: anything that fits."""
+    default: str | None
+    """The default, as text, or null."""
+    on_timeout: OnTimeout
+    """`fail` or `default`."""
+    schema_: dict[str, JsonValue] | None = Field(serialization_alias="schema")
+    """The JSON Schema that answers must fit, or null."""
+    respondents: Respondents
+    """Who may answer: `users` and `groups`."""
+    created_at: AwareDatetime
+    """When it was asked."""
+    expires_at: AwareDatetime | None
+    """The deadline; null while a HumanInput has none yet."""
+    phase: Phase
+    """`Pending`, `Answered`, `Rejected`, `TimedOut` or `Cancelled`."""
+    value: JsonValue = None
+    """The answer, typed; null unless answered."""
+    by: str = ""
+    """Who made the submission that became the outcome, or empty."""
+    via: str = ""
+    """Over which channel, or empty."""
+    verified: bool = False
+    """Whether somebody trustworthy vouched for the name."""
+    settled_at: AwareDatetime | None = None
+    """When the outcome was recorded, or null."""
+    reason: str = ""
+    """One word on how it came to the outcome, or empty."""
+    comment: str = ""
+    """What the respondent wrote with it, or empty."""
+
+    def value_text(self) -> str:
+        """Return the answer as its canonical text, or nothing when there is none."""
+        return format_value(self.data_type, self.value) if self.phase == "Answered" else ""
+
+    def respondent(self) -> str:
+        """Return who answered, as people should read it: an unverified name says so."""
+        return self.by if self.verified or not self.by else f"{self.by} (unverified)"
+
+
+def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> RequestView:
+    """Return a stored request as the commands show it."""
+    settled: dict[str, Value] = {}
+    if outcome is not None:
+        settled = {
+            "value": outcome.value,
+            "by": outcome.respondent.name,
+            "via": outcome.respondent.via,
+            "verified": outcome.respondent.verified,
+            "settled_at": outcome.answered_at.isoformat(),
+            "reason": outcome.reason,
+            "comment": outcome.comment,
+        }
+    return RequestView.model_validate(
+        {
+            "id": request.request_id,
+            "request_id": request.request_id,
+            "namespace": request.origin.namespace,
+            "event_name": request.event_name,
+            "prompt": request.prompt,
+            "data_type": request.data_type,
+            "choices": request.choices,
+            "default": request.default,
+            "on_timeout": request.on_timeout,
+            "schema_": request.json_schema,
+            "respondents": request.respondents,
+            "created_at": request.created_at,
+            "expires_at": request.expires_at,
+            "phase": phase_of(outcome),
+            **settled,
+        }
+    )
