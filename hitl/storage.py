@@ -214,9 +214,9 @@ class Store:
 
 @cache
 def _let_go_at_exit() -> None:
-    # obstore's threads still hold on to the interpreter for a moment after they handed over a result. When it is
-    # torn down under them, they abort the process, though all is done (github.com/PyO3/pyo3-async-runtimes/issues/40).
-    # A thread that sleeps leaves the interpreter to them.
+    # obstore's threads hold on to the interpreter for a moment after they handed over a result. When it is torn
+    # down under them, they abort the process, though all was done: PyO3/pyo3-async-runtimes, issue 40. While this
+    # thread sleeps, they let go.
     atexit.register(time.sleep, _LETTING_GO_SECONDS)
 
 
