@@ -1,0 +1,291 @@
+"""Questions of any program: asked, waited for, and every way in which they end."""
+
+import asyncio
+import logging
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import hitl
+from hitl import keys
+from hitl.documents import Respondent
+from hitl.events import Event
+from hitl.place import Place, choose_mode
+from hitl.requests import create_request, draft_request, read_request
+from hitl.settings import Settings
+from hitl.settle import Submission, settle
+from hitl.storage import Store
+from tests.backends.seaweed import BUCKET, Seaweed
+from tests.library.running import Program, answer, form_url
+
+
+async def event_on(store: Store, *, seconds: float = 600, ago: float = 0, **asked: Any) -> Event[Any]:
+    """Return an event as `new_event` makes it, asked some seconds ago."""
+    content: dict[str, Any] = {
+        "request_id": "an-event",
+        "event_name": "an event",
+        "data_type": int,
+        "prompt": "How many?",
+        "timeout_seconds": seconds,
+        "now": datetime.now(UTC) - timedelta(seconds=ago),
+        **asked,
+    }
+    request = await create_request(store, draft_request(root=store.url, **content))
+    return Event(Place(store, "http://127.0.0.1:1", "local"), request, "token", content["data_type"], 0.2)
+
+
+async def settled(store: Store, outcome: Any, **content: Any) -> None:
+    request = await read_request(store, "an-event")
+    submission = Submission(outcome, Respondent(name="ann", via="api"), **content)
+    await settle(store, request, submission, now=datetime.now(UTC), markers=False)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "root"))
+
+
+async def test_an_answer_comes_back_as_what_it_is(store: Store) -> None:
+    event = await event_on(store, data_type=float)
+    waiting = asyncio.ensure_future(event.wait.aio())
+    await asyncio.sleep(0.1)
+    await settled(store, "answered", value="2")
+
+    value = await waiting
+
+    assert value == 2.0
+    assert type(value) is float
+
+
+async def test_nobody_answers_in_time(store: Store) -> None:
+    event = await event_on(store, seconds=1, ago=60)
+
+    with pytest.raises(TimeoutError) as raised:
+        await event.wait.aio()
+
+    assert isinstance(raised.value, hitl.EventTimedOut)
+    assert raised.value.outcome.outcome == "timed_out"
+
+
+async def test_the_default_is_used_at_the_deadline(store: Store) -> None:
+    event = await event_on(store, seconds=1, ago=60, default=3, on_timeout="default")
+
+    assert await event.wait.aio() == 3
+
+
+async def test_a_rejection_says_who_and_why(store: Store) -> None:
+    event = await event_on(store)
+    await settled(store, "rejected", comment="not on a Friday")
+
+    with pytest.raises(hitl.EventRejected, match=r"ann.*not on a Friday"):
+        await event.wait.aio()
+
+
+async def test_a_withdrawn_question_ends_the_wait(store: Store) -> None:
+    event = await event_on(store)
+    await event.cancel.aio("no longer needed")
+
+    with pytest.raises(hitl.EventCancelled, match="no longer needed"):
+        await event.wait.aio()
+
+
+async def test_a_damaged_request_is_named(store: Store, tmp_path: Path) -> None:
+    event = await event_on(store)
+    (tmp_path / "root" / keys.request_key("an-event")).write_text("{ this is not")
+
+    with pytest.raises(hitl.DocumentDamaged, match=r"hitl-requests/an-event/request\.json"):
+        await event.wait.aio()
+
+
+async def test_storage_out_of_reach_is_said_once_and_waited_out(
+    seaweed: Seaweed, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(f"s3://{BUCKET}/waiting", seaweed.options)
+    event = await event_on(store)
+    with caplog.at_level(logging.WARNING, "hitl"):
+        waiting = asyncio.ensure_future(event.wait.aio())
+        await asyncio.sleep(0.5)
+        seaweed.kill()
+        while not caplog.records:
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(3)
+        seaweed.start()
+        await settled(store, "answered", value="5")
+
+        assert await waiting == 5
+
+    assert [record.message.split(",")[0] for record in caplog.records] == [
+        "an event: the storage is out of reach",
+        "an event: the storage is back",
+    ]
+
+
+def test_the_same_key_is_the_same_question_and_another_question_is_refused() -> None:
+    one, two = (hitl.new_event("keyed", int, prompt="How many?", key="k") for _ in range(2))
+
+    assert one.request_id == two.request_id
+    assert one.expires_at == two.expires_at
+    assert one.form_url != two.form_url, "each has a link of its own"
+    with pytest.raises(hitl.RequestMismatch):
+        hitl.new_event("keyed", int, prompt="How few?", key="k")
+
+
+def test_without_a_key_each_question_of_a_program_is_another() -> None:
+    one, two = (hitl.new_event("unkeyed", int) for _ in range(2))
+
+    assert one.request_id != two.request_id
+
+
+async def test_the_blocking_forms_work_inside_a_running_loop() -> None:
+    event = hitl.new_event("inside", str)
+    reply = await asyncio.to_thread(answer, event.form_url, "yes")
+
+    assert reply.status_code == 200
+    assert event.wait() == "yes"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"data_type": set}, "data_type"),
+        ({"data_type": int, "choices": ["a"]}, "choices"),
+        ({"data_type": int, "on_timeout": "default"}, "needs a default"),
+        ({"data_type": int, "default": "many"}, "default"),
+        ({"data_type": bool, "choices": [True]}, "choices"),
+        ({"data_type": int, "timeout_seconds": 0}, "timeout_seconds"),
+        ({"data_type": int, "prompt": "x" * 20_000}, "prompt"),
+        ({"data_type": "json", "schema": {"type": 5}}, "schema"),
+    ],
+)
+def test_a_question_that_does_not_hold_together_is_refused_before_it_is_stored(
+    content: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(hitl.InvalidRequest, match=sentence):
+        hitl.new_event("refused", **content)
+
+
+def test_a_plain_program_asks_and_goes_on() -> None:
+    program = Program("plain")
+
+    assert answer(form_url(program.line("Answer at")), True).status_code == 200
+
+    assert "True" in program.line("value")
+    assert program.end() == 0
+
+
+def test_the_web_app_comes_back_at_its_old_port_and_links_still_work() -> None:
+    first = Program("plain", "the-key")
+    link = form_url(first.line("Answer at"))
+    first.kill()
+
+    second = Program("plain", "the-key")
+    again = form_url(second.line("Answer at"))
+
+    assert again.split("/")[2] == link.split("/")[2], "the same port"
+    assert requests.get(link, timeout=10).status_code == 200
+    assert answer(link, False).status_code == 200
+    assert "False" in second.line("value")
+    assert second.end() == 0
+
+
+def test_two_programs_at_once_have_a_web_app_each() -> None:
+    programs = [Program("plain") for _ in range(2)]
+    links = [form_url(program.line("Answer at")) for program in programs]
+    assert links[0].split("/")[2] != links[1].split("/")[2]
+    for link in links:
+        assert answer(link, True).status_code == 200
+
+    assert [program.end() for program in programs] == [0, 0]
+
+
+def test_operator_mode_writes_request_link_and_marker_and_lives_without_an_operator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "platform"
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(root))
+    monkeypatch.setenv("HITL_ENDPOINT", "https://hitl.example/")
+    monkeypatch.setenv("HITL_HINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HITL_NAMESPACE", "team-a")
+
+    event = hitl.new_event("asked", int)
+
+    written = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    token_hash = keys.hash_token(event._response_path.rpartition("#")[2])
+    assert written == sorted(
+        [
+            keys.request_key(event.request_id),
+            keys.link_key(event.request_id, token_hash),
+            keys.new_marker(event.request_id),
+        ]
+    )
+    assert event.form_url.startswith(f"https://hitl.example/form/{event.request_id}?")
+
+
+class _Remote:
+    remote = True
+
+
+@pytest.mark.parametrize(
+    ("settings", "remote", "mode"),
+    [
+        ({}, False, "local"),
+        ({}, True, "flyte"),
+        ({"storage_root": "s3://b/r"}, True, "operator"),
+        ({"storage_root": "s3://b/r", "endpoint": "http://e"}, False, "operator"),
+        ({"storage_root": "s3://b/r"}, False, "local"),
+        ({"serve": "local", "storage_root": "s3://b/r", "endpoint": "http://e"}, True, "local"),
+        ({"serve": "flyte"}, True, "flyte"),
+    ],
+)
+def test_how_a_question_is_served_is_what_is_set_else_what_fits(
+    settings: dict[str, Any], remote: bool, mode: str
+) -> None:
+    action: Any = _Remote() if remote else None
+
+    assert choose_mode(Settings(**settings), action) == mode
+
+
+@pytest.mark.parametrize(
+    ("serve", "sentence"), [("operator", "HITL_ENDPOINT"), ("flyte", "inside a Flyte action")]
+)
+def test_a_way_of_serving_that_cannot_work_here_says_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, serve: str, sentence: str
+) -> None:
+    monkeypatch.setenv("HITL_SERVE", serve)
+
+    with pytest.raises(hitl.ServeError, match=sentence):
+        hitl.new_event("nowhere", int)
+
+
+def test_importing_hitl_loads_neither_flyte_nor_a_web_server() -> None:
+    code = (
+        "import hitl, sys; print([m for m in ('flyte', 'fastapi', 'uvicorn', 'kubernetes') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "[]"
+
+
+def test_the_report_escapes_what_came_from_outside() -> None:
+    from hitl.report import report_html
+
+    request = draft_request(
+        request_id="an-event",
+        event_name="<b>name",
+        data_type=str,
+        prompt="<script>'\"",
+        timeout_seconds=60,
+        now=datetime.now(UTC),
+        choices=["it's", "b"],
+    )
+    html = report_html(request, "http://web/form?a=1&token=x", "http://web/submit/json", "path#x")
+
+    assert "<script>" not in html
+    assert "<b>name" not in html
+    assert "kubectl patch hi an-event" in html
+    assert "curl" in html
