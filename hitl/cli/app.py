@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -101,7 +102,9 @@ def run(*, as_plugin: bool = False) -> None:
 
 def _setting(error: SettingsError | ValidationError) -> str:
     if isinstance(error, SettingsError):
-        return f"a HITL_* variable cannot be read: {error}"
+        field = re.search(r'field "(\w+)"', str(error))
+        return f"HITL_{field[1].upper()} is not JSON: correct or unset it" if field else str(error)
     first = error.errors(include_input=False, include_url=False)[0]
+    why = first["msg"].removeprefix("Value error, ")
     name = "_".join(str(part) for part in first["loc"]).upper()
-    return f"HITL_{name}: {first['msg']}" if name else first["msg"]
+    return f"HITL_{name}: {why}" if name else why

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
-import httpx
 import typer
 from pydantic import BaseModel
 
@@ -121,6 +120,9 @@ async def _operator(settings: Settings) -> Finding:
 
 
 async def _reached(part: str, url: str, advice: str) -> Finding:
+    # Every other command does without, and it takes long to load.
+    import httpx
+
     try:
         async with httpx.AsyncClient(timeout=_HTTP_SECONDS) as client:
             response = await client.get(url)

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, TypeAlias
 
 import typer
 
+from hitl.cli.stored import Stored
+from hitl.errors import HITLError
+from hitl.settings import Settings
+
+
+def _pending(context: typer.Context, incomplete: str) -> list[str]:
+    # The shell asks for completions before the options that stand in front take effect.
+    root = context.parent.params.get("storage_root") if context.parent else None
+    settings = Settings(storage_root=root) if root else Settings()
+    try:
+        views = asyncio.run(Stored(settings, warn=lambda _: None).list(settled=False))
+    except HITLError:
+        return []
+    return [view.id for view in views if view.id.startswith(incomplete)]
+
+
 RequestId: TypeAlias = Annotated[
-    str, typer.Argument(metavar="ID", help="The request, as `hitl list` shows it.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="The request, as `hitl list` shows it.",
+        show_default=False,
+        autocompletion=_pending,
+    ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Comment: TypeAlias = Annotated[str, typer.Option("--comment", help="Words for the record.", show_default=False)]

@@ -79,7 +79,6 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
 
 def print_request(view: RequestView, now: datetime) -> None:
     """Print all that people want to know of one request."""
-    asked = f"{format_time(view.created_at)} ({duration((now - view.created_at).total_seconds())} ago)"
     lines = [
         ("ID", view.id),
         ("Namespace", view.namespace),
@@ -90,7 +89,7 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
         ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
-        ("Asked", asked),
+        ("Asked", _moment(view.created_at, f"{duration((now - view.created_at).total_seconds())} ago")),
         (
             "Deadline",
             "" if view.expires_at is None else f"{format_time(view.expires_at)} ({_deadline(view, now)})",
@@ -99,7 +98,7 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("Value", view.value_text()),
         ("By", view.respondent()),
         ("Via", view.via),
-        ("At", "" if view.settled_at is None else format_time(view.settled_at)),
+        ("At", _moment(view.settled_at)),
         ("Comment", view.comment),
     ]
     shown = [(name, clean(text)) for name, text in lines if text]
@@ -190,10 +189,16 @@ def _console() -> Console:
 
 
 def _deadline(view: RequestView, now: datetime) -> str:
-    if view.expires_at is None:
+    if view.expires_at is None or view.phase != "Pending":
         return ""
     left = (view.expires_at - now).total_seconds()
     return f"in {duration(left)}" if left > 0 else "passed"
+
+
+def _moment(moment: datetime | None, relative: str = "") -> str:
+    if moment is None:
+        return ""
+    return f"{format_time(moment)} ({relative})" if relative else format_time(moment)
 
 
 def _plain(content: Any) -> Any:
