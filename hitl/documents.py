@@ -37,7 +37,7 @@ class _Document(BaseModel):
     def to_bytes(self) -> bytes:
         """Return the document as the JSON that is stored."""
         content = self.model_dump(mode="json", by_alias=True)
-        return json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False).encode()
+        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str) -> Self:

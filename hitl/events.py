@@ -148,7 +148,7 @@ class Event(Generic[T]):
 
 async def _new_event(
     name: str,
-    data_type: type[T] | Any,
+    data_type: Any,
     scope: EventScope = "run",
     prompt: str = "Please provide a value",
     timeout_seconds: float = 3600,
@@ -160,7 +160,7 @@ async def _new_event(
     on_timeout: OnTimeout = "fail",
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, list[str]] | None = None,
-) -> Event[T]:
+) -> Event[Any]:
     """Ask a question.
 
     Asked again by a task that was restarted, it is the same question with the same deadline.
@@ -220,7 +220,7 @@ async def _new_event(
     if place.markers:
         await place.store.mark(keys.new_marker(request_id))
         await _hint(place, request_id)
-    event: Event[T] = Event(place, stored, token, data_type, poll_interval_seconds)
+    event: Event[Any] = Event(place, stored, token, data_type, poll_interval_seconds)
     if place.action is not None:
         link = FormLink(place.endpoint, request_id, request.request_path, token)
         html = report_html(stored.document, event.form_url, event.api_url, event._response_path)
@@ -230,7 +230,7 @@ async def _new_event(
 
 async def _ask(
     prompt: str,
-    data_type: type[T] | Any = str,
+    data_type: Any = str,
     *,
     name: str = "ask",
     timeout_seconds: float = 3600,
@@ -241,7 +241,7 @@ async def _ask(
     on_timeout: OnTimeout = "fail",
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, list[str]] | None = None,
-) -> T:
+) -> Any:
     """Ask a question and wait for its answer, in any program. The link is printed to standard error.
 
     Takes what `new_event` takes, and raises what it and `Event.wait` raise.
@@ -249,7 +249,7 @@ async def _ask(
     Returns:
         The answer, of `data_type`.
     """
-    event: Event[T] = await _new_event(
+    event = await _new_event(
         name,
         data_type,
         "run",

@@ -81,11 +81,19 @@ async def settle(
         Expired: the deadline has passed; nothing was written.
         StorageUnavailable: whether it was recorded is not known; the same submission may be made again.
     """
-    standing = await read_outcome(store, request.request_id)
-    if standing is not None:
-        return _mine(standing, _as_outcome_or_none(request, submission, now))
-    outcome = _as_outcome(request, submission, now)
-    if submission.outcome != "cancelled" and now >= request.document.expires_at:
+    try:
+        outcome = _as_outcome(request, submission, now)
+    except InvalidValue:
+        # Who won matters more than what was wrong.
+        if (standing := await read_outcome(store, request.request_id)) is not None:
+            raise AlreadySettled(standing) from None
+        raise
+    late = submission.outcome != "cancelled" and now >= request.document.expires_at
+    # A good submission where no operator listens goes straight to the create, which finds out by itself; a late
+    # one must neither be recorded nor announced.
+    if (late or markers) and (standing := await read_outcome(store, request.request_id)) is not None:
+        return _mine(standing, outcome)
+    if late:
         raise Expired(f"the deadline of request {request.request_id} has passed: nothing was recorded")
     return await _record(store, request, outcome, markers, clock)
 
@@ -171,8 +179,8 @@ async def _mark_fresh(store: Store, request_id: str, clock: Callable[[], float])
             return
 
 
-def _mine(standing: OutcomeDocument, mine: OutcomeDocument | None) -> OutcomeDocument:
-    if mine is not None and (standing.submission_id == mine.submission_id or _says_the_same(standing, mine)):
+def _mine(standing: OutcomeDocument, mine: OutcomeDocument) -> OutcomeDocument:
+    if standing.submission_id == mine.submission_id or _says_the_same(standing, mine):
         return standing
     raise AlreadySettled(standing)
 
@@ -183,13 +191,6 @@ def _says_the_same(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
     theirs, ours = standing.respondent, mine.respondent
     same_person = bool(ours.name) and ours.verified and theirs.verified and theirs.name == ours.name
     return same_person or (bool(ours.link) and theirs.link == ours.link)
-
-
-def _as_outcome_or_none(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument | None:
-    try:
-        return _as_outcome(request, submission, now)
-    except InvalidValue:
-        return None
 
 
 def _as_outcome(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument:

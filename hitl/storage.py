@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -71,6 +71,8 @@ class Store:
     def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
         self.url, self._scheme = _normalised(url)
         self._store = _open(self.url, self._scheme, dict(options or {}))
+        # What is on this machine answers sooner than a thread could be asked to wait for it.
+        self._here = self._scheme in ("file", "memory")
         _let_go_at_exit()
 
     def __repr__(self) -> str:
@@ -87,7 +89,7 @@ class Store:
             StorageUnavailable: when the storage did not answer in time. The object may or may not be there.
         """
         try:
-            await self._call(obstore.put_async(self._store, key, data, mode="create"), f"create {key}")
+            await self._call(self._put(key, data, "create"), f"create {key}")
         except (AlreadyExistsError, PreconditionError):
             return False
         except FileNotFoundError as error:
@@ -112,7 +114,7 @@ class Store:
             StorageUnavailable: when the storage did not answer in time.
         """
         try:
-            await self._call(obstore.head_async(self._store, key), f"look for {key}")
+            await self._call(self._head(key), f"look for {key}")
         except FileNotFoundError:
             return False
         return True
@@ -125,7 +127,7 @@ class Store:
         """
         # An object of no bytes at all is refused by some S3 servers, so a marker holds a line feed.
         try:
-            await self._call(obstore.put_async(self._store, key, b"\n"), f"mark {key}")
+            await self._call(self._put(key, b"\n", "overwrite"), f"mark {key}")
         except FileNotFoundError as error:
             raise self._nowhere(error) from error
 
@@ -136,7 +138,7 @@ class Store:
             StorageUnavailable: when the storage did not answer in time.
         """
         try:
-            await self._call(obstore.delete_async(self._store, key), f"delete {key}")
+            await self._call(self._delete(key), f"delete {key}")
         except FileNotFoundError:
             return
 
@@ -202,14 +204,32 @@ class Store:
         return StorageUnavailable(f"{self.url} is not there, create its bucket: {_first_line(error)}")
 
     async def _get(self, key: str) -> bytes:
-        found = await obstore.get_async(self._store, key)
+        found = obstore.get(self._store, key) if self._here else await obstore.get_async(self._store, key)
         if found.meta["size"] > MAX_OBJECT_BYTES:
             raise DocumentDamaged(key, f"it has {found.meta['size']:,} bytes, which nothing of HITL's has")
-        return bytes(await found.bytes_async())
+        return bytes(found.bytes() if self._here else await found.bytes_async())
+
+    async def _put(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
+        if self._here:
+            obstore.put(self._store, key, data, mode=mode)
+        else:
+            await obstore.put_async(self._store, key, data, mode=mode)
+
+    async def _head(self, key: str) -> None:
+        if self._here:
+            obstore.head(self._store, key)
+        else:
+            await obstore.head_async(self._store, key)
+
+    async def _delete(self, key: str) -> None:
+        if self._here:
+            obstore.delete(self._store, key)
+        else:
+            await obstore.delete_async(self._store, key)
 
     async def _call(self, operation: Awaitable[_T], what: str, seconds: float = _CALL_SECONDS) -> _T:
         with _translating(what, self.url):
-            return await asyncio.wait_for(_awaited(operation), seconds)
+            return await (operation if self._here else asyncio.wait_for(_awaited(operation), seconds))
 
 
 @cache

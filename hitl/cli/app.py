@@ -104,7 +104,10 @@ def _setting(error: SettingsError | ValidationError) -> str:
     if isinstance(error, SettingsError):
         field = re.search(r'field "(\w+)"', str(error))
         return f"HITL_{field[1].upper()} is not JSON: correct or unset it" if field else str(error)
-    first = error.errors(include_input=False, include_url=False)[0]
+    first = error.errors(include_url=False)[0]
     why = first["msg"].removeprefix("Value error, ")
     name = "_".join(str(part) for part in first["loc"]).upper()
-    return f"HITL_{name}: {why}" if name else why
+    if not name:
+        return why
+    shown = f" is {first['input']!r}" if isinstance(first["input"], str) and "SECRET" not in name else ""
+    return f"HITL_{name}{shown}: {why}"

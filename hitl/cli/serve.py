@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Annotated, Any
 
 import typer
@@ -42,6 +43,8 @@ def serve(
     asyncio.run(store.probe())
     server = server_for(create_app(web, store), web)
     output.say(f"Serving the questions under {web.root()}; Ctrl-C ends it.")
-    server.run()
+    # uvicorn ends the process when it cannot listen, which deserves a sentence.
+    with contextlib.suppress(SystemExit):
+        server.run()
     if not server.started:
         raise ServeError(f"{web.host}:{web.port} cannot be listened on: choose another with --host and --port")

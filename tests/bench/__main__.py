@@ -14,9 +14,10 @@ BUILD = Path(__file__).parents[2] / "build"
 def main() -> int:
     """Measure what was asked for and print one table for each part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default=["web"], choices=["web"])
+    parser.add_argument("parts", nargs="*", default="web", choices=["web"])
     kept = True
-    for part in parser.parse_args().parts:
+    parts = parser.parse_args().parts
+    for part in [parts] if isinstance(parts, str) else parts:
         if part == "web":
             from tests.bench import web
 

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import uvloop
+
 
 @dataclass(frozen=True)
 class Load:
@@ -43,7 +45,7 @@ def post_json(url: str, body: bytes) -> bytes:
 
 def run(host: str, port: int, requests: Sequence[bytes], connections: int) -> Load:
     """Send all requests over so many connections and measure."""
-    return asyncio.run(_run(host, port, requests, connections))
+    return uvloop.run(_run(host, port, requests, connections))
 
 
 async def _run(host: str, port: int, requests: Sequence[bytes], connections: int) -> Load:

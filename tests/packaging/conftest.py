@@ -15,6 +15,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(ROOT, tmp_path_factory.mktemp("dist"))
 
 
+@pytest.fixture(scope="session")
+def dropin_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of flyteplugins-hitl."""
+    return built(ROOT / "dropin", tmp_path_factory.mktemp("dropin"))
+
+
 def built(source: Path, into: Path) -> Path:
     """Build a source distribution, and from that a wheel."""
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(into), str(source)]

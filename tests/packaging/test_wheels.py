@@ -5,7 +5,8 @@ from configparser import ConfigParser
 from pathlib import Path
 from zipfile import ZipFile
 
-ROOT = Path(__file__).parents[2]
+from tests.packaging.conftest import ROOT
+
 PACKAGES = {"hitl": "hitl", "hitl_operator": "operator/hitl_operator", "hitl_webapp": "webapp/hitl_webapp"}
 
 
@@ -35,3 +36,12 @@ def test_the_wheel_brings_its_commands_and_its_licence(wheel: Path) -> None:
 
         assert archive.read(names["licenses/LICENSE"]) == (ROOT / "LICENSE").read_bytes()
     assert set(entry_points["console_scripts"]) == {"hitl", "kubectl-hitl", "hitl-operator"}
+
+
+def test_the_drop_in_leaves_room_for_other_plugins(dropin_wheel: Path) -> None:
+    held = [name for name in ZipFile(dropin_wheel).namelist() if ".dist-info/" not in name]
+
+    assert [name for name in held if not name.startswith("flyteplugins/hitl/")] == []
+    assert {"flyteplugins/hitl/__init__.py", "flyteplugins/hitl/_app.py", "flyteplugins/hitl/py.typed"} <= set(
+        held
+    )

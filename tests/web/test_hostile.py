@@ -1,5 +1,6 @@
 """Whatever comes from a client is hostile."""
 
+import json
 import socket
 import time
 import uuid
@@ -109,6 +110,10 @@ def test_the_token_appears_in_no_log_line_and_no_referer(app: WebApp) -> None:
 
     log = app.log.read_text()
     assert "/form/a-question" in log
+    audit = [
+        json.loads(line.partition("{")[1] + line.partition("{")[2]) for line in log.splitlines() if "audit" in line
+    ]
+    assert [(line["result"], line["via"]) for line in audit] == [("InvalidValue", "api"), ("Recorded", "web")]
     assert question.token not in log
     assert keys.hash_token(question.token) not in log
     assert page.headers["referrer-policy"] == "no-referrer"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -35,9 +36,17 @@ class Guard:
     behind this has to care.
     """
 
-    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: WebSettings, kept: Callable[[Scope], bytes | None]) -> None:
+        """Wrap an app.
+
+        Args:
+            app: The app.
+            settings: The limits.
+            kept: Returns a page that is known to be what the app would answer, or None.
+        """
         self.app = app
         self.settings = settings
+        self.kept = kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -50,7 +59,8 @@ class Guard:
             await _refuse(send, headers, *refusal)
             return
         if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-            await self.app(scope, receive, send)
+            page = self.kept(scope) if scope["method"] == "GET" else None
+            await (self.app(scope, receive, send) if page is None else _send_page(send, page))
             return
         try:
             async with asyncio.timeout(self.settings.body_seconds):
@@ -137,6 +147,12 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return wrapped
+
+
+async def _send_page(send: Send, page: bytes) -> None:
+    headers = [(b"content-type", b"text/html; charset=utf-8"), (b"content-length", str(len(page)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": page})
 
 
 async def _refuse(send: Send, asked: Headers, status: int, title: str, detail: str) -> None:

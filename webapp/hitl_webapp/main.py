@@ -45,7 +45,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         if store is None:
             await opened.probe()
         app.state.service = Service(opened, settings, _identify(settings))
-        app.state.forms = Kept[bytes]()
+        app.state.forms = Kept[tuple[str, bytes]]()
         yield
         await app.state.service.close()
 
@@ -62,7 +62,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _explain)
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, kept=lambda scope: forms.kept_page(scope["app"], scope))
     return app
 
 

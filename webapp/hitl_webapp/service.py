@@ -121,6 +121,11 @@ class Service:
             and self._settled.get(request_id) is None
         )
 
+    def keeps_link(self, request_id: str, token: str) -> bool:
+        """Tell whether a link is known, and good for as long as its question."""
+        link = self._links.get(f"{request_id}/{keys.hash_token(token)}")
+        return link is not None and link.expires_at is None
+
     async def admit(self, request_id: str, token: str, visitor: Visitor | None) -> tuple[StoredRequest, Visitor]:
         """Return the question and the visitor, if they may see it.
 
@@ -164,6 +169,8 @@ class Service:
 
     def record(self, request_id: str, submission: Submission | None, visitor: Visitor | None, result: str) -> None:
         """Write the audit's line of one submission, a refused one too. It holds no token and no value."""
+        if not _audit.isEnabledFor(logging.INFO):
+            return
         line = {
             "time": self.now().isoformat(timespec="milliseconds"),
             "request_id": request_id if keys.is_request_id(request_id) else "(malformed)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 from typing import Final
 
 import uvicorn
@@ -54,4 +55,18 @@ def server_for(app: FastAPI, settings: WebSettings, *, quiet: bool = False) -> u
         logger = logging.getLogger(name)
         if not any(isinstance(each, RedactTokens) for each in logger.filters):
             logger.addFilter(RedactTokens())
+    if not quiet:
+        _show("hitl")
     return uvicorn.Server(config)
+
+
+def _show(name: str) -> None:
+    # One line for each submission, refused ones too, goes where the process's output is kept: "hitl.audit".
+    logger = logging.getLogger(name)
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+        handler.addFilter(RedactTokens())
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False

@@ -15,7 +15,7 @@ async def ask() -> int:
     print(
         "answered", requests.post(f"{event.endpoint}/submit/json", json=body, timeout=20).status_code, flush=True
     )
-    return await event.wait.aio()
+    return int(await event.wait.aio())
 
 
 @env.task
@@ -25,7 +25,7 @@ def ask_without_async() -> int:
     print(
         "answered", requests.post(f"{event.endpoint}/submit/json", json=body, timeout=20).status_code, flush=True
     )
-    return event.wait()
+    return int(event.wait())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ env = flyte.TaskEnvironment(name="resumed", depends_on=[hitl.env])
 async def ask() -> int:
     event = await hitl.new_event.aio("resumed", int, prompt="How many?", timeout_seconds=120)
     print(f"asked {event.request_id} until {event.expires_at.isoformat()} at {event.form_url}", flush=True)
-    return await event.wait.aio()
+    return int(await event.wait.aio())
 
 
 if __name__ == "__main__":

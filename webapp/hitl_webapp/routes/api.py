@@ -16,15 +16,6 @@ from hitl_webapp.problems import public_outcome
 from hitl_webapp.routes.common import check_path, check_request_path, service_of, visitor_of
 
 
-class ProblemDocument(BaseModel):
-    """A refusal, as RFC 9457 has it."""
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    detail: str
-
-
 class Submitted(BaseModel):
     """What was recorded."""
 
@@ -46,8 +37,19 @@ class Status(BaseModel):
     response: dict[str, Any] | None
 
 
+# Written out, as RFC 9457 has it: a model for each status would cost a web app that starts on demand its time.
+_PROBLEM: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+    },
+}
 _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": ProblemDocument, "content": {"application/problem+json": {}}, "description": text}
+    code: {"content": {"application/problem+json": {"schema": _PROBLEM}}, "description": text}
     for code, text in {
         400: "Malformed, or a path that is not the question's own",
         401: "Nobody says who calls",

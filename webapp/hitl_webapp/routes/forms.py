@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import Scope
 
 from hitl.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
@@ -46,10 +47,6 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
     stored, visitor = await service.admit(request_id, token, await visitor_of(request))
     check_request_path(request_path, stored.document)
     FORMS.inc()
-    forms: Kept[bytes] = request.app.state.forms
-    kept = f"{request_id}/{visitor.link or visitor.name}"
-    if service.seen_pending(request_id) and (page := forms.get(kept)) is not None:
-        return HTMLResponse(page)
     outcome = await service.outcome(stored)
     if outcome is not None:
         return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
@@ -61,8 +58,27 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
         name=visitor.name,
         may_answer=visitor.verified or not stored.document.respondents,
     ).encode()
-    forms.put(kept, page, len(page))
+    if visitor.link and service.keeps_link(request_id, token):
+        request.app.state.forms.put(_address(request.scope), (request_id, page), len(page))
     return HTMLResponse(page)
+
+
+def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
+    """Return the form that was shown at this very address a moment ago, while its question is still pending.
+
+    A question never changes, so neither does its form; the address holds the link. Forms of visitors who are
+    known by other means are not kept.
+    """
+    forms: Kept[tuple[str, bytes]] = app.state.forms
+    found = forms.get(_address(scope))
+    if found is None or not app.state.service.seen_pending(found[0]):
+        return None
+    FORMS.inc()
+    return found[1]
+
+
+def _address(scope: Scope) -> str:
+    return f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""What users can set, call or watch is documented; a test fails when a page misses one such thing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+DOCS = REPO / "docs"
+PAGES = sorted([*DOCS.rglob("*.md"), REPO / "README.md", REPO / "CONTRIBUTING.md", REPO / "SECURITY.md"])
+
+
+def test_every_setting_is_on_the_settings_page() -> None:
+    generator = DOCS / "tools" / "settings.py"
+    subprocess.run([sys.executable, str(generator), "--check"], check=True)
+
+
+def test_every_route_is_on_the_http_page() -> None:
+    from hitl_webapp.main import create_app
+    from hitl_webapp.settings import WebSettings
+
+    page = (DOCS / "http-api.md").read_text()
+    app = create_app(WebSettings(storage_root="memory://documented"))
+    paths = set(app.openapi()["paths"]) | {
+        str(path) for route in app.routes if (path := getattr(route, "path", None))
+    }
+    missing = sorted(path for path in paths if not path.startswith("/static") and f"`{path}`" not in _bare(page))
+    assert not missing
+
+
+def test_every_metric_of_the_operator_is_on_its_page() -> None:
+    from hitl_operator import metrics
+
+    page = (DOCS / "operator.md").read_text()
+    named = set(re.findall(r"\"(hitl_[a-z_]+)\"", Path(metrics.__file__).read_text()))
+    assert named
+    assert not sorted(name for name in named if name not in page)
+
+
+def test_every_metric_of_the_web_app_is_on_the_http_page() -> None:
+    import hitl_webapp
+
+    page = (DOCS / "http-api.md").read_text()
+    sources = Path(hitl_webapp.__file__).parent.rglob("*.py")
+    named = {name for source in sources for name in re.findall(r"\"(hitl_web[a-z_]+)\"", source.read_text())}
+    named -= {"hitl_webapp"}
+    assert named
+    assert not sorted(name for name in named if name not in page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
+    assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+def _bare(page: str) -> str:
+    """Return the page with methods taken out of its code spans, so that `GET /x` counts as `/x`."""
+    return re.sub(r"`(?:GET|POST|HEAD) (/[^`]*)`", r"`\1`", page)

@@ -1,0 +1,416 @@
+"""The command: what each one prints, records and ends with."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import hitl.cli
+from hitl import keys
+from hitl.cli.app import app
+from hitl.cli.output import duration
+from hitl.cli.view import RequestView
+from hitl.documents import OutcomeDocument, Respondents
+from hitl.requests import StoredRequest, read_link, read_outcome
+from hitl.settle import Submission, settle
+from hitl.storage import Store
+from tests.library.samples import answer, asked, person
+
+FIELDS = {field.serialization_alias or name for name, field in RequestView.model_fields.items()}
+
+
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(tmp_path / "root"))
+    return Store(str(tmp_path / "root"))
+
+
+def hitl_(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def data(*arguments: str) -> Any:
+    done = hitl_(*arguments, "--json")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def ask(store: Store, request_id: str = "a-question", **changes: Any) -> StoredRequest:
+    return asyncio.run(asked(store, request_id, **{"now": datetime.now(UTC), **changes}))
+
+
+def record(store: Store, request: StoredRequest, submission: Submission) -> OutcomeDocument:
+    return asyncio.run(settle(store, request, submission, now=datetime.now(UTC), markers=False))
+
+
+def outcome_of(store: Store, request_id: str = "a-question") -> OutcomeDocument | None:
+    return asyncio.run(read_outcome(store, request_id))
+
+
+def test_list_shows_what_waits_oldest_first(root: Store) -> None:
+    now = datetime.now(UTC)
+    ask(root, "younger", now=now - timedelta(minutes=5))
+    ask(root, "older", now=now - timedelta(minutes=9))
+    record(root, ask(root, "settled"), answer())
+
+    done = hitl_("list")
+
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["ID", "older", "younger"]
+    assert done.exit_code == 0
+
+
+def test_list_all_shows_outcomes_behind_what_waits(root: Store) -> None:
+    record(root, ask(root, "settled", now=datetime.now(UTC) - timedelta(minutes=5)), answer("42", "ann"))
+    ask(root, "pending")
+
+    _, pending, settled = hitl_("list", "--all").stdout.splitlines()
+
+    assert pending.split()[:1] == ["pending"]
+    assert settled.split()[:1] + settled.split()[3:8] == ["settled", "int", "Answered", "42", "ann", "web"]
+
+
+def test_list_in_a_pipe_is_aligned_text_without_colours(root: Store) -> None:
+    ask(root, "one", prompt="Short?")
+    ask(root, "two", prompt="A prompt\nof two lines [red]that is longer")
+
+    head, *rows = hitl_("list").stdout.splitlines()
+
+    assert {row.index("int") for row in rows} == {head.index("TYPE")}
+    assert "A prompt of two lines [red]that is longer" in rows[0] + rows[1]
+    assert "\x1b" not in "".join(rows)
+
+
+def test_what_others_wrote_cannot_rewrite_a_terminal(root: Store) -> None:
+    ask(root, prompt="Drop \x1b[1A\x1b[2Kit\u202eti?\x9b")
+
+    for done in (hitl_("list"), hitl_("show", "a-question")):
+        assert "Drop �[1A�[2Kit�ti?�" in done.stdout
+
+
+def test_list_says_when_nothing_waits(root: Store) -> None:
+    done = hitl_("list")
+
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "Nothing waits for an answer.\n")
+    assert data("list") == []
+
+
+def test_list_leaves_out_what_is_damaged_and_names_it(root: Store) -> None:
+    ask(root, "good")
+    asyncio.run(root.create_once(keys.request_key("bad"), b"{"))
+
+    done = hitl_("list", "--json")
+
+    assert [view["id"] for view in json.loads(done.stdout)] == ["good"]
+    assert keys.request_key("bad") in done.stderr
+
+
+def test_json_has_the_same_fields_everywhere_and_always(root: Store) -> None:
+    ask(root, "one", choices=[1, 2], default=1)
+    ask(root, "two")
+    ask(root, "three")
+
+    views = [
+        *data("list"),
+        data("show", "one"),
+        data("answer", "one", "2"),
+        data("reject", "two", "--comment", "no"),
+        data("cancel", "three"),
+        data("wait", "one"),
+    ]
+
+    assert [set(view) for view in views] == [FIELDS] * len(views)
+
+
+def test_show_tells_question_and_outcome(root: Store) -> None:
+    request = ask(root, prompt="How\nmany?", choices=[3, 42], default=3)
+    record(root, request, answer("42", "ann", comment="fits"))
+
+    shown = hitl_("show", "a-question").stdout
+
+    for part in ("a-question", "How", "many?", "int", "3, 42", "Answered", "42", "ann", "web", "fits"):
+        assert part in shown
+    assert data("show", "a-question")["value"] == 42
+
+
+@pytest.mark.parametrize("command", [["show"], ["answer", "1"], ["reject", "--comment=x"], ["cancel"], ["wait"]])
+@pytest.mark.parametrize("request_id", ["unknown", "../../etc/passwd", "UPPER"])
+def test_an_unknown_request_is_named(root: Store, command: list[str], request_id: str) -> None:
+    name, *rest = command
+
+    done = hitl_(name, request_id, *rest)
+
+    assert done.exit_code == 2
+    assert repr(request_id) in done.stderr
+    assert "hitl list" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("data_type", "typed", "value"),
+    [
+        (int, "-5", -5),
+        (float, "-1e5", -1e5),
+        (bool, "true", True),
+        (str, "two words", "two words"),
+        (dict, "[1]", [1]),
+    ],
+)
+def test_answer_takes_text_as_the_form_does(root: Store, data_type: type, typed: str, value: Any) -> None:
+    ask(root, data_type=data_type)
+
+    done = hitl_("answer", "a-question", typed, "--comment", "why")
+
+    outcome = outcome_of(root)
+    assert done.exit_code == 0
+    assert outcome is not None
+    assert (outcome.value, outcome.comment) == (value, "why")
+    assert (outcome.respondent.via, outcome.respondent.verified) == ("cli", False)
+
+
+def test_answer_takes_json(root: Store) -> None:
+    ask(root, data_type=str)
+
+    assert hitl_("answer", "a-question", "no json", "--json-value").exit_code == 2
+    assert hitl_("answer", "a-question", r'"two\nlines"', "--json-value").exit_code == 0
+    outcome = outcome_of(root)
+    assert outcome is not None
+    assert outcome.value == "two\nlines"
+
+
+@pytest.mark.parametrize(("data_type", "typed"), [(bool, "maybe"), (int, "4.5"), (float, "NaN"), (int, "")])
+def test_an_answer_that_does_not_fit_is_explained_and_not_recorded(
+    root: Store, data_type: type, typed: str
+) -> None:
+    ask(root, data_type=data_type)
+
+    done = hitl_("answer", "a-question", typed)
+
+    assert done.exit_code == 2
+    assert typed in done.stderr
+    assert outcome_of(root) is None
+
+
+def test_each_fault_of_a_schema_is_told(root: Store) -> None:
+    schema = {"type": "object", "required": ["a", "b"]}
+    ask(root, data_type=dict, json_schema=schema)
+
+    done = hitl_("answer", "a-question", "{}")
+
+    assert done.exit_code == 2
+    assert {"a", "b"} <= {line.split("'")[1] for line in done.stderr.splitlines() if "'" in line}
+
+
+def test_whoever_comes_late_is_told_who_won(root: Store) -> None:
+    record(root, ask(root), answer("42", "ann"))
+
+    for command in (
+        ["answer", "a-question", "43"],
+        ["reject", "a-question", "--comment=x"],
+        ["cancel", "a-question"],
+    ):
+        done = hitl_(*command)
+        assert done.exit_code == 1
+        assert "answered by ann via web" in done.stderr
+
+
+def test_nothing_is_recorded_past_the_deadline(root: Store) -> None:
+    ask(root, now=datetime.now(UTC) - timedelta(hours=1))
+
+    done = hitl_("answer", "a-question", "42")
+
+    assert done.exit_code == 3
+    assert "deadline" in done.stderr
+    assert outcome_of(root) is None
+
+
+@pytest.mark.parametrize("command", [["answer", "a-question", "42"], ["reject", "a-question", "--comment=x"]])
+def test_a_question_that_names_people_is_not_answered_from_a_shell(root: Store, command: list[str]) -> None:
+    ask(root, respondents=Respondents(users=["ann"]))
+
+    done = hitl_(*command)
+
+    assert done.exit_code == 1
+    assert "names who may answer" in done.stderr
+    assert outcome_of(root) is None
+
+
+def test_reject_needs_a_reason_and_records_it(root: Store) -> None:
+    ask(root)
+
+    assert hitl_("reject", "a-question").exit_code == 2
+    done = hitl_("reject", "a-question", "--comment", "not today")
+
+    outcome = outcome_of(root)
+    assert outcome is not None
+    assert (outcome.outcome, outcome.comment) == ("rejected", "not today")
+    assert "rejected" in done.stdout
+    assert "not today" in done.stdout
+
+
+def test_cancel_withdraws(root: Store) -> None:
+    ask(root)
+
+    assert hitl_("cancel", "a-question", "--comment", "moot").exit_code == 0
+
+    outcome = outcome_of(root)
+    assert outcome is not None
+    assert (outcome.outcome, outcome.comment) == ("cancelled", "moot")
+
+
+@pytest.mark.parametrize(
+    ("submission", "code", "printed"),
+    [
+        (answer("42", "ann"), 0, "42\n"),
+        (Submission("rejected", person("ann"), comment="no"), 1, ""),
+        (Submission("cancelled", person("ann")), 4, ""),
+    ],
+)
+def test_wait_ends_as_the_request_did(root: Store, submission: Submission, code: int, printed: str) -> None:
+    record(root, ask(root), submission)
+
+    done = hitl_("wait", "a-question")
+
+    assert (done.exit_code, done.stdout) == (code, printed)
+    assert bool(done.stderr) == bool(code)
+
+
+def test_wait_settles_a_deadline_that_passed(root: Store) -> None:
+    ask(root, "failing", now=datetime.now(UTC) - timedelta(hours=1))
+    ask(root, "falling-back", now=datetime.now(UTC) - timedelta(hours=1), default=7, on_timeout="default")
+
+    timed_out, default = hitl_("wait", "failing"), hitl_("wait", "falling-back")
+
+    assert (timed_out.exit_code, timed_out.stdout) == (3, "")
+    assert "nobody answered before the deadline" in timed_out.stderr
+    assert (default.exit_code, default.stdout) == (0, "7\n")
+
+
+def test_an_operator_is_told_of_outcomes_where_there_is_one(root: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(root, "alone")
+    ask(root, "served")
+
+    hitl_("answer", "alone", "1")
+    monkeypatch.setenv("HITL_SERVE", "operator")
+    hitl_("answer", "served", "1")
+
+    marked = asyncio.run(root.list_markers(keys.ANSWERED))
+    assert [marker.request_id for marker in marked] == ["served"]
+
+
+def test_link_makes_one_more_that_is_labelled(root: Store) -> None:
+    request = ask(root, endpoint="http://127.0.0.1:1234/")
+
+    url = hitl_("link", "a-question", "--label", "for ann").stdout.strip()
+
+    link = asyncio.run(read_link(root, "a-question", parse_qs(urlsplit(url).query)["token"][0]))
+    assert url.startswith("http://127.0.0.1:1234/form/a-question?")
+    assert link is not None
+    assert (link.label, link.expires_at) == ("for ann", request.document.expires_at)
+
+
+def test_link_wants_to_know_where_the_web_app_is(root: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(root)
+
+    unknown = hitl_("link", "a-question")
+    assert unknown.exit_code == 5
+    assert "HITL_ENDPOINT" in unknown.stderr
+    assert data("link", "a-question", "--endpoint", "https://a.example")["url"].startswith(
+        "https://a.example/form/"
+    )
+    monkeypatch.setenv("HITL_ENDPOINT", "https://b.example/")
+    assert data("link", "a-question")["url"].startswith("https://b.example/form/")
+
+
+def test_link_is_not_made_for_what_is_settled(root: Store) -> None:
+    record(root, ask(root, endpoint="http://127.0.0.1:1234"), answer())
+
+    assert hitl_("link", "a-question").exit_code == 1
+
+
+def test_gc_deletes_what_is_old_enough(root: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    past = datetime.now(UTC) - timedelta(days=8)
+    asyncio.run(settle(root, ask(root, "old", now=past), answer(), now=past, markers=False))
+    ask(root, "pending")
+
+    assert data("gc") == {"deleted": [], "dry_run": False}
+    assert data("gc", "--days", "7", "--dry-run") == {"deleted": ["old"], "dry_run": True}
+    assert outcome_of(root, "old") is not None
+    monkeypatch.setenv("HITL_RETENTION_DAYS", "7")
+    assert hitl_("gc").stdout == "old\n"
+    assert [view["id"] for view in data("list", "--all")] == ["pending"]
+
+
+def test_completion_offers_what_waits(root: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask(root, "deploy-1")
+    ask(root, "drop-2")
+    record(root, ask(root, "deploy-0"), answer())
+    monkeypatch.setenv("_HITL_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "hitl answer de")
+    monkeypatch.setenv("COMP_CWORD", "2")
+
+    assert CliRunner().invoke(app, [], prog_name="hitl").stdout.split() == ["deploy-1"]
+
+
+def test_the_root_can_be_named_in_front(tmp_path: Path) -> None:
+    ask(Store(str(tmp_path / "elsewhere")), "there")
+
+    assert [
+        view["id"] for view in json.loads(hitl_("--root", str(tmp_path / "elsewhere"), "list", "--json").stdout)
+    ] == ["there"]
+
+
+@pytest.mark.parametrize("root_url", ["ftp://a/b", "s3://", "file:///"])
+def test_a_root_that_cannot_be_served_is_explained(root_url: str) -> None:
+    done = hitl_("--root", root_url, "list")
+
+    assert done.exit_code == 5
+    assert done.stderr.startswith("hitl: ")
+
+
+def test_a_setting_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_STORAGE_OPTIONS", "{")
+    assert "HITL_STORAGE_OPTIONS" in hitl_("list").stderr
+    monkeypatch.setenv("HITL_STORAGE_OPTIONS", "{}")
+    monkeypatch.setenv("HITL_SERVE", "nowhere")
+    done = hitl_("list")
+    assert done.exit_code == 2
+    assert "HITL_SERVE" in done.stderr
+
+
+def test_version() -> None:
+    assert hitl_("--version").stdout == f"hitl {version('flyte-hitl')}\n"
+
+
+def test_a_command_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typer", None)
+
+    with pytest.raises(SystemExit, match=r"pip install 'flyte-hitl\[cli\]'"):
+        hitl.cli.main()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-3, "0s"),
+        (0, "0s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (61, "1m1s"),
+        (7_500, "2h5m"),
+        (7_203, "2h"),
+        (90_000, "1d1h"),
+    ],
+)
+def test_spans_are_shown_in_their_largest_units(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown

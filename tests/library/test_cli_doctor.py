@@ -1,0 +1,163 @@
+"""`hitl doctor` and `hitl storage check`: what is broken, and what to do."""
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hitl import keys
+from hitl.cli.app import app
+from hitl.storage import Store
+
+NOBODY = "http://127.0.0.1:1"
+
+
+def hitl_(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def findings() -> tuple[int, dict[str, dict[str, Any]]]:
+    done = hitl_("doctor", "--json")
+    return done.exit_code, {finding["part"]: finding for finding in json.loads(done.stdout)}
+
+
+@pytest.fixture
+def healthy() -> Iterator[str]:
+    """A server that is well, and knows nothing else."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path in ("/health", "/healthz") else 404)
+            self.end_headers()
+
+        def log_message(self, *_arguments: Any) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A root on an S3 that nobody serves."""
+    monkeypatch.setenv("HITL_STORAGE_ROOT", "s3://bucket/hitl")
+    options = {
+        "endpoint": NOBODY,
+        "access_key_id": "a",
+        "secret_access_key": "b",
+        "region": "us-east-1",
+        "client_options": {"timeout": "1s"},
+    }
+    monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps(options))
+
+
+def test_a_machine_with_nothing_set_is_well() -> None:
+    code, found = findings()
+
+    assert code == 0
+    assert {part: finding["state"] for part, finding in found.items()} == {
+        "python": "ok",
+        "root": "ok",
+        "web app": "ok",
+        "flyte": "ok",
+        "operator": "off",
+    }
+
+
+def test_storage_out_of_reach_is_broken(unreachable: None) -> None:
+    code, found = findings()
+
+    assert code == 1
+    assert found["root"]["state"] == "broken"
+    assert "HITL_STORAGE_ROOT" in found["root"]["detail"]
+    assert "HITL_STORAGE_OPTIONS" in found["root"]["advice"]
+
+
+def test_a_web_app_that_does_not_answer_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_ENDPOINT", NOBODY)
+
+    done = hitl_("doctor")
+
+    assert done.exit_code == 1
+    assert f"{NOBODY}/health" in done.stdout
+    assert "hitl serve" in done.stdout
+
+
+def test_a_web_app_and_an_operator_that_answer_are_well(healthy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_ENDPOINT", f"{healthy}/")
+    monkeypatch.setenv("HITL_HINT_URL", f"{healthy}/")
+
+    code, found = findings()
+
+    assert code == 0
+    assert found["web app"]["state"] == found["operator"]["state"] == "ok"
+
+
+def test_a_server_that_is_something_else_is_broken(healthy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_ENDPOINT", f"{healthy}/not-the-web-app")
+
+    code, found = findings()
+
+    assert code == 1
+    assert "404" in found["web app"]["detail"]
+
+
+def test_an_operator_out_of_reach_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_HINT_URL", NOBODY)
+
+    code, found = findings()
+
+    assert code == 0
+    assert found["operator"]["state"] == "off"
+    assert found["operator"]["advice"]
+
+
+def test_storage_check_times_each_step_and_leaves_nothing(tmp_path: Path) -> None:
+    done = hitl_("--root", str(tmp_path), "storage", "check", "--json")
+
+    report = json.loads(done.stdout)
+    assert (done.exit_code, report["ok"], report["problem"]) == (0, True, "")
+    assert set(report["milliseconds"]) == {
+        "connect and look",
+        "create",
+        "read",
+        "list",
+        "delete",
+        "exclusive creation",
+    }
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_storage_check_says_what_is_wrong(unreachable: None) -> None:
+    done = hitl_("storage", "check")
+
+    assert done.exit_code == 1
+    assert "s3://bucket/hitl" in done.stderr
+    assert "HITL_STORAGE_OPTIONS" in done.stderr
+
+
+def test_storage_check_refuses_storage_that_would_record_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No storage at hand ignores the condition: one that does is made of one that does not.
+    create_once = Store.create_once
+
+    async def careless(self: Store, key: str, data: bytes) -> bool:
+        if key.startswith(keys.PROBES):
+            await self.delete(key)
+        return await create_once(self, key, data)
+
+    monkeypatch.setattr(Store, "create_once", careless)
+
+    done = hitl_("--root", str(tmp_path), "storage", "check", "--json")
+
+    assert done.exit_code == 1
+    assert "exclusively" in json.loads(done.stdout)["problem"]

@@ -1,0 +1,275 @@
+"""The command as a process: what a shell sees of `ask`, `demo`, `serve`, and of how they end."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+HITL = Path(sys.executable).with_name("hitl")
+SECONDS = 60.0
+
+
+class Running:
+    """A command that runs, and what it has printed so far."""
+
+    def __init__(self, *arguments: str, program: Path = HITL) -> None:
+        self.process = subprocess.Popen(
+            [program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        self.stdout, self.stderr = "", ""
+        self._threads = [threading.Thread(target=self._read, args=(name,)) for name in ("stdout", "stderr")]
+        for thread in self._threads:
+            thread.start()
+
+    def said(self, pattern: str) -> re.Match[str]:
+        """Return the match of what it says on standard error, once it says it."""
+        deadline = time.monotonic() + SECONDS
+        while (found := re.search(pattern, self.stderr)) is None:
+            assert self.process.poll() is None, self.stderr
+            assert time.monotonic() < deadline, self.stderr
+            time.sleep(0.02)
+        return found
+
+    def family(self) -> list[psutil.Process]:
+        process = psutil.Process(self.process.pid)
+        return [process, *process.children(recursive=True)]
+
+    def ended(self) -> int:
+        code = self.process.wait(SECONDS)
+        for thread in self._threads:
+            thread.join()
+        return code
+
+    def close(self) -> None:
+        self.process.kill()
+        self.ended()
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def _read(self, name: str) -> None:
+        for line in getattr(self.process, name):
+            setattr(self, name, getattr(self, name) + line)
+
+
+@pytest.fixture
+def run() -> Iterator[Any]:
+    started: list[Running] = []
+
+    def start(*arguments: str, **more: Any) -> Running:
+        started.append(Running(*arguments, **more))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def data(*arguments: str) -> Any:
+    done = subprocess.run([HITL, *arguments, "--json"], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def submit(form_url: str, **content: Any) -> httpx.Response:
+    url = httpx.URL(form_url)
+    body = {"request_id": url.path.rpartition("/")[2], "token": url.params["token"], **content}
+    return httpx.post(url.copy_with(path="/submit/json", query=None), json=body)
+
+
+FORM = r"http://127\.0\.0\.1:\d+/form/\S+"
+
+
+def test_ask_prints_the_answer_alone(run: Any) -> None:
+    asking = run("ask", "Ship it?", "--type", "bool")
+
+    form = asking.said(FORM)[0]
+    assert httpx.get(form).status_code == 200
+    assert submit(form, value=True).status_code == 200
+
+    assert asking.ended() == 0
+    assert asking.stdout == "true\n"
+    assert "Ship it?" in asking.stderr
+
+
+def test_ask_tells_a_rejection_from_a_withdrawal(run: Any) -> None:
+    rejected, cancelled = run("ask", "Ship?"), run("ask", "Ship?", "--json")
+    withdrawn = httpx.URL(cancelled.said(FORM)[0]).path.rpartition("/")[2]
+
+    submit(rejected.said(FORM)[0], reject=True, comment="not on a Friday")
+    data("cancel", withdrawn)
+
+    assert (rejected.ended(), rejected.stdout) == (1, "")
+    assert "not on a Friday" in rejected.stderr
+    assert cancelled.ended() == 4
+    assert json.loads(cancelled.stdout)["phase"] == "Cancelled"
+
+
+def test_ask_ends_at_the_deadline(run: Any) -> None:
+    failing = run("ask", "Ship?", "--timeout", "0.1s")
+    falling_back = run("ask", "How many?", "--type", "int", "--timeout", "0.1s", "--default", "7")
+
+    assert (failing.ended(), failing.stdout) == (3, "")
+    assert (falling_back.ended(), falling_back.stdout) == (0, "7\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--type", "decimal"], "decimal"),
+        (["--type", "int", "--default", "many"], "--default"),
+        (["--type", "int", "--choices", "few"], "choices"),
+        (["--type", "int", "--choices", "1", "--default", "2"], "default"),
+        (["--timeout", "soon"], "soon"),
+        (["--timeout", "400d"], "366 days"),
+        (["--schema", __file__], "--schema"),
+    ],
+)
+def test_a_question_that_does_not_hold_together_is_not_asked(options: list[str], named: str) -> None:
+    done = subprocess.run([HITL, "ask", "How many?", *options], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert data("list") == []
+
+
+def test_ctrl_c_while_asking_withdraws_the_question_and_leaves_nothing(run: Any) -> None:
+    asking = run("ask", "Ship it?")
+    asking.said(FORM)
+    family = asking.family()
+
+    asking.process.send_signal(signal.SIGINT)
+
+    assert asking.ended() == 130
+    assert "Traceback" not in asking.stderr
+    assert [process for process in family if process.is_running()] == []
+    assert [view["phase"] for view in data("list", "--all")] == ["Cancelled"]
+
+
+def test_a_question_with_a_key_outlives_ctrl_c(run: Any) -> None:
+    first = run("ask", "Ship it?", "--key", "release-7")
+    asked = httpx.URL(first.said(FORM)[0]).path
+    first.process.send_signal(signal.SIGINT)
+    assert first.ended() == 130
+
+    again = run("ask", "Ship it?", "--key", "release-7")
+
+    assert httpx.URL(again.said(FORM)[0]).path == asked
+    submit(again.said(FORM)[0], value="yes")
+    assert (again.ended(), again.stdout) == (0, "yes\n")
+
+
+def test_wait_in_another_shell_gets_the_answer_too(run: Any) -> None:
+    asking = run("ask", "How many?", "--type", "int")
+    form = asking.said(FORM)[0]
+    waiting = run("wait", httpx.URL(form).path.rpartition("/")[2])
+
+    submit(form, value=3)
+
+    assert (waiting.ended(), waiting.stdout) == (0, "3\n")
+    assert asking.ended() == 0
+
+
+def test_demo_goes_on_with_the_number_typed(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    demo = run("demo", "--no-browser")
+
+    assert submit(demo.said(FORM)[0], value=42).status_code == 200
+
+    assert (demo.ended(), demo.stdout) == (0, "42\n")
+
+
+def test_demo_tells_a_rejection(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    demo = run("demo", "--no-browser", "--json")
+
+    submit(demo.said(FORM)[0], reject=True, comment="no number today")
+
+    assert (demo.ended(), demo.stdout) == (1, "")
+    assert "no number today" in demo.stderr
+    assert "Traceback" not in demo.stderr
+
+
+def test_ctrl_c_ends_the_demo_and_leaves_nothing(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    demo = run("demo", "--no-browser")
+    demo.said(FORM)
+    family = demo.family()
+
+    demo.process.send_signal(signal.SIGINT)
+
+    assert demo.ended() == 130
+    assert "Traceback" not in demo.stderr
+    assert [process for process in family if process.is_running()] == []
+    assert data("list") == []
+
+
+def test_serve_serves_the_root_until_it_is_told_to_stop(run: Any) -> None:
+    asking = run("ask", "Ship it?")
+    form = httpx.URL(asking.said(FORM)[0])
+    serving = run("serve", "--port", "0")
+    port = int(serving.said(r"running on http://127\.0\.0\.1:(\d+)")[1])
+
+    assert "Ship it?" in httpx.get(form.copy_with(port=port)).text
+
+    serving.process.send_signal(signal.SIGINT)
+    assert serving.ended() == 130
+    assert "Traceback" not in serving.stderr
+    assert form.params["token"] not in serving.stderr + serving.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "named"), [(["--auth", "guess"], "guess"), (["--auth", "proxy"], "HITL_PROXY")]
+)
+def test_serve_explains_what_it_cannot_do(options: list[str], named: str) -> None:
+    done = subprocess.run([HITL, "serve", "--port", "0", *options], capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_names_an_address_that_is_taken(run: Any) -> None:
+    first = run("serve", "--port", "0")
+    port = first.said(r"running on http://127\.0\.0\.1:(\d+)")[1]
+
+    done = subprocess.run([HITL, "serve", "--port", port], capture_output=True, text=True)
+
+    assert done.returncode == 5
+    assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_the_end_of_a_process_never_undoes_its_success(tmp_path: Path) -> None:
+    """The storage client's threads must have let go of the interpreter when it is torn down."""
+    program = (
+        "import asyncio, sys\nfrom hitl.storage import Store\n"
+        "asyncio.run(Store(sys.argv[1]).create_once('a' + sys.argv[2], b'b'))\n"
+    )
+
+    codes = [subprocess.run([sys.executable, "-c", program, str(tmp_path), str(n)]).returncode for n in range(16)]
+
+    assert codes == [0] * 16
+
+
+def test_kubectl_finds_the_command_under_its_own_name() -> None:
+    done = subprocess.run([HITL.with_name("kubectl-hitl"), "--help"], capture_output=True, text=True)
+
+    assert done.returncode == 0
+    assert "Usage: kubectl hitl" in done.stdout
