@@ -29,6 +29,10 @@ format: $(READY) ## Format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+.PHONY: docs
+docs: $(READY) ## Write the pages that are generated
+	$(BIN)/python docs/tools/settings.py
+
 .PHONY: check
 check: $(READY) ## Format, lint, types, import contracts, generated files, docs
 	$(BIN)/ruff format --check .

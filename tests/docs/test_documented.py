@@ -32,15 +32,6 @@ def test_every_route_is_on_the_http_page() -> None:
     assert not missing
 
 
-def test_every_metric_of_the_operator_is_on_its_page() -> None:
-    from hitl_operator import metrics
-
-    page = (DOCS / "operator.md").read_text()
-    named = set(re.findall(r"\"(hitl_[a-z_]+)\"", Path(metrics.__file__).read_text()))
-    assert named
-    assert not sorted(name for name in named if name not in page)
-
-
 def test_every_metric_of_the_web_app_is_on_the_http_page() -> None:
     import hitl_webapp
 
