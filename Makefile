@@ -32,6 +32,7 @@ format: $(READY) ## Format and fix what can be fixed
 .PHONY: docs
 docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python docs/tools/settings.py
+	$(BIN)/python docs/tools/cli.py
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, import contracts, generated files, docs

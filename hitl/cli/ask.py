@@ -33,16 +33,20 @@ def _span(text: str) -> float:
 
 def ask(
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question, in Markdown.")],
-    data_type: Annotated[DataType, typer.Option("--type", help="What kind of answer.")] = "str",
+    data_type: Annotated[
+        DataType, typer.Option("--type", metavar="TYPE", help="What is wanted: int, float, bool, str or json.")
+    ] = "str",
     choices: Annotated[
         list[str] | None,
         typer.Option(
-            "--choices", metavar="VALUE", help="What may be answered; once for each.", show_default=False
+            "--choices", metavar="VALUE", help="What may be answered; give it once for each.", show_default=False
         ),
     ] = None,
     default: Annotated[
         str | None,
-        typer.Option(metavar="VALUE", help="Counts when nobody answers in time.", show_default=False),
+        typer.Option(
+            metavar="VALUE", help="The answer that counts when nobody gives one in time.", show_default=False
+        ),
     ] = None,
     schema: Annotated[
         Path | None,
@@ -57,10 +61,12 @@ def ask(
     timeout: Annotated[
         float, typer.Option(metavar="TIME", parser=_span, help="Until the deadline: 90, 90s, 15m, 8h or 2d.")
     ] = "1h",  # type: ignore[assignment]  # typer parses a default as it does what is typed
-    name: Annotated[str, typer.Option(help="A short name, shown to people.")] = "ask",
+    name: Annotated[str, typer.Option(metavar="NAME", help="A short name, shown to people.")] = "ask",
     key: Annotated[
         str | None,
-        typer.Option(help="Asked again under this key, it is the same question.", show_default=False),
+        typer.Option(
+            metavar="KEY", help="Asked again under this key, it is the same question.", show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from hitl.cli import output
 from hitl.cli.codes import Code
@@ -24,6 +24,8 @@ _SIGNS: Final = {"ok": "✓", "off": "–", "broken": "✗"}
 
 class Finding(BaseModel):
     """What was found out about one part."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     part: str
     """What was looked at."""

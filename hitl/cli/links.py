@@ -19,7 +19,7 @@ from hitl.settings import Settings
 
 def link(
     request_id: RequestId,
-    label: Annotated[str, typer.Option(help="Whom it is for.", show_default=False)] = "",
+    label: Annotated[str, typer.Option(metavar="TEXT", help="Whom it is for.", show_default=False)] = "",
     endpoint: Annotated[
         str,
         typer.Option(

@@ -33,4 +33,6 @@ RequestId: TypeAlias = Annotated[
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Comment: TypeAlias = Annotated[str, typer.Option("--comment", help="Words for the record.", show_default=False)]
+Comment: TypeAlias = Annotated[
+    str, typer.Option("--comment", metavar="TEXT", help="Words for the record.", show_default=False)
+]

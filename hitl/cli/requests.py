@@ -56,7 +56,7 @@ def answer(
 
 def reject(
     request_id: RequestId,
-    comment: Annotated[str, typer.Option("--comment", help="Why.", show_default=False)],
+    comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
     """Refuse to answer a request; whoever waits for it is told why."""

@@ -29,7 +29,8 @@ def gc(
         float | None,
         typer.Option(
             min=0,
-            help="Days to keep a request after its outcome. HITL_RETENTION_DAYS; else 30.",
+            metavar="DAYS",
+            help="How long to keep a request after its outcome. HITL_RETENTION_DAYS; else 30.",
             show_default=False,
         ),
     ] = None,

@@ -15,12 +15,19 @@ from hitl.settings import Settings
 
 def serve(
     host: Annotated[
-        str | None, typer.Option(help="The address to listen on. HITL_HOST; else 127.0.0.1.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="HOST", help="The address to listen on. HITL_HOST; else 127.0.0.1.", show_default=False
+        ),
     ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="The port; 0 takes a free one. HITL_PORT; else 8080.", show_default=False
+            min=0,
+            max=65535,
+            metavar="PORT",
+            help="The port; 0 takes a free one. HITL_PORT; else 8080.",
+            show_default=False,
         ),
     ] = None,
     auth: Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
 from hitl.transitions import Phase, phase_of
@@ -11,6 +11,8 @@ from hitl.values import DataType, Value, format_value
 
 class RequestView(BaseModel):
     """One request and its outcome. `--json` prints these fields, all of them, always."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
     """What the commands take: the request id, or the name of the HumanInput."""
