@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 from pydantic import BaseModel
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +27,7 @@ from hitl.documents import format_time
 
 # C0 but tab and line feed, DEL, C1, and what turns the direction of writing around.
 _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_NARROWEST: Final = 16
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _PHASE_STYLES: Final = {
     "Pending": "yellow",
@@ -90,10 +92,7 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
         ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
         ("Asked", _moment(view.created_at, f"{duration((now - view.created_at).total_seconds())} ago")),
-        (
-            "Deadline",
-            "" if view.expires_at is None else f"{format_time(view.expires_at)} ({_deadline(view, now)})",
-        ),
+        ("Deadline", _moment(view.expires_at, _deadline(view, now))),
         ("Phase", view.phase),
         ("Value", view.value_text()),
         ("By", view.respondent()),
@@ -105,11 +104,9 @@ def print_request(view: RequestView, now: datetime) -> None:
     width = max(len(name) for name, _ in shown) + 2
     for name, text in shown:
         first, *rest = text.splitlines() or [""]
-        label = Text(f"{name}:".ljust(width), style="bold")
         style = _PHASE_STYLES[view.phase] if name == "Phase" else ""
-        _console().print(label + Text(first, style=style), soft_wrap=True)
-        for line in rest:
-            _console().print(Text(" " * width + line), soft_wrap=True)
+        line = Text.assemble((f"{name}:".ljust(width), "bold"), (first, style))
+        _console().print(line, *(Text(" " * width + each) for each in rest), sep="\n", soft_wrap=True)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: str = "") -> None:
@@ -121,19 +118,21 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: 
         wrapped: The column that gives way when a terminal is too narrow.
     """
     cleaned = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(cell_len(row[column]) for row in [head, *cleaned]) for column in range(len(head))]
     console = _console()
     if not console.is_terminal:
-        widths = [max(len(row[column]) for row in [head, *cleaned]) for column in range(len(head))]
         for row in [head, *cleaned]:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            print("  ".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip())
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        gives_way = name == wrapped
-        table.add_column(name, no_wrap=True, overflow="ellipsis" if gives_way else "fold", min_width=len(name))
-        if gives_way:
-            table.columns[-1].ratio = 1
-            table.expand = True
+    if wrapped:
+        column = head.index(wrapped)
+        others = sum(widths) - widths[column] + 2 * (len(head) - 1)
+        widths[column] = min(widths[column], max(_NARROWEST, console.width - others))
+    # Ids must stay whole, to be copied: what does not fit at all runs on in the next line.
+    console.width = max(console.width, sum(widths) + 2 * (len(head) - 1))
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for name, width in zip(head, widths, strict=True):
+        table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
     for row in cleaned:
         table.add_row(*(Text(cell, style=_PHASE_STYLES.get(cell, "")) for cell in row))
     console.print(table)

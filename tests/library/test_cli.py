@@ -1,8 +1,14 @@
 """The command: what each one prints, records and ends with."""
 
 import asyncio
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
 import sys
+import termios
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -414,3 +420,35 @@ def test_a_command_without_its_packages_says_what_to_install(monkeypatch: pytest
 )
 def test_spans_are_shown_in_their_largest_units(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def on_a_terminal(*arguments: str, columns: int) -> list[str]:
+    """Run the command on a terminal of its own and return the lines that it shows, without colours."""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, columns))
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"} | {"TERM": "xterm"}
+    program = Path(sys.executable).with_name("hitl")
+    with subprocess.Popen([program, *arguments], stdout=follower, stderr=follower, env=environment) as process:
+        os.close(follower)
+        shown = b""
+        # Linux ends a terminal that nobody writes to any more with an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(leader, 65536):
+                shown += part
+        os.close(leader)
+    assert process.returncode == 0, shown
+    assert b"\x1b[1m" in shown
+    return [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).splitlines()]
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+def test_a_terminal_gets_a_table_that_shortens_prompts_but_no_ids(root: Store, columns: int) -> None:
+    request_id = "drop-tables-3f9c1e2a77b04d1e77b04d1e"
+    ask(root, request_id, prompt="How many tables may go? " * 9)
+
+    head, row = on_a_terminal("list", columns=columns)
+
+    assert row.split()[0] == request_id
+    assert row.index("int") == head.index("TYPE")
+    assert "…" in row
+    assert len(row) <= max(columns, 80)
