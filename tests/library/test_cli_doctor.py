@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from hitl import keys
 from hitl.cli.app import app
 from hitl.storage import Store
+from tests.backends.plugin import Backend
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -161,3 +162,22 @@ def test_storage_check_refuses_storage_that_would_record_twice(
 
     assert done.exit_code == 1
     assert "exclusively" in json.loads(done.stdout)["problem"]
+
+
+def test_storage_check_finds_a_real_s3_fit(s3_backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps(s3_backend.options))
+
+    done = hitl_("--root", s3_backend.url, "storage", "check")
+
+    assert done.exit_code == 0, done.output
+    assert "fit for use" in done.stderr
+
+
+def test_a_bucket_that_may_not_be_written_is_told(s3_backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps(s3_backend.options))
+
+    done = hitl_("--root", "s3://no-such-bucket/hitl", "storage", "check")
+
+    assert done.exit_code == 1
+    assert "s3://no-such-bucket/hitl: not permitted" in done.stderr
+    assert "check the credentials' rights" in done.stderr
