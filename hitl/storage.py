@@ -73,6 +73,7 @@ class Store:
         self._store = _open(self.url, self._scheme, dict(options or {}))
         # What is on this machine answers sooner than a thread could be asked to wait for it.
         self._here = self._scheme in ("file", "memory")
+        self._folder = _folder_of(self.url) if self._scheme == "file" else None
         _let_go_at_exit()
 
     def __repr__(self) -> str:
@@ -204,9 +205,13 @@ class Store:
         return StorageUnavailable(f"{self.url} is not there, create its bucket: {_first_line(error)}")
 
     async def _get(self, key: str) -> bytes:
+        if self._folder is not None:
+            # The reading of a small file is over before a thread of obstore's has begun it.
+            path = self._folder / key
+            _check_size(key, path.stat().st_size)
+            return path.read_bytes()
         found = obstore.get(self._store, key) if self._here else await obstore.get_async(self._store, key)
-        if found.meta["size"] > MAX_OBJECT_BYTES:
-            raise DocumentDamaged(key, f"it has {found.meta['size']:,} bytes, which nothing of HITL's has")
+        _check_size(key, found.meta["size"])
         return bytes(found.bytes() if self._here else await found.bytes_async())
 
     async def _put(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
@@ -266,6 +271,15 @@ def _translating(what: str, url: str) -> Iterator[None]:
         raise StorageUnavailable(f"{url}: could not {what}: {_first_line(error)}") from error
 
 
+def _check_size(key: str, size: int) -> None:
+    if size > MAX_OBJECT_BYTES:
+        raise DocumentDamaged(key, f"it has {size:,} bytes, which nothing of HITL's has")
+
+
+def _folder_of(url: str) -> Path:
+    return Path(unquote(urlsplit(url).path))
+
+
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:300]
 
@@ -294,7 +308,7 @@ def _open(url: str, scheme: str, options: dict[str, Any]) -> Any:
         return _memory.setdefault(url, MemoryStore())
     try:
         if scheme == "file":
-            return LocalStore(Path(unquote(urlsplit(url).path)), mkdir=True, automatic_cleanup=True)
+            return LocalStore(_folder_of(url), mkdir=True, automatic_cleanup=True)
         return _open_remote(url, scheme, options)
     except (BaseError, OSError, ValueError, TypeError) as error:
         raise StorageUnsuitable(f"{url} cannot be opened: {_first_line(error)}") from error

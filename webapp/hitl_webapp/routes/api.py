@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel, Field, JsonValue
 
 from hitl.documents import Respondent
@@ -67,12 +67,12 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 router = APIRouter(responses=_REFUSALS)
 
 
-@router.post("/submit/json")
+@router.post("/submit/json", response_model=Submitted)
 async def submit_json(
     request: Request,
     body: HITLSubmissionTyped,
     idempotency_key: Annotated[str | None, Header(max_length=128, pattern=r"^[\x21-\x7e]+$")] = None,
-) -> Submitted:
+) -> Response:
     """Answer or reject a question. The same `Idempotency-Key` sent twice is one submission."""
     service = service_of(request)
     path, token_in_path = split_token(body.response_path)
@@ -92,13 +92,14 @@ async def submit_json(
         submission_id=idempotency_key or new_submission_id(),
     )
     outcome = await service.submit(stored, visitor, submission)
-    return Submitted(
+    submitted = Submitted(
         request_id=body.request_id,
         value=outcome.value,
         data_type=outcome.data_type,
         message="Recorded. Whoever asked goes on with this.",
         outcome=public_outcome(outcome),
     )
+    return Response(submitted.model_dump_json(), media_type="application/json")
 
 
 @router.get("/status/{request_id}")
