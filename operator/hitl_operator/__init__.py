@@ -1,1 +1,1 @@
-"""The kopf operator that keeps HumanInput resources and storage in step."""
+"""The place of the kopf operator, which is not built yet."""

@@ -125,8 +125,8 @@ async def test_requests_are_listed_without_markers_and_probes(store: Store) -> N
 
 async def test_more_than_one_page_is_listed(store: Store) -> None:
     ids = sorted(f"question-{n}" for n in range(1_100))
-    for start in range(0, len(ids), 100):
-        batch = ids[start : start + 100]
+    for start in range(0, len(ids), 20):
+        batch = ids[start : start + 20]
         await asyncio.gather(*(store.create_once(keys.request_key(one), b"x") for one in batch))
         await asyncio.gather(*(store.mark(keys.new_marker(one)) for one in batch))
 
