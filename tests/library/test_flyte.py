@@ -114,6 +114,20 @@ def test_the_link_in_the_flyte_ui_is_the_form() -> None:
     assert url == "http://web/form/an-id?request_path=s3%3A%2F%2Fb%2Frequest.json&token=secret"
 
 
+@pytest.mark.parametrize(
+    ("form_link", "tasks", "value"), [("on", 1, "http://web/form/an-id"), ("off", 0, "nothing")]
+)
+def test_a_pretended_remote_action_shows_the_link_by_a_task_and_the_question_in_a_tab_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, form_link: str, tasks: int, value: str
+) -> None:
+    monkeypatch.setenv("HITL_FORM_LINK", form_link)
+    program = Program("shown")
+
+    assert f"tasks {tasks} tab <p>what is asked</p> main ''" in program.line("tasks")
+    assert value in program.line("value")
+    assert program.end() == 0
+
+
 @pytest.mark.parametrize(("serve", "apps"), [("", 1), ("operator", 0)])
 def test_the_environment_carries_the_app_unless_an_operator_serves_it(serve: str, apps: int) -> None:
     code = "import hitl; print(hitl.env.name, [type(e).__name__ + ' ' + e.name for e in hitl.env.depends_on])"
