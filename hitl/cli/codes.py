@@ -38,7 +38,7 @@ MEANING: dict[Code, str] = {
     Code.USAGE: "the command was not understood, there is no such request, or the value or question does not fit",
     Code.TIMED_OUT: "the deadline passed",
     Code.CANCELLED: "the question was withdrawn",
-    Code.UNAVAILABLE: "the storage, the web app or the API server is out of reach or damaged",
+    Code.UNAVAILABLE: "the storage or the web app is out of reach, or a stored object is damaged",
     Code.INTERRUPTED: "Ctrl-C",
 }
 

@@ -48,14 +48,13 @@ def print_value(text: str) -> None:
     print(clean(text) if sys.stdout.isatty() else text)
 
 
-def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool, namespaces: bool) -> None:
-    """Print requests as a table.
+def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool) -> None:
+    """Print requests as a table, with their namespaces if they have any.
 
     Args:
         views: The requests.
         now: The present moment, for ages and deadlines.
         settled: Show outcomes as well.
-        namespaces: Show each request's namespace first.
     """
     head = ["ID", "PROMPT", "TYPE", "PHASE", "VALUE", "BY", "VIA", "DEADLINE", "AGE"]
     rows = [
@@ -74,8 +73,9 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
     ]
     if not settled:
         head, rows = (head[:3] + head[7:], [row[:3] + row[7:] for row in rows])
-    if namespaces:
-        head, rows = ["NAMESPACE", *head], [[v.namespace, *row] for v, row in zip(views, rows, strict=True)]
+    if any(view.namespace for view in views):
+        head = [head[0], "NAMESPACE", *head[1:]]
+        rows = [[row[0], view.namespace, *row[1:]] for view, row in zip(views, rows, strict=True)]
     print_table(head, rows, wrapped="PROMPT")
 
 
@@ -188,7 +188,7 @@ def _console() -> Console:
 
 
 def _deadline(view: RequestView, now: datetime) -> str:
-    if view.expires_at is None or view.phase != "Pending":
+    if view.phase != "Pending":
         return ""
     left = (view.expires_at - now).total_seconds()
     return f"in {duration(left)}" if left > 0 else "passed"

@@ -27,7 +27,7 @@ def list_requests(
     if as_json:
         output.print_json(views)
     elif views:
-        output.print_requests(views, datetime.now(UTC), settled=settled, namespaces=False)
+        output.print_requests(views, datetime.now(UTC), settled=settled)
     else:
         output.say("Nothing waits for an answer." if not settled else "There are no requests.")
 

@@ -15,7 +15,7 @@ class RequestView(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
-    """What the commands take: the request id, or the name of the HumanInput."""
+    """What the commands take."""
     request_id: str
     """The id in storage."""
     namespace: str
@@ -38,8 +38,8 @@ class RequestView(BaseModel):
     """Who may answer: `users` and `groups`."""
     created_at: AwareDatetime
     """When it was asked."""
-    expires_at: AwareDatetime | None
-    """The deadline; null while a HumanInput has none yet."""
+    expires_at: AwareDatetime
+    """The deadline."""
     phase: Phase
     """`Pending`, `Answered`, `Rejected`, `TimedOut` or `Cancelled`."""
     value: JsonValue = None

@@ -23,7 +23,7 @@ from hitl import keys
 from hitl.cli.app import app
 from hitl.cli.output import duration
 from hitl.cli.view import RequestView
-from hitl.documents import OutcomeDocument, Respondents
+from hitl.documents import Origin, OutcomeDocument, Respondents
 from hitl.requests import StoredRequest, read_link, read_outcome
 from hitl.settle import Submission, settle
 from hitl.storage import Store
@@ -85,6 +85,17 @@ def test_list_all_shows_outcomes_behind_what_waits(root: Store) -> None:
 
     assert pending.split()[:1] == ["pending"]
     assert settled.split()[:1] + settled.split()[3:8] == ["settled", "int", "Answered", "42", "ann", "web"]
+
+
+def test_list_tells_namespaces_where_there_are_some(root: Store) -> None:
+    ask(root, "here")
+    assert "NAMESPACE" not in hitl_("list").stdout
+    ask(root, "there", origin=Origin(namespace="flytesnacks-development"))
+
+    head, *rows = hitl_("list").stdout.splitlines()
+
+    assert head.split()[:2] == ["ID", "NAMESPACE"]
+    assert [row.split()[:2] for row in rows if row.startswith("there")] == [["there", "flytesnacks-development"]]
 
 
 def test_list_in_a_pipe_is_aligned_text_without_colours(root: Store) -> None:
