@@ -21,6 +21,7 @@ from tests.backends.plugin import Backend
 from tests.library.samples import NOW, answer, asked
 
 KEY = "hitl-requests/a/response.json"
+FOLDERS = ["file", "s3", "azure", "gcs"]
 ROOTS = ["with space", "ünïcode/日本語", "one/two/three", "dots..and-dashes", "plus+and&more=", "v1.0"]
 
 
@@ -167,10 +168,28 @@ def link_of(token: str) -> str:
     return str(int(keys.hash_token(token)[:8], 16))
 
 
+@pytest.fixture(params=FOLDERS)
+def folders(request: pytest.FixtureRequest) -> Backend:
+    """The storages in which one root may lie inside another. In memory every root is a world of its own."""
+    found: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return found
+
+
+async def test_roots_in_memory_are_apart() -> None:
+    for name in ROOTS:
+        await live(Store(f"memory://apart/{name}"))
+        await Store(f"memory://apart/{name}").create_once(KEY, name.encode())
+
+    assert [await Store(f"memory://apart/{name}/").read(KEY) for name in ROOTS] == [
+        name.encode() for name in ROOTS
+    ]
+    assert await everything(Store("memory://apart")) == {}
+
+
 @pytest.mark.parametrize("name", ROOTS)
-async def test_a_root_of_any_name_holds_its_objects_and_no_others(backend: Backend, name: str) -> None:
-    around = Store(backend.url, backend.options)
-    root = Store(f"{backend.url}/{name}", backend.options)
+async def test_a_root_of_any_name_holds_its_objects_and_no_others(folders: Backend, name: str) -> None:
+    around = Store(folders.url, folders.options)
+    root = Store(f"{folders.url}/{name}", folders.options)
     neighbours = [f"{name}2/hitl-requests/a/request.json", f"{name.split('/')[0]}-/x", "hitl-requests/a/x", "x"]
     for key in neighbours:
         assert await around.create_once(key, b"untouched")
@@ -178,8 +197,7 @@ async def test_a_root_of_any_name_holds_its_objects_and_no_others(backend: Backe
     await root.create_once(KEY, b"mine")
 
     assert await root.read(KEY) == b"mine"
-    # In memory each name is a store of its own; elsewhere one root may lie inside another.
-    assert await around.read(f"{name}/{KEY}") == (None if backend.name == "memory" else b"mine")
+    assert await around.read(f"{name}/{KEY}") == b"mine"
     assert await root.list_request_ids() == ["a"]
     await root.delete(KEY)
     await live(root)
@@ -229,12 +247,9 @@ print(json.dumps(asyncio.run(main())))
 """
 
 
-@pytest.mark.parametrize("name", ["file", "s3", "azure", "gcs"])
-def test_importing_flytes_storage_changes_nothing(name: str, request: pytest.FixtureRequest) -> None:
-    backend: Backend = request.getfixturevalue(f"{name}_backend")
-
+def test_importing_flytes_storage_changes_nothing(folders: Backend) -> None:
     ran = subprocess.run(
-        [sys.executable, "-c", AFTER_FLYTE, backend.url, json.dumps(backend.options)],
+        [sys.executable, "-c", AFTER_FLYTE, folders.url, json.dumps(folders.options)],
         capture_output=True,
         text=True,
         timeout=60,
