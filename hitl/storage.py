@@ -215,10 +215,8 @@ class Store:
         return bytes(found.bytes() if self._here else await found.bytes_async())
 
     async def _put(self, key: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
-        if self._here:
-            obstore.put(self._store, key, data, mode=mode)
-        else:
-            await obstore.put_async(self._store, key, data, mode=mode)
+        # Never blocking, on local files either: the writes of many callers wait for the disk side by side.
+        await obstore.put_async(self._store, key, data, mode=mode)
 
     async def _head(self, key: str) -> None:
         if self._here:
