@@ -1,0 +1,118 @@
+"""What may lie between a store and its storage: wires that lose messages, and servers that only look like S3."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Literal
+from urllib.parse import urlsplit
+
+Fate = Literal["pass", "lose the request", "lose the reply"]
+# Decides from a request's first line, such as "PUT /bucket/key HTTP/1.1".
+Decision = Callable[[str], Fate]
+_FIRST_LINE = re.compile(rb"^(?:GET|PUT|HEAD|POST|DELETE) [^\r\n]+ HTTP/1\.1\r\n", re.MULTILINE)
+
+
+@asynccontextmanager
+async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
+    """Serve a proxy to a real server, and yield its endpoint. Its losses end the connection, as a crash would."""
+    target = urlsplit(endpoint)
+    connections: set[asyncio.Task[None] | None] = set()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.current_task())
+        far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
+        losing = False
+
+        async def forth() -> None:
+            nonlocal losing
+            while data := await reader.read(65_536):
+                first = _FIRST_LINE.search(data)
+                fate = decide(first.group().decode().strip()) if first else "pass"
+                if fate == "lose the request":
+                    break
+                losing = losing or fate == "lose the reply"
+                far_writer.write(data)
+
+        async def back() -> None:
+            while (data := await far_reader.read(65_536)) and not losing:
+                writer.write(data)
+
+        both = [asyncio.create_task(forth()), asyncio.create_task(back())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+            for end in (writer, far_writer):
+                end.close()
+                with suppress(ConnectionError):
+                    await end.wait_closed()
+
+    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        left = [task for task in connections if task is not None and not task.done()]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+Behaviour = Literal["ignores conditions", "knows no conditions", "refuses everybody", "refuses every creation"]
+
+
+@contextmanager
+def fake_s3(behaviour: Behaviour) -> Iterator[str]:
+    """Serve what only looks like S3, and yield its endpoint. No real server of such a kind can be had."""
+    objects: dict[str, bytes] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if behaviour == "refuses everybody":
+                self._reply(403, b"<Error><Code>InvalidAccessKeyId</Code></Error>")
+            elif behaviour == "knows no conditions" and "If-None-Match" in self.headers:
+                self._reply(501, b"<Error><Code>NotImplemented</Code></Error>")
+            elif behaviour == "refuses every creation" and "If-None-Match" in self.headers:
+                self._reply(412, b"<Error><Code>PreconditionFailed</Code></Error>")
+            else:
+                objects[self.path] = body
+                self._reply(200)
+
+        def do_GET(self) -> None:
+            found = objects.get(self.path)
+            self._reply(404 if found is None else 200, found or b"")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            for key in re.findall("<Key>(.*?)</Key>", body):
+                objects.pop(f"{urlsplit(self.path).path}/{key}", None)
+            self._reply(200, b"<DeleteResult></DeleteResult>")
+
+        def _reply(self, status: int, body: bytes = b"") -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", '"1"')
+            self.send_header("Last-Modified", "Tue, 06 May 2031 07:08:09 GMT")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing: the tests' output is read by people."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
