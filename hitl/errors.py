@@ -15,6 +15,11 @@
     │   ├── EventTimedOut (TimeoutError)
     │   └── EventCancelled
     ├── ServeError                        the web app could not be brought up
+    ├── ClusterError                      the Kubernetes API server said no; carries its sentence
+    │   ├── ClusterUnavailable            out of reach, or too busy; trying again may help
+    │   ├── ClusterForbidden              these credentials may not do that
+    │   ├── ClusterConflict               somebody else wrote it in between, or it is there already
+    │   └── ClusterNotFound               no such object, or no such kind of object
     └── StorageError
         ├── StorageUnavailable            out of reach for now; trying again is safe
         ├── StorageUnsuitable             can never hold outcomes safely
@@ -104,6 +109,26 @@ class EventCancelled(EventFailed):
 
 class ServeError(HITLError):
     """The web app could not be brought up; the message says what to do."""
+
+
+class ClusterError(HITLError):
+    """The Kubernetes API server refused something; the message is its own sentence."""
+
+
+class ClusterUnavailable(ClusterError):
+    """The API server cannot be reached, or has too much to do. Trying again is safe."""
+
+
+class ClusterForbidden(ClusterError):
+    """The API server does not know these credentials, or does not permit them that."""
+
+
+class ClusterConflict(ClusterError):
+    """Somebody else changed or created the object in between."""
+
+
+class ClusterNotFound(ClusterError):
+    """There is no such object, or the API server serves no such resource."""
 
 
 class StorageError(HITLError):

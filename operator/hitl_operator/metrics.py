@@ -1,0 +1,49 @@
+"""What the operator counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY: Final = CollectorRegistry()
+
+PENDING: Final = Gauge("hitl_pending", "Pending HumanInputs.", registry=REGISTRY)
+OLDEST_PENDING: Final = Gauge(
+    "hitl_oldest_pending_seconds", "Age of the oldest pending HumanInput, in seconds.", registry=REGISTRY
+)
+OUTCOMES: Final = Counter(
+    "hitl_outcomes", "Outcomes mirrored into a HumanInput's status.", ["outcome", "via"], registry=REGISTRY
+)
+MIRROR_SECONDS: Final = Histogram(
+    "hitl_mirror_seconds",
+    "Seconds from an outcome to the status that shows it.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+    registry=REGISTRY,
+)
+QUEUE_DEPTH: Final = Gauge("hitl_queue_depth", "Objects that wait for a worker.", registry=REGISTRY)
+FAILING: Final = Gauge("hitl_failing", "Objects whose last attempt failed.", registry=REGISTRY)
+API_REQUESTS: Final = Counter(
+    "hitl_api_requests", "Requests to the API server beside watches.", ["verb", "status"], registry=REGISTRY
+)
+STORAGE_REQUESTS: Final = Counter(
+    "hitl_storage_requests", "Requests to the storage.", ["operation", "result"], registry=REGISTRY
+)
+REFUSED: Final = Counter(
+    "hitl_refused_submissions", "Submissions by Kubernetes that were refused.", ["reason"], registry=REGISTRY
+)
+FOREIGN: Final = Counter(
+    "hitl_foreign_requests",
+    "Requests left alone because their namespace is not one of their root's.",
+    ["root"],
+    registry=REGISTRY,
+)
+DAMAGED: Final = Counter(
+    "hitl_damaged_objects", "Looks at stored objects that cannot be read.", ["root"], registry=REGISTRY
+)
+COLLECTED: Final = Counter("hitl_collected_requests", "Requests deleted after their retention.", registry=REGISTRY)
+SWEEP_SECONDS: Final = Gauge(
+    "hitl_last_sweep_timestamp_seconds", "When markers were last looked for, as Unix time.", registry=REGISTRY
+)
+HINTS: Final = Counter("hitl_hints", "Hints that came in.", registry=REGISTRY)
+LEADING: Final = Gauge("hitl_leading", "1 while this operator holds the Lease.", registry=REGISTRY)

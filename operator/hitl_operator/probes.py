@@ -1,0 +1,108 @@
+"""The operator's HTTP port: probes, metrics and hints."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from hitl import keys
+from hitl_operator.metrics import HINTS, REGISTRY
+
+_LAG_SECONDS: Final = 10.0
+_SWEEPS_MISSED: Final = 20
+_LEAST_SECONDS: Final = 60.0
+
+_log = logging.getLogger("hitl.operator.probes")
+
+
+@dataclass
+class Health:
+    """What the probes look at. Storage or an API server that is away is no reason to restart the operator.
+
+    Args:
+        sweep_seconds: Seconds between two sweeps.
+        clock: Seconds that only ever grow.
+    """
+
+    sweep_seconds: float
+    clock: Callable[[], float] = time.monotonic
+    watching: bool = False
+    swept: float = field(init=False)
+    beat: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.swept = self.beat = self.clock()
+
+    def alive(self) -> str:
+        """Return what is wrong with this process, or an empty text."""
+        now = self.clock()
+        if now - self.beat > _LAG_SECONDS:
+            return f"the event loop stood still for {now - self.beat:.0f} s"
+        if now - self.swept > max(_LEAST_SECONDS, _SWEEPS_MISSED * self.sweep_seconds):
+            return f"nobody looked for markers for {now - self.swept:.0f} s"
+        return ""
+
+    async def run(self) -> None:
+        """Show that the event loop turns, until cancelled."""
+        while True:
+            self.beat = self.clock()
+            await asyncio.sleep(1)
+
+
+def http_app(health: Health, hint: Callable[[str], None]) -> web.Application:
+    """Return the HTTP application.
+
+    Args:
+        health: What the probes look at.
+        hint: Called with the id of a request that somebody says to look at.
+    """
+
+    async def healthz(_: web.Request) -> web.Response:
+        wrong = health.alive()
+        return web.Response(text=wrong or "ok", status=503 if wrong else 200)
+
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(
+            text="ok" if health.watching else "not watching yet", status=200 if health.watching else 503
+        )
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def hints(request: web.Request) -> web.Response:
+        request_id = request.match_info["request_id"]
+        if not keys.is_request_id(request_id):
+            return web.Response(text="this is not a request id", status=400)
+        # A forged hint costs one look.
+        HINTS.inc()
+        hint(request_id)
+        return web.Response(status=202)
+
+    app = web.Application(client_max_size=1024)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    app.router.add_post("/hints/{request_id}", hints)
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    """Serve the application; yields the port."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+        actual: int = runner.addresses[0][1]
+        _log.info("probes, metrics and hints on port %d", actual)
+        yield actual
+    finally:
+        await runner.cleanup()

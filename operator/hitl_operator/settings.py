@@ -1,0 +1,118 @@
+"""The operator's settings, from `HITL_*`."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from hitl.storage import Store
+
+WebappMode: TypeAlias = Literal["managed", "external"]
+
+
+class RootSettings(BaseModel):
+    """One root: where it lies, and whose questions it holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="default", pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")
+    url: str
+    options: dict[str, Any] = {}
+    namespaces: tuple[str, ...] = ()
+    endpoint: str = ""
+
+    def serves(self, namespace: str) -> bool:
+        """Tell whether questions of a namespace belong here; of every one, when none is named."""
+        return not self.namespaces or namespace in self.namespaces
+
+    def open_store(self) -> Store:
+        """Open the store under the root."""
+        return Store(self.url, self.options)
+
+
+class OperatorSettings(BaseSettings):
+    """Which roots and namespaces the operator keeps in step, and how."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HITL_", extra="ignore", populate_by_name=True, use_attribute_docstrings=True
+    )
+
+    storage_root: str = ""
+    """The URL of the one root, such as `s3://bucket/hitl`. For several use `HITL_ROOTS`."""
+    storage_options: dict[str, Any] = {}
+    """JSON: options for the storage client of that root, such as `{"endpoint": "http://…"}`."""
+    endpoint: str = ""
+    """The base URL of that root's web app, as people reach it."""
+    roots: list[RootSettings] = []
+    """JSON: a list of roots, each with `name`, `url`, `options`, `namespaces` and `endpoint`, instead of the three
+    settings above. A question counts only where its namespace is one of its root's."""
+    namespaces: Annotated[tuple[str, ...], NoDecode] = ()
+    """The namespaces to watch, separated by commas. Empty: all of them."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """The port of `/healthz`, `/readyz`, `/metrics` and `POST /hints/{request_id}`; 0 takes a free one."""
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and hints come from outside it
+    """The address to listen on."""
+    sweep_seconds: float = Field(default=3, gt=0)
+    """Seconds between two looks for markers, which tell of questions and outcomes."""
+    audit_seconds: float = Field(default=60, gt=0)
+    """Seconds between two pages of a thousand objects in the slow walk through each root, which finds what
+    markers did not tell of and deletes what was kept long enough."""
+    retention_days: float = Field(default=30, gt=0)
+    """How many days after its outcome a question is kept in storage."""
+    ttl_seconds: int = Field(default=604_800, ge=0)
+    """Seconds after its outcome when the HumanInput of a question that was asked through storage is deleted."""
+    idle_seconds: float = Field(default=3600, ge=0)
+    """How many seconds the web app goes on after the last pending question."""
+    webapp_mode: WebappMode = "managed"
+    """`managed`: the operator runs the web app on demand. `external`: somebody else does."""
+    webapp_templates: Path | None = None
+    """A folder with one file `{root name}.yaml` for each root: the web app's Deployment, Service and so on."""
+    operator_namespace: str = ""
+    """The operator's own namespace, where the web app runs. Empty: that of its credentials."""
+    operator_deployment: str = ""
+    """The operator's own Deployment, which owns the web app's objects, so that they go when it goes."""
+    lease: str = "hitl-operator"
+    """The Lease that keeps a second operator idle. Empty: none does."""
+    auth: Literal["link", "proxy", "kubernetes"] = "link"
+    """How the web app knows who answers. With `link`, a question born in Kubernetes gets a Secret with a link."""
+    identity_verified: bool = False
+    """Whether the cluster stamps `respondent` at admission, so that what it says can be believed."""
+    workers: int = Field(default=8, ge=1, le=64)
+    """How many objects are worked on side by side."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_namespaces(cls, values: Any) -> Any:
+        named = values.get("namespaces") if isinstance(values, dict) else None
+        if isinstance(named, str):
+            values["namespaces"] = tuple(each.strip() for each in named.split(",") if each.strip())
+        return values
+
+    @model_validator(mode="after")
+    def _has_roots(self) -> Self:
+        if bool(self.storage_root) == bool(self.roots):
+            raise ValueError("set either HITL_STORAGE_ROOT, for one root, or HITL_ROOTS, for several")
+        names = [root.name for root in self.all_roots()]
+        if len(set(names)) != len(names):
+            raise ValueError("two roots of HITL_ROOTS have the same name: give each its own")
+        for namespace in {each for root in self.roots for each in root.namespaces}:
+            if sum(root.serves(namespace) for root in self.roots) > 1:
+                raise ValueError(f"namespace {namespace} belongs to two roots: name it in one only")
+        if len(self.roots) > 1 and not all(root.namespaces for root in self.roots):
+            raise ValueError("each of several roots must name its namespaces")
+        return self
+
+    def all_roots(self) -> list[RootSettings]:
+        """Return the roots."""
+        if self.roots:
+            return list(self.roots)
+        return [RootSettings(url=self.storage_root, options=self.storage_options, endpoint=self.endpoint)]
+
+    @property
+    def retention(self) -> timedelta:
+        """How long a settled question is kept in storage."""
+        return timedelta(days=self.retention_days)

@@ -1,0 +1,102 @@
+"""Keys to look at: each at most once at a time, again after a failure, later when that was asked for.
+
+The semantics are those of client-go's work queue: a key that is added while a worker looks at it is looked at
+once more afterwards, so no change is missed, and none is worked on twice side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+_FIRST_RETRY_SECONDS: Final = 0.2
+_LAST_RETRY_SECONDS: Final = 60.0
+
+
+class WorkQueue(Generic[K]):
+    """A queue of keys without duplicates. It belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[K, None] = OrderedDict()
+        self._working: set[K] = set()
+        self._again: set[K] = set()
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+        self._ready = asyncio.Event()
+
+    def __len__(self) -> int:
+        """Return how many keys wait to be looked at now."""
+        return len(self._waiting)
+
+    @property
+    def failing(self) -> int:
+        """How many keys failed when they were looked at last."""
+        return len(self._failures)
+
+    def busy(self, key: K) -> bool:
+        """Tell whether a key waits, is looked at, or failed and will be tried again."""
+        return key in self._waiting or key in self._working or key in self._failures
+
+    def add(self, key: K) -> None:
+        """Look at a key as soon as a worker is free."""
+        if key in self._working:
+            self._again.add(key)
+            return
+        self._waiting[key] = None
+        self._ready.set()
+
+    def add_after(self, key: K, seconds: float) -> None:
+        """Look at a key after a while, unless it is to be looked at sooner anyway."""
+        loop = asyncio.get_running_loop()
+        when = loop.time() + max(seconds, 0.0)
+        if (timer := self._timers.get(key)) is not None:
+            if timer.when() <= when:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_at(when, self._due, key)
+
+    def retry(self, key: K) -> float:
+        """Look at a key again after a pause that grows with each failure; return its seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16))
+        # Half of it is chance, so that those which failed together do not come back together.
+        pause *= 0.5 + random.random() / 2  # noqa: S311 - nothing secret
+        self.add_after(key, pause)
+        return pause
+
+    def forget(self, key: K) -> None:
+        """Count the failures of a key from none again, as it succeeded or is gone."""
+        self._failures.pop(key, None)
+
+    def cancel(self, key: K) -> None:
+        """Look at a key no more, as it is gone."""
+        self.forget(key)
+        self._waiting.pop(key, None)
+        self._again.discard(key)
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
+
+    async def get(self) -> K:
+        """Return the key that waits longest; call `done` with it afterwards."""
+        while not self._waiting:
+            self._ready.clear()
+            await self._ready.wait()
+        key, _ = self._waiting.popitem(last=False)
+        self._working.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """Say that a key was looked at."""
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def _due(self, key: K) -> None:
+        self._timers.pop(key, None)
+        self.add(key)
