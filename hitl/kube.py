@@ -30,6 +30,8 @@ Watcher: TypeAlias = Callable[[str, int], None]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5)
 _PAGE: Final = 500
+_JSON: Final = "application/json"
+_METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE: Final = "application/merge-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 
@@ -167,6 +169,7 @@ class Kube:
         *,
         fields: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
     ) -> AsyncIterator[Object]:
         """Yield every object of a kind, of one namespace or of all, by pages.
 
@@ -175,13 +178,15 @@ class Kube:
             namespace: None: everywhere.
             fields: Only objects whose fields have these values, such as ``{"status.phase": "Pending"}``.
             labels: Only objects with these labels.
+            metadata_only: Their metadata suffices.
         """
+        accept = _METADATA_LIST if metadata_only else _JSON
         query = {"limit": str(_PAGE)}
         for selector, wanted in (("fieldSelector", fields), ("labelSelector", labels)):
             if wanted:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())
         while True:
-            page = await self._call("GET", resource.path(namespace), query=query)
+            page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
             for each in page["items"]:
                 yield each
             if not (following := page["metadata"].get("continue")):
@@ -242,14 +247,15 @@ class Kube:
         body: Object | None = None,
         *,
         query: Mapping[str, str] | None = None,
-        kind: str = "application/json",
+        kind: str = _JSON,
+        accept: str = _JSON,
     ) -> Object:
         status = 0
         try:
             method, url, headers, content, _ = await self._client.param_serialize(
                 verb,
                 path,
-                header_params={"Accept": "application/json", "Content-Type": kind},
+                header_params={"Accept": accept, "Content-Type": kind},
                 body=body,
                 auth_settings=["BearerToken"],
             )

@@ -68,6 +68,18 @@ async def collect(
     return collected
 
 
+async def collect_one(store: Store, request_id: str, *, now: datetime, retention: timedelta) -> bool:
+    """Delete one request, if it is settled for longer than `retention`; tell whether it was.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time; calling again is safe.
+    """
+    due = await _due(store, request_id, now, retention)
+    if due:
+        await _delete(store, request_id)
+    return due
+
+
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
     """Delete markers that have announced nothing for 15 minutes, and probes as old.
 

@@ -12,13 +12,13 @@ import atexit
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -55,6 +55,8 @@ _NOT_PERMITTED: Final = (PermissionDeniedError, UnauthenticatedError, Permission
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _QUERY: Final = re.compile(r"\?\S+")
 
+Watcher: TypeAlias = Callable[[str, str], None]
+
 _T = TypeVar("_T")
 _memory: dict[str, MemoryStore] = {}
 
@@ -75,13 +77,18 @@ class Store:
             local path. Memory roots of one name are one store throughout the process.
         options: What obstore's store of that kind takes, such as ``{"endpoint": …}``, besides ``client_options``
             for its HTTP client. The environment's usual credentials count as well.
+        watcher: Told the operation (``create``, ``read``, …) and the result (``ok``, ``none``, ``error``) of each
+            request.
 
     Raises:
         StorageUnsuitable: for a kind of storage that cannot be served, or options that it does not know.
     """
 
-    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, url: str, options: Mapping[str, Any] | None = None, *, watcher: Watcher | None = None
+    ) -> None:
         self.url, self._scheme = _normalised(url)
+        self._watcher = watcher
         self._store = _open(self.url, self._scheme, dict(options or {}))
         # What is on this machine answers sooner than a thread could be asked to wait for it.
         self._here = self._scheme in ("file", "memory")
@@ -179,6 +186,24 @@ class Store:
             for entry in batch:
                 yield entry["path"], entry["last_modified"]
 
+    async def list_page(self, prefix: str, after: str = "") -> list[tuple[str, datetime]]:
+        """Return the next keys under a prefix, in their order, with the time of their last change.
+
+        At most a thousand of them where the storage lists in order; files of this machine come all at once.
+
+        Args:
+            prefix: What all of them begin with.
+            after: Only keys that come after this one.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        stream = obstore.list(
+            self._store, prefix=prefix, offset=after or None, chunk_size=2**31 if self._here else 1000
+        )
+        batch = await self._call(_next_batch(stream), f"list {prefix}")
+        return sorted((entry["path"], entry["last_modified"]) for entry in batch)
+
     async def list_request_ids(self) -> list[str]:
         """Return the ids of all requests under the root: costs one storage request per thousand of them.
 
@@ -245,6 +270,8 @@ class Store:
             await obstore.delete_async(self._store, key)
 
     async def _call(self, operation: Awaitable[_T], what: str, seconds: float = _CALL_SECONDS) -> _T:
+        if self._watcher is not None:
+            operation = _watched(operation, what.partition(" ")[0], self._watcher)
         with _translating(what, self.url):
             return await (operation if self._here else asyncio.wait_for(_awaited(operation), seconds))
 
@@ -255,6 +282,19 @@ def _let_go_at_exit() -> None:
     # down under them, they abort the process, though all was done: PyO3/pyo3-async-runtimes, issue 40. While this
     # thread sleeps, they let go.
     atexit.register(time.sleep, _LETTING_GO_SECONDS)
+
+
+async def _watched(operation: Awaitable[_T], name: str, watcher: Watcher) -> _T:
+    result = "error"
+    try:
+        found = await operation
+        result = "ok"
+    except (FileNotFoundError, AlreadyExistsError, PreconditionError):
+        result = "none"
+        raise
+    finally:
+        watcher(name, result)
+    return found
 
 
 async def _awaited(operation: Awaitable[_T]) -> _T:

@@ -1,1 +1,1 @@
-"""The place of the kopf operator, which is not built yet."""
+"""The operator: keeps HumanInputs and requests in storage in step."""

@@ -38,7 +38,13 @@ class OperatorSettings(BaseSettings):
     """Which roots and namespaces the operator keeps in step, and how."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HITL_", extra="ignore", populate_by_name=True, use_attribute_docstrings=True
+        env_prefix="HITL_",
+        extra="ignore",
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        cli_prog_name="hitl-operator",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
     )
 
     storage_root: str = ""
@@ -81,6 +87,10 @@ class OperatorSettings(BaseSettings):
     """How the web app knows who answers. With `link`, a question born in Kubernetes gets a Secret with a link."""
     identity_verified: bool = False
     """Whether the cluster stamps `respondent` at admission, so that what it says can be believed."""
+    kubeconfig: str | None = None
+    """A kubeconfig file. Unset: the pod's own credentials inside a cluster, else the usual kubeconfig."""
+    context: str | None = None
+    """The context of the kubeconfig. Unset: its current one."""
     workers: int = Field(default=8, ge=1, le=64)
     """How many objects are worked on side by side."""
 

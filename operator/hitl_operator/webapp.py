@@ -106,7 +106,7 @@ class WebApps:
             self._applied[name] = (template, scale.running)
             _log.info("the web app of root %s %s", name, "is wanted" if scale.running else "is scaled to zero")
 
-    async def look_again(self) -> None:
+    def look_again(self) -> None:
         """Apply everything again the next time, in case somebody changed it."""
         self._applied.clear()
 

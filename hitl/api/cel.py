@@ -1,0 +1,175 @@
+"""The rules by which the API server refuses what does not hold together, in CEL, with sentences for people.
+
+Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before.
+A rule that names `oldSelf` counts for updates only.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+Rule: TypeAlias = dict[str, str]
+
+IMMUTABLE: Final = (
+    "prompt",
+    "dataType",
+    "timeoutSeconds",
+    "onTimeout",
+    "default",
+    "choices",
+    "respondents",
+    "ttlSecondsAfterFinished",
+    "request",
+)
+
+_WANTED: Final = (
+    "{'int': 'a whole number such as \"42\"', 'float': 'a number such as \"4.5\"', "
+    "'bool': 'exactly \"true\" or \"false\"', 'str': 'some text', 'json': 'a JSON value'}[self.spec.dataType]"
+)
+_FINAL: Final = "(has(self.status) && self.status.?phase.orValue('Pending') != 'Pending')"
+_REFUSED: Final = (
+    "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
+    "oldSelf.status.conditions.exists(c, c.type == 'ResponseRefused' && c.status == 'True'))"
+)
+_SAME: Final = (
+    "(has(self.spec.response) && has(oldSelf.spec.response)"
+    " && self.spec.response.?value == oldSelf.spec.response.?value"
+    " && self.spec.response.?reject.orValue(false) == oldSelf.spec.response.?reject.orValue(false)"
+    " && self.spec.response.?comment.orValue('') == oldSelf.spec.response.?comment.orValue(''))"
+)
+_RECORDED: Final = (
+    "(self.status.phase == 'Rejected' ? self.spec.response.?reject.orValue(false) : "
+    "self.status.phase == 'Answered' && has(self.spec.response.value) && has(self.status.value) && "
+    "(self.spec.response.value == self.status.value"
+    " || (self.spec.dataType == 'int' && isQuantity(self.spec.response.value) && isQuantity(self.status.value)"
+    " && quantity(self.spec.response.value).compareTo(quantity(self.status.value)) == 0)"
+    " || (self.spec.dataType == 'float' && double(self.spec.response.value) == double(self.status.value))))"
+)
+
+
+def human_input_rules() -> list[Rule]:
+    """Return the rules of HumanInput."""
+    value, default = "self.spec.response.value", "self.spec.default"
+    answered = "!has(self.spec.response) || !has(self.spec.response.value)"
+    return [
+        *(_unchanged(field) for field in IMMUTABLE),
+        {
+            "rule": f"{_FINAL} || !has(oldSelf.spec.response) || {_SAME} || {_REFUSED}",
+            "message": "a response was given and is being recorded: it can be neither changed nor taken back",
+            "fieldPath": ".spec.response",
+        },
+        {
+            "rule": f"!{_FINAL} || !has(self.spec.response) || {_SAME} || {_RECORDED}",
+            "messageExpression": "'the question is already ' + self.status.phase + "
+            "', so no other response can be given: see its status for who settled it'",
+            "message": "the question is already settled, so no other response can be given",
+            "fieldPath": ".spec.response",
+        },
+        {
+            "rule": "!has(self.spec.response) || "
+            "has(self.spec.response.value) != self.spec.response.?reject.orValue(false)",
+            "message": "a response has either a value, or reject: true",
+            "fieldPath": ".spec.response",
+        },
+        {
+            "rule": f"{answered} || {_parses(value)}",
+            "messageExpression": f"'the value must be ' + {_WANTED}",
+            "message": "the value does not fit the dataType",
+            "fieldPath": ".spec.response.value",
+        },
+        {
+            "rule": f"{answered} || !has(self.spec.choices) || size(self.spec.choices) == 0"
+            f" || {value} in self.spec.choices",
+            "messageExpression": "'the value must be one of the choices: ' + self.spec.choices.join(', ')",
+            "message": "the value must be one of the choices",
+            "fieldPath": ".spec.response.value",
+        },
+        {
+            "rule": "self.spec.?onTimeout.orValue('Fail') != 'UseDefault' || has(self.spec.default)",
+            "message": "onTimeout: UseDefault needs a default",
+            "fieldPath": ".spec.onTimeout",
+        },
+        {
+            "rule": f"!has({default}) || {_parses(default)}",
+            "messageExpression": f"'the default must be ' + {_WANTED}",
+            "message": "the default does not fit the dataType",
+            "fieldPath": ".spec.default",
+        },
+        {
+            "rule": f"!has({default}) || !has(self.spec.choices) || size(self.spec.choices) == 0"
+            f" || {default} in self.spec.choices",
+            "message": "the default must be one of the choices",
+            "fieldPath": ".spec.default",
+        },
+        {
+            "rule": "!has(self.spec.choices) || size(self.spec.choices) == 0"
+            " || !(self.spec.dataType in ['bool', 'json'])",
+            "message": "choices are for int, float and str: leave them out for bool and json",
+            "fieldPath": ".spec.choices",
+        },
+        {
+            "rule": f"!has(self.spec.choices) || self.spec.choices.all(c, {_parses('c')})",
+            "messageExpression": f"'each choice must be ' + {_WANTED}",
+            "message": "each choice must fit the dataType",
+            "fieldPath": ".spec.choices",
+        },
+        {
+            "rule": "!has(oldSelf.status) || oldSelf.status.?phase.orValue('Pending') == 'Pending' || "
+            "(has(self.status) && self.status.?phase == oldSelf.status.?phase"
+            " && self.status.?value == oldSelf.status.?value)",
+            "message": "a final status never changes: the outcome in storage stands",
+            "fieldPath": ".status",
+        },
+    ]
+
+
+def response_rules() -> list[Rule]:
+    """Return the rules of HumanInputResponse."""
+    return [
+        {
+            "rule": "self.spec == oldSelf.spec",
+            "message": "a response never changes: create another HumanInputResponse",
+            "fieldPath": ".spec",
+        },
+        {
+            "rule": "has(self.spec.requestRef.name) != has(self.spec.requestRef.requestID)",
+            "message": "requestRef has either a name or a requestID",
+            "fieldPath": ".spec.requestRef",
+        },
+        {
+            "rule": "has(self.spec.value) != self.spec.?reject.orValue(false)",
+            "message": "a response has either a value, or reject: true",
+            "fieldPath": ".spec",
+        },
+    ]
+
+
+def _unchanged(field: str) -> Rule:
+    return {
+        "rule": f"self.spec.?{field} == oldSelf.spec.?{field}",
+        "message": f"{field} cannot be changed, as the question was asked: create another HumanInput",
+        "fieldPath": f".spec.{field}",
+    }
+
+
+def _parses(text: str) -> str:
+    """Return an expression that tells whether a text is one value of `spec.dataType`.
+
+    A quantity is capped at the largest number of 64 bits, so there the digits themselves are looked at.
+    """
+    whole = (
+        f"({text}.matches(r'^[+-]?[0-9]+$') && quantity({text}).isInteger() && "
+        f"(!(quantity({text}).asInteger() in [9223372036854775807, -9223372036854775807])"
+        f" || {text}.matches(r'^(\\+?0*9223372036854775807|-0*922337203685477580[78])$')))"
+    )
+    number = f"{text}.matches(r'^[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?$')"
+    # Past these lengths a number may overflow a double, which would be an error rather than an answer.
+    finite = (
+        f"({number} && !{text}.matches(r'[eE]\\+?0*([1-9][0-9]{{3,}}|[4-9][0-9]{{2}}|3[1-9][0-9]|309)')"
+        f" && size({text}) <= 300 && double({text}) <= 1.7976931348623157e308"
+        f" && double({text}) >= -1.7976931348623157e308)"
+    )
+    return (
+        f"(self.spec.dataType == 'int' ? {whole} : self.spec.dataType == 'float' ? {finite} : "
+        f"self.spec.dataType == 'bool' ? {text} in ['true', 'false'] : {text}.matches(r'\\S'))"
+    )

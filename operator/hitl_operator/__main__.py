@@ -1,0 +1,39 @@
+"""`hitl-operator`: the operator in the foreground, set by `HITL_*` and flags."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from hitl.errors import HITLError
+from hitl_operator.app import run
+from hitl_operator.settings import OperatorSettings
+
+
+def main() -> None:
+    """Run until told to stop. Exits with 2 when the settings do not hold together, with 1 when it cannot go on."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
+    # kopf tells of each object that it handles.
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            place = ".".join(str(part) for part in fault["loc"])
+            sys.stderr.write(f"hitl-operator: {place + ': ' if place else ''}{fault['msg']}\n")
+        sys.exit(2)
+    try:
+        asyncio.run(run(settings))
+    except HITLError as error:
+        sys.stderr.write(f"hitl-operator: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

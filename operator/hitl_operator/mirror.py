@@ -1,0 +1,225 @@
+"""Looking into the roots: markers every few seconds, and a slow walk that finds what no marker tells of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from hitl import keys
+from hitl.errors import ClusterError, HITLError, StorageUnavailable, StorageUnsuitable
+from hitl.kube import HUMAN_INPUTS, Kube
+from hitl.retention import STALE, collect_one, drop_stale
+from hitl_operator import metrics
+from hitl_operator.index import Index
+from hitl_operator.probes import Health
+from hitl_operator.roots import Root, Roots
+from hitl_operator.settings import OperatorSettings
+from hitl_operator.work import Announced, Asked, Question, Work
+from hitl_operator.workqueue import WorkQueue
+
+# A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
+_FRESH: Final = timedelta(seconds=90)
+_LOOK_AGAIN_SECONDS: Final = 60.0
+_VERIFY_SECONDS: Final = 600.0
+
+_log = logging.getLogger("hitl.operator.mirror")
+
+
+class Mirror:
+    """Turns what lies in the roots into work.
+
+    Args:
+        kube: The API server.
+        roots: The roots.
+        index: What was seen of the cluster.
+        queue: Where the work goes.
+        settings: The operator's settings.
+        health: Told of each sweep.
+        leads: Whether this operator is the one that works.
+        now: The present moment.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        roots: Roots,
+        index: Index,
+        queue: WorkQueue[Work],
+        settings: OperatorSettings,
+        health: Health,
+        leads: Callable[[], bool] = lambda: True,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._kube = kube
+        self._roots = roots
+        self._index = index
+        self._queue = queue
+        self._settings = settings
+        self._health = health
+        self._leads = leads
+        self._now = now
+        self._handed: dict[Work, float] = {}
+        self._out_of_reach: set[str] = set()
+        self._dropped = time.monotonic()
+        self._verified = time.monotonic()
+        self._walks = {root.name: _Walk() for root in roots}
+
+    def hint(self, request_id: str) -> None:
+        """Look at a request now, as somebody says that something happened to it."""
+        shown = self._index.shown_by(request_id)
+        if shown is not None:
+            self._queue.add(Question(shown.namespace, shown.name))
+            return
+        for root in self._roots:
+            self._queue.add(Asked(root.name, request_id))
+
+    async def sweep_forever(self) -> None:
+        """Look for markers every few seconds, until cancelled."""
+        while True:
+            if self._leads():
+                await asyncio.gather(*(self._guarded(root, self.sweep(root)) for root in self._roots))
+            self._health.swept = self._health.clock()
+            metrics.SWEEP_SECONDS.set_to_current_time()
+            await asyncio.sleep(self._settings.sweep_seconds)
+
+    async def walk_forever(self) -> None:
+        """Walk through the roots, a page at a time, until cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.audit_seconds)
+            if not self._leads():
+                continue
+            await asyncio.gather(*(self._guarded(root, self.walk(root)) for root in self._roots))
+            if time.monotonic() - self._verified > _VERIFY_SECONDS:
+                self._verified = time.monotonic()
+                await self.verify()
+
+    async def sweep(self, root: Root) -> None:
+        """Look for the markers of one root.
+
+        Raises:
+            StorageError: when they cannot be listed now.
+        """
+        await root.check()
+        store, now = root.store, self._now()
+        current: set[Work] = set()
+        for marker in await store.list_markers(keys.NEW):
+            asked = Asked(root.name, marker.request_id)
+            current.add(asked)
+            self._hand_over(asked, fresh=now - marker.written_at < _FRESH)
+        for marker in await store.list_markers(keys.ANSWERED):
+            work: Work = Announced(root.name, marker.request_id)
+            if (shown := self._index.shown_by(marker.request_id)) is not None:
+                if not shown.pending:
+                    await store.delete(keys.answered_marker(marker.request_id))
+                    continue
+                work = Question(shown.namespace, shown.name)
+            elif Asked(root.name, marker.request_id) in current:
+                continue
+            current.add(work)
+            self._hand_over(work, fresh=now - marker.written_at < _FRESH)
+        for past in [each for each in self._handed if each not in current and _root_of(each) in (None, root.name)]:
+            del self._handed[past]
+        if time.monotonic() - self._dropped > STALE.total_seconds() / 3:
+            self._dropped = time.monotonic()
+            await drop_stale(store, now=now)
+
+    async def walk(self, root: Root) -> None:
+        """Look at the next thousand objects of one root.
+
+        Raises:
+            StorageError: when they cannot be listed now; the walk goes on from there the next time.
+        """
+        walk, store = self._walks[root.name], root.store
+        page = await store.list_page(f"{keys.PREFIX}/", walk.after)
+        for key, changed in page:
+            request_id, _, name = key.removeprefix(f"{keys.PREFIX}/").partition("/")
+            if request_id != walk.request_id:
+                await self._visit(root, walk)
+                walk.start(request_id)
+            walk.note(name, changed)
+            walk.after = key
+        if not page:
+            await self._visit(root, walk)
+            self._walks[root.name] = _Walk()
+
+    async def verify(self) -> None:
+        """Look for HumanInputs that went away without the watch telling of it."""
+        before = {seen.key for seen in self._index}
+        found = set()
+        try:
+            for namespace in self._settings.namespaces or (None,):
+                async for each in self._kube.items(HUMAN_INPUTS, namespace, metadata_only=True):
+                    found.add((each["metadata"]["namespace"], each["metadata"]["name"]))
+        except ClusterError as error:
+            _log.warning("HumanInputs cannot be counted: %s", error)
+            return
+        for namespace, name in before - found:
+            self._queue.add(Question(namespace, name))
+
+    async def _visit(self, root: Root, walk: _Walk) -> None:
+        if not keys.is_request_id(walk.request_id):
+            return
+        now, shown = self._now(), self._index.shown_by(walk.request_id)
+        if walk.settled_at is not None:
+            if shown is not None and shown.pending:
+                self._queue.add(Question(shown.namespace, shown.name))
+            elif now - walk.settled_at >= self._settings.retention and await collect_one(
+                root.store, walk.request_id, now=now, retention=self._settings.retention
+            ):
+                metrics.COLLECTED.inc()
+                _log.info("root %s: request %s was kept long enough and is deleted", root.name, walk.request_id)
+        elif walk.asked_at is not None and now - walk.asked_at >= _FRESH and shown is None:
+            self._queue.add(Asked(root.name, walk.request_id))
+
+    def _hand_over(self, work: Work, *, fresh: bool) -> None:
+        handed = self._handed.get(work)
+        if self._queue.busy(work):
+            return
+        if handed is None or fresh or time.monotonic() - handed > _LOOK_AGAIN_SECONDS:
+            self._handed[work] = time.monotonic()
+            self._queue.add(work)
+
+    async def _guarded(self, root: Root, looking: Coroutine[None, None, None]) -> None:
+        try:
+            await looking
+        except StorageUnavailable as error:
+            if root.name not in self._out_of_reach:
+                _log.warning("root %s is out of reach, and is tried again by itself: %s", root.name, error)
+            self._out_of_reach.add(root.name)
+        except StorageUnsuitable:
+            # Two outcomes could be recorded: better none at all.
+            raise
+        except HITLError as error:
+            _log.error("root %s: %s", root.name, error)
+        else:
+            if root.name in self._out_of_reach:
+                _log.warning("root %s is in reach again", root.name)
+                self._out_of_reach.discard(root.name)
+
+
+@dataclass
+class _Walk:
+    """Where the walk through a root is, and what it saw of the request that it is at."""
+
+    after: str = ""
+    request_id: str = ""
+    asked_at: datetime | None = None
+    settled_at: datetime | None = None
+
+    def start(self, request_id: str) -> None:
+        self.request_id, self.asked_at, self.settled_at = request_id, None, None
+
+    def note(self, name: str, changed: datetime) -> None:
+        if name == "request.json":
+            self.asked_at = changed
+        if name == "response.json":
+            self.settled_at = changed
+
+
+def _root_of(work: Work) -> str | None:
+    return work.root if isinstance(work, Asked | Announced) else None

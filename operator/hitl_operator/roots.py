@@ -1,0 +1,84 @@
+"""The roots that this operator serves, each with its store, which counts only once it proved itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from hitl.errors import StorageUnavailable
+from hitl.storage import Store
+from hitl_operator.metrics import STORAGE_REQUESTS
+from hitl_operator.settings import RootSettings
+
+_log = logging.getLogger("hitl.operator.roots")
+
+UNCHECKED: Final = "the storage was not reached since this operator started"
+
+
+class Root:
+    """One root.
+
+    Args:
+        settings: Where it lies, and whose questions it holds.
+    """
+
+    def __init__(self, settings: RootSettings) -> None:
+        self.settings = settings
+        self._store = Store(settings.url, settings.options, watcher=_count)
+        self._checked = False
+
+    @property
+    def name(self) -> str:
+        """Its name in settings, metrics and logs."""
+        return self.settings.name
+
+    @property
+    def store(self) -> Store:
+        """The store.
+
+        Raises:
+            StorageUnavailable: while it was not found to create objects exclusively.
+        """
+        if not self._checked:
+            raise StorageUnavailable(UNCHECKED)
+        return self._store
+
+    async def check(self) -> None:
+        """Make sure that the store creates objects exclusively.
+
+        Raises:
+            StorageUnsuitable: when it does not, so that nothing may go on.
+            StorageUnavailable: when it does not answer.
+        """
+        if not self._checked:
+            await self._store.probe()
+            self._checked = True
+            _log.info("root %s is in reach", self.name)
+
+    def form_url(self, request_id: str) -> str:
+        """Return the address of a form, without any token; empty when nobody said where the web app is."""
+        endpoint = self.settings.endpoint.rstrip("/")
+        return f"{endpoint}/form/{request_id}" if endpoint else ""
+
+
+class Roots:
+    """All roots."""
+
+    def __init__(self, settings: Sequence[RootSettings]) -> None:
+        self._roots = {each.name: Root(each) for each in settings}
+
+    def __iter__(self) -> Iterator[Root]:
+        return iter(self._roots.values())
+
+    def named(self, name: str) -> Root:
+        """Return the root of a name."""
+        return self._roots[name]
+
+    def serving(self, namespace: str) -> Root | None:
+        """Return the root that holds the questions of a namespace."""
+        return next((root for root in self if root.settings.serves(namespace)), None)
+
+
+def _count(operation: str, result: str) -> None:
+    STORAGE_REQUESTS.labels(operation=operation, result=result).inc()
