@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.backends.plugin"]
+pytest_plugins = ["tests.backends.plugin", "tests.cluster.plugin"]
 
 _SETTINGS = ("HITL_", "FLYTE_", "AWS_", "AZURE_", "GOOGLE_")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -42,7 +42,8 @@ _COLUMNS: Final = (
     ("Value", "string", ".status.value", "The recorded answer.", 0),
     ("By", "string", ".status.answeredBy", "Who answered.", 0),
     ("Via", "string", ".status.answeredVia", "Over which channel.", 0),
-    ("Deadline", "date", ".status.expiresAt", "When it times out.", 0),
+    # A moment to come shows as <invalid> in a column of dates.
+    ("Deadline", "string", ".status.expiresAt", "When it times out.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
 )
 _RESPONSE_COLUMNS: Final = (

@@ -19,8 +19,9 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
-    # kopf tells of each object that it handles.
+    # kopf tells of each object that it handles, and that the signals are not its own to handle.
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     try:
         settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])
     except ValidationError as error:

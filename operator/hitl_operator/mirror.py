@@ -26,6 +26,7 @@ from hitl_operator.workqueue import WorkQueue
 _FRESH: Final = timedelta(seconds=90)
 _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
+_STANDBY_SECONDS: Final = 0.2
 
 _log = logging.getLogger("hitl.operator.mirror")
 
@@ -81,11 +82,12 @@ class Mirror:
     async def sweep_forever(self) -> None:
         """Look for markers every few seconds, until cancelled."""
         while True:
-            if self._leads():
+            leads = self._leads()
+            if leads:
                 await asyncio.gather(*(self._guarded(root, self.sweep(root)) for root in self._roots))
+                metrics.SWEEP_SECONDS.set_to_current_time()
             self._health.swept = self._health.clock()
-            metrics.SWEEP_SECONDS.set_to_current_time()
-            await asyncio.sleep(self._settings.sweep_seconds)
+            await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
     async def walk_forever(self) -> None:
         """Walk through the roots, a page at a time, until cancelled."""

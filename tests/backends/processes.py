@@ -92,6 +92,14 @@ class ServerProcess:
         """Let it go on after `pause`."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def terminate(self, timeout_seconds: float = 30) -> int:
+        """Ask it to end, wait until it did, and return its exit code."""
+        assert self._process is not None, "the server is not running"
+        self._process.terminate()
+        code = self._process.wait(timeout_seconds)
+        self._process = None
+        return code
+
     def kill(self) -> None:
         """End it at once, as a crash would."""
         if self._process is not None:

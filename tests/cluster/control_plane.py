@@ -1,0 +1,329 @@
+"""A real etcd and API server on loopback ports."""
+
+import base64
+import datetime
+import json
+import ssl
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+from tests.backends.processes import ServerProcess, free_ports
+from tests.cluster import installs
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+class ControlPlane:
+    """etcd, the API server and, when asked for, the controllers, each as a process of its own.
+
+    Args:
+        folder: Where their data, keys and logs lie.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs = installs.control_plane()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._authority = _Authority()
+        (folder / "ca.crt").write_bytes(self._authority.certificate)
+        service_accounts = rsa.generate_private_key(65537, 2048)
+        (folder / "sa.key").write_bytes(_private(service_accounts))
+        (folder / "sa.pub").write_bytes(
+            service_accounts.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+        certificate, key = self._authority.issue("kube-apiserver", [], hosts=["127.0.0.1"])
+        (folder / "apiserver.crt").write_bytes(certificate)
+        (folder / "apiserver.key").write_bytes(key)
+        etcd_port, peer_port, self._port = free_ports(3)
+        self._etcd_url = f"http://127.0.0.1:{etcd_port}"
+        self.url = f"https://127.0.0.1:{self._port}"
+        self.kubeconfig = self.user("admin", "system:masters")
+        peer = f"http://127.0.0.1:{peer_port}"
+        self._etcd = ServerProcess(
+            [
+                str(self._programs["etcd"]),
+                f"--data-dir={folder / 'etcd'}",
+                f"--listen-client-urls={self._etcd_url}",
+                f"--advertise-client-urls={self._etcd_url}",
+                f"--listen-peer-urls={peer}",
+                f"--initial-advertise-peer-urls={peer}",
+                f"--initial-cluster=default={peer}",
+                "--unsafe-no-fsync",
+                "--log-level=error",
+            ],
+            folder / "etcd.log",
+            lambda: _is_up(f"{self._etcd_url}/health"),
+        )
+        self._api = ServerProcess(
+            [
+                str(self._programs["kube-apiserver"]),
+                f"--etcd-servers={self._etcd_url}",
+                "--bind-address=127.0.0.1",
+                "--advertise-address=127.0.0.1",
+                f"--secure-port={self._port}",
+                f"--tls-cert-file={folder / 'apiserver.crt'}",
+                f"--tls-private-key-file={folder / 'apiserver.key'}",
+                f"--client-ca-file={folder / 'ca.crt'}",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={folder / 'sa.pub'}",
+                f"--service-account-signing-key-file={folder / 'sa.key'}",
+                "--service-cluster-ip-range=10.96.0.0/16",
+                "--authorization-mode=RBAC",
+                "--endpoint-reconciler-type=none",
+                "--allow-privileged=true",
+            ],
+            folder / "apiserver.log",
+            lambda: _is_up(f"{self.url}/readyz"),
+        )
+        self._controllers: ServerProcess | None = None
+        self._client: httpx.Client | None = None
+
+    def start(self) -> None:
+        """Start etcd and the API server, and wait until they serve."""
+        self._etcd.start()
+        self._api.start(60)
+
+    def stop(self) -> None:
+        """End everything."""
+        if self._client is not None:
+            self._client.close()
+        for each in (self._controllers, self._api, self._etcd):
+            if each is not None:
+                each.kill()
+
+    def start_controllers(self) -> None:
+        """Start the controller manager, which deletes namespaces and what is owned by what is gone."""
+        if self._controllers is None:
+            [port] = free_ports(1)
+            self._controllers = ServerProcess(
+                [
+                    str(self._programs["kube-controller-manager"]),
+                    f"--kubeconfig={self.kubeconfig}",
+                    f"--service-account-private-key-file={self._folder / 'sa.key'}",
+                    f"--secure-port={port}",
+                    "--bind-address=127.0.0.1",
+                    "--leader-elect=false",
+                ],
+                self._folder / "controllers.log",
+                lambda: _is_up(f"https://127.0.0.1:{port}/healthz"),
+            )
+            self._controllers.start(60)
+
+    def stop_api(self) -> None:
+        """End the API server at once, as a crash would."""
+        self._api.kill()
+
+    def start_api(self) -> None:
+        """Start the API server again, on its old port."""
+        self._api.start(60)
+
+    def pause(self) -> None:
+        """Let the API server hang: connections stay open and nothing answers."""
+        self._api.pause()
+
+    def resume(self) -> None:
+        """Let the API server go on after `pause`."""
+        self._api.resume()
+
+    def compact(self) -> None:
+        """Make etcd forget all history, so that watches from before it get 410 Gone."""
+        found = httpx.post(f"{self._etcd_url}/v3/kv/range", json={"key": base64.b64encode(b"x").decode()}).json()
+        revision = found["header"]["revision"]
+        done = httpx.post(f"{self._etcd_url}/v3/kv/compaction", json={"revision": revision, "physical": True})
+        done.raise_for_status()
+
+    def requests(self, resource: str) -> int:
+        """Return how many requests for a resource the API server has answered."""
+        lines = self.kubectl("get", "--raw", "/metrics").out.splitlines()
+        counted = [
+            line
+            for line in lines
+            if line.startswith("apiserver_request_total{") and f'resource="{resource}"' in line
+        ]
+        return sum(int(float(line.rpartition(" ")[2])) for line in counted)
+
+    def user(self, name: str, *groups: str) -> Path:
+        """Return the path of a kubeconfig for a user in some groups."""
+        certificate, key = self._authority.issue(name, groups)
+        (self._folder / f"{name}.crt").write_bytes(certificate)
+        (self._folder / f"{name}.key").write_bytes(key)
+        user = {
+            "client-certificate-data": base64.b64encode(certificate).decode(),
+            "client-key-data": base64.b64encode(key).decode(),
+        }
+        return self._kubeconfig(name, user)
+
+    def service_account(self, namespace: str, name: str) -> Path:
+        """Return the path of a kubeconfig for a service account."""
+        token = self.kubectl("create", "token", name, "-n", namespace).out.strip()
+        return self._kubeconfig(f"{namespace}-{name}", {"token": token})
+
+    def kubectl(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        check: bool = True,
+        user: str | None = None,
+        groups: Sequence[str] = (),
+        kubeconfig: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Done:
+        """Run kubectl, as admin or as somebody else."""
+        command = [str(self._programs["kubectl"]), f"--kubeconfig={kubeconfig or self.kubeconfig}", *arguments]
+        if user:
+            command += [f"--as={user}", *(f"--as-group={group}" for group in groups)]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120, env=env)
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def apply(self, content: dict[str, Any] | str, *arguments: str, **options: Any) -> Done:
+        """Apply an object server-side."""
+        text = content if isinstance(content, str) else json.dumps(content)
+        return self.kubectl("apply", "--server-side", "-f", "-", *arguments, stdin=text, **options)
+
+    def get(self, namespace: str, kind: str, name: str) -> dict[str, Any] | None:
+        """Return an object, or None."""
+        done = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", check=False)
+        if done.code:
+            assert "NotFound" in done.err, done.err
+            return None
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def request(self, verb: str, path: str, content: dict[str, Any] | None = None, kind: str = "json") -> Done:
+        """Send one request as admin, which is much faster than kubectl; the output is the answer's text.
+
+        Args:
+            verb: Such as ``POST``.
+            path: Such as ``/api/v1/namespaces``.
+            content: An object.
+            kind: ``json``, ``merge-patch+json`` or ``apply-patch+yaml``.
+        """
+        if self._client is None:
+            context = ssl.create_default_context(cadata=self._authority.certificate.decode())
+            context.load_cert_chain(self._folder / "admin.crt", self._folder / "admin.key")
+            self._client = httpx.Client(base_url=self.url, verify=context, timeout=30)
+        headers = {"Content-Type": f"application/{kind}"}
+        answer = self._client.request(verb, path, content=json.dumps(content or {}), headers=headers)
+        error = answer.json().get("message", "") if answer.is_error else ""
+        return Done(0 if answer.is_success else answer.status_code, answer.text, error)
+
+    def until(self, what: str, condition: Any, seconds: float = 30) -> Any:
+        """Wait until a function returns something true, and return that."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+            time.sleep(0.1)
+        return found
+
+    def install_crds(self) -> None:
+        """Apply the custom resource definitions, and wait until they are served."""
+        for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
+            self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
+        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        for plural in ("humaninputs", "humaninputresponses"):
+            self.until(plural, lambda plural=plural: self.kubectl("get", plural, "-A", check=False).code == 0)
+
+    def _kubeconfig(self, name: str, user: dict[str, str]) -> Path:
+        cluster = {
+            "server": self.url,
+            "certificate-authority-data": base64.b64encode(self._authority.certificate).decode(),
+        }
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": name, "user": user}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": name}}],
+        }
+        path = self._folder / f"{name.replace('/', '-').replace(':', '-')}.kubeconfig"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+
+class _Authority:
+    """Issues certificates, as the cluster's authority does."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(65537, 2048)
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test-ca")])
+        usage = x509.KeyUsage(True, False, False, False, False, True, True, False, False)
+        self._certificate = (
+            _builder(self._name, self._name, self._key)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(usage, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        self.certificate = self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    def issue(self, name: str, groups: Sequence[str], hosts: Sequence[str] = ()) -> tuple[bytes, bytes]:
+        """Return the certificate and the key of a user, or of a server on some addresses."""
+        import ipaddress
+
+        key = rsa.generate_private_key(65537, 2048)
+        subject = x509.Name(
+            [
+                *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups),
+                x509.NameAttribute(NameOID.COMMON_NAME, name),
+            ]
+        )
+        builder = _builder(subject, self._name, key).add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        )
+        if hosts:
+            names = [x509.IPAddress(ipaddress.ip_address(host)) for host in hosts]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return certificate.public_bytes(serialization.Encoding.PEM), _private(key)
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=2))
+    )
+
+
+def _private(key: rsa.RSAPrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _is_up(url: str) -> bool:
+    try:
+        # Whether it is up, not who it is: the certificate is looked at by every other client.
+        return httpx.get(url, verify=False, timeout=2).is_success
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,319 @@
+"""What the API server lets through and what it refuses, with which sentence: each rule both ways."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hitl.api import cel
+from tests.cluster.control_plane import ControlPlane, Done
+from tests.cluster.operators import question, response
+
+_FULL_CHOICES = [f"{n:03d}" + "c" * 253 for n in range(64)]
+
+
+_KINDS = {"HumanInput": "humaninputs", "HumanInputResponse": "humaninputresponses"}
+
+
+def _path(content: dict[str, Any], name: bool = True, subresource: str = "") -> str:
+    namespace = content["metadata"]["namespace"]
+    path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{namespace}/{_KINDS[content['kind']]}"
+    return path + (f"/{content['metadata']['name']}{subresource}" if name else "")
+
+
+def _create(plane: ControlPlane, content: dict[str, Any]) -> Done:
+    return plane.request("POST", _path(content, name=False), content)
+
+
+def _apply(plane: ControlPlane, content: dict[str, Any], subresource: str = "") -> Done:
+    path = f"{_path(content, subresource=subresource)}?fieldManager=test&force=true"
+    return plane.request("PATCH", path, content, "apply-patch+yaml")
+
+
+def _asked(plane: ControlPlane, namespace: str, **spec: Any) -> None:
+    done = _create(plane, question(namespace, "asked", **spec))
+    assert done.code == 0, done.err
+
+
+def _status(plane: ControlPlane, namespace: str, name: str, **status: Any) -> Done:
+    content = {**question(namespace, name), "status": status}
+    del content["spec"]
+    return _apply(plane, content, "/status")
+
+
+def _patch(plane: ControlPlane, namespace: str, name: str, spec: dict[str, Any]) -> Done:
+    return plane.request("PATCH", _path(question(namespace, name)), {"spec": spec}, "merge-patch+json")
+
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "an int": {"dataType": "int"},
+    "a deadline": {"dataType": "int", "timeoutSeconds": 31_622_400},
+    "a default": {"dataType": "float", "default": "-1.5e3", "onTimeout": "UseDefault"},
+    "the largest int as default": {"dataType": "int", "default": "9223372036854775807"},
+    "the smallest int as default": {"dataType": "int", "default": "-9223372036854775808"},
+    "choices": {"dataType": "int", "choices": ["1", "2"], "default": "2"},
+    "everything at its largest": {
+        "dataType": "str",
+        "prompt": "p" * 16_384,
+        "default": _FULL_CHOICES[-1],
+        "choices": _FULL_CHOICES,
+        "respondents": {"users": [f"{n:03d}" + "u" * 253 for n in range(64)], "groups": ["g" * 256]},
+    },
+    "a long default": {"dataType": "str", "default": "d" * 65_536},
+    "a JSON Schema": {"dataType": "json", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+}
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no prompt": ({"dataType": "int", "prompt": ""}, "spec.prompt"),
+    "an unknown type": ({"dataType": "complex"}, "spec.dataType"),
+    "no deadline at all": ({"dataType": "int", "timeoutSeconds": 0}, "spec.timeoutSeconds"),
+    "UseDefault without a default": (
+        {"dataType": "int", "onTimeout": "UseDefault"},
+        "spec.onTimeout: Invalid value: onTimeout: UseDefault needs a default",
+    ),
+    "a default of another type": (
+        {"dataType": "bool", "default": "yes"},
+        'spec.default: Invalid value: the default must be exactly "true" or "false"',
+    ),
+    "a default over 64 bits": (
+        {"dataType": "int", "default": "9223372036854775808"},
+        'spec.default: Invalid value: the default must be a whole number such as "42"',
+    ),
+    "a default under 64 bits": ({"dataType": "int", "default": "-9223372036854775809"}, "spec.default"),
+    "a default that is no choice": (
+        {"dataType": "int", "default": "3", "choices": ["1", "2"]},
+        "spec.default: Invalid value: the default must be one of the choices",
+    ),
+    "choices of bool": (
+        {"dataType": "bool", "choices": ["true"]},
+        "choices are for int, float and str: leave them out for bool and json",
+    ),
+    "a choice of another type": (
+        {"dataType": "int", "choices": ["1", "two"]},
+        'spec.choices: Invalid value: each choice must be a whole number such as "42"',
+    ),
+    "a choice twice": ({"dataType": "int", "choices": ["1", "1"]}, 'spec.choices[1]: Duplicate value: "1"'),
+    "too many choices": ({"dataType": "str", "choices": [str(n) for n in range(65)]}, "spec.choices: Too many"),
+}
+
+
+@pytest.mark.parametrize("what", ACCEPTED)
+def test_a_good_question_is_accepted(control_plane: ControlPlane, namespace: str, what: str) -> None:
+    done = _create(control_plane, question(namespace, "good", **ACCEPTED[what]))
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_bad_question_is_refused_with_a_sentence(control_plane: ControlPlane, namespace: str, what: str) -> None:
+    spec, sentence = REFUSED[what]
+    done = _create(control_plane, question(namespace, "bad", **spec))
+    assert done.code != 0
+    assert sentence in done.err
+
+
+VALUES: list[tuple[str, str, bool]] = [
+    ("int", "42", True),
+    ("int", "-7", True),
+    ("int", "+7", True),
+    ("int", "9223372036854775807", True),
+    ("int", "-9223372036854775808", True),
+    ("int", "0" * 60_000 + "1", True),
+    ("int", "9223372036854775808", False),
+    ("int", "-9223372036854775809", False),
+    ("int", "9" * 65_536, False),
+    ("int", "4.5", False),
+    ("int", "1e3", False),
+    ("int", "1k", False),
+    ("int", "", False),
+    ("int", " 42", False),
+    ("float", "4.5", True),
+    ("float", "1e308", True),
+    ("float", "-.5", True),
+    ("float", "1e309", False),
+    ("float", "1.8e308", False),
+    ("float", "NaN", False),
+    ("float", "Infinity", False),
+    ("float", "4,5", False),
+    ("bool", "true", True),
+    ("bool", "false", True),
+    ("bool", "maybe", False),
+    ("bool", "True", False),
+    ("bool", "1", False),
+    ("str", "any text", True),
+    ("str", "s" * 65_536, True),
+    ("str", "", False),
+    ("str", " \n\t", False),
+    ("str", "s" * 65_537, False),
+    ("json", '{"a": 1}', True),
+    ("json", " ", False),
+]
+
+
+def _named(case: tuple[str, str, bool]) -> str:
+    kind, value, fits = case
+    return f"{kind} {value[:24]!r} {'fits' if fits else 'does not fit'}"
+
+
+@pytest.mark.parametrize("case", VALUES, ids=_named)
+def test_a_value_fits_its_type_or_is_refused(
+    control_plane: ControlPlane, namespace: str, case: tuple[str, str, bool]
+) -> None:
+    kind, value, fits = case
+    _asked(control_plane, namespace, dataType=kind)
+    done = _patch(control_plane, namespace, "asked", {"response": {"value": value}})
+    assert (done.code == 0) is fits, done.err
+    if value == "1.8e308":
+        # Reading it is an error to CEL, which says so first.
+        assert "the value does not fit the dataType" in done.err
+    elif not fits and len(value) <= 65_536:
+        wanted = {
+            "int": 'a whole number such as "42"',
+            "float": 'a number such as "4.5"',
+            "bool": 'exactly "true" or "false"',
+            "str": "some text",
+            "json": "a JSON value",
+        }
+        assert f"spec.response.value: Invalid value: the value must be {wanted[kind]}" in done.err
+
+
+def test_a_choice_not_offered_is_refused(control_plane: ControlPlane, namespace: str) -> None:
+    _asked(control_plane, namespace, choices=["1", "2"])
+    done = _patch(control_plane, namespace, "asked", {"response": {"value": "3"}})
+    assert "spec.response.value: Invalid value: the value must be one of the choices: 1, 2" in done.err
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "2"}}).code == 0
+
+
+CHANGES: dict[str, Any] = {
+    "prompt": "Another question?",
+    "dataType": "str",
+    "timeoutSeconds": 10,
+    "onTimeout": "UseDefault",
+    "default": "2",
+    "choices": ["1", "2", "3"],
+    "respondents": {"users": ["eve"]},
+    "ttlSecondsAfterFinished": 1,
+    "request": {"id": "another"},
+}
+
+
+def test_every_field_but_the_response_has_a_rule() -> None:
+    assert set(CHANGES) == set(cel.IMMUTABLE)
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_a_change_of_the_question_is_refused(control_plane: ControlPlane, namespace: str, field: str) -> None:
+    _asked(control_plane, namespace, default="1", choices=["1", "2"])
+    done = _patch(control_plane, namespace, "asked", {field: CHANGES[field]})
+    assert f"{field} cannot be changed, as the question was asked: create another HumanInput" in done.err
+
+
+def test_an_identical_question_is_accepted_again(control_plane: ControlPlane, namespace: str) -> None:
+    content = question(namespace, "asked", default="1", choices=["1", "2"], schema={"minimum": 0})
+    assert _apply(control_plane, content).code == 0
+    assert _apply(control_plane, content).code == 0
+    assert control_plane.kubectl("replace", "-f", "-", stdin=json.dumps(content)).code == 0
+
+
+def test_a_response_has_either_a_value_or_a_rejection(control_plane: ControlPlane, namespace: str) -> None:
+    _asked(control_plane, namespace)
+    for both in ({"value": "1", "reject": True}, {"comment": "neither"}, {"reject": False}):
+        done = _patch(control_plane, namespace, "asked", {"response": both})
+        assert "a response has either a value, or reject: true" in done.err
+    assert _patch(control_plane, namespace, "asked", {"response": {"reject": True}}).code == 0
+
+
+def test_a_given_response_can_be_neither_changed_nor_taken_back(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    _asked(control_plane, namespace)
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "1"}}).code == 0
+    for change in ({"value": "2"}, {"comment": "really"}, None):
+        done = _patch(control_plane, namespace, "asked", {"response": change})
+        assert "it can be neither changed nor taken back" in done.err
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "1"}}).code == 0
+
+
+def _condition(kind: str) -> dict[str, str]:
+    moment = "2026-01-01T00:00:00Z"
+    return {"type": kind, "status": "True", "reason": "Invalid", "message": "m", "lastTransitionTime": moment}
+
+
+def test_a_response_that_the_operator_refused_can_be_changed(control_plane: ControlPlane, namespace: str) -> None:
+    _asked(control_plane, namespace)
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "1"}}).code == 0
+    _status(control_plane, namespace, "asked", phase="Pending", conditions=[_condition("ResponseRefused")])
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "2"}}).code == 0
+    assert _patch(control_plane, namespace, "asked", {"response": None}).code == 0
+
+
+def test_after_the_answer_the_response_may_go_and_come_back_but_not_become_another(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    _asked(control_plane, namespace)
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "042"}}).code == 0
+    _status(control_plane, namespace, "asked", phase="Answered", value="42")
+    other = _patch(control_plane, namespace, "asked", {"response": {"value": "43"}})
+    assert "the question is already Answered, so no other response can be given" in other.err
+    assert _patch(control_plane, namespace, "asked", {"response": None}).code == 0
+    again = _patch(control_plane, namespace, "asked", {"response": {"value": "43"}})
+    assert "the question is already Answered" in again.err
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": "042"}}).code == 0
+
+
+@pytest.mark.parametrize("phase", ["Rejected", "TimedOut", "Cancelled"])
+def test_an_answer_to_a_settled_question_is_refused(
+    control_plane: ControlPlane, namespace: str, phase: str
+) -> None:
+    _asked(control_plane, namespace)
+    _status(control_plane, namespace, "asked", phase=phase)
+    done = _patch(control_plane, namespace, "asked", {"response": {"value": "1"}})
+    assert f"the question is already {phase}, so no other response can be given" in done.err
+    rejected = _patch(control_plane, namespace, "asked", {"response": {"reject": True}})
+    assert (rejected.code == 0) is (phase == "Rejected")
+
+
+def test_a_final_status_never_changes(control_plane: ControlPlane, namespace: str) -> None:
+    _asked(control_plane, namespace)
+    _status(control_plane, namespace, "asked", phase="Pending")
+    _status(control_plane, namespace, "asked", phase="Answered", value="42")
+    for status in ({"phase": "Pending"}, {"phase": "Answered", "value": "43"}, {"phase": "Cancelled"}):
+        assert "a final status never changes" in _status(control_plane, namespace, "asked", **status).err
+    assert _status(control_plane, namespace, "asked", phase="Answered", value="42", observedGeneration=2).code == 0
+
+
+def test_a_humaninputresponse_never_changes(control_plane: ControlPlane, namespace: str) -> None:
+    assert _apply(control_plane, response(namespace, "given", "asked", value="1")).code == 0
+    done = _apply(control_plane, response(namespace, "given", "asked", value="2"))
+    assert "a response never changes: create another HumanInputResponse" in done.err
+    assert _apply(control_plane, response(namespace, "given", "asked", value="1")).code == 0
+
+
+def test_a_humaninputresponse_names_one_question_and_one_answer(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    for spec in ({"value": "1", "reject": True}, {}):
+        done = _create(control_plane, response(namespace, "given", "asked", **spec))
+        assert "a response has either a value, or reject: true" in done.err
+    for target in ({}, {"name": "a", "requestID": "b"}):
+        content = response(namespace, "given", "asked", value="1", requestRef=target)
+        assert "requestRef has either a name or a requestID" in _create(control_plane, content).err
+    good = response(namespace, "given", "asked", value="v" * 65_536, comment="c" * 4_096)
+    assert _create(control_plane, good).code == 0
+
+
+def test_kubectl_explain_is_a_manual(control_plane: ControlPlane) -> None:
+    shown = control_plane.kubectl("explain", "hi.spec").out
+    for field in ("prompt", "dataType", "timeoutSeconds", "onTimeout", "respondents", "response"):
+        assert field in shown
+    assert "The question, in Markdown" in shown
+    assert "Settled, Answered, Ready" in control_plane.kubectl("explain", "hi.status").out
+
+
+def test_questions_can_be_selected_by_their_phase(control_plane: ControlPlane, namespace: str) -> None:
+    for name in ("one", "two"):
+        assert _create(control_plane, question(namespace, name)).code == 0
+    assert _status(control_plane, namespace, "two", phase="Pending", requestID="r-2").code == 0
+    selected = ("get", "hi", "-n", namespace, "-o", "name", "--field-selector")
+    assert control_plane.kubectl(*selected, "status.phase=Pending").out.strip().endswith("/two")
+    assert control_plane.kubectl(*selected, "status.requestID=r-2").out.strip().endswith("/two")
+    assert "two" in control_plane.kubectl("get", "hitl", "-n", namespace).out
