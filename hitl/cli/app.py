@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from hitl.cli import ask, demo, doctor, links, requests, root, serve
 from hitl.cli.codes import Code, code_of
+from hitl.cli.options import in_cluster
 from hitl.cli.output import fail
 from hitl.errors import HITLError
 
@@ -89,6 +90,7 @@ def _shared(
     if storage_root is not None:
         # Flyte tasks and the web app that run in this process read it there as well.
         os.environ["HITL_STORAGE_ROOT"] = storage_root
+        in_cluster.set(False)
 
 
 def run(*, as_plugin: bool = False) -> None:
@@ -97,6 +99,7 @@ def run(*, as_plugin: bool = False) -> None:
     Args:
         as_plugin: It was called as `kubectl hitl`.
     """
+    in_cluster.set(as_plugin)
     app(prog_name="kubectl hitl" if as_plugin else "hitl")
 
 

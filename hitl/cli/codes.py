@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from hitl.errors import (
+    ClusterUnavailable,
     EventCancelled,
     EventTimedOut,
     Expired,
@@ -38,7 +39,8 @@ MEANING: dict[Code, str] = {
     Code.USAGE: "the command was not understood, there is no such request, or the value or question does not fit",
     Code.TIMED_OUT: "the deadline passed",
     Code.CANCELLED: "the question was withdrawn",
-    Code.UNAVAILABLE: "the storage or the web app is out of reach, or a stored object is damaged",
+    Code.UNAVAILABLE: "the storage, the web app, the API server or the operator is out of reach, or a stored "
+    "object is damaged",
     Code.INTERRUPTED: "Ctrl-C",
 }
 
@@ -46,7 +48,7 @@ _BY_ERROR: tuple[tuple[tuple[type[HITLError], ...], Code], ...] = (
     ((InvalidRequest, InvalidValue, RequestNotFound, RequestMismatch), Code.USAGE),
     ((Expired, EventTimedOut), Code.TIMED_OUT),
     ((EventCancelled,), Code.CANCELLED),
-    ((StorageError, ServeError), Code.UNAVAILABLE),
+    ((ClusterUnavailable, StorageError, ServeError), Code.UNAVAILABLE),
 )
 
 _BY_PHASE: dict[Phase, Code] = {

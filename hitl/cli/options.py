@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from typing import Annotated, TypeAlias
 
 import typer
@@ -10,6 +11,9 @@ import typer
 from hitl.cli.stored import Stored
 from hitl.errors import HITLError
 from hitl.settings import Settings
+
+in_cluster: ContextVar[bool] = ContextVar("in_cluster", default=False)
+"""Whether the commands look into the cluster when no option says where, as kubectl's plugins do."""
 
 
 def _pending(context: typer.Context, incomplete: str) -> list[str]:
@@ -35,4 +39,19 @@ RequestId: TypeAlias = Annotated[
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Comment: TypeAlias = Annotated[
     str, typer.Option("--comment", metavar="TEXT", help="Words for the record.", show_default=False)
+]
+Namespace: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "-n", "--namespace", metavar="NAME", help="Look in this namespace of the cluster.", show_default=False
+    ),
+]
+Everywhere: TypeAlias = Annotated[
+    bool, typer.Option("-A", "--all-namespaces", help="Look in every namespace of the cluster.")
+]
+Context: TypeAlias = Annotated[
+    str | None, typer.Option("--context", metavar="NAME", help="The kubeconfig's context.", show_default=False)
+]
+Kubeconfig: TypeAlias = Annotated[
+    str | None, typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig.", show_default=False)
 ]

@@ -11,19 +11,33 @@ import typer
 from hitl.cli import output
 from hitl.cli.backend import Backend
 from hitl.cli.codes import Code, code_of_phase
-from hitl.cli.options import AsJson, Comment, RequestId
+from hitl.cli.options import (
+    AsJson,
+    Comment,
+    Context,
+    Everywhere,
+    Kubeconfig,
+    Namespace,
+    RequestId,
+    in_cluster,
+)
 from hitl.cli.stored import Stored
 from hitl.cli.view import RequestView
 from hitl.documents import format_time
+from hitl.errors import ClusterError
 from hitl.settings import Settings
 
 
 def list_requests(
     settled: Annotated[bool, typer.Option("--all", help="Those with an outcome, too.")] = False,
     as_json: AsJson = False,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """List the requests that wait for an answer, oldest first."""
-    views = asyncio.run(_backend().list(settled=settled))
+    views = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).list(settled=settled))
     if as_json:
         output.print_json(views)
     elif views:
@@ -32,9 +46,16 @@ def list_requests(
         output.say("Nothing waits for an answer." if not settled else "There are no requests.")
 
 
-def show(request_id: RequestId, as_json: AsJson = False) -> None:
+def show(
+    request_id: RequestId,
+    as_json: AsJson = False,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
     """Show one request and what became of it."""
-    view = asyncio.run(_backend().show(request_id))
+    view = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).show(request_id))
     if as_json:
         output.print_json(view)
     else:
@@ -49,29 +70,65 @@ def answer(
         bool, typer.Option("--json-value", help="VALUE is JSON, such as '\"text\"' or '[1, 2]'.")
     ] = False,
     as_json: AsJson = False,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Answer a request."""
-    _recorded(asyncio.run(_backend().answer(request_id, value, text=not json_value, comment=comment)), as_json)
+    _recorded(
+        asyncio.run(
+            _backend(namespace, everywhere, context, kubeconfig).answer(
+                request_id, value, text=not json_value, comment=comment
+            )
+        ),
+        as_json,
+    )
 
 
 def reject(
     request_id: RequestId,
     comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.", show_default=False)],
     as_json: AsJson = False,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Refuse to answer a request; whoever waits for it is told why."""
-    _recorded(asyncio.run(_backend().reject(request_id, comment=comment)), as_json)
+    _recorded(
+        asyncio.run(_backend(namespace, everywhere, context, kubeconfig).reject(request_id, comment=comment)),
+        as_json,
+    )
 
 
-def cancel(request_id: RequestId, comment: Comment = "", as_json: AsJson = False) -> None:
+def cancel(
+    request_id: RequestId,
+    comment: Comment = "",
+    as_json: AsJson = False,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
     """Withdraw a request, so that nobody needs to answer it any more."""
-    _recorded(asyncio.run(_backend().cancel(request_id, comment=comment)), as_json)
+    _recorded(
+        asyncio.run(_backend(namespace, everywhere, context, kubeconfig).cancel(request_id, comment=comment)),
+        as_json,
+    )
 
 
-def wait(request_id: RequestId, as_json: AsJson = False) -> None:
+def wait(
+    request_id: RequestId,
+    as_json: AsJson = False,
+    namespace: Namespace = None,
+    everywhere: Everywhere = False,
+    context: Context = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
     """Wait until a request has an outcome, and print its value."""
     with output.waiting(f"waiting for {request_id}"):
-        view = asyncio.run(_backend().wait(request_id))
+        view = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).wait(request_id))
     finish(view, as_json)
 
 
@@ -110,5 +167,14 @@ def _recorded(view: RequestView, as_json: bool) -> None:
         print(output.clean(summary(view)))
 
 
-def _backend() -> Backend:
-    return Stored(Settings())
+def _backend(namespace: str | None, everywhere: bool, context: str | None, kubeconfig: str | None) -> Backend:
+    """Return where to look: in a cluster when one is named, or when kubectl calls; else under the root."""
+    if not (in_cluster.get() or namespace or everywhere or context or kubeconfig):
+        return Stored(Settings())
+    try:
+        from hitl.cli.cluster import InCluster, Target
+    except ImportError as error:
+        raise ClusterError(
+            f"for a cluster more is needed: pip install 'flyte-hitl[kubernetes]' ({error})"
+        ) from error
+    return InCluster(Target(kubeconfig, context, namespace, everywhere))

@@ -136,6 +136,8 @@ class Operator:
                 self._wanted.set()
 
     async def _work(self) -> None:
+        # Before, every root would seem to be out of reach.
+        await self._mirror.looked.wait()
         while True:
             await self._leader.wait()
             work = await self._queue.get()

@@ -24,9 +24,12 @@ from hitl_operator.workqueue import WorkQueue
 
 # A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
 _FRESH: Final = timedelta(seconds=90)
+# A question younger than this is about to be shown.
+_SETTLING: Final = timedelta(seconds=10)
 _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
+_PATIENCE_SECONDS: Final = 5.0
 
 _log = logging.getLogger("hitl.operator.mirror")
 
@@ -43,6 +46,9 @@ class Mirror:
         health: Told of each sweep.
         leads: Whether this operator is the one that works.
         now: The present moment.
+
+    Attributes:
+        looked: Set once the roots were looked into for the first time, with or without success.
     """
 
     def __init__(
@@ -65,7 +71,8 @@ class Mirror:
         self._leads = leads
         self._now = now
         self._handed: dict[Work, float] = {}
-        self._out_of_reach: set[str] = set()
+        self._away_since: dict[str, float] = {}
+        self.looked = asyncio.Event()
         self._dropped = time.monotonic()
         self._verified = time.monotonic()
         self._walks = {root.name: _Walk() for root in roots}
@@ -86,6 +93,7 @@ class Mirror:
             if leads:
                 await asyncio.gather(*(self._guarded(root, self.sweep(root)) for root in self._roots))
                 metrics.SWEEP_SECONDS.set_to_current_time()
+                self.looked.set()
             self._health.swept = self._health.clock()
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
@@ -106,8 +114,7 @@ class Mirror:
         Raises:
             StorageError: when they cannot be listed now.
         """
-        await root.check()
-        store, now = root.store, self._now()
+        store, now = await root.reach(), self._now()
         current: set[Work] = set()
         for marker in await store.list_markers(keys.NEW):
             asked = Asked(root.name, marker.request_id)
@@ -175,7 +182,7 @@ class Mirror:
             ):
                 metrics.COLLECTED.inc()
                 _log.info("root %s: request %s was kept long enough and is deleted", root.name, walk.request_id)
-        elif walk.asked_at is not None and now - walk.asked_at >= _FRESH and shown is None:
+        elif walk.asked_at is not None and now - walk.asked_at >= _SETTLING and shown is None:
             self._queue.add(Asked(root.name, walk.request_id))
 
     def _hand_over(self, work: Work, *, fresh: bool) -> None:
@@ -190,18 +197,28 @@ class Mirror:
         try:
             await looking
         except StorageUnavailable as error:
-            if root.name not in self._out_of_reach:
+            since = self._away_since.setdefault(root.name, time.monotonic())
+            if not root.away and time.monotonic() - since >= _PATIENCE_SECONDS:
                 _log.warning("root %s is out of reach, and is tried again by itself: %s", root.name, error)
-            self._out_of_reach.add(root.name)
+                root.away = True
+                self._look_at_pending(root)
         except StorageUnsuitable:
             # Two outcomes could be recorded: better none at all.
             raise
         except HITLError as error:
             _log.error("root %s: %s", root.name, error)
         else:
-            if root.name in self._out_of_reach:
+            self._away_since.pop(root.name, None)
+            if root.away:
                 _log.warning("root %s is in reach again", root.name)
-                self._out_of_reach.discard(root.name)
+                root.away = False
+                self._look_at_pending(root)
+
+    def _look_at_pending(self, root: Root) -> None:
+        """Have every pending HumanInput of a root say whether its storage can be reached."""
+        for seen in self._index:
+            if seen.pending and self._roots.serving(seen.namespace) is root:
+                self._queue.add(Question(seen.namespace, seen.name))
 
 
 @dataclass

@@ -13,7 +13,7 @@ from hitl_operator.settings import RootSettings
 
 _log = logging.getLogger("hitl.operator.roots")
 
-UNCHECKED: Final = "the storage was not reached since this operator started"
+_AWAY: Final = "the storage is out of reach"
 
 
 class Root:
@@ -27,6 +27,7 @@ class Root:
         self.settings = settings
         self._store = Store(settings.url, settings.options, watcher=_count)
         self._checked = False
+        self.away = False
 
     @property
     def name(self) -> str:
@@ -35,26 +36,27 @@ class Root:
 
     @property
     def store(self) -> Store:
-        """The store.
+        """The store, for whoever should not wait for storage that is known to be away.
 
         Raises:
-            StorageUnavailable: while it was not found to create objects exclusively.
+            StorageUnavailable: while it is away, or was not found yet to create objects exclusively.
         """
-        if not self._checked:
-            raise StorageUnavailable(UNCHECKED)
+        if self.away or not self._checked:
+            raise StorageUnavailable(_AWAY)
         return self._store
 
-    async def check(self) -> None:
-        """Make sure that the store creates objects exclusively.
+    async def reach(self) -> Store:
+        """Return the store even if it was away last, for whoever looks whether it is back.
 
         Raises:
-            StorageUnsuitable: when it does not, so that nothing may go on.
+            StorageUnsuitable: when it does not create objects exclusively, so that nothing may go on.
             StorageUnavailable: when it does not answer.
         """
         if not self._checked:
             await self._store.probe()
             self._checked = True
             _log.info("root %s is in reach", self.name)
+        return self._store
 
     def form_url(self, request_id: str) -> str:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""

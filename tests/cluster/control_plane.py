@@ -2,11 +2,12 @@
 
 import base64
 import datetime
+import functools
 import json
 import ssl
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,18 @@ from tests.backends.processes import ServerProcess, free_ports
 from tests.cluster import installs
 
 REPOSITORY = Path(__file__).parents[2]
+
+_OURS = "/apis/hitl.flyte.org/v1alpha1"
+_PATHS = {
+    "HumanInput": (_OURS, "humaninputs"),
+    "HumanInputResponse": (_OURS, "humaninputresponses"),
+    "Namespace": ("/api/v1", "namespaces"),
+    "Secret": ("/api/v1", "secrets"),
+    "Service": ("/api/v1", "services"),
+    "Deployment": ("/apis/apps/v1", "deployments"),
+    "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
+    "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,7 @@ class ControlPlane:
         """Start etcd and the API server, and wait until they serve."""
         self._etcd.start()
         self._api.start(60)
+        self._connected()
 
     def stop(self) -> None:
         """End everything."""
@@ -199,19 +213,33 @@ class ControlPlane:
             raise AssertionError(f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def apply(self, content: dict[str, Any] | str, *arguments: str, **options: Any) -> Done:
+    def apply(self, content: dict[str, Any], manager: str = "kubectl", subresource: str = "") -> Done:
         """Apply an object server-side."""
-        text = content if isinstance(content, str) else json.dumps(content)
-        return self.kubectl("apply", "--server-side", "-f", "-", *arguments, stdin=text, **options)
+        path = f"{self._path(content['kind'], content['metadata'], subresource)}?fieldManager={manager}&force=true"
+        done = self.request("PATCH", path, content, "apply-patch+yaml")
+        assert done.code == 0, done.err
+        return done
 
     def get(self, namespace: str, kind: str, name: str) -> dict[str, Any] | None:
         """Return an object, or None."""
-        done = self.kubectl("get", kind, name, "-n", namespace, "-o", "json", check=False)
+        done = self.request("GET", self._path(kind, {"namespace": namespace, "name": name}))
         if done.code:
-            assert "NotFound" in done.err, done.err
+            assert done.code == 404, done.err
             return None
         found: dict[str, Any] = json.loads(done.out)
         return found
+
+    def delete(self, namespace: str, kind: str, name: str) -> None:
+        """Delete an object."""
+        done = self.request("DELETE", self._path(kind, {"namespace": namespace, "name": name}))
+        assert done.code == 0, done.err
+
+    def _path(self, kind: str, metadata: dict[str, Any], subresource: str = "") -> str:
+        prefix, plural = _PATHS[kind]
+        within = (
+            "" if kind in ("Namespace", "CustomResourceDefinition") else f"/namespaces/{metadata['namespace']}"
+        )
+        return f"{prefix}{within}/{plural}/{metadata['name']}{subresource and '/' + subresource}"
 
     def request(self, verb: str, path: str, content: dict[str, Any] | None = None, kind: str = "json") -> Done:
         """Send one request as admin, which is much faster than kubectl; the output is the answer's text.
@@ -222,16 +250,22 @@ class ControlPlane:
             content: An object.
             kind: ``json``, ``merge-patch+json`` or ``apply-patch+yaml``.
         """
+        return self._send(self._connected(), verb, path, content, kind)
+
+    def _connected(self) -> httpx.Client:
         if self._client is None:
             context = ssl.create_default_context(cadata=self._authority.certificate.decode())
             context.load_cert_chain(self._folder / "admin.crt", self._folder / "admin.key")
             self._client = httpx.Client(base_url=self.url, verify=context, timeout=30)
+        return self._client
+
+    def _send(self, client: httpx.Client, verb: str, path: str, content: dict[str, Any] | None, kind: str) -> Done:
         headers = {"Content-Type": f"application/{kind}"}
-        answer = self._client.request(verb, path, content=json.dumps(content or {}), headers=headers)
+        answer = client.request(verb, path, content=json.dumps(content or {}), headers=headers)
         error = answer.json().get("message", "") if answer.is_error else ""
         return Done(0 if answer.is_success else answer.status_code, answer.text, error)
 
-    def until(self, what: str, condition: Any, seconds: float = 30) -> Any:
+    def until(self, what: str, condition: Callable[[], Any], seconds: float = 30) -> Any:
         """Wait until a function returns something true, and return that."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
@@ -245,7 +279,10 @@ class ControlPlane:
             self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         for plural in ("humaninputs", "humaninputresponses"):
-            self.until(plural, lambda plural=plural: self.kubectl("get", plural, "-A", check=False).code == 0)
+            self.until(plural, functools.partial(self._serves, plural))
+
+    def _serves(self, plural: str) -> bool:
+        return self.request("GET", f"{_OURS}/{plural}").code == 0
 
     def _kubeconfig(self, name: str, user: dict[str, str]) -> Path:
         cluster = {

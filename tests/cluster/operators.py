@@ -61,7 +61,7 @@ class OperatorProcess:
             "HITL_PORT": str(self.port),
             **{f"HITL_{name.upper()}": text for name, text in settings.items()},
         }
-        self.environment = {name: text for name, text in environment.items() if text}
+        self.environment = environment
         self.kubeconfig = kubeconfig or plane.kubeconfig
         self._command = [sys.executable, "-m", *module]
         self._process: ServerProcess | None = None
@@ -209,19 +209,20 @@ class Questions:
 
     def get(self, name: str) -> Object | None:
         """Return a HumanInput."""
-        return self.plane.get(self.namespace, "humaninput", name)
+        return self.plane.get(self.namespace, "HumanInput", name)
 
     def until(self, name: str, phase: str, seconds: float = 30) -> Object:
         """Wait for a phase."""
 
         def reached() -> Object | None:
             found = self.get(name)
-            return found if found and found.get("status", {}).get("phase") == phase else None
+            status = (found or {}).get("status", {})
+            return found if status.get("phase") == phase and "requestID" in status else None
 
         found: Object = self.plane.until(f"{name} is {phase}", reached, seconds)
         return found
 
-    def until_condition(self, name: str, kind: str, reason: str, what: str = "humaninput") -> Object:
+    def until_condition(self, name: str, kind: str, reason: str, what: str = "HumanInput") -> Object:
         """Wait for a condition with a reason."""
 
         def reached() -> Object | None:
@@ -240,11 +241,8 @@ class Questions:
 
     def events(self, name: str) -> list[str]:
         """Return the reasons of the Kubernetes Events about a HumanInput."""
-        selector = f"involvedObject.name={name}"
-        done = self.plane.kubectl(
-            "get", "events", "-n", self.namespace, "--field-selector", selector, "-o", "json"
-        )
-        return sorted(each["reason"] for each in json.loads(done.out)["items"])
+        path = f"/api/v1/namespaces/{self.namespace}/events?fieldSelector=involvedObject.name={name}"
+        return sorted(each["reason"] for each in json.loads(self.plane.request("GET", path).out)["items"])
 
 
 def _answers(url: str) -> bool:

@@ -33,7 +33,7 @@ def test_the_link_of_a_question_born_in_kubernetes_is_in_a_secret_that_goes_with
     questions: Questions, control_plane: ControlPlane
 ) -> None:
     request_id = questions.ask("linked")
-    secret = control_plane.get(questions.namespace, "secret", "linked-link")
+    secret = control_plane.get(questions.namespace, "Secret", "linked-link")
     assert secret is not None
     url = base64.b64decode(secret["data"]["url"]).decode()
     assert url.startswith(f"http://forms.test/form/{request_id}?token=")
@@ -131,9 +131,9 @@ def test_a_humaninputresponse_answers_and_says_what_became_of_it(questions: Ques
     plane = questions.plane
     plane.apply(response(questions.namespace, "mine", "asked", value="5"))
     questions.until("asked", "Answered")
-    questions.until_condition("mine", "Accepted", "Accepted", "hir")
+    questions.until_condition("mine", "Accepted", "Accepted", "HumanInputResponse")
     plane.apply(response(questions.namespace, "late", "asked", value="6"))
-    late = questions.until_condition("late", "Accepted", "Superseded", "hir")
+    late = questions.until_condition("late", "Accepted", "Superseded", "HumanInputResponse")
     [condition] = late["status"]["conditions"]
     assert condition["status"] == "False"
     assert "answered by" in condition["message"]
@@ -142,16 +142,16 @@ def test_a_humaninputresponse_answers_and_says_what_became_of_it(questions: Ques
 def test_a_humaninputresponse_waits_for_its_question(questions: Questions) -> None:
     plane = questions.plane
     plane.apply(response(questions.namespace, "early", "later", value="5"))
-    questions.until_condition("early", "Accepted", "RequestNotFound", "hir")
+    questions.until_condition("early", "Accepted", "RequestNotFound", "HumanInputResponse")
     plane.apply(question(questions.namespace, "later"))
     assert questions.until("later", "Answered")["status"]["value"] == "5"
-    questions.until_condition("early", "Accepted", "Accepted", "hir")
+    questions.until_condition("early", "Accepted", "Accepted", "HumanInputResponse")
 
 
 def test_a_humaninputresponse_that_does_not_fit_is_invalid(questions: Questions) -> None:
     questions.ask("picky")
     questions.plane.apply(response(questions.namespace, "wrong", "picky", value="maybe"))
-    found = questions.until_condition("wrong", "Accepted", "Invalid", "hir")
+    found = questions.until_condition("wrong", "Accepted", "Invalid", "HumanInputResponse")
     assert "whole number" in found["status"]["conditions"][0]["message"]
     assert questions.until("picky", "Pending")
 
@@ -176,7 +176,7 @@ def test_a_second_humaninput_for_one_request_is_stalled(questions: Questions) ->
     request_id = questions.ask("first")
     questions.plane.apply(question(questions.namespace, "second", request={"id": request_id}))
     questions.until_condition("second", "Stalled", "DuplicateRequest")
-    questions.plane.kubectl("delete", "hi", "second", "-n", questions.namespace)
+    questions.plane.delete(questions.namespace, "HumanInput", "second")
     questions.patch("first", {"response": {"value": "9"}})
     assert questions.until("first", "Answered")["status"]["value"] == "9"
 

@@ -1,0 +1,107 @@
+"""The operator dies between any two of its writes: it ends as if it had not."""
+
+import asyncio
+import subprocess
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hitl import keys
+from hitl.documents import Origin
+from hitl.requests import create_request, draft_request
+from tests.backends.plugin import Backend
+from tests.backends.seaweed import BUCKET, Seaweed
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response
+
+_SIDE_BY_SIDE = 4
+
+
+def _ask_in_storage(root: Root, namespace: str, name: str) -> str:
+    async def ask() -> str:
+        store = root.store
+        draft = draft_request(
+            request_id=keys.random_request_id(name),
+            event_name=name,
+            data_type=int,
+            prompt="How many?",
+            timeout_seconds=600,
+            now=datetime.now(UTC),
+            origin=Origin(namespace=namespace),
+        )
+        request = await create_request(store, draft)
+        await store.mark(keys.new_marker(request.request_id))
+        return request.request_id
+
+    return asyncio.run(ask())
+
+
+def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tuple[bool, str]:
+    """Lead three questions to their end with an operator that dies after some writes.
+
+    Returns:
+        Whether it died, and what was wrong at the end.
+    """
+    namespace = f"kill-{writes}-{uuid.uuid4().hex[:6]}"
+    plane.request(
+        "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    )
+    backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", server.options)
+    root, questions = Root(backend), Questions(plane, namespace)
+    by_form = _ask_in_storage(root, namespace, "by-form")
+    root.answer(by_form, 7)
+    plane.apply(question(namespace, "by-kubectl", response={"value": "42"}))
+    plane.apply(question(namespace, "by-commit"))
+    plane.apply(response(namespace, "answer", "by-commit", value="5"))
+    settings: dict[str, Any] = {"namespaces": namespace, "lease": ""}
+    faulty = OperatorProcess(plane, backend, folder, module=("tests.cluster.faulty",), **settings)
+    process = faulty.launch(FAULT_AFTER=str(writes))
+    healthy = OperatorProcess(plane, backend, folder, **settings)
+    try:
+        try:
+            process.wait(8)
+            died = True
+        except subprocess.TimeoutExpired:
+            died = False
+        process.kill()
+        process.wait()
+        healthy.start()
+        wrong = []
+        for name, value, via in (
+            (by_form, "7", "web"),
+            ("by-kubectl", "42", "kubectl"),
+            ("by-commit", "5", "kubectl"),
+        ):
+            found = questions.until(name, "Answered")
+            status = found["status"]
+            if (status["value"], status["answeredVia"]) != (value, via):
+                wrong.append(f"{name}: {status}")
+            outcome = root.outcome(status["requestID"])
+            if outcome is None or outcome.value_text() != value:
+                wrong.append(f"{name}: {outcome}")
+            if "ResponseRefused" in conditions(found):
+                wrong.append(f"{name}: {conditions(found)}")
+            if questions.events(name) not in (["Answered", "Requested"], ["Answered"]):
+                wrong.append(f"{name}: events {questions.events(name)}")
+        questions.until_condition("answer", "Accepted", "Accepted", "HumanInputResponse")
+        plane.until("no marker is left", lambda: not root.markers())
+        return died, "; ".join(wrong)
+    finally:
+        healthy.kill()
+
+
+def test_the_operator_is_killed_at_every_step_of_a_requests_life_and_started_again(
+    own_control_plane: ControlPlane, s3_server: Seaweed, tmp_path: Path
+) -> None:
+    writes, died_always = 1, True
+    while died_always:
+        batch = range(writes, writes + _SIDE_BY_SIDE)
+        with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+            results = list(pool.map(lambda n: _live(own_control_plane, s3_server, tmp_path, n), batch))
+        assert [wrong for _, wrong in results if wrong] == []
+        died_always = all(died for died, _ in results)
+        writes += _SIDE_BY_SIDE
+    # Three probes, and for each question a creation, a settlement, Events, a status and its markers.
+    assert writes > 15
