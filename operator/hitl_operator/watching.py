@@ -68,7 +68,8 @@ class Watching:
     async def _watch(self) -> None:
         """Run kopf until it ends. It cancels every task of its loop then, so nothing else lives there."""
         loop = asyncio.get_running_loop()
-        stop = threading.Event()
+        # Of a threading.Event kopf would wait in a thread that nothing can end, so it could not end by itself.
+        stop: Future[None] = Future()
         ended: Future[None] = Future()
         connection = await self._kube.connection()
 
@@ -98,7 +99,7 @@ class Watching:
         try:
             await asyncio.wrap_future(ended)
         except asyncio.CancelledError:
-            stop.set()
+            stop.set_result(None)
             await asyncio.to_thread(thread.join, 10)
             raise
 

@@ -75,3 +75,12 @@ def questions(operator: OperatorProcess, control_plane: ControlPlane, namespace:
     """HumanInputs in a fresh namespace, which the session's operator keeps in step."""
     assert operator.port
     return Questions(control_plane, namespace)
+
+
+@pytest.fixture
+def bare_own_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """A control plane of the test's own, without our custom resources."""
+    plane = ControlPlane(tmp_path / "bare-control-plane")
+    plane.start()
+    yield plane
+    plane.stop()

@@ -1,0 +1,114 @@
+"""The form and kubectl at the same moment."""
+
+import asyncio
+import json
+import ssl
+from datetime import UTC, datetime
+
+import httpx
+import yaml
+
+from hitl.documents import Respondent
+from hitl.errors import AlreadySettled
+from hitl.requests import read_outcome, read_request
+from hitl.settle import Submission, settle
+from hitl.storage import Store
+from tests.backends.plugin import Backend
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operators import Object, Questions, conditions, question
+
+ROUNDS = 200
+_AT_ONCE = 10
+
+
+class _Api:
+    """The API server, for many requests side by side."""
+
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
+        user = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["name"]
+        folder = plane.kubeconfig.parent
+        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+        context.load_cert_chain(folder / f"{user}.crt", folder / f"{user}.key")
+        self._client = httpx.AsyncClient(base_url=plane.url, verify=context, timeout=30)
+        self._path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{namespace}/humaninputs"
+
+    async def create(self, content: Object) -> None:
+        (await self._client.post(self._path, json=content)).raise_for_status()
+
+    async def get(self, name: str) -> Object:
+        found: Object = (await self._client.get(f"{self._path}/{name}")).json()
+        return found
+
+    async def respond(self, name: str, value: str) -> bool:
+        patch = json.dumps({"spec": {"response": {"value": value}}})
+        headers = {"Content-Type": "application/merge-patch+json"}
+        query = {"fieldManager": "kubectl-patch"}
+        reply = await self._client.patch(f"{self._path}/{name}", content=patch, headers=headers, params=query)
+        assert reply.status_code in (200, 422), reply.text
+        if reply.status_code == 422:
+            assert "already" in reply.text
+        return reply.is_success
+
+    async def until(self, name: str, phase: str) -> Object:
+        async with asyncio.timeout(60):
+            while True:
+                found = await self.get(name)
+                status = found.get("status", {})
+                if status.get("phase") == phase and "requestID" in status:
+                    return found
+                await asyncio.sleep(0.1)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+async def test_the_form_and_kubectl_patch_at_the_same_moment(
+    questions: Questions, shared_backend: Backend
+) -> None:
+    api = _Api(questions.plane, questions.namespace)
+    store = Store(shared_backend.url, shared_backend.options)
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def by_form(request_id: str, pause: float) -> bool:
+        await asyncio.sleep(pause)
+        request = await read_request(store, request_id)
+        submission = Submission("answered", Respondent(name="ada", via="web"), value=1, text=False)
+        try:
+            await settle(store, request, submission, now=datetime.now(UTC), markers=True)
+        except AlreadySettled:
+            return False
+        return True
+
+    async def play(number: int) -> str:
+        async with limit:
+            name = f"round-{number}"
+            await api.create(question(questions.namespace, name))
+            request_id = (await api.until(name, "Pending"))["status"]["requestID"]
+            # The operator needs a moment for what kubectl wrote: the form is as much later, more or less.
+            form, accepted = await asyncio.gather(
+                by_form(request_id, (number % 20) * 0.004), api.respond(name, "2")
+            )
+            found = await api.until(name, "Answered")
+            outcome = await read_outcome(store, request_id)
+            assert outcome is not None
+            assert found["status"]["value"] == outcome.value_text()
+            assert form is (outcome.value == 1)
+            if form and accepted:
+                # The loser's response stays readable, and the status says who won.
+                assert found["spec"]["response"] == {"value": "2"}
+                assert conditions(found)["ResponseRefused"] == ("True", "Superseded")
+                [message] = [
+                    each["message"] for each in found["status"]["conditions"] if each["type"] == "ResponseRefused"
+                ]
+                assert "answered by ada (unverified) via web" in message
+                assert "SubmissionRefused" in await asyncio.to_thread(questions.events, name)
+                return "form, and kubectl was told"
+            assert "ResponseRefused" not in conditions(found)
+            return "form" if form else "kubectl"
+
+    winners = await asyncio.gather(*(play(number) for number in range(ROUNDS)))
+    await api.close()
+    assert len(winners) == ROUNDS
+    # Otherwise nobody raced anybody.
+    assert winners.count("kubectl") > 5
+    assert winners.count("form, and kubectl was told") > 5
