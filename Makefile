@@ -33,6 +33,7 @@ format: $(READY) ## Format and fix what can be fixed
 docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python docs/tools/settings.py
 	$(BIN)/python docs/tools/cli.py
+	$(BIN)/python tools/chart.py
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, import contracts, generated files, docs
@@ -41,6 +42,7 @@ check: $(READY) ## Format, lint, types, import contracts, generated files, docs
 	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) tests
 	$(BIN)/lint-imports --no-logo
 	$(if $(wildcard hitl/api/crd.py),$(BIN)/python -m hitl.api.crd --check)
+	$(BIN)/python tools/chart.py --check
 	$(if $(wildcard tests/docs/test_*.py),$(BIN)/pytest --quiet tests/docs)
 
 # The report comes after a failed run too: what is not covered is worth knowing then as well.

@@ -1,0 +1,315 @@
+#!/usr/bin/env python3
+"""Writes the chart's values.yaml and values.schema.json, both from the models below.
+
+`tools/chart.py` writes them; `tools/chart.py --check` fails when they are not what it would write.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+CHART: Final = Path(__file__).parents[1] / "charts" / "hitl"
+
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")]
+Texts: TypeAlias = dict[str, str]
+Object: TypeAlias = dict[str, Any]
+PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
+Auth: TypeAlias = Literal["link", "proxy", "kubernetes"]
+
+
+class Section(BaseModel):
+    """A group of values; a misspelt one is refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class Image(Section):
+    """The image of the operator, the web app and the command."""
+
+    repository: str = Field(default="localhost/hitl", min_length=1)
+    """Where you pushed the image that the Dockerfile builds."""
+    tag: str = ""
+    """Empty: the chart's appVersion."""
+    digest: str = Field(default="", pattern=r"^(sha256:[0-9a-f]{64})?$")
+    """Such as sha256:…; used instead of the tag."""
+    pull_policy: PullPolicy = "IfNotPresent"
+    pull_secrets: list[str] = []
+    """Names of Secrets in the release's namespace; for every pod of the chart."""
+
+
+class Crds(Section):
+    """The custom resource definitions."""
+
+    enabled: bool = True
+    """Install the CRDs with the chart."""
+    keep: bool = True
+    """Keep them, and so every HumanInput, when the chart is uninstalled."""
+
+
+class EmbeddedImage(Section):
+    """SeaweedFS."""
+
+    repository: str = Field(default="docker.io/chrislusf/seaweedfs", min_length=1)
+    tag: str = "4.48"
+    pull_policy: PullPolicy = "IfNotPresent"
+
+
+class Embedded(Section):
+    """A storage for trying out."""
+
+    enabled: bool = False
+    """Run SeaweedFS, one pod with one volume, as the storage. For trying out: there is no copy of the data."""
+    image: EmbeddedImage = EmbeddedImage()
+    command: list[str] = ["weed"]
+    """How its image starts SeaweedFS."""
+    size: str = "1Gi"
+    """The volume's size."""
+    storage_class_name: str | None = None
+    """null: the cluster's default; an empty text: a volume that is there already."""
+    resources: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
+
+
+class Storage(Section):
+    """Where questions and outcomes are kept."""
+
+    url: str = Field(default="", pattern=r"^((s3|s3a|gs|az|abfs|abfss|azure)://.+)?$")
+    """The root's URL: s3://bucket/prefix, gs://…, az://…. It, `roots` or `embedded` is needed."""
+    options: Object = {}
+    """Options for the storage client, such as {endpoint: http://…}; kept in a Secret."""
+    existing_secret: str = ""
+    """A Secret in the release's namespace whose keys become environment variables of the operator and the
+    web app, such as AWS_ACCESS_KEY_ID. Empty: workload identity, by `serviceAccount.annotations`."""
+    embedded: Embedded = Embedded()
+
+
+class Root(Section):
+    """One of several roots."""
+
+    name: Name
+    url: str = Field(pattern=r"^[a-z0-9]+://.+$")
+    options: Object = {}
+    """As `storage.options`; credentials that differ between roots go here."""
+    namespaces: list[str] = Field(min_length=1)
+    """Whose questions the root holds. A request in it that names another namespace is left alone."""
+    endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
+    """As the top-level `endpoint`."""
+    existing_secret: str = ""
+    """As `storage.existingSecret`, for this root's web app."""
+
+
+class ServiceAccount(Section):
+    """A component's service account."""
+
+    annotations: Texts = {}
+    """For workload identity, such as eks.amazonaws.com/role-arn or iam.gke.io/gcp-service-account."""
+
+
+class Pod(Section):
+    """What each component's pods have."""
+
+    resources: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
+    service_account: ServiceAccount = ServiceAccount()
+    env: list[Object] = []
+    """More environment variables, as in a container's `env`."""
+    annotations: Texts = {}
+    labels: Texts = {}
+    node_selector: Texts = {}
+    tolerations: list[Object] = []
+    affinity: Object = {}
+    priority_class_name: str = ""
+
+
+class Operator(Pod):
+    """The operator: one pod."""
+
+    sweep_seconds: float = Field(default=3, gt=0)
+    """Seconds between two looks for new questions and outcomes; a hint makes it look at once."""
+    audit_seconds: float = Field(default=60, gt=0)
+    """Seconds between two pages of the slow walk through the storage."""
+    retention_days: float = Field(default=30, gt=0)
+    """Days after its outcome when a question is deleted from the storage."""
+    ttl_seconds: int = Field(default=604800, ge=0)
+    """Seconds after its outcome when the HumanInput of a question asked through storage is deleted."""
+    workers: int = Field(default=8, ge=1, le=64)
+    """How many objects are worked on side by side."""
+
+
+class Proxy(Section):
+    """A trusted proxy that names users, with `auth: proxy`."""
+
+    existing_secret: str = ""
+    """With `auth: proxy`: a Secret that holds what the proxy sends as X-HITL-Proxy-Secret, one a line."""
+    secret_key: str = "secret"  # noqa: S105 - the name of a key
+    user_header: str = "X-Forwarded-User"
+    groups_header: str = "X-Forwarded-Groups"
+
+
+class Ingress(Section):
+    """The web app's Ingress."""
+
+    enabled: bool = False
+    """Needs `endpoint`, which says the host."""
+    class_name: str = ""
+    annotations: Texts = {}
+    tls_secret: str = ""
+    """A Secret with the certificate. Empty: the ingress controller's own."""
+
+
+class HttpRoute(Section):
+    """The web app's HTTPRoute, of the Gateway API."""
+
+    enabled: bool = False
+    """Needs `endpoint`, which says the host, and the Gateway API."""
+    parent_refs: list[Object] = []
+    """The Gateways, such as [{name: public, namespace: gateways}]."""
+    annotations: Texts = {}
+
+
+class Webapp(Pod):
+    """The web app: the form and the API."""
+
+    mode: Literal["managed", "external"] = "managed"
+    """managed: the operator runs it while questions wait. external: you do."""
+    replicas: int = Field(default=1, ge=1)
+    """Pods while questions wait; with 2 a drained node is not noticed."""
+    idle_seconds: float = Field(default=3600, ge=0)
+    """Seconds that it goes on after the last pending question."""
+    resources: Object = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}
+    proxy: Proxy = Proxy()
+    ingress: Ingress = Ingress()
+    http_route: HttpRoute = HttpRoute()
+
+
+class Identity(Section):
+    """Who answered, as admission sees it."""
+
+    policies: bool = True
+    """Install the admission policies: who may answer, and as whom. Without them Kubernetes' roles decide."""
+    mutating_admission_policy: Literal["auto", True, False] = "auto"
+    """Whether the API server stamps who answered: auto, by whether it serves v1 (Kubernetes 1.36 or later)."""
+
+
+class NetworkPolicy(Section):
+    """Who may connect to whom."""
+
+    enabled: bool = True
+    """The cluster's network must enforce what they say."""
+    webapp_from: list[Object] = []
+    """Who may reach the web app, as in a rule's `from`. Empty: anybody."""
+    hints_from: list[Object] = []
+    """Who may reach the operator beside the web app: pods that ask and send hints, Prometheus."""
+    egress: list[Object] = []
+    """Rules for what the operator and the web app may reach (storage, API server), beside DNS and each other.
+    Empty: anything."""
+
+
+class Switch(Section):
+    """A thing that is there or not, and its labels."""
+
+    enabled: bool = False
+    labels: Texts = {}
+
+
+class Monitoring(Section):
+    """For Prometheus."""
+
+    service_monitor: Switch = Switch()
+    """A ServiceMonitor for the operator and the web app. Needs the Prometheus operator, as does the next."""
+    prometheus_rule: Switch = Switch()
+    """Alerts."""
+
+
+class Values(Section):
+    """The chart's values."""
+
+    global_: Object = Field(default={}, alias="global")
+    """What Helm hands to every chart of a bigger one; nothing here reads it."""
+    name_override: str = Field(default="", max_length=40)
+    fullname_override: str = Field(default="", max_length=40)
+    """The start of every object's name. Empty: the release's name."""
+    image: Image = Image()
+    crds: Crds = Crds()
+    storage: Storage = Storage()
+    roots: list[Root] = []
+    """Several roots instead of `storage.url`, for tenants who distrust one another: each with name, url,
+    options, namespaces, endpoint and existingSecret."""
+    namespaces: list[str] = []
+    """Where questions may be; the operator has rights there alone. Empty: in the whole cluster."""
+    endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
+    """The web app's base URL as people reach it, such as https://hitl.example.org. Empty: its Service's."""
+    auth: Auth = "link"
+    """How the web app knows who answers: link (whoever holds a link), proxy (whom a trusted proxy names) or
+    kubernetes (who has the verb `answer`, by token)."""
+    operator: Operator = Operator()
+    webapp: Webapp = Webapp()
+    identity: Identity = Identity()
+    network_policy: NetworkPolicy = NetworkPolicy()
+    monitoring: Monitoring = Monitoring()
+
+
+def values_yaml() -> str:
+    """Return values.yaml: each value's default under what its docstring says."""
+    head = "# Generated by `tools/chart.py`, which holds what is said here. Do not edit.\n"
+    return head + "\n".join(_lines(Values(), ""))[1:] + "\n"
+
+
+def _lines(section: Section, indent: str) -> list[str]:
+    lines = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if not indent:
+            lines.append("")
+        described = field.description or (isinstance(value, Section) and type(value).__doc__) or ""
+        lines += [f"{indent}# {text}" for text in textwrap.wrap(described, 100 - len(indent))]
+        if isinstance(value, Section):
+            lines += [f"{indent}{field.alias}:", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{field.alias}: {json.dumps(value, ensure_ascii=False)}")
+    return lines
+
+
+def schema_json() -> str:
+    """Return values.schema.json."""
+    schema = Values.model_json_schema(by_alias=True)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(_untitled(schema), indent=2, ensure_ascii=False) + "\n"
+
+
+def _untitled(node: Any) -> Any:
+    if isinstance(node, list):
+        return [_untitled(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    # A title that is no text is a property of that name.
+    return {
+        key: _untitled(value)
+        for key, value in node.items()
+        if key != "default" and not (key == "title" and isinstance(value, str))
+    }
+
+
+def main() -> int:
+    """Write both files, or compare."""
+    wanted = {CHART / "values.yaml": values_yaml(), CHART / "values.schema.json": schema_json()}
+    if "--check" not in sys.argv[1:]:
+        for path, text in wanted.items():
+            path.write_text(text)
+        return 0
+    stale = [path.name for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    for name in stale:
+        print(f"charts/hitl/{name} is not what tools/chart.py writes: run it")
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
