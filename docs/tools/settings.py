@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
 from hitl.settings import Settings, StorageSettings
+from hitl_operator.settings import OperatorSettings
 from hitl_webapp.settings import WebSettings
 
 PAGE = Path(__file__).parents[1] / "settings.md"
@@ -30,6 +31,11 @@ PARTS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ),
     ("Library", "Read where a question is asked and by the `hitl` command.", Settings),
     ("Web app", "Read by `hitl serve` and `python -m hitl_webapp`.", WebSettings),
+    (
+        "Operator",
+        "Read by `hitl-operator`, which also takes each as a flag: `--sweep-seconds 3`.",
+        OperatorSettings,
+    ),
 )
 
 

@@ -14,14 +14,17 @@ BUILD = Path(__file__).parents[2] / "build"
 def main() -> int:
     """Measure what was asked for and print one table for each part."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", default="web", choices=["web"])
+    parser.add_argument("parts", nargs="*", choices=["web", "operator"])
     kept = True
-    parts = parser.parse_args().parts
-    for part in [parts] if isinstance(parts, str) else parts:
+    for part in parser.parse_args().parts or ["web", "operator"]:
         if part == "web":
             from tests.bench import web
 
             kept &= show("web app", web.measure(BUILD))
+        else:
+            from tests.bench import pending
+
+            kept &= show("operator", pending.measure(BUILD))
     return 0 if kept else 1
 
 

@@ -168,15 +168,17 @@ class ControlPlane:
         done = httpx.post(f"{self._etcd_url}/v3/kv/compaction", json={"revision": revision, "physical": True})
         done.raise_for_status()
 
-    def requests(self, resource: str) -> int:
-        """Return how many requests for a resource the API server has answered."""
-        lines = self.kubectl("get", "--raw", "/metrics").out.splitlines()
+    def requests(self, resource: str, verbs: Sequence[str] = ()) -> int:
+        """Return how many requests for a resource the API server has answered, of some verbs or of all."""
+        lines = self.request("GET", "/metrics").out.splitlines()
         counted = [
             line
             for line in lines
-            if line.startswith("apiserver_request_total{") and f'resource="{resource}"' in line
+            if line.startswith("apiserver_request_total{")
+            and f'resource="{resource}"' in line
+            and (not verbs or any(f'verb="{verb}"' in line for verb in verbs))
         ]
-        return sum(int(float(line.rpartition(" ")[2])) for line in counted)
+        return int(sum(float(line.rpartition(" ")[2]) for line in counted))
 
     def user(self, name: str, *groups: str) -> Path:
         """Return the path of a kubeconfig for a user in some groups."""
@@ -252,11 +254,15 @@ class ControlPlane:
         """
         return self._send(self._connected(), verb, path, content, kind)
 
+    def tls(self) -> ssl.SSLContext:
+        """Return what a client of the admin's needs."""
+        context = ssl.create_default_context(cadata=self._authority.certificate.decode())
+        context.load_cert_chain(self._folder / "admin.crt", self._folder / "admin.key")
+        return context
+
     def _connected(self) -> httpx.Client:
         if self._client is None:
-            context = ssl.create_default_context(cadata=self._authority.certificate.decode())
-            context.load_cert_chain(self._folder / "admin.crt", self._folder / "admin.key")
-            self._client = httpx.Client(base_url=self.url, verify=context, timeout=30)
+            self._client = httpx.Client(base_url=self.url, verify=self.tls(), timeout=30)
         return self._client
 
     def _send(self, client: httpx.Client, verb: str, path: str, content: dict[str, Any] | None, kind: str) -> Done:

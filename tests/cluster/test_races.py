@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import ssl
 from datetime import UTC, datetime
 
 import httpx
-import yaml
 
 from hitl.documents import Respondent
 from hitl.errors import AlreadySettled
@@ -25,11 +23,7 @@ class _Api:
     """The API server, for many requests side by side."""
 
     def __init__(self, plane: ControlPlane, namespace: str) -> None:
-        user = yaml.safe_load(plane.kubeconfig.read_text())["users"][0]["name"]
-        folder = plane.kubeconfig.parent
-        context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
-        context.load_cert_chain(folder / f"{user}.crt", folder / f"{user}.key")
-        self._client = httpx.AsyncClient(base_url=plane.url, verify=context, timeout=30)
+        self._client = httpx.AsyncClient(base_url=plane.url, verify=plane.tls(), timeout=30)
         self._path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{namespace}/humaninputs"
 
     async def create(self, content: Object) -> None:

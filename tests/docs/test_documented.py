@@ -19,6 +19,33 @@ def test_every_setting_is_on_the_settings_page() -> None:
     subprocess.run([sys.executable, str(generator), "--check"], check=True)
 
 
+def test_every_field_condition_and_reason_is_on_the_pages_of_the_custom_resources() -> None:
+    generator = DOCS / "tools" / "spec.py"
+    subprocess.run([sys.executable, str(generator), "--check"], check=True)
+    page = (DOCS / "spec" / "humaninput.md").read_text()
+    for condition in ("Settled", "Answered", "Ready", "Reconciling", "Stalled", "ResponseRefused"):
+        assert f"| `{condition}` |" in page
+
+
+def test_every_metric_of_the_operator_is_on_its_page() -> None:
+    from hitl_operator import metrics
+
+    page = (DOCS / "operator.md").read_text()
+    named = {family.name for family in metrics.REGISTRY.collect()}
+    assert named
+    assert not sorted(name for name in named if f"`{name}" not in page)
+
+
+def test_every_condition_of_what_the_operator_writes_is_one_that_is_documented() -> None:
+    import hitl_operator
+
+    source = (Path(hitl_operator.__file__).parent / "decide.py").read_text()
+    written = set(re.findall(r'\("([A-Z][A-Za-z]+)", "(?:True|False)"', source)) | {"Accepted"}
+    pages = "".join(path.read_text() for path in (DOCS / "spec").glob("*.md"))
+    assert len(written) >= 6
+    assert not sorted(name for name in written if f"`{name}`" not in pages)
+
+
 def test_every_route_is_on_the_http_page() -> None:
     from hitl_webapp.main import create_app
     from hitl_webapp.settings import WebSettings
