@@ -55,7 +55,7 @@ TROUBLE = {
 REFUSAL = {
     "Superseded": "somebody else was first; the message says who",
     "Invalid": "it does not fit the JSON Schema, or is not JSON; it may be changed",
-    "NotAllowed": "the question names who may answer, and this was somebody else, or nobody vouches for who it was",
+    "NotAllowed": "the question names who may answer; this was somebody else, or nobody vouches for who it is",
     "Expired": "it came after the deadline",
 }
 RESPONSE = """## Conditions
@@ -73,7 +73,7 @@ ACCEPTED = {
     "Accepted": "it is the outcome",
     "Superseded": "the question was settled already, or its deadline has passed",
     "Invalid": "the value does not fit the question; the message says why",
-    "NotAllowed": "the question names who may answer, and this was somebody else, or nobody vouches for who it was",
+    "NotAllowed": "the question names who may answer; this was somebody else, or nobody vouches for who it is",
     "RequestNotFound": "there is no such question in this namespace (yet): it is settled as soon as there is",
     "StorageUnavailable": "it is tried again by itself",
 }

@@ -36,21 +36,20 @@ class Scale:
     idle_since: datetime | None
 
 
-def decide(pending: int, scale: Scale | None, now: datetime, idle_seconds: float) -> Scale:
+def decide(pending: int, scale: Scale, now: datetime, idle_seconds: float) -> Scale:
     """Return whether the web app is wanted now.
 
     Args:
         pending: How many questions wait in the root.
-        scale: What was decided last; None when nothing was yet, as after a restart.
+        scale: What was decided last, or what is there at a start.
         now: The present moment.
         idle_seconds: How long the web app goes on after the last pending question.
     """
     if pending:
         return Scale(True, None)
-    since = scale.idle_since if scale and scale.idle_since else now
-    # After a restart nobody knows what runs: whoever just answered keeps the page for as long as anybody would.
-    running = scale is None or scale.running
-    return Scale(running and (now - since).total_seconds() < idle_seconds, since)
+    since = scale.idle_since or now
+    # Whoever just answered keeps the page for as long as anybody would.
+    return Scale(scale.running and (now - since).total_seconds() < idle_seconds, since)
 
 
 class WebApps:
@@ -95,10 +94,15 @@ class WebApps:
         if self._templates is None:
             return
         for name, count in pending.items():
-            scale = decide(count, self._scales.get(name), self._now(), self._idle_seconds)
-            self._scales[name] = scale
             template = self._template(name)
-            if template is None or self._applied.get(name) == (template, scale.running):
+            if template is None:
+                continue
+            last = self._scales.get(name) or await self._as_it_is(template)
+            scale = decide(count, last, self._now(), self._idle_seconds)
+            self._scales[name] = scale
+            applied = self._applied.get(name)
+            # What is not wanted and was never brought up needs nothing at all.
+            if applied == (template, scale.running) or not (scale.running or last.running or applied):
                 continue
             for content in yaml.safe_load_all(template):
                 if content:
@@ -109,6 +113,14 @@ class WebApps:
     def look_again(self) -> None:
         """Apply everything again the next time, in case somebody changed it."""
         self._applied.clear()
+
+    async def _as_it_is(self, template: str) -> Scale:
+        for content in yaml.safe_load_all(template):
+            if content and content["kind"] == DEPLOYMENTS.kind:
+                found = await self._kube.get(DEPLOYMENTS, content["metadata"]["name"], self._namespace)
+                if found is not None and found["spec"].get("replicas"):
+                    return Scale(True, self._now())
+        return Scale(False, self._now())
 
     async def _apply(self, content: Object, *, running: bool) -> None:
         resource = _resource(content["apiVersion"], content["kind"])
