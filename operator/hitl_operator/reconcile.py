@@ -458,7 +458,8 @@ class Reconciler:
             )
             return
         kept = timedelta(seconds=self._settings.ttl_seconds)
-        if outcome is None or self._now() - outcome.answered_at < kept:
+        # One that is settled and without a marker was shown, and deleted since: a hint brings it back no more.
+        if outcome is None or (self._now() - outcome.answered_at < kept and await root.store.exists(marker)):
             await self._show(root, work.request_id, namespace)
         await root.store.delete(marker)
 
