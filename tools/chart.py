@@ -235,6 +235,7 @@ class Values(Section):
     global_: Object = Field(default={}, alias="global")
     """What Helm hands to every chart of a bigger one; nothing here reads it."""
     name_override: str = Field(default="", max_length=40)
+    """What `app.kubernetes.io/name` says. Empty: the chart's name."""
     fullname_override: str = Field(default="", max_length=40)
     """The start of every object's name. Empty: the release's name."""
     image: Image = Image()

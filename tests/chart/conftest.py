@@ -6,15 +6,50 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.charts import CHART, NAMESPACE, PLAIN, Object
-from tests.chart.installed import ANSWER, Installed, helm_config
+from tests.chart.charts import CHART, text
+from tests.chart.installed import AUDIT_LOG, Audit, Installed, install
 from tests.cluster.control_plane import ControlPlane
 
 
 @pytest.fixture(scope="session")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    """A control plane for the chart alone: its policies would stop what other tests do."""
-    plane = ControlPlane(tmp_path_factory.mktemp("chart-plane"))
+    """A control plane of the chart's own, as its policies stop what other tests do; it keeps an audit log."""
+    folder = tmp_path_factory.mktemp("chart-plane")
+    policy = folder / "audit.yaml"
+    policy.write_text(text({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}))
+    flags = [
+        f"--audit-policy-file={policy}",
+        f"--audit-log-path={folder / AUDIT_LOG}",
+        "--audit-log-mode=blocking",
+    ]
+    plane = ControlPlane(folder, flags)
+    plane.start()
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture
+def unaware_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """A control plane without MutatingAdmissionPolicy, as before Kubernetes 1.36."""
+    group = "admissionregistration.k8s.io/v1"
+    off = f"{group}/mutatingadmissionpolicies=false,{group}/mutatingadmissionpolicybindings=false"
+    flags = ["--disable-admission-plugins=MutatingAdmissionPolicy", f"--runtime-config={off}"]
+    plane = ControlPlane(tmp_path / "plane", flags)
+    plane.start()
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture(scope="session")
+def audit(plane: ControlPlane) -> Audit:
+    """What the API server of `plane` was asked."""
+    return Audit(plane.kubeconfig.parent / AUDIT_LOG)
+
+
+@pytest.fixture
+def own_plane(tmp_path: Path) -> Iterator[ControlPlane]:
+    """A control plane of the test's own, without our custom resources."""
+    plane = ControlPlane(tmp_path / "plane")
     plane.start()
     yield plane
     plane.stop()
@@ -34,30 +69,11 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stamped(plane: ControlPlane, chart: Path) -> Installed:
     """A release in whose namespace the API server stamps who answers."""
-    return _install(plane, chart, "hitl", "red", {})
+    return install(plane, chart, "hitl", "red", {})
 
 
 @pytest.fixture(scope="session")
 def unstamped(plane: ControlPlane, chart: Path, stamped: Installed) -> Installed:
     """A release in whose namespace nobody stamps it, as on Kubernetes before 1.36."""
     values = {"identity": {"mutatingAdmissionPolicy": False}, "crds": {"enabled": False}}
-    return _install(plane, chart, "plain", "blue", values)
-
-
-def _install(plane: ControlPlane, chart: Path, release: str, namespace: str, values: Object) -> Installed:
-    for each in (NAMESPACE, namespace):
-        plane.kubectl("create", "namespace", each, check=False)
-    with helm_config(plane.kubeconfig) as cluster:
-        cluster.install(chart, release, {**PLAIN, "namespaces": [namespace], **values})
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    installed = Installed(plane, release, namespace)
-    for user, roles in {"viewer": ["viewer"], "ada": ["responder"], "eve": ["viewer"], "ed": ["editor"],
-                        "lonely": ["viewer"], "asker": ["requester"]}.items():  # fmt: skip
-        installed.bind(user, *roles)
-    # Policies hold a moment after they were made, and know new kinds some seconds later.
-    forged, answered = (
-        installed.question("probe", request={"id": "probe"}),
-        installed.question("probe", response=ANSWER),
-    )
-    plane.until("policies", lambda: not installed.accepts(forged) and installed.accepts(answered))
-    return installed
+    return install(plane, chart, "plain", "blue", values)

@@ -1,14 +1,18 @@
 """A release of the chart on a real API server, and what tests do there."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import helm_python as helm
 
-from tests.chart.charts import NAMESPACE, Object, text
+from tests.chart.charts import NAMESPACE, PLAIN, Object, text
 from tests.cluster.control_plane import ControlPlane, Done
 
 ANSWER: Object = {"value": "42"}
+AUDIT_LOG = "audit.log"
+
+_ROLES = {"viewer": "viewer", "ada": "responder", "ed": "editor", "asker": "requester"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,40 @@ class Installed:
             )  # fmt: skip
 
 
+class Audit:
+    """The API server's audit log."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def by(self, user: str) -> list[Object]:
+        """Return what a user did, or tried."""
+        events = [json.loads(line) for line in self._path.read_text().splitlines()]
+        return [
+            each
+            for each in events
+            if each["stage"] == "ResponseComplete"
+            and user in (each["user"]["username"], each.get("impersonatedUser", {}).get("username"))
+        ]
+
+
 def helm_config(kubeconfig: Path) -> helm.Config:
     """Return Helm's way into a cluster."""
     return helm.Config(kubeconfig_path=kubeconfig, namespace=NAMESPACE)
+
+
+def install(plane: ControlPlane, chart: Path, release: str, namespace: str, values: Object) -> Installed:
+    """Install the chart for a namespace, with some users, and wait until its policies hold."""
+    for each in (NAMESPACE, namespace):
+        plane.kubectl("create", "namespace", each, check=False)
+    with helm_config(plane.kubeconfig) as cluster:
+        cluster.install(chart, release, {**PLAIN, "namespaces": [namespace], **values})
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    installed = Installed(plane, release, namespace)
+    for user, role in _ROLES.items():
+        installed.bind(user, role)
+    # Policies hold a moment after they were made, and know new kinds some seconds later.
+    forged = installed.question("probe", request={"id": "probe"})
+    answered = installed.question("probe", response=ANSWER)
+    plane.until("policies", lambda: not installed.accepts(forged) and installed.accepts(answered))
+    return installed

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.chart.installed import ANSWER, Installed
+from tests.chart.installed import ANSWER, Audit, Installed
 
 RESPONSE = {"spec": {"response": ANSWER}}
 BOSS = {"username": "boss", "groups": ["bosses"]}
@@ -287,3 +287,20 @@ def test_the_operator_makes_no_token_of_a_service_account(stamped: Installed) ->
     done = stamped.create(secret, stamped.operator, check=False)
 
     assert "the operator may only write Secrets that belong to a HumanInput" in done.err
+
+
+def test_submissions_are_in_the_audit_log_refused_ones_too(stamped: Installed, audit: Audit) -> None:
+    stamped.bind("noted", "editor", "responder")
+    stamped.asked("noted", respondents={"users": ["noted"]})
+    stamped.create(stamped.response("noted", "noted"), "noted")
+    stamped.patch("noted", {"spec": {"response": {"value": "1"}}}, "ed", check=False)
+    stamped.patch("noted", {"spec": {"response": {"reject": True}}}, "noted")
+
+    said = [each.get("annotations", {}) for user in ("noted", "ed") for each in audit.by(user)]
+
+    assert [each[name] for each in said for name in each if name == "hitl-responses/submission"] == [
+        f"noted answers {stamped.namespace}/noted"
+    ]
+    assert f"noted rejects {stamped.namespace}/noted" in [each.get("hitl-inputs/submission") for each in said]
+    failures = [each.get("validation.policy.admission.k8s.io/validation_failure", "") for each in said]
+    assert any("ed is not one of the respondents of noted" in each for each in failures)

@@ -51,9 +51,10 @@ class ControlPlane:
 
     Args:
         folder: Where their data, keys and logs lie.
+        api_flags: More flags for the API server.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, api_flags: Sequence[str] = ()) -> None:
         self._folder = folder
         self._programs = installs.control_plane()
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,7 @@ class ControlPlane:
                 "--authorization-mode=RBAC",
                 "--endpoint-reconciler-type=none",
                 "--allow-privileged=true",
+                *api_flags,
             ],
             folder / "apiserver.log",
             lambda: _is_up(f"{self.url}/readyz"),

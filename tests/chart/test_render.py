@@ -1,0 +1,276 @@
+"""What the chart makes of its values."""
+
+import json
+import re
+import subprocess
+import sys
+
+import helm_python as helm
+import pytest
+import yaml
+
+from hitl_operator.settings import OperatorSettings
+from hitl_webapp.settings import WebSettings
+from tests.chart.charts import (
+    CHART,
+    EMBEDDED,
+    EVERYTHING,
+    NAMESPACE,
+    PLAIN,
+    REPOSITORY,
+    ROOTS,
+    VARIANTS,
+    Object,
+    applied_by_operator,
+    environment,
+    found,
+    pods,
+    render,
+)
+
+variants = pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+
+
+@variants
+def test_helm_finds_nothing_wrong(values: Object) -> None:
+    report = helm.lint(CHART, values, strict=True)
+
+    assert report["errors"] == []
+    assert [each["error"] for each in report["messages"]] == ["icon is recommended"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({}, "say where the questions are kept: set storage.url"),
+        (PLAIN | ROOTS, "set only one of storage.url, storage.embedded.enabled and roots"),
+        (PLAIN | {"auth": "proxy"}, "auth=proxy needs webapp.proxy.existingSecret"),
+        (PLAIN | {"webapp": {"ingress": {"enabled": True}}}, "need the endpoint of root default"),
+        (
+            PLAIN | {"endpoint": "https://a.example", "webapp": {"httpRoute": {"enabled": True}}},
+            "webapp.httpRoute needs parentRefs",
+        ),
+        ({"roots": [ROOTS["roots"][0]] * 2}, "two roots have the same name"),
+        (
+            {"roots": [ROOTS["roots"][0], {**ROOTS["roots"][1], "namespaces": ["red"]}]},
+            "a namespace belongs to two roots",
+        ),
+    ],
+)
+def test_values_that_do_not_hold_together_are_refused_with_a_sentence(values: Object, sentence: str) -> None:
+    with pytest.raises(helm.HelmRenderError, match=re.escape(sentence)):
+        render(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"storge": {}},
+        {"storage": {"url": "bucket/prefix"}},
+        {"storage": {"url": "s3://b/p", "secret": "x"}},
+        {"auth": "none"},
+        {"operator": {"replicas": 2}},
+        {"operator": {"workers": 0}},
+        {"operator": {"workers": "8"}},
+        {"webapp": {"mode": "on"}},
+        {"webapp": {"replicas": 0}},
+        {"identity": {"mutatingAdmissionPolicy": "yes"}},
+        {"endpoint": "hitl.example.org"},
+        {"endpoint": "https://hitl.example.org/path"},
+        {"image": {"digest": "sha256:1"}},
+        {"image": {"pullPolicy": "Sometimes"}},
+        {"namespaces": "red"},
+        {"roots": [{"name": "Red", "url": "s3://b/p", "namespaces": ["red"]}]},
+        {"roots": [{"name": "red", "url": "s3://b/p", "namespaces": []}]},
+        {"roots": [{"name": "red", "url": "s3://b/p"}]},
+        {"networkPolicy": {"enabled": "no"}},
+        {"monitoring": {"serviceMonitor": True}},
+    ],
+    ids=json.dumps,
+)
+def test_the_schema_refuses_nonsense(values: Object) -> None:
+    with helm.Chart.load(CHART) as chart, pytest.raises(helm.HelmValuesError):
+        chart.validate_schema({**PLAIN, **values})
+
+
+@variants
+def test_the_schema_lets_through_what_is_meant(values: Object) -> None:
+    with helm.Chart.load(CHART) as chart:
+        chart.validate_schema(values)
+
+
+def test_values_and_schema_are_what_the_models_say() -> None:
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tools" / "chart.py", "--check"], capture_output=True, text=True
+    )
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_value_is_explained() -> None:
+    lines = (CHART / "values.yaml").read_text().splitlines()
+    top = [number for number, line in enumerate(lines) if re.match(r"^\w+:", line)]
+
+    assert [lines[number] for number in top if not lines[number - 1].startswith("#")] == []
+
+
+@variants
+def test_every_pod_is_restricted(values: Object) -> None:
+    objects = render(values)
+    found_pods = [*pods(objects), *pods(applied_by_operator(objects))]
+
+    assert len(found_pods) >= 3
+    for name, template in found_pods:
+        spec = template["spec"]
+        assert spec["securityContext"]["runAsNonRoot"], name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
+        assert spec["enableServiceLinks"] is False, name
+        assert {kind for each in spec["volumes"] for kind in each if kind != "name"} <= {
+            "configMap",
+            "emptyDir",
+            "secret",
+        }, name
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }, name
+            assert container["resources"]["limits"]["memory"], name
+
+
+@variants
+def test_the_operator_understands_its_settings(values: Object, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = render(values)
+    [(_, template)] = [each for each in pods(objects) if each[0] == "hitl-operator"]
+    secret = found(objects, "Secret", "hitl-operator")["stringData"]
+    for name, value in {**environment(template), **secret}.items():
+        if name != "HITL_OPERATOR_NAMESPACE":
+            monkeypatch.setenv(name, value)
+
+    settings = OperatorSettings()
+
+    assert {each.name for each in settings.all_roots()} == {
+        name.removesuffix(".yaml") for name in found(objects, "ConfigMap", "hitl-webapp")["data"]
+    }
+    assert settings.operator_deployment == settings.lease == "hitl-operator"
+    assert all(each.endpoint.startswith("http") for each in settings.all_roots())
+    assert list(settings.namespaces) == values.get("namespaces", [])
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "by token"])
+def test_the_web_app_understands_its_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = render(VARIANTS[name])
+    for each in applied_by_operator(objects):
+        if each["kind"] != "Deployment":
+            continue
+        template = each["spec"]["template"]
+        root = template["metadata"]["labels"]["hitl.flyte.org/root"]
+        secret = found(objects, "Secret", f"hitl-root-{root}")["stringData"]
+        for variable, value in {**environment(template), **secret}.items():
+            monkeypatch.setenv(variable, value)
+
+        settings = WebSettings()
+
+        assert settings.markers
+        assert settings.host == "0.0.0.0"
+        assert settings.hint_url == f"http://hitl-operator.{NAMESPACE}.svc:8080"
+
+
+def test_the_web_app_has_no_credentials_for_kubernetes() -> None:
+    for values, mounted in ((PLAIN, False), (PLAIN | {"auth": "kubernetes"}, True)):
+        [(_, template)] = pods(applied_by_operator(render(values)))
+
+        assert template["spec"]["automountServiceAccountToken"] is mounted
+
+
+def test_each_root_has_a_web_app_of_its_own() -> None:
+    objects = render(ROOTS)
+    applied = applied_by_operator(objects)
+
+    names = [each["metadata"]["name"] for each in applied if each["kind"] == "Deployment"]
+    assert names == ["hitl-webapp-red", "hitl-webapp-blue"]
+    for kind in ("Service", "PodDisruptionBudget"):
+        assert [each["metadata"]["name"] for each in applied if each["kind"] == kind] == names
+    selectors = [each["spec"]["selector"]["hitl.flyte.org/root"] for each in applied if each["kind"] == "Service"]
+    assert selectors == ["red", "blue"]
+    [red, _] = [template for _, template in pods(applied)]
+    assert [each["secretRef"]["name"] for each in red["spec"]["containers"][0]["envFrom"]] == ["hitl-root-red"]
+
+
+@pytest.mark.parametrize("kind", ["Ingress", "HTTPRoute"])
+def test_the_endpoint_says_the_host(kind: str) -> None:
+    applied = applied_by_operator(render(EVERYTHING if kind == "Ingress" else VARIANTS["gateway"]))
+
+    route = found(applied, kind, "hitl-webapp")["spec"]
+
+    hosts = [each["host"] for each in route["rules"]] if kind == "Ingress" else route["hostnames"]
+    assert hosts == ["hitl.example.org"]
+    assert "hitl-webapp" in json.dumps(route["rules"])
+
+
+def test_a_changed_template_starts_the_operator_anew() -> None:
+    def settings(values: Object) -> str:
+        [(_, template)] = [each for each in pods(render(values)) if each[0] == "hitl-operator"]
+        return str(template["metadata"]["annotations"]["hitl.flyte.org/settings"])
+
+    assert settings(PLAIN) == settings(PLAIN)
+    assert settings(PLAIN) != settings(PLAIN | {"webapp": {"replicas": 3}})
+    assert settings(PLAIN) != settings({"storage": {"url": "s3://bucket/other"}})
+
+
+def test_options_lie_in_secrets_alone() -> None:
+    objects = render({"storage": {"url": "s3://bucket/hitl", "options": {"secret_access_key": "k3y"}}})
+
+    assert {each["kind"] for each in objects if "k3y" in json.dumps(each)} == {"Secret"}
+
+
+def test_no_role_comes_with_the_cluster_s_own() -> None:
+    labels = [each["metadata"].get("labels", {}) for each in render(PLAIN) if each["kind"] == "ClusterRole"]
+
+    assert len(labels) >= 4
+    assert [name for each in labels for name in each if "aggregate" in name] == []
+
+
+def test_every_alert_and_its_metric_exist() -> None:
+    [rule] = [each for each in render(VARIANTS["monitored"]) if each["kind"] == "PrometheusRule"]
+    defined = set(re.findall(r'"(hitl_\w+)"', (REPOSITORY / "operator/hitl_operator/metrics.py").read_text()))
+
+    alerts = rule["spec"]["groups"][0]["rules"]
+    used = {name.removesuffix("_total") for each in alerts for name in re.findall(r"hitl_\w+", each["expr"])}
+
+    assert used <= defined
+    assert all(each["annotations"]["description"] for each in alerts)
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "unsaid"),
+    [
+        (PLAIN, "does not stamp who answers", "The storage is embedded"),
+        (VARIANTS["stamped"], "NetworkPolicies hold only where", "does not stamp"),
+        (EMBEDDED, "for trying out", "networkPolicy.enabled is false"),
+        (VARIANTS["without policies"], "identity.policies is false", "does not stamp"),
+        (PLAIN | {"networkPolicy": {"enabled": False}}, "every pod may reach", "NetworkPolicies hold only where"),
+        (EVERYTHING, "https://hitl.example.org", "auth is link"),
+    ],
+)
+def test_the_notes_say_what_is_not_enforced(values: Object, said: str, unsaid: str) -> None:
+    with helm.Chart.load(CHART) as chart:
+        [notes] = [
+            text
+            for path, text in chart.render(values, name="hitl", namespace=NAMESPACE).items()
+            if path.endswith("NOTES.txt")
+        ]
+
+    assert said in notes
+    assert unsaid not in notes
+    assert "{{" not in notes
+
+
+def test_the_notes_first_question_is_a_humaninput() -> None:
+    with helm.Chart.load(CHART) as chart:
+        notes = chart.render(PLAIN, name="hitl", namespace=NAMESPACE)["hitl/templates/NOTES.txt"]
+
+    manifest = yaml.safe_load(notes.split("<<END\n")[1].split("  END")[0])
+    assert manifest["kind"] == "HumanInput"
