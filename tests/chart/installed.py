@@ -110,7 +110,7 @@ class Audit:
         return [
             each
             for each in events
-            if each["stage"] == "ResponseComplete"
+            if each["stage"] in ("ResponseStarted", "ResponseComplete")
             and user in (each["user"]["username"], each.get("impersonatedUser", {}).get("username"))
         ]
 

@@ -1,0 +1,220 @@
+"""The rights that the chart gives: enough for the operator, and none that it does not use."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from hitl import keys
+from hitl.documents import Origin
+from hitl.requests import create_request, draft_request
+from tests.backends.plugin import Backend
+from tests.backends.seaweed import BUCKET, Seaweed
+from tests.chart.charts import NAMESPACE, PLAIN, Object, environment, found, pods, render
+from tests.chart.installed import ANSWER, Audit, Installed
+from tests.cluster.operators import OperatorProcess, Questions, Root, run
+
+_OPERATOR = "hitl-operator"
+_EXPECTED = {  # role -> what it allows on our kinds, by `kubectl auth can-i`
+    "viewer": {"get humaninputs", "list humaninputs", "watch humaninputs"},
+    "responder": {"answer humaninputs", "create humaninputresponses"},
+    "editor": {"answer humaninputs", "create humaninputresponses", "patch humaninputs"},
+    "requester": {"create humaninputs", "delete humaninputs"},
+}
+
+
+@dataclass(frozen=True)
+class Running:
+    """An operator that has the chart's rights and settings."""
+
+    process: OperatorProcess
+    questions: Questions
+    root: Root
+
+
+@pytest.fixture(scope="module")
+def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The operator as the chart's Deployment would run it, with its service account's rights alone."""
+    folder = tmp_path_factory.mktemp("operator")
+    objects = render({**PLAIN, "namespaces": [stamped.namespace], "identity": {"mutatingAdmissionPolicy": True}})
+    [(_, template)] = [each for each in pods(objects) if each[0] == _OPERATOR]
+    for name, manifests in found(objects, "ConfigMap", "hitl-webapp")["data"].items():
+        (folder / name).write_text(manifests)
+    backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
+    account = stamped.plane.service_account(NAMESPACE, _OPERATOR)
+    process = OperatorProcess(stamped.plane, backend, folder, kubeconfig=account)
+    own = {"OPERATOR_NAMESPACE": NAMESPACE, "WEBAPP_TEMPLATES": str(folder), "IDLE_SECONDS": "0"}
+    process.environment |= environment(template) | {f"HITL_{name}": value for name, value in own.items()}
+    process.start()
+    yield Running(process, Questions(stamped.plane, stamped.namespace), Root(backend))
+    process.terminate()
+
+
+def _ask_in_storage(root: Root, namespace: str) -> str:
+    draft = draft_request(
+        request_id=f"stored-{uuid.uuid4().hex[:8]}",
+        event_name="stored",
+        data_type="int",
+        prompt="How many?",
+        timeout_seconds=600,
+        now=datetime.now(UTC),
+        origin=Origin(namespace=namespace),
+    )
+
+    async def ask() -> None:
+        store = root.store
+        await create_request(store, draft)
+        await store.mark(keys.new_marker(draft.request_id))
+
+    run(ask())
+    return draft.request_id
+
+
+def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
+    running: Running, stamped: Installed, audit: Audit
+) -> None:
+    questions, plane = running.questions, stamped.plane
+
+    # Born in Kubernetes: a request, a link, an Event; the web app comes up.
+    request_id = questions.ask("rights", respondents={"users": ["ed"]})
+    assert plane.get(stamped.namespace, "Secret", "rights-link") is not None
+    assert questions.events("rights") == ["Requested"]
+    plane.until("the web app", lambda: _replicas(stamped) == 1)
+    for kind in ("service", "poddisruptionbudget"):
+        plane.kubectl("get", kind, "hitl-webapp", "-n", NAMESPACE)
+
+    # Answered as whoever admission saw.
+    stamped.patch("rights", {"spec": {"response": ANSWER}}, "ed")
+    status = questions.until("rights", "Answered")["status"]
+    assert (status["answeredBy"], status["answeredVia"], status["verified"]) == ("ed", "kubectl", True)
+    outcome = running.root.outcome(request_id)
+    assert outcome is not None
+    assert outcome.respondent.name == "ed"
+
+    # By a HumanInputResponse.
+    questions.ask("responded-to")
+    stamped.create(stamped.response("to-rights", "responded-to"), "ada")
+    questions.until_condition("to-rights", "Accepted", "Accepted", "HumanInputResponse")
+    assert questions.until("responded-to", "Answered")["status"]["answeredBy"] == "ada"
+
+    # Asked in storage: shown, and deleted some time after its outcome.
+    stored = _ask_in_storage(running.root, stamped.namespace)
+    questions.until(stored, "Pending")
+    questions.ask("short", ttlSecondsAfterFinished=1)
+    stamped.patch("short", {"spec": {"response": ANSWER}}, "ed")
+    plane.until("the end of its time", lambda: questions.get("short") is None)
+
+    # Taken back.
+    plane.delete(stamped.namespace, "HumanInput", stored)
+    plane.until("the cancellation", lambda: running.root.outcome(stored) is not None)
+
+    # Nothing waits any more.
+    plane.until("the web app's end", lambda: _replicas(stamped) == 0)
+
+    refused = [each for each in audit.by(stamped.operator) if each["responseStatus"]["code"] == 403]
+    assert [(each["verb"], each["requestURI"]) for each in refused] == []
+    assert "forbidden" not in running.process.said().lower()
+
+
+def test_every_right_of_the_operator_is_used(running: Running, stamped: Installed, audit: Audit) -> None:
+    """What the test before this one made it do."""
+    used = {use for each in audit.by(stamped.operator) for use in _uses(each)}
+
+    rules = [
+        rule
+        for each in render({**PLAIN, "namespaces": [stamped.namespace]})
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"].startswith(_OPERATOR)
+        for rule in each["rules"]
+    ]
+    given = {
+        (verb, group, resource)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert sorted(given - used) == []
+    assert ("get", "", "secrets") not in given
+
+
+def _uses(event: Object) -> Iterator[tuple[str, str, str]]:
+    about = event.get("objectRef", {})
+    resource = about.get("resource", "") + (f"/{about['subresource']}" if "subresource" in about else "")
+    yield event["verb"], about.get("apiGroup", ""), resource
+    if event["verb"] == "patch" and event["responseStatus"]["code"] == 201:
+        # To create by server-side apply takes both verbs.
+        yield "create", about.get("apiGroup", ""), resource
+
+
+def _replicas(installed: Installed) -> int | None:
+    content = installed.plane.get(NAMESPACE, "Deployment", "hitl-webapp")
+    return None if content is None else int(content["spec"]["replicas"])
+
+
+def test_the_operator_has_no_rights_elsewhere(stamped: Installed) -> None:
+    def may(verb: str, what: str, namespace: str) -> bool:
+        return (
+            stamped.plane.kubectl(
+                "auth", "can-i", verb, what, "-n", namespace, user=stamped.operator, check=False
+            ).code
+            == 0
+        )  # fmt: skip
+
+    assert may("get", "humaninputs", stamped.namespace)
+    assert not may("get", "humaninputs", "default")
+    assert not may("get", "secrets", stamped.namespace)
+    assert not may("patch", "secrets", NAMESPACE)
+    assert not may("update", "humaninputs", stamped.namespace)
+    assert not may("patch", "deployments/other", NAMESPACE)
+    assert not may("delete", "deployments", NAMESPACE)
+
+
+@pytest.mark.parametrize("role", _EXPECTED)
+def test_each_role_allows_what_its_name_says(role: str, stamped: Installed) -> None:
+    user = f"only-{role}"
+    stamped.bind(user, role)
+    kinds = ("humaninputs", "humaninputresponses", "humaninputs/status")
+    verbs = ("get", "list", "watch", "create", "patch", "update", "delete", "answer")
+
+    allowed = {
+        f"{verb} {kind}"
+        for kind in kinds
+        for verb in verbs
+        if json.loads(_review(stamped, user, verb, kind))["status"]["allowed"]
+    }
+
+    seeing = {f"{verb} {kind}" for verb in ("get", "list", "watch") for kind in kinds[:2]}
+    assert allowed == _EXPECTED[role] | seeing
+
+
+def _review(installed: Installed, user: str, verb: str, kind: str) -> str:
+    resource, _, subresource = kind.partition("/")
+    attributes = {
+        "namespace": installed.namespace,
+        "verb": verb,
+        "group": "hitl.flyte.org",
+        "resource": resource,
+        "subresource": subresource,
+    }
+    content = {"spec": {"user": user, "resourceAttributes": attributes}}
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return installed.plane.request("POST", path, content).out
+
+
+def test_the_web_app_has_no_rights(stamped: Installed) -> None:
+    web = f"system:serviceaccount:{NAMESPACE}:hitl-webapp"
+
+    for verb, kind in (("get", "humaninputs"), ("create", "humaninputresponses"), ("answer", "humaninputs")):
+        assert not json.loads(_review(stamped, web, verb, kind))["status"]["allowed"]
+
+
+def test_the_kubernetes_web_app_may_ask_who_somebody_is_and_nothing_else() -> None:
+    objects = render({**PLAIN, "auth": "kubernetes"})
+
+    assert found(objects, "ClusterRole", "hitl-webapp")["rules"] == [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+    ]
