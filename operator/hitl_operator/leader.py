@@ -76,7 +76,7 @@ class Leader:
     async def release(self) -> None:
         """Give the Lease up, so that the next operator need not wait."""
         if self._name and self.leading:
-            self._lead(False)
+            self._leading.clear()
             lease = await self._kube.get(LEASES, self._name, self._namespace)
             if lease is not None and lease["spec"].get("holderIdentity") == self.identity:
                 lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}

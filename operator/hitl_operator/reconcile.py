@@ -11,7 +11,7 @@ from typing import Final
 
 from hitl import keys
 from hitl.api.v1alpha1 import HumanInput, HumanInputResponse, Identity
-from hitl.documents import OutcomeDocument, Respondent, Respondents
+from hitl.documents import OutcomeDocument, RequestDocument, Respondent, Respondents
 from hitl.errors import (
     AlreadySettled,
     ClusterConflict,
@@ -460,20 +460,19 @@ class Reconciler:
         kept = timedelta(seconds=self._settings.ttl_seconds)
         # One that is settled and without a marker was shown, and deleted since: a hint brings it back no more.
         if outcome is None or (self._now() - outcome.answered_at < kept and await root.store.exists(marker)):
-            await self._show(root, work.request_id, namespace)
+            await self._show(request)
         await root.store.delete(marker)
 
-    async def _show(self, root: Root, request_id: str, namespace: str) -> None:
-        request = (await read_request(root.store, request_id)).document
+    async def _show(self, request: RequestDocument) -> None:
         try:
             await self._cluster.show(request, self._settings.ttl_seconds)
         except ClusterConflict:
-            self._queue.add(Question(namespace, request_id))
+            self._queue.add(Question(request.origin.namespace, request.request_id))
         except (ClusterUnavailable, ClusterForbidden, ClusterNotFound):
             raise
         except ClusterError as error:
             # It was refused for what it says: no use in trying again before somebody asks again.
-            _log.error("request %s cannot be shown as a HumanInput: %s", request_id, error)
+            _log.error("request %s cannot be shown as a HumanInput: %s", request.request_id, error)
 
     async def _announced(self, work: Announced) -> None:
         root = self._roots.named(work.root)

@@ -97,7 +97,8 @@ class Watching:
         thread = threading.Thread(target=run, name="kopf", daemon=True)
         thread.start()
         try:
-            await asyncio.wrap_future(ended)
+            # Shielded: kopf says by it that it ended, which it does after this was cancelled.
+            await asyncio.shield(asyncio.wrap_future(ended))
         except asyncio.CancelledError:
             stop.set_result(None)
             await asyncio.to_thread(thread.join, 10)
@@ -144,4 +145,6 @@ def _settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 600
     settings.watching.inactivity_timeout = 70
     settings.networking.request_timeout = 30
+    # For so long an object that was just seen stays in memory: all 10,000 of a start, if it is long.
+    settings.queueing.idle_timeout = 0.2
     return settings
