@@ -27,8 +27,9 @@ LABEL org.opencontainers.image.title="hitl" \
       org.opencontainers.image.description="People answer the questions that automation asks" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/hitl /opt/hitl
-# The root file system may be read-only: nothing is written at run time, not even bytecode.
-ENV PATH=/opt/hitl/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
+# The root file system may be read-only: nothing is written at run time, not even bytecode. The user has no entry
+# in /etc/passwd, and whoever runs the image may set any other one.
+ENV PATH=/opt/hitl/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=hitl
 USER 65532:65532
 WORKDIR /tmp
 EXPOSE 8080

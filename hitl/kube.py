@@ -140,7 +140,8 @@ class Kube:
         """Return how this API server is reached, with a token that is fresh now."""
         configuration = self._client.configuration
         auth = (await configuration.auth_settings()).get("BearerToken", {})
-        token = str(auth.get("value", "")).removeprefix("Bearer ").strip()
+        # Its scheme is written "Bearer" or "bearer", by where the credentials come from.
+        token = str(auth.get("value", "")).strip().rpartition(" ")[2]
         return Connection(
             server=configuration.host,
             ca_path=configuration.ssl_ca_cert,
