@@ -82,7 +82,11 @@ class Operator:
         self._health = Health(settings.sweep_seconds)
         own = settings.operator_namespace or kube.namespace
         self._leader = Leader(
-            kube, settings.lease, own, identity=f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}"
+            kube,
+            settings.lease,
+            own,
+            settings.operator_deployment,
+            identity=f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
         )
         self._reconciler = Reconciler(Cluster(kube), self._roots, self._index, self._queue, settings)
         self._mirror = Mirror(

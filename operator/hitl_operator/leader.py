@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from hitl.errors import ClusterConflict, ClusterError
-from hitl.kube import LEASES, Kube
+from hitl.kube import LEASES, Kube, Object
 from hitl_operator.metrics import LEADING
+from hitl_operator.ownership import owned_by
 
 _LEASE_SECONDS: Final = 15
 _RENEW_SECONDS: Final = 5.0
@@ -26,6 +27,7 @@ class Leader:
         kube: The API server.
         name: The Lease's name. Empty: no guard, this operator always leads.
         namespace: Where the Lease lies.
+        deployment: The operator's own Deployment, which owns the Lease; empty: nobody does.
         identity: Who holds it, different for each process.
         now: The present moment.
     """
@@ -35,12 +37,14 @@ class Leader:
         kube: Kube,
         name: str,
         namespace: str,
+        deployment: str = "",
         identity: str | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kube = kube
         self._name = name
         self._namespace = namespace
+        self._deployment = deployment
         self._now = now
         self.identity = identity or f"{uuid.uuid4()}"
         self._leading = asyncio.Event()
@@ -92,7 +96,9 @@ class Leader:
         }
         try:
             if lease is None:
-                metadata = {"name": self._name, "namespace": self._namespace}
+                metadata: Object = {"name": self._name, "namespace": self._namespace}
+                if owners := await owned_by(self._kube, self._deployment, self._namespace):
+                    metadata["ownerReferences"] = owners
                 body = {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata, "spec": spec}
                 await self._kube.create(LEASES, body)
                 return True

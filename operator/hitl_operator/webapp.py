@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
 from hitl.errors import ClusterError
 from hitl.kube import DEPLOYMENTS, Kube, Object, Resource
+from hitl_operator.ownership import owned_by
 
 _MANAGER: Final = "hitl-operator"
 _PLURALS: Final = {
@@ -125,27 +126,12 @@ class WebApps:
     async def _apply(self, content: Object, *, running: bool) -> None:
         resource = _resource(content["apiVersion"], content["kind"])
         metadata = content["metadata"] = {**content["metadata"], "namespace": self._namespace}
-        if owner := await self._owner():
-            metadata["ownerReferences"] = [owner]
+        if owners := await owned_by(self._kube, self._deployment, self._namespace):
+            metadata["ownerReferences"] = owners
         if resource == DEPLOYMENTS:
             wanted = content["spec"].get("replicas", 1) if running else 0
             content["spec"] = {**content["spec"], "replicas": wanted}
         await self._kube.apply(resource, content, manager=_MANAGER)
-
-    async def _owner(self) -> dict[str, Any] | None:
-        if not self._deployment:
-            return None
-        found = await self._kube.get(DEPLOYMENTS, self._deployment, self._namespace)
-        if found is None:
-            raise ClusterError(
-                f"there is no Deployment {self._namespace}/{self._deployment}, which should own the web app"
-            )
-        return {
-            "apiVersion": DEPLOYMENTS.api_version,
-            "kind": DEPLOYMENTS.kind,
-            "name": self._deployment,
-            "uid": found["metadata"]["uid"],
-        }
 
     def _template(self, root: str) -> str | None:
         path = (self._templates or Path()) / f"{root}.yaml"

@@ -86,6 +86,12 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
     for kind in ("service", "poddisruptionbudget"):
         plane.kubectl("get", kind, "hitl-webapp", "-n", NAMESPACE)
 
+    # All that it made for itself goes with its Deployment.
+    for kind in ("Deployment", "Lease"):
+        made = plane.get(NAMESPACE, kind, "hitl-webapp" if kind == "Deployment" else _OPERATOR)
+        assert made is not None
+        assert [each["name"] for each in made["metadata"]["ownerReferences"]] == [_OPERATOR]
+
     # Answered as whoever admission saw.
     stamped.patch("rights", {"spec": {"response": ANSWER}}, "ed")
     status = questions.until("rights", "Answered")["status"]

@@ -93,11 +93,17 @@ spec:
             preStop:
               sleep:
                 seconds: 3
+          # Looked at often while somebody waits for it to come up, and seldom from then on.
+          startupProbe:
+            httpGet:
+              path: /health
+              port: http
+            periodSeconds: 1
+            failureThreshold: 60
           livenessProbe:
             httpGet:
               path: /health
               port: http
-            initialDelaySeconds: 5
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 6
@@ -105,9 +111,9 @@ spec:
             httpGet:
               path: /ready
               port: http
-            periodSeconds: 2
+            periodSeconds: 5
             timeoutSeconds: 5
-            failureThreshold: 5
+            failureThreshold: 2
           resources:
             {{- toYaml $webapp.resources | nindent 12 }}
           volumeMounts:
