@@ -20,6 +20,7 @@ CHART: Final = Path(__file__).parents[1] / "charts" / "hitl"
 Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$")]
 Texts: TypeAlias = dict[str, str]
+_REMOTE: Final = r"(s3|s3a|gs|az|azure|abfs|abfss)://.+"
 Object: TypeAlias = dict[str, Any]
 PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
 Auth: TypeAlias = Literal["link", "proxy", "kubernetes"]
@@ -82,7 +83,7 @@ class Embedded(Section):
 class Storage(Section):
     """Where questions and outcomes are kept."""
 
-    url: str = Field(default="", pattern=r"^((s3|s3a|gs|az|abfs|abfss|azure)://.+)?$")
+    url: str = Field(default="", pattern=rf"^({_REMOTE})?$")
     """The root's URL: s3://bucket/prefix, gs://…, az://…. It, `roots` or `embedded` is needed."""
     options: Object = {}
     """Options for the storage client, such as {endpoint: http://…}; kept in a Secret."""
@@ -96,7 +97,7 @@ class Root(Section):
     """One of several roots."""
 
     name: Name
-    url: str = Field(pattern=r"^[a-z0-9]+://.+$")
+    url: str = Field(pattern=rf"^{_REMOTE}$")
     options: Object = {}
     """As `storage.options`; credentials that differ between roots go here."""
     namespaces: list[str] = Field(min_length=1)

@@ -83,6 +83,7 @@ def test_values_that_do_not_hold_together_are_refused_with_a_sentence(values: Ob
         {"roots": [{"name": "Red", "url": "s3://b/p", "namespaces": ["red"]}]},
         {"roots": [{"name": "red", "url": "s3://b/p", "namespaces": []}]},
         {"roots": [{"name": "red", "url": "s3://b/p"}]},
+        {"roots": [{"name": "red", "url": "file:///tmp", "namespaces": ["red"]}]},
         {"networkPolicy": {"enabled": "no"}},
         {"monitoring": {"serviceMonitor": True}},
     ],
@@ -253,6 +254,9 @@ def test_every_alert_and_its_metric_exist() -> None:
         (VARIANTS["without policies"], "identity.policies is false", "does not stamp"),
         (PLAIN | {"networkPolicy": {"enabled": False}}, "every pod may reach", "NetworkPolicies hold only where"),
         (EVERYTHING, "https://hitl.example.org", "auth is link"),
+        # No hint gets through to an operator that nobody but the web app may reach.
+        (PLAIN, "HITL_STORAGE_ROOT=s3://bucket/hitl", "HITL_HINT_URL"),
+        (EVERYTHING, "HITL_HINT_URL=http://hitl-operator.hitl-system.svc:8080", "auth is link"),
     ],
 )
 def test_the_notes_say_what_is_not_enforced(values: Object, said: str, unsaid: str) -> None:

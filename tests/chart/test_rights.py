@@ -44,6 +44,8 @@ def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.Tem
     for name, manifests in found(objects, "ConfigMap", "hitl-webapp")["data"].items():
         (folder / name).write_text(manifests)
     backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
+    # What other tests asked here would keep the web app up.
+    stamped.plane.kubectl("delete", "humaninputs,humaninputresponses", "--all", "-n", stamped.namespace)
     account = stamped.plane.service_account(NAMESPACE, _OPERATOR)
     process = OperatorProcess(stamped.plane, backend, folder, kubeconfig=account)
     own = {"OPERATOR_NAMESPACE": NAMESPACE, "WEBAPP_TEMPLATES": str(folder), "IDLE_SECONDS": "0"}
