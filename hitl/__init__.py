@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.errors import (
     AlreadySettled,
+    ClusterConflict,
+    ClusterError,
+    ClusterForbidden,
+    ClusterNotFound,
+    ClusterUnavailable,
     DocumentDamaged,
     EventCancelled,
     EventFailed,
@@ -42,6 +47,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadySettled",
+    "ClusterConflict",
+    "ClusterError",
+    "ClusterForbidden",
+    "ClusterNotFound",
+    "ClusterUnavailable",
     "DocumentDamaged",
     "Event",
     "EventCancelled",

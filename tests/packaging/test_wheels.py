@@ -35,7 +35,7 @@ def test_the_wheel_brings_its_commands_and_its_licence(wheel: Path) -> None:
         entry_points.read_string(archive.read(names["entry_points.txt"]).decode())
 
         assert archive.read(names["licenses/LICENSE"]) == (ROOT / "LICENSE").read_bytes()
-    assert set(entry_points["console_scripts"]) == {"hitl", "kubectl-hitl"}
+    assert set(entry_points["console_scripts"]) == {"hitl", "hitl-operator", "kubectl-hitl"}
 
 
 def test_the_drop_in_leaves_room_for_other_plugins(dropin_wheel: Path) -> None:
