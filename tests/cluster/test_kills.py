@@ -2,8 +2,11 @@
 
 import asyncio
 import subprocess
+import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,26 @@ def _ask_in_storage(root: Root, namespace: str, name: str) -> str:
     return asyncio.run(ask())
 
 
+def _is_over(questions: Questions, root: Root, *others: str) -> bool:
+    names = (*others, "by-kubectl", "by-commit")
+    phases = {(questions.get(name) or {}).get("status", {}).get("phase") for name in names}
+    answer = questions.plane.get(questions.namespace, "HumanInputResponse", "answer")
+    return phases == {"Answered"} and "Accepted" in conditions(answer) and not root.markers()
+
+
+def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: float = 60) -> bool:
+    """Wait until the operator is dead, or has long had nothing more to write."""
+    deadline = time.monotonic() + seconds
+    while process.poll() is None:
+        assert time.monotonic() < deadline, f"neither dead nor done within {seconds} s"
+        if over():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(2)
+            return process.poll() is not None
+        time.sleep(0.3)
+    return True
+
+
 def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tuple[bool, str]:
     """Lead three questions to their end with an operator that dies after some writes.
 
@@ -60,11 +83,7 @@ def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tu
     process = faulty.launch(FAULT_AFTER=str(writes))
     healthy = OperatorProcess(plane, backend, folder, **settings)
     try:
-        try:
-            process.wait(8)
-            died = True
-        except subprocess.TimeoutExpired:
-            died = False
+        died = _dies(process, lambda: _is_over(questions, root, by_form))
         process.kill()
         process.wait()
         healthy.start()

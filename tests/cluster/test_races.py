@@ -43,12 +43,13 @@ class _Api:
             assert "already" in reply.text
         return reply.is_success
 
-    async def until(self, name: str, phase: str) -> Object:
+    async def until(self, name: str, phase: str, condition: str | None = None) -> Object:
         async with asyncio.timeout(60):
             while True:
                 found = await self.get(name)
                 status = found.get("status", {})
-                if status.get("phase") == phase and "requestID" in status:
+                there = condition is None or condition in conditions(found)
+                if status.get("phase") == phase and "requestID" in status and there:
                     return found
                 await asyncio.sleep(0.1)
 
@@ -88,6 +89,7 @@ async def test_the_form_and_kubectl_patch_at_the_same_moment(
             assert found["status"]["value"] == outcome.value_text()
             assert form is (outcome.value == 1)
             if form and accepted:
+                found = await api.until(name, "Answered", "ResponseRefused")
                 # The loser's response stays readable, and the status says who won.
                 assert found["spec"]["response"] == {"value": "2"}
                 assert conditions(found)["ResponseRefused"] == ("True", "Superseded")
@@ -95,13 +97,17 @@ async def test_the_form_and_kubectl_patch_at_the_same_moment(
                     each["message"] for each in found["status"]["conditions"] if each["type"] == "ResponseRefused"
                 ]
                 assert "answered by ada (unverified) via web" in message
-                assert "SubmissionRefused" in await asyncio.to_thread(questions.events, name)
+                await asyncio.to_thread(
+                    questions.plane.until, "its Event", lambda: "SubmissionRefused" in questions.events(name)
+                )
                 return "form, and kubectl was told"
             assert "ResponseRefused" not in conditions(found)
             return "form" if form else "kubectl"
 
-    winners = await asyncio.gather(*(play(number) for number in range(ROUNDS)))
-    await api.close()
+    try:
+        winners = await asyncio.gather(*(play(number) for number in range(ROUNDS)))
+    finally:
+        await api.close()
     assert len(winners) == ROUNDS
     # Otherwise nobody raced anybody.
     assert winners.count("kubectl") > 5
