@@ -72,6 +72,10 @@ e2e: $(READY) ## Run the tests in the cluster that KUBECONFIG or the current con
 e2e-kind: $(READY) ## Run them in a kind cluster of their own
 	@tools/e2e-kind
 
+.PHONY: demo-cluster
+demo-cluster: $(READY) ## Try it on the current context's cluster, or on kind (ARGS=--remove takes it away)
+	@tools/demo-cluster $(ARGS)
+
 .PHONY: constraints
 constraints: $(READY) ## Take the newest version of every dependency into constraints.txt
 	@tools/constraints

@@ -15,16 +15,19 @@ SYSTEM = "hitl-e2e-system"
 TEAM = "hitl-e2e-team"
 RELEASE = "hitl"
 CHART = Path(__file__).parents[2] / "charts" / "hitl"
-IMAGE = os.environ.get("HITL_E2E_IMAGE", "localhost/hitl:0.1.0")
+# As tools/e2e-images names them; on a cluster that pulls from a registry, whatever they are called there.
+IMAGE = os.environ.get("HITL_E2E_IMAGE", "hitl:e2e")
 STORAGE_IMAGE = os.environ.get("HITL_E2E_STORAGE_IMAGE", "hitl-seaweedfs:e2e")
 
 Object = dict[str, Any]
 
 
-def kubectl(*arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+def kubectl(
+    *arguments: str, stdin: str | None = None, check: bool = True, seconds: float = 180
+) -> subprocess.CompletedProcess[str]:
     """Run kubectl as whoever the kubeconfig names."""
     done = subprocess.run(
-        ["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=180, check=False
+        ["kubectl", *arguments], input=stdin, capture_output=True, text=True, timeout=seconds, check=False
     )
     if check and done.returncode:
         raise AssertionError(f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
@@ -95,9 +98,9 @@ def web_app() -> str:
     return f"http://{service['spec']['clusterIP']}"
 
 
-def ready(kind: str, name: str) -> bool:
+def ready(kind: str, name: str, namespace: str = SYSTEM) -> bool:
     """Tell whether a workload of the release has a pod that is ready."""
-    return bool((get(kind, name, SYSTEM) or {}).get("status", {}).get("readyReplicas"))
+    return bool((get(kind, name, namespace) or {}).get("status", {}).get("readyReplicas"))
 
 
 def values(**more: Any) -> Object:

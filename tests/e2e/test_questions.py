@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -16,10 +15,10 @@ from playwright.sync_api import sync_playwright
 from tests.backends.processes import free_ports
 from tests.e2e.cluster import (
     CHART,
-    IMAGE,
     RELEASE,
     SYSTEM,
     TEAM,
+    Object,
     apply,
     ask,
     cluster,
@@ -32,6 +31,7 @@ from tests.e2e.cluster import (
     wait_ready,
     web_app,
 )
+from tests.e2e.jobs import allow_storage, asked, job, line, settings
 
 pytestmark = pytest.mark.cluster
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -96,82 +96,30 @@ def _answer_in_browser(chromium: str, link: str, choice: str, shot: str) -> None
 
 
 def test_a_job_asks_a_person_answers_and_its_log_has_the_typed_value(chromium: str) -> None:
-    _allow_storage()
+    allow_storage()
     apply(_job("asking", _ASKING))
-    found = until("its HumanInput", lambda: _asked_by_job())
+    [found] = until("its HumanInput", asked)
     name = found["metadata"]["name"]
     phase(name, "Pending")
     base = web_app()
-    pod = until("the link", lambda: _line("asking", "http"))
+    pod = until("the link", lambda: line("asking", "http"))
     link = pod[pod.index("http") :].split()[0]
     _answer_in_browser(chromium, base + link[link.index("/form/") :], "[name=value]", "cluster-job")
     kubectl("wait", "--for=condition=Settled", f"hi/{name}", "-n", TEAM, "--timeout=60s")
     kubectl("wait", "--for=condition=Complete", "job/asking", "-n", TEAM, "--timeout=60s")
-    assert _line("asking", "value 3")
+    assert line("asking", "value 3")
     print(kubectl("get", "hi", "-n", TEAM).stdout)
 
 
-def _asked_by_job() -> Any:
-    items = json.loads(kubectl("get", "hi", "-n", TEAM, "-o", "json").stdout)["items"]
-    return next((each for each in items if each["spec"].get("request")), None)
-
-
-def _line(job: str, containing: str) -> str:
-    done = kubectl("logs", f"job/{job}", "-n", TEAM, check=False)
-    return next((line for line in done.stdout.splitlines() if containing in line), "")
-
-
-def _allow_storage() -> None:
-    """Give the team the keys of the storage, as NOTES.txt says."""
-    secret = get("secret", f"{RELEASE}-storage", SYSTEM)
-    assert secret is not None
-    apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Secret",
-            "metadata": {"name": "storage", "namespace": TEAM},
-            "data": secret["data"],
-        }
-    )
-
-
-def _job(name: str, program: str) -> dict[str, Any]:
-    storage = {"endpoint": f"http://{RELEASE}-storage.{SYSTEM}.svc:8333", "region": "us-east-1"}
-    settings = {
-        "HITL_SERVE": "operator",
-        "HITL_STORAGE_ROOT": "s3://hitl/hitl",
-        "HITL_STORAGE_OPTIONS": json.dumps({**storage, "client_options": {"allow_http": True}}),
-        "HITL_ENDPOINT": f"http://{RELEASE}-webapp.{SYSTEM}.svc",
-        "HITL_HINT_URL": f"http://{RELEASE}-operator.{SYSTEM}.svc:8080",
-        "HITL_NAMESPACE": TEAM,
-    }
-    container = {
-        "name": "ask",
-        "image": IMAGE,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-c", program],
-        "envFrom": [{"secretRef": {"name": "storage"}}],
-        "env": [{"name": key, "value": text} for key, text in settings.items()],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
-    }
-    security = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    spec = {"restartPolicy": "OnFailure", "securityContext": security, "containers": [container]}
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": name, "namespace": TEAM},
-        "spec": {"backoffLimit": 4, "template": {"spec": spec}},
-    }
+def _job(name: str, program: str) -> Object:
+    hint = f"http://{RELEASE}-operator.{SYSTEM}.svc:8080"
+    return job(name, "python", "-c", program, HITL_HINT_URL=hint, **settings())
 
 
 def test_a_job_killed_while_it_waits_returns_the_answer_given_meanwhile() -> None:
-    _allow_storage()
+    allow_storage()
     apply(_job("killed", _ASKING.replace("the-job", "the-killed-job").replace('replicas"', 'killed"')))
-    first = until("the link", lambda: _line("killed", "http"))
+    first = until("the link", lambda: line("killed", "http"))
     request_id = first[first.index("/form/") + 6 :].partition("?")[0]
     phase(request_id, "Pending")
     pod = kubectl("get", "pod", "-l", "job-name=killed", "-n", TEAM, "-o", "name").stdout.strip()
@@ -180,7 +128,7 @@ def test_a_job_killed_while_it_waits_returns_the_answer_given_meanwhile() -> Non
     kubectl("patch", "hi", request_id, "-n", TEAM, "--type=merge", "-p", patch)
     phase(request_id, "Answered")
     kubectl("wait", "--for=condition=Complete", "job/killed", "-n", TEAM, "--timeout=90s")
-    assert _line("killed", "value 5")
+    assert line("killed", "value 5")
 
 
 def test_a_user_without_the_right_is_refused_at_admission_and_another_name_is_not_believed() -> None:
