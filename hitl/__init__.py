@@ -35,13 +35,13 @@ from hitl.errors import (
     StorageUnavailable,
     StorageUnsuitable,
 )
-from hitl.events import Event, EventScope, ask, new_event
-from hitl.submissions import HITLSubmissionTyped
 
 if TYPE_CHECKING:
     import flyte
 
+    from hitl.events import Event, EventScope, ask, new_event
     from hitl.flyte_binding import EventFormLink
+    from hitl.submissions import HITLSubmissionTyped
 
     env: flyte.TaskEnvironment
 
@@ -79,9 +79,22 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # These need flyte, which a program that only asks does without.
-    if name in ("env", "EventFormLink"):
-        from hitl import flyte_binding
+    # Loaded when asked for: web app and operator ask nothing, and a program that asks may do without Flyte.
+    match name:
+        case "Event" | "EventScope" | "ask" | "new_event":
+            from hitl import events
 
-        return flyte_binding.env() if name == "env" else flyte_binding.EventFormLink
+            return getattr(events, name)
+        case "HITLSubmissionTyped":
+            from hitl.submissions import HITLSubmissionTyped
+
+            return HITLSubmissionTyped
+        case "EventFormLink":
+            from hitl.flyte_binding import EventFormLink
+
+            return EventFormLink
+        case "env":
+            from hitl import flyte_binding
+
+            return flyte_binding.env()
     raise AttributeError(f"module 'hitl' has no attribute {name!r}")

@@ -17,9 +17,7 @@ ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
 class StorageSettings(BaseSettings):
     """Where requests lie. Shared by the library, the web app and the command line."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="HITL_", extra="ignore", populate_by_name=True, use_attribute_docstrings=True
-    )
+    model_config = SettingsConfigDict(env_prefix="HITL_", extra="ignore", populate_by_name=True)
 
     storage_root: str = ""
     """The root's URL, such as `s3://bucket/hitl`. Empty: a folder of this user's."""

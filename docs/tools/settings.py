@@ -5,7 +5,11 @@ Usage: ``python docs/tools/settings.py [--check]``
 
 from __future__ import annotations
 
+import ast
+import inspect
 import sys
+import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -46,17 +50,29 @@ def page() -> str:
     for title, who, model in PARTS:
         parts.append(f"\n## {title}\n\n{who}\n\n| variable | default | meaning |\n|---|---|---|\n")
         inherited = set(StorageSettings.model_fields) if model is not StorageSettings else set()
+        meanings = _docstrings(model)
         prefix = model.model_config.get("env_prefix", "")
         for name, field in model.model_fields.items():
             if name in inherited:
                 continue
-            if not field.description:
+            if name not in meanings:
                 raise SystemExit(f"{model.__name__}.{name} has no docstring")
             default = "see meaning" if field.default is PydanticUndefined else field.default
             shown.add(name)
-            meaning = " ".join(field.description.split())
-            parts.append(f"| `{prefix}{name}`".upper() + f" | `{_text(default)}` | {meaning} |\n")
+            parts.append(f"| `{prefix}{name}`".upper() + f" | `{_text(default)}` | {meanings[name]} |\n")
     return "".join(parts)
+
+
+def _docstrings(model: type[BaseSettings]) -> dict[str, str]:
+    """Return the text below each attribute. If pydantic read it, each start of a program would wait for that."""
+    [definition] = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    assert isinstance(definition, ast.ClassDef)
+    found = {}
+    for attribute, text in pairwise(definition.body):
+        match attribute, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
+                found[name] = " ".join(meaning.split())
+    return found
 
 
 def _text(default: object) -> str:
