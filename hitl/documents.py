@@ -36,8 +36,7 @@ class _Document(BaseModel):
 
     def to_bytes(self) -> bytes:
         """Return the document as the JSON that is stored."""
-        content = self.model_dump(mode="json", by_alias=True)
-        return json.dumps(content, ensure_ascii=False, allow_nan=False).encode()
+        return self.model_dump_json(by_alias=True).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str) -> Self:

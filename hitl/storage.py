@@ -354,14 +354,18 @@ def _create_file(path: str, data: bytes) -> None:
     """
     # By this ending obstore knows a file that nobody finished, and lists it to nobody.
     part = f"{path}#{secrets.randbits(63)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        file = os.open(part, flags, 0o666)
     except FileNotFoundError:
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120 - a text, as below
-        file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        file = os.open(part, flags, 0o666)
     try:
-        with os.fdopen(file, "wb") as opened:
-            opened.write(data)
+        try:
+            while data:
+                data = data[os.write(file, data) :]
+        finally:
+            os.close(file)
         os.link(part, path)
     except FileExistsError as error:
         raise AlreadyExistsError(str(error)) from error

@@ -110,10 +110,15 @@ def test_the_token_appears_in_no_log_line_and_no_referer(app: WebApp) -> None:
 
     log = app.log.read_text()
     assert "/form/a-question" in log
-    audit = [
-        json.loads(line.partition("{")[1] + line.partition("{")[2]) for line in log.splitlines() if "audit" in line
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    by_logger = {
+        name: [line for line in lines if line["logger"] == name] for name in ("hitl.access", "hitl.audit")
+    }
+    assert [line["status"] for line in by_logger["hitl.access"] if line["method"] == "POST"] == [422, 200]
+    assert [(line["result"], line["via"]) for line in by_logger["hitl.audit"]] == [
+        ("InvalidValue", "api"),
+        ("Recorded", "web"),
     ]
-    assert [(line["result"], line["via"]) for line in audit] == [("InvalidValue", "api"), ("Recorded", "web")]
     assert question.token not in log
     assert keys.hash_token(question.token) not in log
     assert page.headers["referrer-policy"] == "no-referrer"

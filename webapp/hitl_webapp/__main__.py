@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gc
+import logging
 
 
 def main() -> None:
     """Serve until told to stop."""
     # Nothing of what is loaded at start is ever garbage: not looking for any there makes the start shorter.
     gc.disable()
+    # No line of the log shows these, and finding them out is a tenth of what a submission costs.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     from hitl_webapp.main import create_app
     from hitl_webapp.serving import server_for
     from hitl_webapp.settings import WebSettings

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hitl_webapp import pages
+from hitl_webapp.logs import log_access
 from hitl_webapp.problems import Problem
 from hitl_webapp.settings import WebSettings
 
@@ -58,7 +59,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        send = _with_headers(send)
+        send = _leaving(scope, send)
         if refusal := self._refusal(scope["method"], headers):
             await _refuse(send, headers, *refusal)
             return
@@ -141,9 +142,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _with_headers(send: Send) -> Send:
+def _leaving(scope: Scope, send: Send) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
+            log_access(scope, message["status"])
             given = message["headers"] = [*message.get("headers", ())]
             names = {name for name, _ in given}
             given += [header for header in _HEADERS if header[0] not in names]

@@ -18,6 +18,7 @@ from hitl.storage import Store
 from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
 from hitl_webapp.limits import Guard
+from hitl_webapp.logs import redact_servers
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes import api, forms, health
 from hitl_webapp.service import Kept, Service
@@ -127,5 +128,6 @@ def _problem(error: Exception) -> Problem:
 def __getattr__(name: str) -> Any:
     # `uvicorn hitl_webapp.main:app` gets an app set by the environment, made when it is asked for.
     if name == "app":
+        redact_servers()
         return create_app()
     raise AttributeError(name)

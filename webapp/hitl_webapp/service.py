@@ -7,7 +7,6 @@ a second, for pages only: a submission goes to the storage.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections import OrderedDict
@@ -109,7 +108,7 @@ class Service:
         if outcome is None:
             self._pending.put(request_id, time.monotonic())
         else:
-            self._settled.put(request_id, outcome, 2_048 + 4 * len(json.dumps(outcome.value)))
+            self._keep(outcome)
         return outcome
 
     def seen_pending(self, request_id: str) -> bool:
@@ -163,7 +162,7 @@ class Service:
             raise
         OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
         self.record(request.request_id, submission, visitor, "Recorded")
-        self._settled.put(request.request_id, outcome, 2_048 + 4 * len(json.dumps(outcome.value)))
+        self._keep(outcome)
         self._hint(request.request_id)
         return outcome
 
@@ -172,7 +171,6 @@ class Service:
         if not _audit.isEnabledFor(logging.INFO):
             return
         line = {
-            "time": self.now().isoformat(timespec="milliseconds"),
             "request_id": request_id if keys.is_request_id(request_id) else "(malformed)",
             "submission_id": submission.submission_id if submission else None,
             "attempt": submission.outcome if submission else None,
@@ -181,12 +179,15 @@ class Service:
             "via": submission.respondent.via if submission else None,
             "result": result,
         }
-        _audit.info(json.dumps(line))
+        _audit.info(line)
 
     async def close(self) -> None:
         """Wait for hints that are under way."""
         if self._hints:
             await asyncio.wait(self._hints, timeout=_HINT_SECONDS)
+
+    def _keep(self, outcome: OutcomeDocument) -> None:
+        self._settled.put(outcome.request_id, outcome, 2_048 + 4 * len(outcome.value_text() or ""))
 
     async def _link(self, request_id: str, token: str) -> str:
         token_hash = keys.hash_token(token)
