@@ -59,6 +59,22 @@ TYPES: dict[str, tuple[dict[str, Any], Any, Any]] = {
 }
 
 
+def test_a_form_is_answered_without_tls_where_browsers_say_less_about_pages(
+    shared_app: WebApp, chromium: str
+) -> None:
+    question = asked(shared_app)
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--host-resolver-rules=MAP hitl.example 127.0.0.1"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        page = browser.new_page()
+        page.goto(question.url.replace("127.0.0.1", "hitl.example"))
+        page.fill("[name=value]", "7")
+        page.click("button.primary")
+        page.wait_for_selector(".outcome")
+        browser.close()
+    assert question.stored()["value"] == 7
+
+
 @pytest.mark.parametrize("name", TYPES)
 def test_each_type_is_answered_by_keyboard_alone(shared_app: WebApp, page: Page, name: str) -> None:
     content, typed, value = TYPES[name]

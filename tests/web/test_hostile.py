@@ -129,7 +129,8 @@ def test_the_token_appears_in_no_log_line_and_no_referer(app: WebApp) -> None:
     "headers",
     [
         {"Origin": "https://evil.example"},
-        {"Origin": "null"},
+        {"Origin": "null", "Sec-Fetch-Site": "none"},
+        {"Origin": "null", "Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -151,6 +152,9 @@ def test_another_host_header_is_refused_on_loopback(tmp_path: Path) -> None:
             assert httpx.get(question.url, headers={"Host": host}).status_code == 400
         for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"):
             assert httpx.get(question.url, headers={"Host": host}).status_code == 200
+        data = {"request_id": question.request_id, "token": question.token, "value": "1"}
+        assert httpx.post(f"{app.url}/submit", data=data, headers={"Origin": "null"}).status_code == 403
+        assert question.stored() is None
 
 
 def test_a_damaged_request_is_a_page_and_nothing_crashes(app: WebApp) -> None:

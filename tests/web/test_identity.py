@@ -48,6 +48,19 @@ def test_headers_from_anyone_else_are_dropped(proxied: WebApp) -> None:
     assert question.stored() is None
 
 
+def test_a_page_that_hides_where_it_comes_from_cannot_use_the_proxys_identity(proxied: WebApp) -> None:
+    question = proxied.ask()
+
+    sent = httpx.post(
+        f"{proxied.url}/submit",
+        data={"request_id": question.request_id, "value": "1"},
+        headers={**as_user("ann"), "Origin": "null"},
+    )
+
+    assert sent.status_code == 403
+    assert question.stored() is None
+
+
 def test_only_whom_the_question_names_may_see_and_answer_it(proxied: WebApp) -> None:
     from hitl.documents import Respondents
 

@@ -94,12 +94,16 @@ class Guard:
         return None
 
     def _of_another_site(self, headers: Headers) -> bool:
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        site = headers.get("sec-fetch-site")
+        if site not in (None, "none", "same-origin"):
             return True
         origin = headers.get("origin")
-        # Our own pages are sent with no referrer, for which browsers write the origin "null"; that is refused
-        # only where the browser does not say by Sec-Fetch-Site that the page is ours.
-        if origin is None or (origin == "null" and headers.get("sec-fetch-site") == "same-origin"):
+        if origin == "null":
+            # Our own pages are sent with no referrer, for which browsers write this. Sec-Fetch-Site tells them
+            # from others; without TLS browsers leave it out, and then only a link's token shows whose a page is.
+            by_token = self.settings.auth == "link" and not self.settings.loopback_only
+            return site != "same-origin" and not (site is None and by_token)
+        if origin is None:
             return False
         return urlsplit(origin).netloc not in (
             urlsplit(self.settings.endpoint).netloc or headers.get("host", ""),
