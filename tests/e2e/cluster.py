@@ -17,6 +17,9 @@ RELEASE = "hitl"
 CHART = Path(__file__).parents[2] / "charts" / "hitl"
 # As tools/e2e-images names them; on a cluster that pulls from a registry, whatever they are called there.
 IMAGE = os.environ.get("HITL_E2E_IMAGE", "hitl:e2e")
+# A name that nobody's DNS knows: what is under it is reached by the Ingress's own rules.
+HOST = "hitl.example.test"
+ENDPOINT = f"http://{HOST}"
 STORAGE_IMAGE = os.environ.get("HITL_E2E_STORAGE_IMAGE", "hitl-seaweedfs:e2e")
 
 Object = dict[str, Any]
@@ -110,6 +113,8 @@ def values(**more: Any) -> Object:
     image = {"repository": storage, "tag": storage_tag}
     return {
         "image": {"repository": repository, "tag": tag},
+        "endpoint": ENDPOINT,
+        "webapp": {"ingress": {"enabled": True}},
         "storage": {"embedded": {"enabled": True, "image": image, "storageClassName": ""}},
         **more,
     }

@@ -84,9 +84,10 @@ def _install(namespace: str, values: dict[str, Any]) -> None:
 def _ask(namespace: str, questions: str, image: str) -> None:
     apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": questions}})
     allow_storage(namespace, questions)
+    endpoint = f"http://{RELEASE}-webapp.{namespace}.svc"
     kubectl("delete", "job", JOB, "-n", questions, "--ignore-not-found", "--wait=true")
     command = ("hitl", "ask", PROMPT, "--type", "int", "--name", JOB)
-    apply(job(JOB, *command, namespace=questions, image=image, **settings(namespace, questions)))
+    apply(job(JOB, *command, namespace=questions, image=image, **settings(namespace, questions, endpoint)))
 
 
 @contextmanager

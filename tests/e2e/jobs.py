@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.e2e.cluster import IMAGE, RELEASE, SYSTEM, TEAM, Object, apply, get, kubectl
+from tests.e2e.cluster import ENDPOINT, IMAGE, RELEASE, SYSTEM, TEAM, Object, apply, get, kubectl
 
 _RESTRICTED = {
     "allowPrivilegeEscalation": False,
@@ -12,14 +12,14 @@ _RESTRICTED = {
 }
 
 
-def settings(system: str = SYSTEM, team: str = TEAM) -> dict[str, str]:
+def settings(system: str = SYSTEM, team: str = TEAM, endpoint: str = ENDPOINT) -> dict[str, str]:
     """Return the environment of a pod that asks."""
     storage = {"endpoint": f"http://{RELEASE}-storage.{system}.svc:8333", "region": "us-east-1"}
     return {
         "HITL_SERVE": "operator",
         "HITL_STORAGE_ROOT": "s3://hitl/hitl",
         "HITL_STORAGE_OPTIONS": json.dumps({**storage, "client_options": {"allow_http": True}}),
-        "HITL_ENDPOINT": f"http://{RELEASE}-webapp.{system}.svc",
+        "HITL_ENDPOINT": endpoint,
         "HITL_NAMESPACE": team,
     }
 
