@@ -17,9 +17,13 @@ class Seaweed(ServerProcess):
 
     Its conditional puts are exclusive. Those who lose a race for one key wait for its lock in steps of a second
     each, so 32 at once on one key take many seconds, while 32 that go through different keys take none.
+
+    Args:
+        folder: Where its objects and its log lie.
+        flags: More of its flags.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._ports = free_ports(2 * len(_SERVICES))
         pairs = dict(zip(_SERVICES, zip(self._ports[::2], self._ports[1::2], strict=True), strict=True))
@@ -38,6 +42,7 @@ class Seaweed(ServerProcess):
             "-volume.preStopSeconds=0",
             "-s3.port.iceberg=0",
             "-s3.port.lance=0",
+            *flags,
         ]
         for service, (http, grpc) in pairs.items():
             command += [f"-{service}.port={http}", f"-{service}.port.grpc={grpc}"]

@@ -1,0 +1,259 @@
+"""What one question costs at the storage, and which rights that takes: tables and policies of docs/operate.md."""
+
+import asyncio
+import json
+import math
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+import hitl
+from hitl import keys
+from hitl.documents import Respondent
+from hitl.errors import StorageError
+from hitl.requests import add_link, create_request, draft_request
+from hitl.settle import Submission, settle
+from hitl.storage import Store
+from tests.backends.plugin import Backend
+from tests.backends.seaweed import BUCKET, Seaweed
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operators import OperatorProcess, Questions, Root, run
+from tests.contract.wires import Fate, lossy_wire
+from tests.web.serving import running
+
+PAGE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
+ROOT = f"s3://{BUCKET}/hitl"
+COMPONENTS = ("asker", "webapp", "operator")
+
+Cost: TypeAlias = tuple[int, int, int]
+"""Writes and lists, reads, deletes."""
+
+
+def costs() -> dict[str, Cost]:
+    """Return what the page says that each step costs."""
+    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| (\d+) \| (\d+) \| (\d+) \|$", PAGE, re.MULTILINE)
+    return {step: (int(writes), int(reads), int(deletes)) for step, writes, reads, deletes in rows}
+
+
+def policy(component: str) -> str:
+    """Return the policy that the page gives a component, for the tests' bucket."""
+    found = re.search(rf"^```json title={component}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert found is not None, component
+    return found[1].replace("BUCKET", BUCKET)
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    """An S3 that lets each component do what its policy says."""
+    folder = tmp_path_factory.mktemp("guarded")
+
+    def identity(name: str, **rights: list[str]) -> dict[str, Any]:
+        return {"name": name, "credentials": [{"accessKey": name, "secretKey": name}], **rights}
+
+    everything = ["Admin", "Read", "Write", "List"]
+    identities = [identity("admin", actions=everything), {"name": "anonymous", "actions": everything}]
+    config = {
+        "identities": identities + [identity(each, policyNames=[each]) for each in COMPONENTS],
+        "policies": [{"name": each, "content": policy(each)} for each in COMPONENTS],
+    }
+    (folder / "s3.json").write_text(json.dumps(config))
+    server = Seaweed(folder, f"-s3.config={folder / 's3.json'}")
+    server.start()
+    yield server
+    server.kill()
+
+
+def as_component(server: Seaweed, name: str, **more: Any) -> dict[str, Any]:
+    return {**server.options, "access_key_id": name, "secret_access_key": name, **more}
+
+
+class Meter:
+    """Counts what one component asks of the storage."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> Fate:
+        self.lines.append(line)
+        return "pass"
+
+    def taken(self, request_id: str) -> Cost:
+        """Return what was asked about a question since the last call. Whatever is deleted counts as its own."""
+        lines, self.lines = self.lines, []
+        kinds = [self._kind(line, request_id) for line in lines]
+        return kinds.count("write"), kinds.count("read"), kinds.count("delete")
+
+    @staticmethod
+    def _kind(line: str, request_id: str) -> str:
+        method, target, _ = line.split()
+        url = urlsplit(target)
+        if method == "POST":
+            return "delete"
+        if "list-type" in url.query:
+            return "write" if request_id in parse_qs(url.query)["prefix"][0] else ""
+        return "" if request_id not in url.path else "write" if method == "PUT" else "read"
+
+
+async def test_each_step_costs_what_the_runbook_says_with_the_rights_that_it_gives(
+    guarded: Seaweed, own_control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meters = {each: Meter() for each in COMPONENTS}
+    async with (
+        lossy_wire(guarded.endpoint, meters["asker"].note) as asker,
+        lossy_wire(guarded.endpoint, meters["webapp"].note) as webapp,
+        lossy_wire(guarded.endpoint, meters["operator"].note) as operator,
+    ):
+        wires = {"asker": asker, "webapp": webapp, "operator": operator}
+        options = {each: as_component(guarded, each, endpoint=wire) for each, wire in wires.items()}
+        life = Life(own_control_plane, guarded, options, meters, tmp_path, monkeypatch)
+        counted = await asyncio.to_thread(life.live)
+
+    assert counted == costs()
+
+
+class Life:
+    """One question's life, and that of two more for what happens to it otherwise; what each step took."""
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        server: Seaweed,
+        options: dict[str, dict[str, Any]],
+        meters: dict[str, Meter],
+        folder: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        plane.kubectl("create", "namespace", "team")
+        self.plane, self.folder, self.options, self.meters = plane, folder, options, meters
+        self.monkeypatch = monkeypatch
+        self.root = Root(Backend("s3", ROOT, as_component(server, "admin")))
+        self.questions = Questions(plane, "team")
+        self.counted: dict[str, Cost] = {}
+
+    def live(self) -> dict[str, Cost]:
+        # Hints alone make it look, so that nothing is looked at by chance.
+        operator = self._operator(audit_seconds="3600")
+        web = {"HITL_MARKERS": "true", "HITL_HINT_URL": operator.url}
+        with running(ROOT, self.folder, self.options["webapp"], **web) as app:
+            self._asked_by_a_program(operator.url, app.url)
+        self._asked_by_a_manifest()
+        operator.terminate()
+        # Deletes at once what may be deleted.
+        operator = self._operator(audit_seconds="0.2", retention_days="0.0000001")
+        self._deleted()
+        operator.terminate()
+        return self.counted
+
+    def _operator(self, audit_seconds: str, retention_days: str = "30") -> OperatorProcess:
+        operator = OperatorProcess(
+            self.plane,
+            Backend("s3", ROOT, self.options["operator"]),
+            self.folder,
+            sweep_seconds="3600",
+            audit_seconds=audit_seconds,
+            retention_days=retention_days,
+        )
+        operator.start()
+        swept = "hitl_last_sweep_timestamp_seconds"
+        self.plane.until("the first sweep", lambda: operator.metric(swept) > 0)
+        return operator
+
+    def _asked_by_a_program(self, operator_url: str, web_url: str) -> None:
+        settings = {
+            "HITL_SERVE": "operator",
+            "HITL_STORAGE_ROOT": ROOT,
+            "HITL_STORAGE_OPTIONS": json.dumps(self.options["asker"]),
+            "HITL_ENDPOINT": web_url,
+            "HITL_HINT_URL": operator_url,
+            "HITL_NAMESPACE": "team",
+        }
+        for name, value in settings.items():
+            self.monkeypatch.setenv(name, value)
+        for meter in self.meters.values():
+            meter.lines.clear()
+        event = hitl.new_event("replicas", int, poll_interval_seconds=0.05)
+        self._count("asked by a program", "asker", event.request_id)
+        self._until(event.request_id, event.request_id, "Pending")
+        self._count("shown as a HumanInput", "operator", event.request_id)
+        assert httpx.get(event.form_url).is_success
+        self._count("form opened", "webapp", event.request_id)
+
+        waited: list[int] = []
+        waiting = threading.Thread(target=lambda: waited.append(event.wait()))
+        waiting.start()
+        self.plane.until("some looks", lambda: len(self.meters["asker"].lines) > 45)
+        form = {"request_id": event.request_id, "token": event._response_path.rpartition("#")[2], "value": "3"}
+        assert httpx.post(f"{web_url}/submit", data=form).is_success
+        self._count("answered in the form", "webapp", event.request_id)
+        waiting.join()
+        assert waited == [3]
+        looks = [line for line in self.meters["asker"].lines if "response.json" in line]
+        assert self.meters["asker"].taken(event.request_id) == (0, len(looks) + math.ceil(len(looks) / 20), 0)
+        self._until(event.request_id, event.request_id, "Answered")
+        self._count("outcome shown in the status", "operator", event.request_id)
+
+    def _asked_by_a_manifest(self) -> None:
+        request_id = self.questions.ask("ship-it")
+        self._count("asked by a manifest, instead", "operator", request_id)
+        self.questions.patch("ship-it", {"response": {"value": "1"}})
+        self._until("ship-it", request_id, "Answered")
+        self._count("answered by `kubectl`, instead", "operator", request_id)
+
+    def _deleted(self) -> None:
+        self.meters["operator"].lines.clear()
+        run(self._settled_long_ago("old"))
+        self.plane.until("its deletion", lambda: not [key for key in self.root.listed() if "/old/" in key])
+        self._count("deleted after its retention", "operator", "old")
+
+    async def _settled_long_ago(self, request_id: str) -> None:
+        store, asked_at = self.root.store, datetime.now(UTC) - timedelta(hours=1)
+        draft = draft_request(
+            request_id=request_id, event_name="old", data_type=int, prompt="?", timeout_seconds=60, now=asked_at
+        )
+        request = await create_request(store, draft)
+        await add_link(store, request_id, now=asked_at)
+        answer = Submission("answered", Respondent(via="web"), value="1")
+        await settle(store, request, answer, now=asked_at, markers=False)
+
+    def _until(self, name: str, request_id: str, phase: str) -> None:
+        self.questions.until(name, phase)
+        self.plane.until("the marker is gone", lambda: request_id not in self.root.markers())
+
+    def _count(self, step: str, component: str, request_id: str) -> None:
+        self.counted[step] = self.meters[component].taken(request_id)
+
+
+@pytest.mark.parametrize(
+    ("component", "key"),
+    [
+        ("asker", keys.request_key("kept")),
+        ("asker", keys.response_key("kept")),
+        ("asker", keys.new_marker("kept")),
+        ("webapp", keys.request_key("kept")),
+        ("webapp", keys.response_key("kept")),
+    ],
+)
+async def test_who_asks_and_who_serves_cannot_delete(component: str, key: str, guarded: Seaweed) -> None:
+    store = Store(ROOT, as_component(guarded, component))
+    await store.mark(key)
+
+    with pytest.raises(StorageError):
+        await store.delete(key)
+
+    assert await store.exists(key)
+
+
+@pytest.mark.parametrize("component", COMPONENTS)
+async def test_no_component_reaches_another_root_of_the_bucket(component: str, guarded: Seaweed) -> None:
+    other = Store(f"s3://{BUCKET}/other", as_component(guarded, component))
+
+    for attempt in (other.mark(keys.new_marker("a")), other.read(keys.request_key("a"))):
+        with pytest.raises(StorageError, match="not permitted"):
+            await attempt
