@@ -11,7 +11,7 @@ import pytest
 
 REPO = Path(__file__).parents[2]
 DOCS = REPO / "docs"
-PAGES = sorted([*DOCS.rglob("*.md"), REPO / "README.md", REPO / "CONTRIBUTING.md", REPO / "SECURITY.md"])
+PAGES = sorted([*DOCS.rglob("*.md"), *(REPO / "examples").rglob("*.md"), *REPO.glob("*.md")])
 
 
 def test_every_setting_is_on_the_settings_page() -> None:
@@ -74,6 +74,20 @@ def test_every_metric_of_the_web_app_is_on_the_http_page() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", page.read_text())
     assert not [target for target in targets if not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
+def test_links_to_a_heading_find_it(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)#([^)\s]+)\)", page.read_text())
+    assert [
+        f"{path}#{name}" for path, name in targets if name not in _headings(page.parent / path if path else page)
+    ] == []
+
+
+def _headings(page: Path) -> set[str]:
+    """Return a page's headings, as links name them."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 def _bare(page: str) -> str:
