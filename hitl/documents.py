@@ -83,7 +83,7 @@ class Respondents(BaseModel):
 
 
 class Origin(BaseModel):
-    """Where a question came from. Empty strings outside Flyte."""
+    """Where a question came from. Empty strings outside Flyte; `human_input` when asked through storage."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,6 +93,7 @@ class Origin(BaseModel):
     run: str = ""
     action: str = ""
     namespace: str = ""
+    human_input: str = ""
 
 
 class Respondent(BaseModel):
@@ -136,6 +137,11 @@ class RequestDocument(_Document):
     origin: Origin = Origin()
 
     ASKED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
+
+    @property
+    def human_input(self) -> str:
+        """The name of its HumanInput: of the one that asked, else of the one that the operator makes."""
+        return self.origin.human_input or self.request_id
 
     def question_digest(self) -> str:
         """Return a digest of what is asked of whom: equal for equal questions, whenever they are asked."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ from typing import Final
 
 from hitl import keys
 from hitl.api.v1alpha1 import HumanInput, HumanInputResponse, Identity
-from hitl.documents import OutcomeDocument, RequestDocument, Respondent, Respondents
+from hitl.documents import Origin, OutcomeDocument, RequestDocument, Respondent, Respondents
 from hitl.errors import (
     AlreadySettled,
     ClusterConflict,
@@ -54,7 +53,6 @@ from hitl_operator.workqueue import WorkQueue
 
 # How long a HumanInput that is not there may still be announced as deleted.
 _MISSING_SECONDS: Final = 30.0
-_OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 _log = logging.getLogger("hitl.operator")
 _audit = logging.getLogger("hitl.audit")
@@ -249,11 +247,11 @@ class Reconciler:
             on_timeout="default" if spec.on_timeout == "UseDefault" else "fail",
             respondents=Respondents.model_validate(spec.respondents.model_dump()) if spec.respondents else None,
             endpoint=root.settings.endpoint,
+            origin=Origin(namespace=metadata.namespace, human_input=metadata.name),
             root=root.settings.url,
         )
-        origin = draft.origin.model_copy(update={"namespace": metadata.namespace})
         try:
-            request = await create_request(root.store, draft.model_copy(update={"origin": origin}))
+            request = await create_request(root.store, draft)
         except RequestMismatch:
             # Nobody else has this uid: it was stored before, and the spec was changed since.
             request = await read_request(root.store, human_input.request_id)
@@ -489,12 +487,8 @@ class Reconciler:
             await self._drop_stale(root, marker)
             return
         if request.origin.namespace and self._roots.serving(request.origin.namespace) is root:
-            # The watch may not have told of it yet.
-            names = [
-                work.request_id,
-                *([request.event_name] if _OBJECT_NAME.fullmatch(request.event_name) else []),
-            ]
-            for each in names:
+            # The watch may not have told of it yet. One that was deleted is shown again under the request's id.
+            for each in dict.fromkeys((request.human_input, work.request_id)):
                 found = await self._cluster.human_input(request.origin.namespace, each)
                 if found is not None and found.request_id == work.request_id:
                     self._index.put(found)

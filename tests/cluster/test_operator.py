@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
+from hitl.requests import read_request
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response
+from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response, run
 
 
 def test_a_humaninput_born_in_kubernetes_becomes_a_request_in_storage(questions: Questions, root: Root) -> None:
@@ -22,8 +23,8 @@ def test_a_humaninput_born_in_kubernetes_becomes_a_request_in_storage(questions:
         "Reconciling": ("True", "AwaitingAnswer"),
     }
     assert questions.events("ship-it") == ["Requested"]
-    stored = f"hitl-requests/{request_id}/request.json"
-    assert stored in root.listed()
+    request = run(read_request(root.store, request_id)).document
+    assert (request.origin.namespace, request.human_input) == (questions.namespace, "ship-it")
     # Nothing that Git would see as drift: no annotation, no finalizer.
     assert found["metadata"].get("finalizers") is None
     assert "annotations" not in found["metadata"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hitl.documents import (
     SCHEMA_VERSION,
     LinkDocument,
+    Origin,
     OutcomeDocument,
     RequestDocument,
     Respondent,
@@ -75,6 +76,15 @@ def test_a_request_keeps_the_old_plugins_fields() -> None:
     }
     assert stored["schema"] == {"type": "object"}
     assert stored["schema_version"] == SCHEMA_VERSION
+
+
+def test_a_request_names_its_humaninput_and_one_that_does_not_is_readable() -> None:
+    asked = request(origin=Origin(namespace="payments", human_input="ship-it"))
+    without = json.loads(asked.to_bytes())
+    del without["origin"]["human_input"]
+
+    assert RequestDocument.from_bytes(asked.to_bytes(), NAME).human_input == "ship-it"
+    assert RequestDocument.from_bytes(json.dumps(without).encode(), NAME).human_input == "a"
 
 
 def test_an_outcome_keeps_the_old_plugins_fields() -> None:
