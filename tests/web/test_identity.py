@@ -1,11 +1,13 @@
 """Who is believed to be whom."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from hitl.documents import Respondents
 from tests.web.serving import Question, WebApp, running
 
 SECRET = "a-secret-of-the-proxy"
@@ -62,8 +64,6 @@ def test_a_page_that_hides_where_it_comes_from_cannot_use_the_proxys_identity(pr
 
 
 def test_only_whom_the_question_names_may_see_and_answer_it(proxied: WebApp) -> None:
-    from hitl.documents import Respondents
-
     question = proxied.ask(respondents=Respondents(users=["ann"], groups=["leads"]))
 
     assert post(question, as_user("bob")).status_code == 403
@@ -76,10 +76,25 @@ def test_only_whom_the_question_names_may_see_and_answer_it(proxied: WebApp) -> 
     assert post(question, as_user("cy", groups="staff, leads")).status_code == 200
 
 
+def test_the_audits_log_says_once_who_was_refused(proxied: WebApp) -> None:
+    question = proxied.ask(respondents=Respondents(users=["ann"]))
+
+    post(question, as_user("bob"))
+    post(question, {})
+    question.api(1)
+
+    lines = [line for line in proxied.log.read_text().splitlines() if line.startswith("hitl.audit")]
+    audit = [json.loads(line.partition("INFO ")[2]) for line in lines]
+    assert {each["request_id"] for each in audit} == {question.request_id}
+    assert [(each["result"], each["name"], each["verified"]) for each in audit] == [
+        ("NotAllowed", "bob", True),
+        ("Unauthenticated", "", False),
+        ("NotAllowed", "", False),
+    ]
+
+
 def test_the_inbox_shows_what_this_visitor_may_see_oldest_first(proxied: WebApp) -> None:
     from datetime import UTC, datetime, timedelta
-
-    from hitl.documents import Respondents
 
     now = datetime.now(UTC)
     proxied.ask("newer", event_name="newer one", now=now)

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from hitl.documents import RequestDocument
 from hitl.errors import NotAllowed
-from hitl_webapp.settings import WebSettings
+from hitl_webapp.settings import AuthMode, WebSettings
 
 SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
 # The same sentence whatever is wrong, so that nobody learns from it which questions exist.
@@ -20,18 +20,45 @@ NAMED_ONLY: Final = (
     "This question names who may answer it, and here nobody can tell who you are: answer it where you sign in, or "
     "with kubectl."
 )
+SIGN_IN: Final[dict[AuthMode, str]] = {
+    "proxy": "Nobody said who you are: sign in, or use the link that you were given.",
+    "kubernetes": (
+        "Nobody said who you are: send a Kubernetes token of yours that is still valid, as in curl -H "
+        '"Authorization: Bearer $(kubectl create token SERVICE-ACCOUNT --audience=hitl.flyte.org)", or answer '
+        "with kubectl hitl."
+    ),
+}
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who visits: a name that somebody trustworthy vouched for, or the hash of the link that they came by."""
+    """Who visits: a name that somebody trustworthy vouched for, or the hash of the link that they came by.
+
+    What they may do, the question says. Where others have a say too, what keeps those from it is raised as well.
+    """
 
     name: str = ""
     groups: tuple[str, ...] = ()
     verified: bool = False
     link: str = ""
 
-    def require_may_answer(self, request: RequestDocument) -> None:
+    async def require_may_see(self, request: RequestDocument | None) -> None:
+        """Let through to whom the question is shown.
+
+        Args:
+            request: The question, or None: there is none that could be read.
+
+        Raises:
+            NotAllowed: saying what is missing.
+        """
+        if request is not None and self.verified and not self._named_in(request):
+            raise NotAllowed(f"This question is for others to see and answer; you are {self.name}.")
+
+    async def may_list(self, request: RequestDocument) -> bool:
+        """Tell whether the inbox of this visitor shows the question."""
+        return self._named_in(request)
+
+    async def require_may_answer(self, request: RequestDocument) -> None:
         """Let through whom the question allows.
 
         Raises:
@@ -41,8 +68,19 @@ class Visitor:
             return
         if not self.verified:
             raise NotAllowed(NAMED_ONLY)
-        if not request.respondents.allow(self.name, list(self.groups)):
+        if not self._named_in(request):
             raise NotAllowed(f"This question is for others to answer; you are {self.name}.")
+
+    async def refusal(self, request: RequestDocument) -> str:
+        """Return why this visitor may not answer the question, as a sentence; empty: they may."""
+        try:
+            await self.require_may_answer(request)
+        except NotAllowed as error:
+            return str(error)
+        return ""
+
+    def _named_in(self, request: RequestDocument) -> bool:
+        return request.respondents.allow(self.name, list(self.groups))
 
 
 class Identify(Protocol):

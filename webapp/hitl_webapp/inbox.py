@@ -28,6 +28,7 @@ async def entries(service: Service, visitor: Visitor) -> tuple[list[Entry], list
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
+        ClusterError: when nobody can say what this visitor may see.
     """
     limit = asyncio.Semaphore(_AT_ONCE)
 
@@ -35,7 +36,7 @@ async def entries(service: Service, visitor: Visitor) -> tuple[list[Entry], list
         async with limit:
             try:
                 stored = await service.request(request_id)
-                if not stored.document.respondents.allow(visitor.name, list(visitor.groups)):
+                if not await visitor.may_list(stored.document):
                     return None
                 return Entry(stored.document, await service.outcome(stored))
             except (DocumentDamaged, RequestNotFound):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.types import Scope
 
-_TOKEN: Final = re.compile(r"((?:token=|token%3D|#|%23))[A-Za-z0-9_-]{16,}", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"((?:token=|token%3D|#|%23))[A-Za-z0-9_.-]{16,}", re.IGNORECASE)
 # One of these is in front of every token, and in few lines else.
 _SIGNS: Final = frozenset("=#%")
 
@@ -46,7 +46,7 @@ class RedactTokens(logging.Filter):
 
 
 def redact(text: str) -> str:
-    """Return the text without link tokens."""
+    """Return the text without tokens: links' own, and any that are given in their place."""
     return text if _SIGNS.isdisjoint(text) else _TOKEN.sub(r"\1[redacted]", text)
 
 

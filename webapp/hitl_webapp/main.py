@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hitl.errors import DocumentDamaged, HITLError, NotAllowed, StorageError
+from hitl.errors import DocumentDamaged, HITLError, ServeError
 from hitl.storage import Store
 from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
@@ -46,10 +46,11 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         opened = store or settings.open_store()
         if store is None:
             await opened.probe()
-        app.state.service = Service(opened, settings, _identify(settings))
-        app.state.forms = Kept[tuple[str, bytes]]()
-        yield
-        await app.state.service.close()
+        async with _identify(settings) as identify:
+            app.state.service = Service(opened, settings, identify)
+            app.state.forms = Kept[tuple[str, bytes]]()
+            yield
+            await app.state.service.close()
 
     app = FastAPI(
         title="HITL",
@@ -91,23 +92,32 @@ class Direct:
         await response(scope, receive, send)
 
 
-def _identify(settings: WebSettings) -> Identify:
-    if settings.auth == "proxy":
-        return ProxyIdentity(settings)
-    return nobody
+@asynccontextmanager
+async def _identify(settings: WebSettings) -> AsyncIterator[Identify]:
+    if settings.auth == "kubernetes":
+        try:
+            from hitl.kube import Kube
+            from hitl_webapp.reviews import Reviews
+        except ImportError as error:
+            advice = f"auth=kubernetes needs more: pip install 'flyte-hitl[webapp,kubernetes]' ({error})"
+            raise ServeError(advice) from error
+        async with await Kube.connect() as kube:
+            yield Reviews(kube)
+    elif settings.auth == "proxy":
+        yield ProxyIdentity(settings)
+    else:
+        yield nobody
 
 
 async def _explain(request: Request, error: Exception) -> Response:
     problem = _problem(error)
     if problem.status >= 500:
-        if isinstance(error, StorageError | HITLError):
+        if isinstance(error, HITLError):
             _log.warning("%s %s: %s", request.method, request.url.path, error)
         else:
             _log.error("%s %s", request.method, request.url.path, exc_info=error)
     if isinstance(error, DocumentDamaged):
         _log.error("damaged object: %s", error.name)
-    if isinstance(error, NotAllowed | Unauthenticated) and request.method == "POST":
-        request.app.state.service.record("", None, None, type(error).__name__)
     if request.url.path.startswith(_API):
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
     page = pages.render("message.html", title=problem.title, detail=problem.detail)

@@ -135,7 +135,7 @@ def form_page(
     error: str = "",
     details: tuple[str, ...] = (),
     notice: str = "",
-    may_answer: bool = True,
+    refusal: str = "",
 ) -> str:
     """Return a question's form.
 
@@ -147,7 +147,7 @@ def form_page(
         error: What is wrong with it, as a sentence.
         details: One sentence for each fault.
         notice: Something that is wrong with none of it, such as a storage out of reach.
-        may_answer: Whether this visitor may answer.
+        refusal: Why this visitor may not answer; empty: they may.
     """
     return render(
         "form.html",
@@ -159,7 +159,7 @@ def form_page(
         error=error,
         details=details if len(details) > 1 else (),
         notice=notice,
-        may_answer=may_answer,
+        refusal=refusal,
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
     )
 

@@ -12,6 +12,8 @@ from typing import Any, Final
 from hitl.documents import OutcomeDocument
 from hitl.errors import (
     AlreadySettled,
+    ClusterError,
+    ClusterUnavailable,
     DocumentDamaged,
     Expired,
     InvalidValue,
@@ -82,6 +84,16 @@ def problem_of(error: Exception) -> Problem:
                 "The storage cannot be reached just now, so nothing was recorded as far as is known: try again."
             )
             return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        case ClusterUnavailable():
+            sentence = (
+                "The API server, which knows who you are and what you may do, cannot be reached just now, so "
+                "nothing was recorded: try again."
+            )
+            return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        case ClusterError():
+            return Problem(
+                502, "Nobody can tell who you are", "The API server refuses: tell those who run this service."
+            )
         case StorageError():
             return Problem(
                 502, "The storage does not serve", "The storage refuses: tell those who run this service."

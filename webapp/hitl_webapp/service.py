@@ -14,14 +14,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Generic, TypeVar
 
+from starlette.datastructures import Headers
+
 from hitl import keys
 from hitl.documents import LinkDocument, OutcomeDocument
-from hitl.errors import HITLError, NotAllowed
+from hitl.errors import DocumentDamaged, HITLError, NotAllowed, RequestNotFound
 from hitl.requests import StoredRequest, read_link, read_outcome, read_request
 from hitl.settle import Submission, expire, settle
 from hitl.storage import Store
 from hitl.transitions import expiry_due
-from hitl_webapp.auth import NO_LINK, Identify, Visitor
+from hitl_webapp.auth import NO_LINK, SIGN_IN, Identify, Visitor
 from hitl_webapp.metrics import OUTCOMES, REFUSALS
 from hitl_webapp.problems import Unauthenticated
 from hitl_webapp.settings import WebSettings
@@ -125,27 +127,36 @@ class Service:
         link = self._links.get(f"{request_id}/{keys.hash_token(token)}")
         return link is not None and link.expires_at is None
 
-    async def admit(self, request_id: str, token: str, visitor: Visitor | None) -> tuple[StoredRequest, Visitor]:
+    async def admit(self, request_id: str, token: str, headers: Headers) -> tuple[StoredRequest, Visitor]:
         """Return the question and the visitor, if they may see it.
 
         Args:
             request_id: As the client gave it.
-            token: The link's token, or empty.
-            visitor: Whom the authenticator found, or None.
+            token: The link's token, or empty. It counts for a visitor whom the authenticator does not find.
+            headers: In which the authenticator looks for the visitor.
 
         Raises:
-            Unauthenticated: where visitors sign in, for whoever neither did nor brings a token.
-            NotAllowed: the same whether the question exists or not, for whoever holds no link.
-            RequestNotFound: for an identified visitor.
+            Unauthenticated: where visitors sign in, for whoever neither did nor brings a link that counts there.
+            NotAllowed: the same whether the question exists or not, for whoever holds no link or has no right.
+            RequestNotFound: for an identified visitor who may see what there is.
         """
-        if visitor is None and not token and self.settings.auth != "link":
-            raise Unauthenticated("Nobody said who you are: sign in, or use the link that you were given.")
-        if visitor is None:
-            visitor = Visitor(link=await self._link(request_id, token))
-        request = await self.request(request_id)
-        if visitor.verified and not request.document.respondents.allow(visitor.name, list(visitor.groups)):
-            raise NotAllowed(f"This question is for others to see and answer; you are {visitor.name}.")
-        return request, visitor
+        return await self._admit(request_id, token, await self.identify(headers))
+
+    async def admit_submission(
+        self, request_id: str, token: str, headers: Headers
+    ) -> tuple[StoredRequest, Visitor]:
+        """Return what `admit` returns, and keep the audit's record of who was refused.
+
+        Raises:
+            HITLError, Unauthenticated: whatever `admit` raises.
+        """
+        visitor: Visitor | None = None
+        try:
+            visitor = await self.identify(headers)
+            return await self._admit(request_id, token, visitor)
+        except (HITLError, Unauthenticated) as error:
+            self._refused(request_id, None, visitor, error)
+            raise
 
     async def submit(self, request: StoredRequest, visitor: Visitor, submission: Submission) -> OutcomeDocument:
         """Settle, keep the audit's record of it, and tell the operator.
@@ -154,19 +165,45 @@ class Service:
             HITLError: whatever `hitl.settle.settle` raises, and NotAllowed.
         """
         try:
-            visitor.require_may_answer(request.document)
+            await visitor.require_may_answer(request.document)
             outcome = await settle(self.store, request, submission, now=self.now(), markers=self.settings.markers)
         except HITLError as error:
-            REFUSALS.labels(reason=type(error).__name__).inc()
-            self.record(request.request_id, submission, visitor, type(error).__name__)
+            self._refused(request.request_id, submission, visitor, error)
             raise
         OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
-        self.record(request.request_id, submission, visitor, "Recorded")
+        self._record(request.request_id, submission, visitor, "Recorded")
         self._keep(outcome)
         self._hint(request.request_id)
         return outcome
 
-    def record(self, request_id: str, submission: Submission | None, visitor: Visitor | None, result: str) -> None:
+    async def close(self) -> None:
+        """Wait for hints that are under way."""
+        if self._hints:
+            await asyncio.wait(self._hints, timeout=_HINT_SECONDS)
+
+    async def _admit(self, request_id: str, token: str, visitor: Visitor | None) -> tuple[StoredRequest, Visitor]:
+        auth = self.settings.auth
+        if visitor is None and (auth == "kubernetes" or (auth == "proxy" and not token)):
+            raise Unauthenticated(SIGN_IN[auth])
+        if visitor is None:
+            visitor = Visitor(link=await self._link(request_id, token))
+        try:
+            request = await self.request(request_id)
+        except (RequestNotFound, DocumentDamaged):
+            await visitor.require_may_see(None)
+            raise
+        await visitor.require_may_see(request.document)
+        return request, visitor
+
+    def _refused(
+        self, request_id: str, submission: Submission | None, visitor: Visitor | None, error: Exception
+    ) -> None:
+        REFUSALS.labels(reason=type(error).__name__).inc()
+        self._record(request_id, submission, visitor, type(error).__name__)
+
+    def _record(
+        self, request_id: str, submission: Submission | None, visitor: Visitor | None, result: str
+    ) -> None:
         """Write the audit's line of one submission, a refused one too. It holds no token and no value."""
         if not _audit.isEnabledFor(logging.INFO):
             return
@@ -180,11 +217,6 @@ class Service:
             "result": result,
         }
         _audit.info(line)
-
-    async def close(self) -> None:
-        """Wait for hints that are under way."""
-        if self._hints:
-            await asyncio.wait(self._hints, timeout=_HINT_SECONDS)
 
     def _keep(self, outcome: OutcomeDocument) -> None:
         self._settled.put(outcome.request_id, outcome, 2_048 + 4 * len(outcome.value_text() or ""))

@@ -9,14 +9,15 @@ from pydantic import Field, SecretStr, model_validator
 
 from hitl.settings import StorageSettings
 
-AuthMode: TypeAlias = Literal["link", "proxy"]
+AuthMode: TypeAlias = Literal["link", "proxy", "kubernetes"]
 
 
 class WebSettings(StorageSettings):
     """How the web app is reached, whom it believes, and what it puts up with."""
 
     auth: AuthMode = "link"
-    """Who may answer: `link` (whoever holds a link) or `proxy` (whom headers of a trusted proxy name)."""
+    """Who may answer: `link` (whoever holds a link), `proxy` (whom headers of a trusted proxy name) or
+    `kubernetes` (who has the verb `answer`, by bearer token)."""
     endpoint: str = ""
     """The base URL as people reach it. POSTs from pages of any other origin are refused. Empty: taken from the
     Host header."""

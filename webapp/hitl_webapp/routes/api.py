@@ -15,7 +15,7 @@ from hitl.submissions import HITLSubmissionTyped, split_token
 from hitl.transitions import phase_of
 from hitl_webapp.auth import bearer
 from hitl_webapp.problems import BadInput, public_outcome
-from hitl_webapp.routes.common import check_path, check_request_path, service_of, visitor_of
+from hitl_webapp.routes.common import check_path, check_request_path, service_of
 
 
 class Submitted(BaseModel):
@@ -55,15 +55,15 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     for code, text in {
         400: "Malformed, or a path that is not the question's own",
         401: "Nobody says who calls",
-        403: "Not allowed, or no such question for whoever holds no link",
-        404: "No such question",
+        403: "Not allowed, or no such question for whoever may not see it",
+        404: "No such question, for whoever may see what there is",
         408: "The body came too slowly",
         409: "Already settled; `outcome` says by whom",
         410: "The deadline has passed",
         413: "The body is too large",
         422: "The value does not fit; `errors` say why",
-        502: "What is stored is damaged",
-        503: "The storage is out of reach; try again after `Retry-After`",
+        502: "What is stored is damaged, or the API server refuses to say who calls",
+        503: "The storage or the API server is out of reach; try again after `Retry-After`",
     }.items()
 }
 router = APIRouter(responses=_REFUSALS)
@@ -93,9 +93,8 @@ async def submit_json(request: Request) -> Response:
     body, idempotency_key = await _read(request)
     service = service_of(request)
     path, token_in_path = split_token(body.response_path)
-    visitor = await visitor_of(request)
-    token = body.token or token_in_path or ("" if visitor else bearer(request.headers))
-    stored, visitor = await service.admit(body.request_id, token, visitor)
+    token = body.token or token_in_path or bearer(request.headers)
+    stored, visitor = await service.admit_submission(body.request_id, token, request.headers)
     check_path(path, stored.document.response_path, "response_path")
     respondent = Respondent(
         name=visitor.name, via="api", verified=visitor.verified, groups=list(visitor.groups), link=visitor.link
@@ -140,9 +139,8 @@ async def status(
     """Show a question and what became of it, to whoever may see it."""
     service = service_of(request)
     path, token_in_path = split_token(response_path)
-    visitor = await visitor_of(request)
-    token = token or token_in_path or ("" if visitor else bearer(request.headers))
-    stored, _ = await service.admit(request_id, token, visitor)
+    token = token or token_in_path or bearer(request.headers)
+    stored, _ = await service.admit(request_id, token, request.headers)
     check_request_path(request_path, stored.document)
     check_path(path, stored.document.response_path, "response_path")
     outcome = await service.outcome(stored)

@@ -1,4 +1,4 @@
-"""What the routes share: the service, the visitor, and the check of paths that clients send back."""
+"""What the routes share: the service, and the check of paths that clients send back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import cast
 from fastapi import Request
 
 from hitl.documents import RequestDocument
-from hitl_webapp.auth import Visitor
 from hitl_webapp.problems import BadInput
 from hitl_webapp.service import Service
 
@@ -15,11 +14,6 @@ from hitl_webapp.service import Service
 def service_of(request: Request) -> Service:
     """Return the service that the app's lifespan made."""
     return cast("Service", request.app.state.service)
-
-
-async def visitor_of(request: Request) -> Visitor | None:
-    """Return whom the authenticator finds in the request's headers."""
-    return await service_of(request).identify(request.headers)
 
 
 def check_path(given: str, recorded: str, what: str) -> None:

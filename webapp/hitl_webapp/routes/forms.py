@@ -10,14 +10,14 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from hitl.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
-from hitl.errors import HITLError, InvalidValue, StorageUnavailable
+from hitl.errors import ClusterUnavailable, HITLError, InvalidValue, StorageUnavailable
 from hitl.settle import Submission, new_submission_id
 from hitl.submissions import split_token
 from hitl_webapp import inbox, pages
-from hitl_webapp.auth import Visitor
+from hitl_webapp.auth import SIGN_IN, Visitor
 from hitl_webapp.metrics import FORMS
-from hitl_webapp.problems import BadInput, problem_of
-from hitl_webapp.routes.common import check_path, check_request_path, service_of, visitor_of
+from hitl_webapp.problems import BadInput, Unauthenticated, problem_of
+from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.service import Kept
 
 router = APIRouter(include_in_schema=False)
@@ -31,11 +31,11 @@ _TYPED = ("value", "comment", "name")
 async def index(request: Request) -> Response:
     """Show the inbox, or in `link` mode a page that explains links."""
     service = service_of(request)
-    visitor = await visitor_of(request)
     if service.settings.auth == "link":
         return HTMLResponse(pages.render("links.html"))
+    visitor = await service.identify(request.headers)
     if visitor is None:
-        return HTMLResponse(pages.render("links.html"), status_code=401)
+        raise Unauthenticated(SIGN_IN[service.settings.auth])
     pending, settled = await inbox.entries(service, visitor)
     return HTMLResponse(pages.render("inbox.html", pending=pending, settled=settled, name=visitor.name))
 
@@ -44,7 +44,7 @@ async def index(request: Request) -> Response:
 async def form(request: Request, request_id: str, token: str = "", request_path: str = "") -> Response:
     """Show a question's form, or its outcome once it has one."""
     service = service_of(request)
-    stored, visitor = await service.admit(request_id, token, await visitor_of(request))
+    stored, visitor = await service.admit(request_id, token, request.headers)
     check_request_path(request_path, stored.document)
     FORMS.inc()
     outcome = await service.outcome(stored)
@@ -54,9 +54,9 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
         return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
     page = pages.form_page(
         stored.document,
-        token=token,
+        token=token if visitor.link else "",
         name=visitor.name,
-        may_answer=visitor.verified or not stored.document.respondents,
+        refusal=await visitor.refusal(stored.document),
     ).encode()
     if visitor.link and service.keeps_link(request_id, token):
         request.app.state.forms.put(_address(request.scope), (request_id, page), len(page))
@@ -98,12 +98,12 @@ async def submit(request: Request) -> Response:
     """Record what a form sent, or show the form again with what was typed and what is wrong."""
     service = service_of(request)
     sent = await _sent(request)
-    stored, visitor = await service.admit(sent.request_id, sent.token, await visitor_of(request))
+    stored, visitor = await service.admit_submission(sent.request_id, sent.token, request.headers)
     check_path(sent.response_path, stored.document.response_path, "response_path")
     submission = _submission(sent, visitor)
     try:
         outcome = await service.submit(stored, visitor, submission)
-    except (InvalidValue, StorageUnavailable) as error:
+    except (InvalidValue, StorageUnavailable, ClusterUnavailable) as error:
         return _form_again(stored.document, sent, visitor, error)
     except HITLError as error:
         problem = problem_of(error)
