@@ -160,9 +160,9 @@ def test_the_operator_understands_its_settings(values: Object, monkeypatch: pyte
     assert list(settings.namespaces) == values.get("namespaces", [])
 
 
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "by token"])
-def test_the_web_app_understands_its_settings(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    objects = render(VARIANTS[name])
+@variants
+def test_the_web_app_understands_its_settings(values: Object, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = render(values)
     for each in applied_by_operator(objects):
         if each["kind"] != "Deployment":
             continue
@@ -254,6 +254,11 @@ def test_every_alert_and_its_metric_exist() -> None:
         (VARIANTS["without policies"], "identity.policies is false", "does not stamp"),
         (PLAIN | {"networkPolicy": {"enabled": False}}, "every pod may reach", "NetworkPolicies hold only where"),
         (EVERYTHING, "https://hitl.example.org", "auth is link"),
+        (
+            VARIANTS["by token"],
+            "kubectl create token NAME --namespace default --audience=hitl.flyte.org",
+            "auth is link",
+        ),
         # No hint gets through to an operator that nobody but the web app may reach.
         (PLAIN, "HITL_STORAGE_ROOT=s3://bucket/hitl", "HITL_HINT_URL"),
         (EVERYTHING, "HITL_HINT_URL=http://hitl-operator.hitl-system.svc:8080", "auth is link"),

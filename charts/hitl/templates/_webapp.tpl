@@ -71,10 +71,12 @@ spec:
               value: "true"
             - name: HITL_HINT_URL
               value: http://{{ $full }}-operator.{{ $top.Release.Namespace }}.svc:8080
-            {{- if eq $top.Values.auth "proxy" }}
+            {{- if ne $top.Values.auth "link" }}
             # Identity comes with every request here, so pages of other origins must not post.
             - name: HITL_ENDPOINT
               value: {{ $root.public | quote }}
+            {{- end }}
+            {{- if eq $top.Values.auth "proxy" }}
             - name: HITL_PROXY_SECRET_FILE
               value: /etc/hitl/proxy/secret
             - name: HITL_PROXY_USER_HEADER
