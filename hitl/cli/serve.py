@@ -53,5 +53,7 @@ def serve(
     # uvicorn ends the process when it cannot listen, which deserves a sentence.
     with contextlib.suppress(SystemExit):
         server.run()
+    if server.lifespan.should_exit:
+        raise ServeError("the web app could not start, for the reason given above")
     if not server.started:
         raise ServeError(f"{web.host}:{web.port} cannot be listened on: choose another with --host and --port")

@@ -1,6 +1,7 @@
 """The command as a process: what a shell sees of `ask`, `demo`, `serve`, and of how they end."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -244,6 +245,18 @@ def test_serve_explains_what_it_cannot_do(options: list[str], named: str) -> Non
     assert done.returncode == 2
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_serve_says_that_there_is_no_cluster_to_ask(tmp_path: Path) -> None:
+    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "absent"), "HITL_DATA_DIR": str(tmp_path)}
+
+    done = subprocess.run(
+        [HITL, "serve", "--port", "0", "--auth", "kubernetes"], capture_output=True, text=True, env=environment
+    )
+
+    assert done.returncode == 5
+    assert "no Kubernetes cluster" in done.stderr
+    assert "cannot be listened on" not in done.stderr
 
 
 def test_serve_names_an_address_that_is_taken(run: Any) -> None:
