@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -34,7 +35,7 @@ _APP_PORT: Final = 8080
 _PACKAGES: Final = ("flyte-hitl[flyte]", "flyteplugins-hitl")
 
 _log = logging.getLogger("hitl")
-_waits: dict[str, Callable[[], Awaitable[str]]] = {}
+_waiting: ContextVar[Awaitable[str]] = ContextVar("hitl.waiting")
 _shown: set[asyncio.Task[Any]] = set()
 _served: dict[str, str] = {}
 
@@ -133,12 +134,22 @@ class FlyteAction:
             task.add_done_callback(_forget)
 
     async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
-        """Wait as one traced step, whose result a retry finds again."""
-        _waits[request_id] = wait
+        """Wait as one traced step, whose result a retry finds again; untraced where Flyte cannot trace.
+
+        A trace needs a controller, which workers of clustered tasks do not have, and Flyte's own storage. The wait
+        needs neither.
+        """
+        outcome = asyncio.ensure_future(wait())
+        token = _waiting.set(outcome)
         try:
             return await wait_for_outcome(request_id)
+        except Exception as error:  # noqa: BLE001 - whatever Flyte and its storage raise; the wait's own comes again
+            if not (outcome.done() and outcome.exception()):
+                _log.warning("the wait for %s has no trace in the Flyte UI: %s", request_id, error)
+            return await outcome
         finally:
-            _waits.pop(request_id, None)
+            _waiting.reset(token)
+            outcome.cancel()
 
 
 def current_action() -> FlyteAction | None:
@@ -148,13 +159,13 @@ def current_action() -> FlyteAction | None:
 
 
 @flyte.trace
-async def wait_for_outcome(request_id: str) -> str:
+async def wait_for_outcome(request_id: str) -> str:  # noqa: ARG001 - what Flyte knows the step by
     """Wait for a question's outcome; return its document as JSON.
 
     Its input is the request's id alone, so that a retry recognises the step; whatever the outcome is, it is
     returned, because a recorded error would lose its class.
     """
-    return await _waits[request_id]()
+    return await _waiting.get()
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
