@@ -7,6 +7,8 @@ from hitl.storage import Store
 
 REPO = Path(__file__).parents[2]
 ORG, PROJECT, DOMAIN, RUN, ACTION = "an-org", "hitl-e2e", "team", "the-run", "a0"
+# What Flyte says while the task waits: it asks its backend whether an earlier attempt recorded the traced wait.
+WAITING = f"Watch for {RUN}.{ACTION} failed"
 
 
 def arguments(run_base: str, attempt: int = 1) -> list[str]:
@@ -58,8 +60,8 @@ async def write_inputs(run: Store) -> None:
     await run.create_once(f"{ACTION}/inputs.pb", b"")
 
 
-async def returned(run: Store, attempt: int = 1) -> object:
-    """Return what the task returned, with the type that Flyte recorded, or None when there is nothing."""
+async def returned(run: Store, attempt: int = 1) -> tuple[str, object] | None:
+    """Return Flyte's name of the type of what the task returned, and the value, or None when there is nothing."""
     from flyteidl2.task.common_pb2 import Outputs  # type: ignore[import-untyped]  # has no types
 
     data = await run.read(f"{ACTION}/{attempt}/outputs.pb")
@@ -67,4 +69,5 @@ async def returned(run: Store, attempt: int = 1) -> object:
         return None
     [output] = Outputs.FromString(data).literals
     primitive = output.value.scalar.primitive
-    return getattr(primitive, primitive.WhichOneof("value") or "")
+    kind = primitive.WhichOneof("value")
+    return kind, getattr(primitive, kind)
