@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -70,12 +70,9 @@ class Mirror:
         self._health = health
         self._leads = leads
         self._now = now
-        self._handed: dict[Work, float] = {}
-        self._away_since: dict[str, float] = {}
         self.looked = asyncio.Event()
-        self._dropped = time.monotonic()
         self._verified = time.monotonic()
-        self._walks = {root.name: _Walk() for root in roots}
+        self._looks = {root.name: _Look() for root in roots}
 
     def hint(self, request_id: str) -> None:
         """Look at a request now, as somebody says that something happened to it."""
@@ -114,12 +111,12 @@ class Mirror:
         Raises:
             StorageError: when they cannot be listed now.
         """
-        store, now = await root.reach(), self._now()
+        store, now, look = await root.reach(), self._now(), self._looks[root.name]
         current: set[Work] = set()
         for marker in await store.list_markers(keys.NEW):
             asked = Asked(root.name, marker.request_id)
             current.add(asked)
-            self._hand_over(asked, fresh=now - marker.written_at < _FRESH)
+            self._hand_over(look, asked, fresh=now - marker.written_at < _FRESH)
         for marker in await store.list_markers(keys.ANSWERED):
             work: Work = Announced(root.name, marker.request_id)
             if (shown := self._index.shown_by(marker.request_id)) is not None:
@@ -130,11 +127,10 @@ class Mirror:
             elif Asked(root.name, marker.request_id) in current:
                 continue
             current.add(work)
-            self._hand_over(work, fresh=now - marker.written_at < _FRESH)
-        for past in [each for each in self._handed if each not in current and _root_of(each) in (None, root.name)]:
-            del self._handed[past]
-        if time.monotonic() - self._dropped > STALE.total_seconds() / 3:
-            self._dropped = time.monotonic()
+            self._hand_over(look, work, fresh=now - marker.written_at < _FRESH)
+        look.handed = {work: since for work, since in look.handed.items() if work in current}
+        if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
+            look.dropped = time.monotonic()
             await drop_stale(store, now=now)
 
     async def walk(self, root: Root) -> None:
@@ -143,7 +139,8 @@ class Mirror:
         Raises:
             StorageError: when they cannot be listed now; the walk goes on from there the next time.
         """
-        walk, store = self._walks[root.name], root.store
+        look, store = self._looks[root.name], root.store
+        walk = look.walk
         page = await store.list_page(f"{keys.PREFIX}/", walk.after)
         for key, changed in page:
             request_id, _, name = key.removeprefix(f"{keys.PREFIX}/").partition("/")
@@ -154,7 +151,7 @@ class Mirror:
             walk.after = key
         if not page:
             await self._visit(root, walk)
-            self._walks[root.name] = _Walk()
+            look.walk = _Walk()
 
     async def verify(self) -> None:
         """Look for HumanInputs that went away without the watch telling of it."""
@@ -185,20 +182,21 @@ class Mirror:
         elif walk.asked_at is not None and now - walk.asked_at >= _SETTLING and shown is None:
             self._queue.add(Asked(root.name, walk.request_id))
 
-    def _hand_over(self, work: Work, *, fresh: bool) -> None:
-        handed = self._handed.get(work)
+    def _hand_over(self, look: _Look, work: Work, *, fresh: bool) -> None:
+        handed = look.handed.get(work)
         if self._queue.busy(work):
             return
         if handed is None or fresh or time.monotonic() - handed > _LOOK_AGAIN_SECONDS:
-            self._handed[work] = time.monotonic()
+            look.handed[work] = time.monotonic()
             self._queue.add(work)
 
     async def _guarded(self, root: Root, looking: Coroutine[None, None, None]) -> None:
         try:
             await looking
         except StorageUnavailable as error:
-            since = self._away_since.setdefault(root.name, time.monotonic())
-            if not root.away and time.monotonic() - since >= _PATIENCE_SECONDS:
+            look = self._looks[root.name]
+            look.away_since = look.away_since or time.monotonic()
+            if not root.away and time.monotonic() - look.away_since >= _PATIENCE_SECONDS:
                 _log.warning("root %s is out of reach, and is tried again by itself: %s", root.name, error)
                 root.away = True
                 self._look_at_pending(root)
@@ -208,7 +206,7 @@ class Mirror:
         except HITLError as error:
             _log.error("root %s: %s", root.name, error)
         else:
-            self._away_since.pop(root.name, None)
+            self._looks[root.name].away_since = None
             if root.away:
                 _log.warning("root %s is in reach again", root.name)
                 root.away = False
@@ -240,5 +238,11 @@ class _Walk:
             self.settled_at = changed
 
 
-def _root_of(work: Work) -> str | None:
-    return work.root if isinstance(work, Asked | Announced) else None
+@dataclass
+class _Look:
+    """How far the looks into one root are. Times are `time.monotonic()`'s."""
+
+    handed: dict[Work, float] = field(default_factory=dict)
+    walk: _Walk = field(default_factory=_Walk)
+    dropped: float = field(default_factory=time.monotonic)
+    away_since: float | None = None

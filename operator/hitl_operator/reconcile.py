@@ -53,6 +53,8 @@ from hitl_operator.workqueue import WorkQueue
 
 # How long a HumanInput that is not there may still be announced as deleted.
 _MISSING_SECONDS: Final = 30.0
+# An object in trouble is looked at each time when the slow walk has seen so many pages.
+_TROUBLED_PAGES: Final = 5
 
 _log = logging.getLogger("hitl.operator")
 _audit = logging.getLogger("hitl.audit")
@@ -179,6 +181,9 @@ class Reconciler:
             await root.store.delete(keys.answered_marker(shown.request_id))
         if trouble is None:
             self._schedule(work, after)
+        elif not is_final(status):
+            # Whoever mends what is wrong need not say so.
+            self._queue.add_after(work, _TROUBLED_PAGES * self._settings.audit_seconds)
 
     def _schedule(self, work: Question, human_input: HumanInput) -> None:
         seconds = due_in(human_input, self._now())

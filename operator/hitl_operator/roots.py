@@ -8,7 +8,7 @@ from typing import Final
 
 from hitl.errors import StorageUnavailable
 from hitl.storage import Store
-from hitl_operator.metrics import STORAGE_REQUESTS
+from hitl_operator.metrics import DAMAGED, FOREIGN, STORAGE_REQUESTS
 from hitl_operator.settings import RootSettings
 
 _log = logging.getLogger("hitl.operator.roots")
@@ -28,6 +28,9 @@ class Root:
         self._store = Store(settings.url, settings.options, watcher=_count)
         self._checked = False
         self.away = False
+        # Shown as zero from the start, so that the first one is an increase.
+        for trouble in (DAMAGED, FOREIGN):
+            trouble.labels(root=settings.name)
 
     @property
     def name(self) -> str:

@@ -184,3 +184,26 @@ def test_a_damaged_or_older_object_stalls_alone(
     assert message in stalled["message"]
     root.answer(fine, 3)
     questions.until("fine", "Answered", 10)
+
+
+def test_a_mended_object_goes_on_without_anybody_saying_so(
+    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
+) -> None:
+    own_control_plane.kubectl("create", "namespace", "team")
+    questions, store = Questions(own_control_plane, "team"), Root(s3_backend).store
+    operator = OperatorProcess(own_control_plane, s3_backend, tmp_path, audit_seconds="0.2")
+    operator.start()
+    path = keys.request_key(questions.ask("mended"))
+    whole = asyncio.run(store.read(path))
+    assert whole is not None
+
+    async def put(content: bytes) -> None:
+        await store.delete(path)
+        await store.create_once(path, content)
+
+    asyncio.run(put(b"{not json"))
+    questions.patch("mended", {"response": {"value": "3"}})
+    questions.until_condition("mended", "Stalled", "RequestDamaged")
+    asyncio.run(put(whole))
+    assert questions.until("mended", "Answered")["status"]["value"] == "3"
+    operator.terminate()
