@@ -189,7 +189,9 @@ async def _serve_app(root: str) -> str:
 
 
 def image() -> flyte.Image:
-    """Return the image of the web app and of the task that shows links."""
+    """Return the image of the web app and of the task that shows links: `HITL_IMAGE`, or one that is built."""
+    if given := Settings().image:
+        return flyte.Image.from_base(given)
     base = flyte.Image.from_debian_base(flyte_version=flyte.version(), name="hitl-event-app-image")
     return base.with_pip_packages(*_PACKAGES)
 

@@ -50,6 +50,9 @@ class Settings(StorageSettings):
     """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""
     form_link: Literal["on", "off"] = "on"
     """Whether a small Flyte action shows the link "Event Form" in the Flyte UI."""
+    image: str = ""
+    """The image of the web app as a Flyte app and of the task that shows its link; HITL and the drop-in are in it.
+    Empty: one is built, with both from the index that your builds use."""
     namespace: str = ""
     """The Kubernetes namespace that a question belongs to. Empty: Flyte's `{project}-{domain}`."""
     retention_days: float = Field(default=30, ge=0)

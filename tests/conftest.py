@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ pytest_plugins = ["tests.backends.plugin", "tests.cluster.plugin"]
 
 _SETTINGS = ("HITL_", "FLYTE_", "AWS_", "AZURE_", "GOOGLE_")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def pytest_configure() -> None:
+    """Let what tests start hear Ctrl-C, which a shell has everything ignore that it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

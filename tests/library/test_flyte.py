@@ -140,6 +140,16 @@ def test_the_environment_carries_the_app_unless_an_operator_serves_it(serve: str
     assert found.stdout.count("FastAPIAppEnvironment hitl-event-app") == apps
 
 
+def test_the_environment_and_the_app_run_in_the_image_that_is_set() -> None:
+    code = "import hitl; print(*(e.image.base_image for e in (hitl.env, *hitl.env.depends_on)))"
+    environment = {"PATH": "", "HITL_IMAGE": "registry.example.org/hitl-flyte:1"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert found.stdout.split() == ["registry.example.org/hitl-flyte:1"] * 2
+
+
 def test_a_request_id_is_a_name_that_kubernetes_takes() -> None:
     program = Program("resumed", "any-run")
     request_id = program.line("asked").split()[1]
