@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -21,6 +22,7 @@ from tests.e2e.jobs import allow_storage, job, line, settings
 JOB = "how-many-replicas"
 PROMPT = "How many **replicas**?"
 
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _PORT = re.compile(r"127\.0\.0\.1:(\d+)")
 
 say = Console(stderr=True, highlight=False).print
@@ -33,9 +35,20 @@ def demo(
     questions: Annotated[str, typer.Option(help="Where the Job asks.")] = "hitl-demo-questions",
     image: Annotated[str, typer.Option(help="The image, where the cluster finds it.")] = IMAGE,
     storage_image: Annotated[str, typer.Option(help="SeaweedFS. Empty: the chart's.")] = "",
-    storage_class: Annotated[str, typer.Option(help="Of the storage's volume. Empty: the default.")] = "",
+    storage_class: Annotated[
+        str | None, typer.Option(help="Of the storage's volume, instead of the default. Empty: a volume is there.")
+    ] = None,
 ) -> None:
     """Install HITL with its try-out storage, ask a question from a Job, and see it go on with your answer."""
+    try:
+        _demo(yes, remove, namespace, questions, _values(image, storage_image, storage_class))
+    except (AssertionError, helm.HelmError) as error:
+        say(f"{error}\nWhat there is now:", markup=False, soft_wrap=True)
+        say(kubectl("get", "pods,events", "-n", namespace, check=False).stdout, markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _demo(yes: bool, remove: bool, namespace: str, questions: str, values: dict[str, Any]) -> None:
     context = kubectl("config", "current-context", check=False).stdout.strip() or "this pod's cluster"
     if remove:
         _remove(namespace, questions)
@@ -45,11 +58,12 @@ def demo(
         if not yes and not (sys.stdin.isatty() and Confirm.ask(f"Install HITL into {context}?")):
             say("Nothing was installed. To do it without being asked: make demo-cluster ARGS=--yes")
             raise typer.Exit(1)
+        _require_volumes(values)
         say(f"Installing HITL into namespace {namespace} of {context} …")
-        _install(namespace, _values(image, storage_image, storage_class))
+        _install(namespace, values)
     until("the storage is ready", lambda: ready("statefulset", f"{RELEASE}-storage", namespace), 300)
     until("the operator is ready", lambda: ready("deployment", f"{RELEASE}-operator", namespace), 300)
-    _ask(namespace, questions, image)
+    _ask(namespace, questions, "{repository}:{tag}".format(**values["image"]))
     address = until("the Job has asked", lambda: line(JOB, "/form/", questions), 180)
     form = address[address.index("/form/") :].split()[0]
     name = form.removeprefix("/form/").partition("?")[0]
@@ -65,15 +79,24 @@ def demo(
     say("To take everything away again: make demo-cluster ARGS=--remove")
 
 
-def _values(image: str, storage_image: str, storage_class: str) -> dict[str, Any]:
+def _values(image: str, storage_image: str, storage_class: str | None) -> dict[str, Any]:
     repository, _, tag = image.rpartition(":")
     embedded: dict[str, Any] = {"enabled": True}
     if storage_image:
         name, _, version = storage_image.rpartition(":")
         embedded["image"] = {"repository": name, "tag": version}
-    if storage_class:
+    if storage_class is not None:
         embedded["storageClassName"] = storage_class
     return {"image": {"repository": repository, "tag": tag}, "storage": {"embedded": embedded}}
+
+
+def _require_volumes(values: dict[str, Any]) -> None:
+    if "storageClassName" in values["storage"]["embedded"]:
+        return
+    classes = json.loads(kubectl("get", "storageclass", "-o", "json").stdout)["items"]
+    marks = [each["metadata"].get("annotations", {}).get(_DEFAULT_CLASS) for each in classes]
+    names = ", ".join(each["metadata"]["name"] for each in classes) or "none"
+    assert "true" in marks, f"this cluster has no default StorageClass, but {names}: name one by --storage-class"
 
 
 def _install(namespace: str, values: dict[str, Any]) -> None:
