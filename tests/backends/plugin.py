@@ -62,7 +62,7 @@ def s3_backend(s3_server: Seaweed) -> Backend:
 
 @pytest.fixture
 def azure_backend(azure_server: dict[str, Any]) -> Backend:
-    """A fresh root on the session's Azure."""
+    """A fresh root on the module's Azure."""
     return Backend("azure", f"az://{BUCKET}/{uuid.uuid4().hex}", azure_server)
 
 
@@ -90,11 +90,11 @@ def seaweed(tmp_path: Path) -> Iterator[Seaweed]:
     server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def azure_server(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
-    """The options of the session's Azurite."""
+    """The options of the module's Azurite, which holds everything in memory, and gets slower with it."""
     command = installs.azurite(pytestconfig)
     folder = tmp_path_factory.mktemp("azurite")
     [port] = free_ports(1)

@@ -179,11 +179,11 @@ async def test_a_copy_of_another_requests_objects_is_damage(store: Store) -> Non
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ((b'"default": "3"', b'"default": "three"'), "default 'three' does not fit"),
-        ((b'"default": "3"', b'"default": "03"'), "not in its canonical form"),
-        ((b'"default": "3"', b'"default": null'), "needs a default"),
-        ((b'"minimum": 1', b'"minimum": "1"'), "no JSON Schema"),
-        ((b'"minimum": 1', b'"$ref": "http://127.0.0.1:9/"'), "nothing is fetched"),
+        ((b'"default":"3"', b'"default":"three"'), "default 'three' does not fit"),
+        ((b'"default":"3"', b'"default":"03"'), "not in its canonical form"),
+        ((b'"default":"3"', b'"default":null'), "needs a default"),
+        ((b'"minimum":1', b'"minimum":"1"'), "no JSON Schema"),
+        ((b'"minimum":1', b'"$ref":"http://127.0.0.1:9/"'), "nothing is fetched"),
         ((b'"int"', b'"integer"'), "data_type"),
         ((b"2031-05-06T07:18:09", b"9999-99-99T00:00:00"), "expires_at"),
         ((b"{", b""), "not JSON"),
