@@ -104,6 +104,8 @@ def _definition(
     properties = _structural(generated, generated["$defs"], "")["properties"]
     # The API server knows the metadata by itself.
     del properties["metadata"]
+    # To kstatus an object without a status is current: whoever waits would go on before the operator has seen it.
+    properties["status"]["default"] = {"observedGeneration": -1}
     schema = {
         "type": "object",
         "description": _text(generated["description"]),

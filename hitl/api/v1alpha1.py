@@ -186,7 +186,8 @@ class HumanInputStatus(_Part):
     )
     expires_at: AwareDatetime | None = Field(default=None, description="The deadline.")
     observed_generation: int | None = Field(
-        default=None, description="The metadata.generation that this status was found for."
+        default=None,
+        description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
     )
     conditions: list[Condition] = Field(
         default=[],
@@ -262,7 +263,8 @@ class HumanInputResponseStatus(_Part):
     """What became of the response."""
 
     observed_generation: int | None = Field(
-        default=None, description="The metadata.generation that this status was found for."
+        default=None,
+        description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
     )
     conditions: list[Condition] = Field(default=[], max_length=16, description="Accepted.")
 
