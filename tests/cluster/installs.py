@@ -1,7 +1,7 @@
-"""The control plane's programs: found, or built once per machine.
+"""The programs of the control plane and of Flux: found, or built once per machine.
 
-They come, in this order, from ``KUBEBUILDER_ASSETS`` (what ``setup-envtest`` sets), from the PATH, from
-``~/.cache/hitl/``, or are built there from Go modules.
+The control plane's come, in this order, from ``KUBEBUILDER_ASSETS`` (what ``setup-envtest`` sets), from the PATH,
+from ``~/.cache/hitl/``, or are built there from Go modules. Flux's are built there too.
 """
 
 import fcntl
@@ -12,13 +12,16 @@ import subprocess
 import sys
 import time
 import venv
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hitl")
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 
-_SOURCE = Path(__file__).parent / "controlplane"
+FLUX = ("source-controller", "kustomize-controller")
+
+_HERE = Path(__file__).parent
 _GO = (1, 26)
 
 
@@ -27,9 +30,14 @@ def control_plane() -> dict[str, Path]:
     found = {name: path for name in PROGRAMS if (path := _found(name)) is not None}
     missing = [name for name in PROGRAMS if name not in found]
     if missing:
-        home = _built()
+        home = _built("controlplane", "etcd, the API server and kubectl", _build_control_plane)
         found |= {name: home / name for name in missing}
     return found
+
+
+def flux() -> Path:
+    """Return a folder with Flux's controllers by name, and for each its manifests in ``NAME.d``."""
+    return _built("fluxcd", "Flux's source-controller and kustomize-controller", _build_flux)
 
 
 def _found(name: str) -> Path | None:
@@ -40,32 +48,53 @@ def _found(name: str) -> Path | None:
     return Path(on_path) if on_path else None
 
 
-def _built() -> Path:
-    sources = b"".join((_SOURCE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
-    home = CACHE / f"controlplane-{sha256(sources).hexdigest()[:12]}"
+def _built(module: str, what: str, build: Callable[[Path, Path], None]) -> Path:
+    """Return the folder that `build` made from a Go module beside this file, now or on an earlier day."""
+    source = _HERE / module
+    paths = [source / name for name in ("main.go", "go.mod", "go.sum")]
+    digest = sha256(b"".join(path.read_bytes() for path in paths if path.exists()))
+    home = CACHE / f"{module}-{digest.hexdigest()[:12]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "controlplane.lock").open("w") as lock:
+    with (CACHE / f"{module}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not home.exists():
-            _build(home)
+            started = time.monotonic()
+            _say(f"building {what} into {CACHE} (once per machine, about 6 minutes)")
+            part = home.with_name(f"{home.name}.{os.getpid()}")
+            part.mkdir(parents=True)
+            try:
+                build(source, part)
+                part.rename(home)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+            _say(f"built after {time.monotonic() - started:.0f} s")
     return home
 
 
-def _build(home: Path) -> None:
-    started = time.monotonic()
-    _say(f"building etcd, the API server and kubectl into {CACHE} (once per machine, about 6 minutes)")
-    part = home.with_name(f"{home.name}.{os.getpid()}")
-    part.mkdir(parents=True)
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
-    command = [_go(), "build", "-trimpath", "-o", str(part / "controlplane"), "."]
-    done = subprocess.run(command, cwd=_SOURCE, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(part)
-        raise RuntimeError(f"the control plane could not be built:\n{done.stdout}\n{done.stderr}")
+def _build_control_plane(source: Path, part: Path) -> None:
+    _run_go(source, "build", "-trimpath", "-o", str(part / "controlplane"), ".")
     for name in PROGRAMS:
         (part / name).symlink_to("controlplane")
-    part.rename(home)
-    _say(f"built after {time.monotonic() - started:.0f} s")
+
+
+def _build_flux(source: Path, part: Path) -> None:
+    _run_go(source, "build", "-trimpath", "-ldflags=-s -w", "-o", f"{part}/", "tool")
+    for name in FLUX:
+        module = Path(_run_go(source, "list", "-m", "-f={{.Dir}}", f"github.com/fluxcd/{name}").strip())
+        manifests = part / f"{name}.d"
+        manifests.mkdir()
+        for path in (*module.glob("config/crd/bases/*.yaml"), module / "config/rbac/role.yaml"):
+            (manifests / path.name).write_bytes(path.read_bytes())
+
+
+def _run_go(source: Path, *arguments: str) -> str:
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+    done = subprocess.run(
+        [_go(), *arguments], cwd=source, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"go {' '.join(arguments)} in {source}:\n{done.stdout}\n{done.stderr}")
+    return done.stdout
 
 
 def _go() -> str:
@@ -88,8 +117,13 @@ def _version(go: str) -> tuple[int, ...]:
 
 
 def _say(line: str) -> None:
-    print(f"control plane: {line}", file=sys.stderr, flush=True)
+    print(f"tests/cluster: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
     control_plane()
+    try:
+        flux()
+    except RuntimeError as error:
+        # Nothing else needs it.
+        _say(f"Flux is not tested: {error}")
