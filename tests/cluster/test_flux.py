@@ -51,9 +51,12 @@ def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitServer]:
 @pytest.fixture(scope="module")
 def flux(plane: ControlPlane, root: Root, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Flux and an operator at work."""
+    try:
+        flux = Flux(plane, tmp_path_factory.mktemp("flux"))
+    except RuntimeError as error:
+        pytest.skip(f"not tested with Flux, which cannot be built here: {error}")
     operator = OperatorProcess(plane, root.backend, tmp_path_factory.mktemp("operator"), identity_verified="true")
     operator.start()
-    flux = Flux(plane, tmp_path_factory.mktemp("flux"))
     flux.start()
     yield
     flux.stop()
