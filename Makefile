@@ -8,6 +8,7 @@ PACKAGES := hitl operator/hitl_operator webapp/hitl_webapp
 READY := .venv/.ready
 SETUP := pyproject.toml constraints.txt tools/venv $(wildcard dropin/pyproject.toml)
 ARGS ?=
+BANDIT := $(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive $(PACKAGES) $(wildcard dropin/flyteplugins)
 
 .PHONY: help
 help: ## Say what there is
@@ -38,11 +39,12 @@ docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python tools/chart.py
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, import contracts, generated files, docs
+check: $(READY) ## Format, lint, types, import contracts, insecure code, generated files, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) tests
 	$(BIN)/lint-imports --no-logo
+	$(BANDIT)
 	$(if $(wildcard hitl/api/crd.py),$(BIN)/python -m hitl.api.crd --check)
 	$(BIN)/python tools/chart.py --check
 	$(if $(wildcard tests/docs/test_*.py),$(BIN)/pytest --quiet tests/docs)
@@ -81,8 +83,8 @@ constraints: $(READY) ## Take the newest version of every dependency into constr
 	@tools/constraints
 
 .PHONY: audit
-audit: $(READY) ## Look for known vulnerabilities, in the code and in what it depends on
-	$(BIN)/bandit --quiet --severity-level medium --recursive $(PACKAGES) $(wildcard dropin/flyteplugins)
+audit: $(READY) ## Look for insecure code, and for known vulnerabilities in what it depends on
+	$(BANDIT)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 .PHONY: clean

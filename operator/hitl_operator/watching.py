@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import Context
 from typing import Any, Final
 
 import kopf
@@ -74,7 +75,8 @@ class Watching:
         connection = await self._kube.connection()
 
         def changed(kind: str, event: Any) -> None:
-            loop.call_soon_threadsafe(self._changed, kind, event["type"] or "", event["object"])
+            # In a context of its own: kopf's holds the whole object, and each timer that is set would keep that.
+            loop.call_soon_threadsafe(self._changed, kind, event["type"] or "", event["object"], context=Context())
 
         def connect() -> Connection:
             return asyncio.run_coroutine_threadsafe(self._kube.connection(), loop).result(_WAIT_SECONDS)

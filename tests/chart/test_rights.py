@@ -185,6 +185,29 @@ def test_the_operator_has_no_rights_elsewhere(stamped: Installed) -> None:
     assert not may("delete", "deployments", NAMESPACE)
 
 
+def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped: Installed) -> None:
+    def may(account: str, namespace: str) -> set[str]:
+        user = f"system:serviceaccount:{NAMESPACE}:{account}"
+        listed = stamped.plane.kubectl("auth", "can-i", "--list", "--no-headers", "-n", namespace, user=user).out
+        return {" ".join(line.split()) for line in listed.splitlines()}
+
+    anybody = may("nobody-in-particular", NAMESPACE)
+    accounts = stamped.plane.kubectl("get", "serviceaccounts", "-n", NAMESPACE, "-o=name").out.split()
+    for account in {name.removeprefix("serviceaccount/") for name in accounts} - {_OPERATOR}:
+        assert may(account, NAMESPACE) | may(account, stamped.namespace) <= anybody, account
+    # What the operator may do where the questions are.
+    assert may(_OPERATOR, stamped.namespace) - anybody == {
+        "humaninputs.hitl.flyte.org [] [] [get list watch create delete]",
+        "humaninputresponses.hitl.flyte.org [] [] [get list watch]",
+        "humaninputs.hitl.flyte.org/status [] [] [patch]",
+        "humaninputresponses.hitl.flyte.org/status [] [] [patch]",
+        "events [] [] [create]",
+        "namespaces [] [] [get]",
+        "customresourcedefinitions.apiextensions.k8s.io [] [humaninputs.hitl.flyte.org] [get]",
+        "secrets [] [] [create patch]",
+    }
+
+
 @pytest.mark.parametrize("role", _EXPECTED)
 def test_each_role_allows_what_its_name_says(role: str, stamped: Installed) -> None:
     user = f"only-{role}"

@@ -36,9 +36,9 @@ def by_the_rules_of_the_ingress() -> str:
 
 
 def shot(page: Page, name: str) -> None:
-    """Keep a picture of a page."""
+    """Keep a picture of what a page shows first."""
     _SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=_SHOTS / f"{name}.png", full_page=True)
+    page.screenshot(path=_SHOTS / f"{name}.png")
 
 
 def send(page: Page) -> None:

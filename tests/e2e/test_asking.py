@@ -118,6 +118,27 @@ def test_a_job_killed_while_it_waits_returns_the_answer_given_meanwhile() -> Non
     assert line("killed", "value 5")
 
 
+_IMAGE = """
+import os, pathlib, shutil
+home = pathlib.Path("/opt/hitl")
+files = [each.stat().st_size for each in home.rglob("*") if each.is_file() and not each.is_symlink()]
+print("size", sum(files) // 2**20, "uid", os.getuid(), "parts", (home / "sbom.cdx.json").exists())
+print("tools", [name for name in ("gcc", "cc", "make") if shutil.which(name)], (home / "bin/pip").exists())
+print("written", os.access(home, os.W_OK))
+"""
+
+
+def test_the_image_is_small_and_holds_its_list_of_parts_and_no_tools() -> None:
+    allow_storage()
+    apply(job("image", "python", "-c", _IMAGE))
+    kubectl("wait", "--for=condition=Complete", "job/image", "-n", TEAM, "--timeout=60s")
+    words = line("image", "size").split()
+    assert int(words[1]) < 200, "MiB above the base"
+    assert words[2:] == ["uid", "65532", "parts", "True"]
+    assert line("image", "tools") == "tools [] False"
+    assert line("image", "written") == "written False"
+
+
 def test_a_user_without_the_right_is_refused_at_admission_and_another_name_is_not_believed() -> None:
     question = ask("guarded")
     patch = json.dumps({"spec": {"response": {"value": "1", "respondent": {"username": "eve"}}}})

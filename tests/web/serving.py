@@ -71,6 +71,11 @@ class WebApp:
         (self.process.kill if kill else self.process.terminate)()
         self.process.wait(timeout=20)
 
+    def logged(self, logger: str) -> list[dict[str, Any]]:
+        """Return what one of its loggers wrote, line by line."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["logger"] == logger]
+
     def ask(self, request_id: str = "a-question", **asked: Any) -> Question:
         """Store a question and a link to it."""
         return run(self._ask(request_id, asked))

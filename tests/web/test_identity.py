@@ -1,6 +1,5 @@
 """Who is believed to be whom."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,8 +82,7 @@ def test_the_audits_log_says_once_who_was_refused(proxied: WebApp) -> None:
     post(question, {})
     question.api(1)
 
-    lines = [line for line in proxied.log.read_text().splitlines() if line.startswith("hitl.audit")]
-    audit = [json.loads(line.partition("INFO ")[2]) for line in lines]
+    audit = proxied.logged("hitl.audit")
     assert {each["request_id"] for each in audit} == {question.request_id}
     assert [(each["result"], each["name"], each["verified"]) for each in audit] == [
         ("NotAllowed", "bob", True),
@@ -97,7 +95,7 @@ def test_the_inbox_shows_what_this_visitor_may_see_oldest_first(proxied: WebApp)
     from datetime import UTC, datetime, timedelta
 
     now = datetime.now(UTC)
-    proxied.ask("newer", event_name="newer one", now=now)
+    proxied.ask("newer", event_name="newer one", prompt="Ship **2.4** &\n`<b>`?", now=now)
     proxied.ask("older", event_name="older one", now=now - timedelta(minutes=5))
     proxied.ask("hidden", event_name="not for ann", respondents=Respondents(users=["bob"]))
     done = proxied.ask("done", event_name="settled one")
@@ -107,6 +105,7 @@ def test_the_inbox_shows_what_this_visitor_may_see_oldest_first(proxied: WebApp)
 
     assert page.index("older one") < page.index("newer one") < page.index("settled one")
     assert "not for ann" not in page
+    assert "Ship 2.4 &amp; &lt;b&gt;?" in page
 
 
 def test_two_secrets_are_valid_while_one_replaces_the_other(proxied: WebApp, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """Storage that cannot be reached, on a real S3 that is stopped."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 
 from tests.backends.seaweed import BUCKET, Seaweed
-from tests.web.serving import running
+from tests.web.serving import WebApp, running
 
 
 def test_storage_out_of_reach_while_somebody_submits(seaweed: Seaweed, tmp_path: Path) -> None:
@@ -23,3 +25,17 @@ def test_storage_out_of_reach_while_somebody_submits(seaweed: Seaweed, tmp_path:
         assert "what I typed" in page.text
         assert "Not recorded." in page.text
         assert question.form("what I typed").status_code == 200
+
+
+def test_a_web_app_that_starts_before_its_storage_waits_for_it(seaweed: Seaweed, tmp_path: Path) -> None:
+    seaweed.kill()
+    app = WebApp(f"s3://{BUCKET}/late", tmp_path / "web.log", seaweed.options)
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(app.start)
+        while "not serving yet" not in (app.log.read_text() if app.log.exists() else ""):
+            assert not starting.done()
+            time.sleep(0.1)
+        seaweed.start()
+        starting.result()
+    assert app.ask().api(1).status_code == 200
+    app.stop(kill=True)

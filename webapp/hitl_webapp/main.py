@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from hitl.errors import DocumentDamaged, HITLError, ServeError
+from hitl.errors import DocumentDamaged, HITLError, ServeError, StorageUnavailable
 from hitl.storage import Store
 from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
@@ -23,6 +25,8 @@ from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes import api, forms, health
 from hitl_webapp.service import Kept, Service
 from hitl_webapp.settings import WebSettings
+
+_PATIENCE_SECONDS: Final = 60.0
 
 _log = logging.getLogger("hitl.web")
 _API = ("/submit/json", "/status/", "/health", "/ready", "/metrics", "/openapi.json")
@@ -37,6 +41,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
 
     Raises:
         StorageUnsuitable: at start, when the storage cannot hold outcomes safely.
+        StorageUnavailable: at start, when it could not be reached for a minute.
     """
     settings = settings or WebSettings()
 
@@ -45,7 +50,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         # Set here and not before: Flyte clears the state of an app that it serves.
         opened = store or settings.open_store()
         if store is None:
-            await opened.probe()
+            await _proven(opened)
         async with _identify(settings) as identify:
             app.state.service = Service(opened, settings, identify)
             app.state.forms = Kept[tuple[str, bytes]]()
@@ -68,6 +73,21 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
     app.add_middleware(Direct)
     app.add_middleware(Guard, settings=settings, kept=lambda scope: forms.kept_page(scope["app"], scope))
     return app
+
+
+async def _proven(store: Store) -> None:
+    # Where both start at once, the storage may come later; whoever ends is started again later and later.
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            await store.probe()
+        except StorageUnavailable as error:
+            if time.monotonic() > deadline:
+                raise
+            _log.warning("not serving yet: %s", error)
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 class Direct:

@@ -98,6 +98,11 @@ def markdown(text: str) -> Markup:
     return Markup(clean)  # noqa: S704 - nh3 has just cleaned it
 
 
+def plain(text: str) -> str:
+    """Return Markdown as the words that people read, on one line."""
+    return " ".join(Markup(nh3.clean(str(markdown(text)), tags=set())).unescape().split())  # noqa: S704 - as above
+
+
 @cache
 def asset(name: str) -> str:
     """Return the URL of a static file, which changes whenever its content does."""
@@ -117,6 +122,7 @@ def _environment() -> Environment:
     )
     environment.filters["when"] = _when
     environment.filters["markdown"] = markdown
+    environment.filters["plain"] = plain
     environment.globals["asset"] = asset
     return environment
 
