@@ -20,6 +20,7 @@ from hitl_operator.cluster import Cluster
 from hitl_operator.index import Index
 from hitl_operator.leader import Leader
 from hitl_operator.mirror import Mirror
+from hitl_operator.parts import Parts
 from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.reconcile import Reconciler
 from hitl_operator.roots import Roots
@@ -88,7 +89,7 @@ class Operator:
             settings.operator_deployment,
             identity=f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
         )
-        self._reconciler = Reconciler(Cluster(kube), self._roots, self._index, self._queue, settings)
+        self._reconciler = Reconciler(Parts(Cluster(kube), self._roots, self._index, self._queue, settings))
         self._mirror = Mirror(
             kube, self._roots, self._index, self._queue, settings, self._health, lambda: self._leader.leading
         )
