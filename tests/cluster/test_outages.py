@@ -45,7 +45,8 @@ def test_the_api_server_is_away_for_60_s_and_has_forgotten_all_history(
     later = questions.ask("later")
     assert len({answered, waiting, later}) == 3
     assert "Traceback" not in operator.said()
-    assert plane.requests("humaninputs") < 200
+    assert plane.requests("humaninputs", ("LIST", "WATCH")) < 60
+    assert operator.metric("hitl_api_requests_total") - before < 3 * AWAY_SECONDS
     assert operator.terminate() == 0
 
 
