@@ -122,8 +122,11 @@ class FlyteAction:
 
     async def show(self, name: str, form_url: str, html: str, link: FormLink) -> None:
         """Add the question to the report's own tab and, in a cluster, its link to the run's page."""
-        flyte.report.get_tab(REPORT_TAB).log(html)
-        await flyte.report.flush.aio()
+        try:
+            flyte.report.get_tab(REPORT_TAB).log(html)
+            await flyte.report.flush.aio()
+        except Exception as error:  # noqa: BLE001 - whatever Flyte and its storage raise; the question is asked
+            _log.warning("the question %r is not in the run's report: %s", name, error)
         if self.remote and Settings().form_link == "on":
             shown = show_form.override(
                 short_name=name,

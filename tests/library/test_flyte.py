@@ -128,6 +128,14 @@ def test_a_pretended_remote_action_shows_the_link_by_a_task_and_the_question_in_
     assert program.end() == 0
 
 
+def test_a_report_that_pretended_storage_refuses_stops_no_question() -> None:
+    program = Program("shown", "refused")
+
+    program.line("is not in the run's report: nobody may write here")
+    assert "http://web/form/an-id" in program.line("value")
+    assert program.end() == 0
+
+
 @pytest.mark.parametrize(("serve", "apps"), [("", 1), ("operator", 0)])
 def test_the_environment_carries_the_app_unless_an_operator_serves_it(serve: str, apps: int) -> None:
     code = "import hitl; print(hitl.env.name, [type(e).__name__ + ' ' + e.name for e in hitl.env.depends_on])"

@@ -1,6 +1,10 @@
 """A task whose action says that it is remote, though it is not: shows what a cluster's Flyte would be given."""
 
 import asyncio
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import flyte
 
@@ -15,11 +19,17 @@ class PretendsToBeRemote(flyte_binding.FlyteAction):
     remote = True
 
 
+async def refuse(*_: object) -> None:
+    raise OSError("nobody may write here")
+
+
 @env.task(report=True)
 async def show() -> str:
     action = PretendsToBeRemote(flyte.ctx())
     link = FormLink("http://web", "an-id", "s3://b/request.json", "token")
-    await action.show("a question", "http://web/form/an-id", "<p>what is asked</p>", link)
+    refusing = patch.object(flyte.report, "flush", SimpleNamespace(aio=refuse))
+    with refusing if "refused" in sys.argv else nullcontext():
+        await action.show("a question", "http://web/form/an-id", "<p>what is asked</p>", link)
     tab = flyte.report.get_tab(flyte_binding.REPORT_TAB)
     main = flyte.report.current_report().get_tab("main")
     tasks = list(flyte_binding._shown)
