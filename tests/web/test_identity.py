@@ -108,6 +108,14 @@ def test_the_inbox_shows_what_this_visitor_may_see_oldest_first(proxied: WebApp)
     assert "Ship 2.4 &amp; &lt;b&gt;?" in page
 
 
+def test_a_name_is_recorded_whole_or_not_at_all(proxied: WebApp) -> None:
+    question = proxied.ask()
+
+    assert post(question, as_user("a" * 257)).status_code == 403
+    assert question.stored() is None
+    assert post(question, as_user("a" * 256)).status_code == 200
+
+
 def test_two_secrets_are_valid_while_one_replaces_the_other(proxied: WebApp, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(f"{SECRET}\nthe-next-one\n")
     for secret in (SECRET, "the-next-one"):

@@ -14,6 +14,7 @@ from hitl.errors import NotAllowed
 from hitl_webapp.settings import AuthMode, WebSettings
 
 SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
+_MAX_NAME: Final = 256
 # The same sentence whatever is wrong, so that nobody learns from it which questions exist.
 NO_LINK: Final = "A valid link is needed for this: use the one that you were given, whole."
 NAMED_ONLY: Final = (
@@ -99,14 +100,18 @@ class ProxyIdentity:
         self._read: tuple[float, tuple[str, ...]] = (0.0, ())
 
     async def __call__(self, headers: Headers) -> Visitor | None:
-        """Return the visitor whom the proxy names."""
+        """Return the visitor whom the proxy names.
+
+        Raises:
+            NotAllowed: the user's name is too long to be recorded.
+        """
         given = headers.get(SECRET_HEADER, "").encode()
         known = [hmac.compare_digest(given, secret.encode()) for secret in self._secrets()]
         name = headers.get(self._settings.proxy_user_header, "").strip()
         if not any(known) or not name:
             return None
         groups = headers.get(self._settings.proxy_groups_header, "").split(",")
-        return Visitor(name[:256], tuple(each.strip() for each in groups if each.strip()), verified=True)
+        return Visitor(recordable(name), tuple(each.strip() for each in groups if each.strip()), verified=True)
 
     def _secrets(self) -> Sequence[str]:
         path = self._settings.proxy_secret_file
@@ -116,6 +121,17 @@ class ProxyIdentity:
         if changed != self._read[0]:
             self._read = (changed, tuple(line.strip() for line in path.read_text().splitlines() if line.strip()))
         return self._read[1]
+
+
+def recordable(name: str) -> str:
+    """Return a user's name, which is recorded whole or not at all: cut off, it could be somebody else's.
+
+    Raises:
+        NotAllowed: it has more than 256 characters.
+    """
+    if len(name) > _MAX_NAME:
+        raise NotAllowed(f"Your user name is longer than {_MAX_NAME} characters: it cannot be recorded.")
+    return name
 
 
 async def nobody(headers: Headers) -> Visitor | None:  # noqa: ARG001 - the protocol has it

@@ -18,11 +18,10 @@ from hitl import keys
 from hitl.documents import RequestDocument
 from hitl.errors import NotAllowed
 from hitl.kube import ACCESS_REVIEWS, HUMAN_INPUTS, TOKEN_REVIEWS, Kube, Object, Resource
-from hitl_webapp.auth import Visitor, bearer
+from hitl_webapp.auth import Visitor, bearer, recordable
 from hitl_webapp.service import Kept
 
 _KEPT_SECONDS: Final = 5.0
-_MAX_NAME: Final = 256
 # A token made for us alone is worth nothing to whoever steals it here; others are those of the API server itself.
 _AUDIENCES: Final[tuple[list[str], ...]] = ([HUMAN_INPUTS.group], [])
 _RESOURCE: Final = f"{HUMAN_INPUTS.plural}.{HUMAN_INPUTS.group}"
@@ -136,12 +135,8 @@ class Reviews:
             status = await self._review(TOKEN_REVIEWS, {"token": token, "audiences": audiences})
             if status.get("authenticated") is True:
                 subject = Subject.model_validate(status["user"])
-                if len(subject.user) > _MAX_NAME:
-                    raise NotAllowed(
-                        f"Your user name is longer than {_MAX_NAME} characters: it cannot be recorded."
-                    )
                 return User(
-                    name=subject.user,
+                    name=recordable(subject.user),
                     groups=tuple(subject.groups),
                     verified=True,
                     subject=subject,
