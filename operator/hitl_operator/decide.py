@@ -82,6 +82,14 @@ def is_final(status: HumanInputStatus) -> bool:
     return status.phase not in (None, "Pending")
 
 
+def came_late(human_input: HumanInput) -> bool:
+    """Tell whether there is a response that was given while the end was being written, and says something else."""
+    status, response = human_input.status, human_input.spec.response
+    if not is_final(status) or response is None or status.observed_generation == human_input.metadata.generation:
+        return False
+    return response.value != status.value or response.reject != (status.phase == "Rejected")
+
+
 def due_in(human_input: HumanInput, now: datetime) -> float | None:
     """Return in how many seconds a HumanInput needs to be looked at, 0 for now, None for never.
 
@@ -133,6 +141,10 @@ def status_for(
     old, generation = human_input.status, human_input.metadata.generation
     if is_final(old):
         conditions = [_again(each, generation) for each in old.conditions]
+        if refusal is not None:
+            told: _Wanted = ("ResponseRefused", "True", refusal.reason, refusal.message)
+            others = [each for each in conditions if each.type != told[0]]
+            conditions = others + _conditions(old.conditions, [told], generation, now)
         return old.model_copy(update={"observed_generation": generation, "conditions": conditions})
     wanted = _pending(trouble) if outcome is None else _settled(outcome)
     kept = old.condition("ResponseRefused")

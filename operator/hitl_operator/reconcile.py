@@ -14,7 +14,16 @@ from hitl.kube import HUMAN_INPUTS
 from hitl.requests import StoredRequest
 from hitl.settle import expire
 from hitl_operator import metrics
-from hitl_operator.decide import Refusal, Trouble, due_in, is_final, notices_for, status_for, submission_of
+from hitl_operator.decide import (
+    Refusal,
+    Trouble,
+    came_late,
+    due_in,
+    is_final,
+    notices_for,
+    status_for,
+    submission_of,
+)
 from hitl_operator.parts import Parts
 from hitl_operator.questions import asked_by, misplaced
 from hitl_operator.responses import Responses
@@ -93,6 +102,8 @@ class Reconciler:
         refusal: Refusal | None = None
         trouble = misplaced(self._parts, human_input, root)
         failure: StorageUnavailable | None = None
+        if came_late(human_input) and root is not None:
+            refusal = await self._refuse_late(root, human_input)
         if trouble is None and root is not None and not is_final(human_input.status):
             try:
                 request = await asked_by(self._parts, root, human_input)
@@ -183,6 +194,12 @@ class Reconciler:
             believed=self._parts.settings.identity_verified,
         )
         return await record(self._parts, root, request, submission, response.respondent)
+
+    async def _refuse_late(self, root: Root, human_input: HumanInput) -> Refusal | None:
+        try:
+            return await self._respond(root, await asked_by(self._parts, root, human_input), human_input)
+        except (InvalidRequest, RequestNotFound, DocumentDamaged):
+            return Refusal("Superseded", "not recorded, as the question was settled before")
 
     def _broken(self, root: Root, error: Exception, request: StoredRequest | None) -> Trouble:
         if isinstance(error, DocumentDamaged):

@@ -13,6 +13,7 @@ from hitl.transitions import GRACE
 from hitl_operator.decide import (
     Refusal,
     Trouble,
+    came_late,
     due_in,
     is_final,
     notices_for,
@@ -121,6 +122,21 @@ def test_a_refusal_stays_until_the_response_changes() -> None:
         }
     )
     assert status(changed).condition("ResponseRefused") is None
+
+
+def test_a_response_given_while_the_end_was_written_is_told_so() -> None:
+    settled = after(human_input(), outcome=outcome()).status.model_dump(by_alias=True, mode="json")
+    late = human_input(generation=2, status=settled, response={"value": "7"})
+    assert came_late(late)
+    told = status(late, refusal=Refusal("Superseded", "no"))
+    refused = told.condition("ResponseRefused")
+    assert (told.phase, told.value) == ("Answered", "42")
+    assert refused is not None
+    assert refused.reason == "Superseded"
+    assert [each.reason for each in notices_for(late, told, None)] == ["SubmissionRefused"]
+    assert not came_late(late.model_copy(update={"status": told}))
+    # Git may bring back what was recorded.
+    assert not came_late(human_input(generation=2, status=settled, response={"value": "42"}))
 
 
 def test_each_event_is_posted_for_the_change_that_it_tells_of() -> None:
