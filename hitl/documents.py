@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from hitl.errors import DocumentDamaged
 from hitl.keys import REQUEST_ID_PATTERN
+from hitl.text import one_line
 from hitl.values import DataType, format_value, parse_json
 
 SCHEMA_VERSION: Final = 1
@@ -177,12 +178,12 @@ class OutcomeDocument(_Document):
         return format_value(self.data_type, self.value) if self.outcome == "answered" else None
 
     def by(self) -> str:
-        """Return who is recorded, as people should read it: an unverified name says so."""
-        name = self.respondent.name or "somebody"
+        """Return who is recorded, as people should read it, on one line: an unverified name says so."""
+        name = one_line(self.respondent.name) or "somebody"
         return name if self.respondent.verified else f"{name} (unverified)"
 
     def summary(self) -> str:
-        """Return one sentence part that says what was recorded, by whom and when."""
+        """Return one sentence part, on one line, that says what was recorded, by whom and when."""
         when = format_time(self.answered_at)
         match self.outcome:
             case "answered" if self.reason == "DefaultUsed":
@@ -192,7 +193,7 @@ class OutcomeDocument(_Document):
             case "answered":
                 return f"answered by {self.by()} via {self.respondent.via} at {when}"
             case _:
-                why = f": {self.comment}" if self.comment else ""
+                why = f": {one_line(self.comment)}" if self.comment else ""
                 return f"{self.outcome} by {self.by()} via {self.respondent.via} at {when}{why}"
 
 

@@ -23,6 +23,7 @@
     └── StorageError
         ├── StorageUnavailable            out of reach for now; trying again is safe
         ├── StorageUnsuitable             can never hold outcomes safely
+        ├── ClockApart                    this machine's clock differs from the storage's; nothing is recorded
         └── DocumentDamaged               an object holds something that nobody of ours wrote
 """
 
@@ -141,6 +142,22 @@ class StorageUnavailable(StorageError):
 
 class StorageUnsuitable(StorageError):
     """The storage cannot create objects exclusively, or is of a kind that HITL does not serve."""
+
+
+class ClockApart(StorageError):
+    """This machine's clock and the storage's differ too much to decide by: nothing is accepted and nothing expires.
+
+    Args:
+        root: The root's URL.
+        seconds: By how many seconds this machine's clock is ahead of the storage's; negative when behind.
+    """
+
+    def __init__(self, root: str, seconds: float) -> None:
+        super().__init__(
+            f"this machine's clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the clock of "
+            f"{root}: nothing is recorded until they agree, so set the clock"
+        )
+        self.seconds = seconds
 
 
 class DocumentDamaged(StorageError):

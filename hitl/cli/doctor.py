@@ -16,6 +16,7 @@ from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.cli.root import probe
 from hitl.settings import Settings
+from hitl.text import printable
 
 State = Literal["ok", "off", "broken"]
 _HTTP_SECONDS: Final = 3.0
@@ -44,9 +45,9 @@ def doctor(as_json: AsJson = False) -> None:
         output.print_json(findings)
     else:
         for finding in findings:
-            print(output.clean(f"{_SIGNS[finding.state]} {finding.part + ':':<12} {finding.detail}"))
+            print(printable(f"{_SIGNS[finding.state]} {finding.part + ':':<12} {finding.detail}"))
             if finding.advice:
-                print(output.clean(f"  {'':<12} {finding.advice}"))
+                print(printable(f"  {'':<12} {finding.advice}"))
     if any(finding.state == "broken" for finding in findings):
         raise typer.Exit(Code.REFUSED)
 

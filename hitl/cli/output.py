@@ -1,13 +1,11 @@
 """What is printed: JSON for programs, tables for a terminal, aligned text for a pipe.
 
-Data goes to standard output, everything else to standard error. What other people wrote may hold control
-characters, which could rewrite what a terminal shows: they are replaced.
+Data goes to standard output, everything else to standard error. What other people wrote is made printable.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,9 +22,8 @@ from rich.text import Text
 from hitl.cli.codes import Code
 from hitl.cli.view import RequestView
 from hitl.documents import format_time
+from hitl.text import ascii_controls, one_line, printable
 
-# C0 but tab and line feed, DEL, C1, and what turns the direction of writing around.
-_CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _NARROWEST: Final = 16
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _PHASE_STYLES: Final = {
@@ -40,12 +37,12 @@ _PHASE_STYLES: Final = {
 
 def print_json(content: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
     """Print data as JSON to standard output."""
-    print(json.dumps(_plain(content), indent=2, ensure_ascii=False))
+    print(ascii_controls(json.dumps(_plain(content), indent=2, ensure_ascii=False)))
 
 
 def print_value(text: str) -> None:
     """Print an answer and nothing else; only a terminal is spared control characters."""
-    print(clean(text) if sys.stdout.isatty() else text)
+    print(printable(text) if sys.stdout.isatty() else text)
 
 
 def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool) -> None:
@@ -100,7 +97,7 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("At", _moment(view.settled_at)),
         ("Comment", view.comment),
     ]
-    shown = [(name, clean(text)) for name, text in lines if text]
+    shown = [(name, printable(text)) for name, text in lines if text]
     width = max(len(name) for name, _ in shown) + 2
     for name, text in shown:
         first, *rest = text.splitlines() or [""]
@@ -140,7 +137,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: 
 
 def say(text: str) -> None:
     """Tell the person something that is no data."""
-    print(clean(text), file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def fail(text: str, code: Code) -> NoReturn:
@@ -156,7 +153,7 @@ def waiting(text: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    with console.status(Text(clean(text))):
+    with console.status(Text(printable(text))):
         yield
 
 
@@ -171,16 +168,6 @@ def duration(seconds: float) -> str:
         if len(parts) == 2:
             break
     return "".join(parts)
-
-
-def clean(text: str) -> str:
-    """Return a text that cannot rewrite a terminal."""
-    return _CONTROL.sub("\ufffd", text)
-
-
-def one_line(text: str) -> str:
-    """Return a text that fits a cell."""
-    return " ".join(clean(text).split())
 
 
 def _console() -> Console:

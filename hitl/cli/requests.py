@@ -26,6 +26,7 @@ from hitl.cli.view import RequestView
 from hitl.documents import format_time
 from hitl.errors import ClusterError
 from hitl.settings import Settings
+from hitl.text import one_line, printable
 
 
 def list_requests(
@@ -151,7 +152,7 @@ def summary(view: RequestView) -> str:
     comment = f": {view.comment}" if view.comment else ""
     match view.phase:
         case "Answered":
-            return f"{view.id}: answered {output.one_line(view.value_text())}{who}{when}{comment}"
+            return f"{view.id}: answered {one_line(view.value_text())}{who}{when}{comment}"
         case "TimedOut":
             return f"{view.id}: nobody answered before the deadline"
         case "Pending":
@@ -164,7 +165,7 @@ def _recorded(view: RequestView, as_json: bool) -> None:
     if as_json:
         output.print_json(view)
     else:
-        print(output.clean(summary(view)))
+        print(printable(summary(view)))
 
 
 def _backend(namespace: str | None, everywhere: bool, context: str | None, kubeconfig: str | None) -> Backend:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.types import Scope
 
+from hitl.text import ascii_controls
+
 _TOKEN: Final = re.compile(r"((?:token=|token%3D|#|%23))[A-Za-z0-9_.-]{16,}", re.IGNORECASE)
 # One of these is in front of every token, and in few lines else.
 _SIGNS: Final = frozenset("=#%")
@@ -31,7 +33,7 @@ class JsonLines(logging.Formatter):
         content |= record.msg if isinstance(record.msg, dict) else {"message": record.getMessage()}
         if record.exc_info:
             content["error"] = self.formatException(record.exc_info)
-        return redact(to_json(content, serialize_unknown=True).decode())
+        return redact(ascii_controls(to_json(content, serialize_unknown=True).decode()))
 
 
 class RedactTokens(logging.Filter):
