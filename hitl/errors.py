@@ -145,7 +145,7 @@ class StorageUnsuitable(StorageError):
 
 
 class ClockApart(StorageError):
-    """This machine's clock and the storage's differ too much to decide by: nothing is accepted and nothing expires.
+    """This machine's clock and the storage's differ too much: nothing is accepted, nothing expires.
 
     Args:
         root: The root's URL.

@@ -1,6 +1,6 @@
 """Text that other people wrote, made safe to print: in terminals, logs, exceptions and pages.
 
-Control characters could rewrite what a terminal shows, a line feed could forge a line of a log, and characters that
+Control characters could rewrite what a terminal shows. A line feed could forge a line of a log. Characters that
 override the direction of writing could show a text as another one. Each is replaced by U+FFFD.
 """
 
