@@ -87,6 +87,13 @@ audit: $(READY) ## Look for insecure code, and for known vulnerabilities in what
 	$(BANDIT)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
+.PHONY: dist
+dist: $(READY) ## Build what a release publishes, in dist/: wheels, their sources, the chart
+	@rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist dropin
+	@$(BIN)/python -c 'import helm_python; print(helm_python.package("charts/hitl", destination="dist"))'
+
 .PHONY: clean
 clean: ## Remove what the other targets made here
 	rm -rf .venv build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
