@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from hitl.submissions import HITLSubmissionTyped
 
     env: flyte.TaskEnvironment
+    """What a task that asks names in its environment's `depends_on`. Needs Flyte."""
 
 __all__ = [
     "AlreadySettled",
