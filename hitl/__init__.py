@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.errors import (
     AlreadySettled,
+    ClockApart,
     ClusterConflict,
     ClusterError,
     ClusterForbidden,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadySettled",
+    "ClockApart",
     "ClusterConflict",
     "ClusterError",
     "ClusterForbidden",
