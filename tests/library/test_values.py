@@ -267,16 +267,14 @@ def test_a_choice_is_compared_as_canonical_text() -> None:
     [
         *[(name, name) for name in DATA_TYPES],
         *[(int, "int"), (float, "float"), (bool, "bool"), (str, "str")],
-        *[(json_type, "json") for json_type in (dict, list, dict[str, int], list[int], Any, type(None))],
+        *[(json_type, "json") for json_type in (dict, list, dict[str, int], list[int], Any, type(None), None)],
     ],
 )
 def test_type_names(data_type: Any, name: str) -> None:
     assert type_name(data_type) == name
 
 
-@pytest.mark.parametrize(
-    "data_type", [bytes, set, tuple, "integer", "", None, 5, int | None, object, lambda: 1, []]
-)
+@pytest.mark.parametrize("data_type", [bytes, set, tuple, "integer", "", 5, int | None, object, lambda: 1, []])
 def test_other_types_are_refused(data_type: Any) -> None:
     with pytest.raises(InvalidRequest, match="use int, float, bool, str"):
         type_name(data_type)
