@@ -77,9 +77,8 @@ def ask(
         "prompt": prompt,
         "timeout_seconds": timeout,
         "key": key,
-        "choices": choices or (),
+        "choices": choices or None,
         "default": _default(data_type, default),
-        "on_timeout": "fail" if default is None else "default",
         "schema": _schema(schema),
     }
     asyncio.run(_ask(options, as_json))

@@ -197,7 +197,7 @@ class InCluster:
                 "data_type": spec.data_type,
                 "choices": spec.choices,
                 "default": spec.default,
-                "on_timeout": "default" if spec.on_timeout == "UseDefault" else "fail",
+                "on_timeout": "default" if spec.at_deadline() == "UseDefault" else "fail",
                 "schema_": spec.json_schema,
                 "respondents": Respondents(users=named.users, groups=named.groups) if named else Respondents(),
                 "created_at": created,

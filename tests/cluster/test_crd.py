@@ -187,7 +187,7 @@ CHANGES: dict[str, Any] = {
     "prompt": "Another question?",
     "dataType": "str",
     "timeoutSeconds": 10,
-    "onTimeout": "UseDefault",
+    "onTimeout": "Fail",
     "default": "2",
     "choices": ["1", "2", "3"],
     "respondents": {"users": ["eve"]},
