@@ -79,7 +79,9 @@ def parse_text(data_type: DataType, text: str) -> Value:
         case "int":
             return _int64(_number("int", _INT, text))
         case "float":
-            return double(_number("float", _FLOAT, text), _wanted("float"))
+            number = _number("float", _FLOAT, text)
+            # As in JSON, where -0 is a whole number and so has no sign.
+            return double(number, _wanted("float")) if number.strip("+-0") else 0.0
         case "bool":
             if text.strip() not in ("true", "false"):
                 raise InvalidValue(f"{_show(text.strip())} is neither true nor false: {_wanted('bool')}.")
