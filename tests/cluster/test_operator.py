@@ -91,11 +91,15 @@ def test_a_rejection_by_kubectl_is_recorded_and_stalls(questions: Questions) -> 
 def test_the_deadline_ends_in_timed_out_or_in_the_default(questions: Questions) -> None:
     plane = questions.plane
     plane.apply(question(questions.namespace, "late", timeoutSeconds=1))
+    plane.apply(question(questions.namespace, "unused", timeoutSeconds=1, onTimeout="Fail", default="3"))
     plane.apply(question(questions.namespace, "fallback", timeoutSeconds=1, onTimeout="UseDefault", default="3"))
-    assert conditions(questions.until("late", "TimedOut"))["Stalled"] == ("True", "DeadlinePassed")
-    found = questions.until("fallback", "Answered")
-    assert (found["status"]["value"], found["status"]["answeredVia"]) == ("3", "timeout")
-    assert conditions(found)["Ready"] == ("True", "DefaultUsed")
+    plane.apply(question(questions.namespace, "default-alone", timeoutSeconds=1, default="3"))
+    for name in ("late", "unused"):
+        assert conditions(questions.until(name, "TimedOut"))["Stalled"] == ("True", "DeadlinePassed")
+    for name in ("fallback", "default-alone"):
+        found = questions.until(name, "Answered")
+        assert (found["status"]["value"], found["status"]["answeredVia"]) == ("3", "timeout")
+        assert conditions(found)["Ready"] == ("True", "DefaultUsed")
     assert questions.events("late") == ["Requested", "TimedOut"]
 
 

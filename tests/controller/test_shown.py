@@ -1,0 +1,57 @@
+"""A question that was asked through storage is shown as what it is: its deadline and who may answer it too."""
+
+from typing import Any
+
+import pytest
+
+from hitl.api.v1alpha1 import HumanInput
+from hitl.documents import RequestDocument, Respondents
+from hitl.requests import draft_request
+from hitl_operator.cluster import human_input_of
+from tests.library.samples import NOW
+
+
+def shown(**changes: Any) -> dict[str, Any]:
+    request = draft_request(
+        **{
+            "request_id": "a",
+            "event_name": "e",
+            "data_type": int,
+            "prompt": "How many?",
+            "timeout_seconds": 600,
+            "now": NOW,
+            **changes,
+        }
+    )
+    return spec_of(request)
+
+
+def spec_of(request: RequestDocument) -> dict[str, Any]:
+    content = human_input_of(request, 60).to_object()
+    assert HumanInput.from_object(content).spec.at_deadline() == content["spec"]["onTimeout"]
+    spec: dict[str, Any] = content["spec"]
+    return spec
+
+
+@pytest.mark.parametrize(
+    ("asked", "on_timeout"),
+    [
+        ({}, "Fail"),
+        ({"default": 3}, "UseDefault"),
+        ({"default": 3, "on_timeout": "default"}, "UseDefault"),
+        # Left out, it would be the default that is used.
+        ({"default": 3, "on_timeout": "fail"}, "Fail"),
+    ],
+)
+def test_what_the_deadline_does_is_always_written(asked: dict[str, Any], on_timeout: str) -> None:
+    assert shown(**asked)["onTimeout"] == on_timeout
+
+
+def test_only_lists_with_names_are_written() -> None:
+    assert "respondents" not in shown()
+    assert shown(respondents={"users": ["ann"]})["respondents"] == {"users": ["ann"]}
+    assert shown(respondents=Respondents(groups=["sre"]))["respondents"] == {"groups": ["sre"]}
+
+
+def test_the_schema_of_the_type_is_shown() -> None:
+    assert shown(data_type=list[str])["schema"] == {"type": "array", "items": {"type": "string"}}
