@@ -19,15 +19,17 @@ from hitl.work import Work, shown
 
 MAX_PATTERN_CHARS: Final = 1_024
 
-# What all engines may hold.
-_MAX_BYTES = 32 * 2**20
+# What all engines may hold before all are dropped.
+_MAX_BYTES = 24 * 2**20
 # Measured: an engine holds up to 430 bytes for each microsecond that making it took.
 _BYTES_PER_UNIT = 430
 # What an engine remembers while it matches: at most two caches of 2 MiB.
 _MAX_CACHE_BYTES = 4 * 2**20
 # What making the smallest engine takes, and the largest: it is given up at 10 MiB.
 _MAKING_UNITS = 100
-_MAX_UNITS = 100_000
+_MAX_UNITS = 50_000
+# Pydantic keeps the engines of the last 50 patterns that it was given, however large they are.
+_MORE_THAN_PYDANTIC_KEEPS = 64
 
 # What one character class costs to make, in microseconds. Unicode's letters are hundreds of ranges.
 _CLASS_UNITS: Final = {"w": 250, "W": 250, "p": 250, "P": 250, "d": 20, "D": 40, "s": 10, "S": 10}
@@ -80,7 +82,11 @@ class Pattern:
 
 
 class _Engines:
-    """The engines of all schemas, bounded in what they hold: when it is too much, all are dropped."""
+    """The engines of all schemas, bounded in what they hold: when it is too much, all are dropped.
+
+    What is dropped must not stay in pydantic's own cache, so that is filled with small ones.
+    https://github.com/pydantic/pydantic/pull/12549
+    """
 
     def __init__(self) -> None:
         self._made: dict[str, tuple[SchemaValidator, int]] = {}
@@ -99,6 +105,9 @@ class _Engines:
         if self._bytes > _MAX_BYTES:
             self._made.clear()
             self._bytes = used
+            work.spend(_MORE_THAN_PYDANTIC_KEEPS * 8)
+            for number in range(_MORE_THAN_PYDANTIC_KEEPS):
+                _made(f"drop {number}")
         self._made[pattern.text] = (engine, used)
         return engine
 
@@ -197,7 +206,8 @@ def _made(pattern: str) -> SchemaValidator:
     try:
         return SchemaValidator(core_schema.str_schema(pattern=pattern))
     except SchemaError as error:
-        why = one_line(str(error).strip().splitlines()[-1].removeprefix("error: "))
+        # The last of several lines; or all in one, after whose error it is.
+        why = one_line(str(error).strip().splitlines()[-1]).split("rror: ")[-1]
         raise InvalidRequest(f"the schema's pattern {shown(pattern)} cannot be used: {why}") from error
     except UnicodeEncodeError as error:
         raise InvalidRequest("a pattern of the schema holds half a character (a lone surrogate)") from error

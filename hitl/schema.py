@@ -50,8 +50,13 @@ def check_schema(schema: Mapping[str, JsonValue]) -> None:
     _schema(_as_text(schema))
 
 
-def check_value(schema: Mapping[str, JsonValue], value: JsonValue) -> None:
+def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: bool = True) -> None:
     """Refuse a value that the schema does not allow.
+
+    Args:
+        schema: As `check_schema` accepts it.
+        value: A JSON value.
+        formats: Whether `format` is enforced.
 
     Raises:
         InvalidValue: its `details` hold one sentence for each fault, at most 20. Also when checking takes more
@@ -60,7 +65,7 @@ def check_value(schema: Mapping[str, JsonValue], value: JsonValue) -> None:
     """
     part = _schema(_as_text(schema))
     try:
-        found = list(islice(faults(part, value, None, Work(_BUDGET)), _MAX_FAULTS))
+        found = list(islice(faults(part, value, None, Work(_BUDGET, formats)), _MAX_FAULTS))
     except RecursionError as error:
         raise InvalidValue("The value is nested too deeply for the schema: flatten it.") from error
     except TooMuchWork as error:

@@ -213,7 +213,7 @@ def pattern(wanted: Pattern, value: Any, at: Place, work: Work, _seen: Seen) -> 
 
 def text_format(name: str, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
     """Format: only those that are known get here."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not work.formats:
         return ()
     work.spend(30 + len(value) // 16)
     wanted = wanted_instead(name, value)

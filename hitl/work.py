@@ -29,12 +29,14 @@ class Work:
 
     Args:
         units: How much it may cost. A unit is about a microsecond of one core; everything that is done is paid.
+        formats: Whether texts are checked for their `format`.
     """
 
-    __slots__ = ("at", "left")
+    __slots__ = ("at", "formats", "left")
 
-    def __init__(self, units: int) -> None:
+    def __init__(self, units: int, formats: bool = True) -> None:
         self.left = units
+        self.formats = formats
         self.at: Place = None
 
     def spend(self, units: int) -> None:
