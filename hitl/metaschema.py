@@ -59,6 +59,8 @@ METASCHEMA: Final[dict[str, Any]] = {
         **dict.fromkeys(("minContains", "minItems", "minLength", "minProperties"), _COUNT),
         "$id": {"type": "string", "pattern": "^[^#]*#?$"},
         "$vocabulary": {"type": "object", "propertyNames": _TEXT, "additionalProperties": _SWITCH},
+        "const": True,
+        "default": True,
         "dependencies": _by_name({"anyOf": [_SCHEMA, _NAMES]}),
         "dependentRequired": _by_name(_NAMES),
         "enum": {"type": "array"},

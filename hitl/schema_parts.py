@@ -65,12 +65,12 @@ def compiled(schema: dict[str, Any], work: Work, check: Callable[[Any, Place], N
     compiler = _Compiler(schema, work)
     root = compiler.part(schema, None)
     # A reference may lead to a part that has references itself, so this grows while it is walked.
-    for part, reference, at in compiler.references:
+    for part, index, reference, at in compiler.references:
         work.at = at
         target = compiler.target(reference)
         if id(target) not in compiler.parts and not isinstance(target, bool):
             check(target, at)
-        part.checks.insert(0, (plain.reference, compiler.part(target, at)))
+        part.checks[index] = (plain.reference, compiler.part(target, at))
     return root
 
 
@@ -80,7 +80,7 @@ class _Compiler:
         self.work = work
         self.parts: dict[int, Part] = {}
         self.anchors: dict[str, Any] = {}
-        self.references: list[tuple[Part, str, Place]] = []
+        self.references: list[tuple[Part, int, str, Place]] = []
 
     def part(self, schema: Any, at: Place) -> Part:
         if isinstance(schema, bool):
@@ -101,7 +101,9 @@ class _Compiler:
             if name in ("$anchor", "$dynamicAnchor"):
                 self.anchors[argument] = schema
             elif name in _REFERENCES:
-                self.references.append((part, argument, at))
+                # What it leads to is found when every anchor is known.
+                self.references.append((part, len(part.checks), argument, at))
+                part.checks.append((plain.never, None))
             else:
                 part.checks.extend(self._checks(name, argument, schema, inner))
         for name, check in _LAST.items():
