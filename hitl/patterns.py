@@ -20,11 +20,11 @@ from hitl.work import Work, shown
 MAX_PATTERN_CHARS: Final = 1_024
 
 # What all engines may hold before all are dropped.
-_MAX_BYTES = 24 * 2**20
-# Measured: an engine holds up to 430 bytes for each microsecond that making it took.
-_BYTES_PER_UNIT = 430
-# What an engine remembers while it matches: at most two caches of 2 MiB.
-_MAX_CACHE_BYTES = 4 * 2**20
+_MAX_BYTES = 40 * 2**20
+# Measured: an engine holds up to 240 bytes for each microsecond that making it took.
+_BYTES_PER_UNIT = 260
+# What an engine remembers while it matches: at most a cache of 2 MiB.
+_MAX_CACHE_BYTES = 2 * 2**20
 # What making the smallest engine takes, and the largest: it is given up at 10 MiB.
 _MAKING_UNITS = 100
 _MAX_UNITS = 50_000
@@ -184,14 +184,15 @@ def _class_end(pattern: str, at: int) -> tuple[int, int]:
 def _flat_size(pattern: str) -> tuple[int, int]:
     times = 1
     for repeat in _REPEAT.finditer(pattern):
-        times *= _repeats(repeat)
+        times *= max(_repeats(repeat), 1)
     classes = sum(_CLASS_UNITS.get(found[1], 1) for found in re.finditer(r"\\(.)", pattern))
     return len(pattern) * times, (len(pattern) * _OTHER_CLASS_UNITS + classes) * times
 
 
 def _repeats(repeat: re.Match[str]) -> int:
-    # One more for what is open to the right: a{9,} is nine and a loop.
-    return max(int(number or 0) for number in repeat.groups()) + 1
+    # What is open to the right has one more: a{9,} is nine and a loop.
+    least, most = repeat.groups()
+    return max(int(least or 0) + (most == ""), int(most or 0))
 
 
 def _times(size: tuple[int, int], times: int) -> tuple[int, int]:

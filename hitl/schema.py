@@ -31,7 +31,7 @@ _MAX_FAULTS = 20
 # About a second of one core. An answer of the largest size against an ordinary schema takes a tenth of it.
 _BUDGET = 1_000_000
 # What is kept of schemas that were read, together. Compiled, a schema takes up to 100 times its text.
-_MAX_KEPT_BYTES = 48 * 2**20
+_MAX_KEPT_BYTES = 24 * 2**20
 _BYTES_PER_CHAR = 100
 
 _kept: dict[str, Part | str] = {}
