@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hitl.errors import InvalidRequest, InvalidValue
 from hitl.schema import check_schema, check_value
-from tests.library.hostile_schemas import CASES
+from tests.library.hostile_schemas import CASES, ITEMS, NAMES
 
 # A check takes about a second at most; without bounds, many of these take hours.
 MAX_CPU_SECONDS = 3.0
@@ -87,3 +90,48 @@ def test_a_table_with_patterns_in_each_column_is_within_it() -> None:
     row: dict[str, Any] = dict.fromkeys(columns, "Ann Example")
 
     check_value({"items": {"properties": columns}}, [row] * 300)
+
+
+references = st.integers(0, 5).map(lambda n: {"$ref": f"#/$defs/a{n}"})
+
+
+def repeated(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Parts, each of which may stand there a hundred times."""
+    count = st.sampled_from([1, 2, 100])
+    several = st.builds(lambda part, count: [part] * count, inner, count)
+    by_name = st.builds(lambda part, count: {f"p{n}": part for n in range(count)}, inner, count)
+    return st.one_of(
+        st.builds(
+            lambda name, part: {name: part}, st.sampled_from(["items", "not", "contains", "propertyNames"]), inner
+        ),
+        st.builds(
+            lambda name, part: {name: part, "unevaluatedItems": part}, st.sampled_from(["if", "then"]), inner
+        ),
+        st.builds(lambda name, parts: {name: parts}, st.sampled_from(["allOf", "anyOf", "oneOf"]), several),
+        st.builds(lambda name, parts: {name: parts}, st.sampled_from(["properties", "dependentSchemas"]), by_name),
+        st.builds(lambda a, b: {"if": a, "then": b, "else": b, "unevaluatedProperties": a}, inner, inner),
+        st.builds(
+            lambda part, last: {**part, "unevaluatedProperties": last, "additionalProperties": last}, inner, inner
+        ),
+        st.builds(
+            lambda part: {**part, "uniqueItems": True, "enum": [[1], {"p0": 1}], "pattern": "(a|b)*c{90}"}, inner
+        ),
+    )
+
+
+hostile = st.recursive(references | st.just({}), repeated, max_leaves=4)
+large_values = st.sampled_from([*(value for _, value in CASES.values()), {"p0": {"p0": {"p0": NAMES}}}, [[ITEMS]]])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(root=hostile, parts=st.lists(hostile, min_size=6, max_size=6), value=large_values)
+def test_no_schema_escapes_the_budget(root: dict[str, Any], parts: list[dict[str, Any]], value: Any) -> None:
+    schema = {**root, "$defs": {f"a{n}": part for n, part in enumerate(parts)}}
+    began = time.process_time()
+    try:
+        check_value(schema, value)
+    except (InvalidRequest, InvalidValue) as refused:
+        assert len(str(refused)) < 1_000  # noqa: PT017  # either is right
+
+    # Generous, as coverage and other threads count here.
+    assert time.process_time() - began < 5 * MAX_CPU_SECONDS
