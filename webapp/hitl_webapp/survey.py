@@ -71,11 +71,10 @@ class _Listed:
     whole: bool = True
 
     def add(self, key: str, changed: datetime) -> None:
-        folder, _, name = key.rpartition("/")
-        if name not in (_REQUEST, _OUTCOME):
-            return
-        request_id = folder.rpartition("/")[2]
-        if folder == f"{keys.PREFIX}/{request_id}" and keys.is_request_id(request_id):
+        # A folder of an object's name counts as the object: whoever reads it finds out what is wrong.
+        request_id, _, rest = key.removeprefix(f"{keys.PREFIX}/").partition("/")
+        name = rest.partition("/")[0]
+        if name in (_REQUEST, _OUTCOME) and keys.is_request_id(request_id):
             (self.asked if name == _REQUEST else self.settled)[request_id] = changed
 
     def to_read(self, most: int) -> list[str]:
