@@ -153,7 +153,7 @@ async def test_waiting_questions_come_before_settled_ones_and_the_last_asked_fir
 
 
 @pytest.mark.parametrize(
-    ("limit", "value"), [("MOST_BYTES", 25_000), ("TOTAL_SECONDS", -1.0), ("MOST_READ", 2), ("LIST_SECONDS", -1.0)]
+    ("limit", "value"), [("MOST_BYTES", 25_000), ("READ_SECONDS", -1.0), ("MOST_READ", 2), ("MOST_COUNTED", 3)]
 )
 async def test_every_bound_ends_the_reading_and_the_page_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
@@ -167,6 +167,32 @@ async def test_every_bound_ends_the_reading_and_the_page_says_so(
 
     assert found.survey.looked_at < 20
     assert f"Looked at {found.survey.looked_at} of " in pages.render("inbox.html", found=found, name="ann")
+
+
+class Slow(Store):
+    """A store that lists three keys and then keeps one waiting, as a storage far away may."""
+
+    async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        left = 3
+        async for each in super().list_keys(prefix):
+            if left == 0:
+                await asyncio.sleep(60)
+            left -= 1
+            yield each
+
+
+async def test_a_listing_that_takes_too_long_is_used_as_far_as_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "LIST_SECONDS", 1.0)
+    store = Slow(str(tmp_path / "root"))
+    for number in range(5):
+        await asked(store, f"q-{number}")
+
+    found = await listing(Surveys(store), service_over(store), ANN)
+
+    assert (len(found.pending), found.survey.counted) == (3, False)
+    assert "Looked at 3 of more than 3 questions" in pages.render("inbox.html", found=found, name="ann")
 
 
 async def test_what_is_kept_of_a_question_is_small(tmp_path: Path) -> None:
@@ -284,6 +310,8 @@ async def test_an_answer_that_this_web_app_recorded_is_seen_at_once(tmp_path: Pa
 
     assert after.survey is before.survey
     assert [len(before.pending), len(after.pending), len(after.settled)] == [1, 0, 1]
+    assert after.as_of
+    assert "Questions as of" in pages.render("inbox.html", found=after, name="ann")
 
 
 async def test_a_question_past_its_deadline_does_not_wait_and_is_not_said_to_be_settled(tmp_path: Path) -> None:

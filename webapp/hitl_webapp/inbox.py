@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from hitl.errors import NotAllowed, StorageUnavailable
@@ -25,7 +25,9 @@ _AT_ONCE: Final = 16
 _PATIENCE_SECONDS: Final = 20.0
 # What took a second to read is shown for ten, so that reading takes a tenth of the time at most.
 _KEPT_FACTOR: Final = 10.0
-_KEPT_SECONDS: Final = 60.0
+_KEPT_SECONDS: Final = 600.0
+# From this age on, the page says how old it is.
+_AGED_SECONDS: Final = 5.0
 
 _T = TypeVar("_T")
 
@@ -44,6 +46,11 @@ class Surveys:
         self._running: asyncio.Future[Survey] | None = None
         self._last: Survey | None = None
         self._fresh_until = 0.0
+        self._read_at = 0.0
+
+    def age(self) -> float:
+        """Return how many seconds ago the last survey began."""
+        return self._clock() - self._read_at
 
     async def current(self) -> Survey:
         """Return a survey that is fresh, or the last one where a new one takes too long.
@@ -70,6 +77,7 @@ class Surveys:
             if running.cancelled() or running.exception() is not None:
                 return
             self._last = running.result()
+            self._read_at = started
             now = self._clock()
             self._fresh_until = now + min(_KEPT_SECONDS, _KEPT_FACTOR * (now - started))
 
@@ -85,6 +93,7 @@ class Listing:
         settled: Questions that can no longer be answered, the last one first.
         unreadable: Ids of questions that cannot be read, for whoever may see every question.
         more_pending, more_unreadable: How many more of them there are.
+        as_of: When all of this was read, unless that was just now.
         survey: What all of this was taken from.
     """
 
@@ -94,6 +103,7 @@ class Listing:
     more_pending: int
     more_unreadable: int
     survey: Survey
+    as_of: datetime | None = None
 
 
 async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listing:
@@ -104,7 +114,7 @@ async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listi
         ClusterError: when nobody can say what this visitor may see.
     """
     found = await surveys.current()
-    now = service.now()
+    now, age = service.now(), surveys.age()
     entries = await _visible(visitor, found.entries.values())
     # What this process recorded after the survey is known all the same.
     entries = [
@@ -120,6 +130,7 @@ async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listi
         more_pending=max(0, len(pending) - SHOWN_PENDING),
         more_unreadable=max(0, len(unreadable) - SHOWN_UNREADABLE),
         survey=found,
+        as_of=now - timedelta(seconds=age) if age > _AGED_SECONDS else None,
     )
 
 

@@ -24,7 +24,7 @@ MOST_READ: Final = 2_000
 MOST_COUNTED: Final = 200_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 LIST_SECONDS: Final = 6.0
-TOTAL_SECONDS: Final = 12.0
+READ_SECONDS: Final = 6.0
 # Enough for the line that the inbox shows, and little enough to be kept two thousand times.
 _PROMPT_CHARS: Final = 1_000
 _COMMENT_CHARS: Final = 200
@@ -91,7 +91,7 @@ async def survey(
 ) -> Survey:
     """Read what the inbox needs of a root.
 
-    Local files are read without giving way to others: call this where nobody else waits.
+    Local files are listed and read without giving way to others: call this where nobody else waits.
 
     Args:
         store: The root's store.
@@ -102,9 +102,8 @@ async def survey(
         StorageUnavailable: the storage did not answer in time.
         StorageUnsuitable: it refuses to list.
     """
-    started = clock()
-    listed = await _list(store, clock, started + LIST_SECONDS)
-    reading = _Reading(store, listed, before or Survey(), clock, started + TOTAL_SECONDS)
+    listed = await _list(store)
+    reading = _Reading(store, listed, before or Survey(), clock, clock() + READ_SECONDS)
     queue = iter(listed.to_read(MOST_READ))
     await asyncio.gather(*(reading.work(queue) for _ in range(_AT_ONCE)))
     return Survey(
@@ -116,14 +115,21 @@ async def survey(
     )
 
 
-async def _list(store: Store, clock: Callable[[], float], until: float) -> _Listed:
+async def _list(store: Store) -> _Listed:
     listed = _Listed()
     try:
-        async for key, changed in store.list_keys(keys.PREFIX):
-            listed.add(key, changed)
-            if clock() > until or len(listed.asked) >= MOST_COUNTED:
-                listed.whole = False
-                return listed
+        # Only waiting is cut short: what a storage of this machine listed in one go is there already.
+        async with asyncio.timeout(LIST_SECONDS):
+            async for key, changed in store.list_keys(keys.PREFIX):
+                listed.add(key, changed)
+                if len(listed.asked) >= MOST_COUNTED:
+                    listed.whole = False
+                    return listed
+    except TimeoutError as error:
+        if not listed.asked:
+            raise StorageUnavailable(f"{store.url} listed nothing within {LIST_SECONDS:g} s") from error
+        listed.whole = False
+        return listed
     except StorageError:
         # One folder that cannot be read may end the listing. The names below say whether it is more than that.
         pass
