@@ -316,6 +316,31 @@ def test_to_decline_by_keyboard_takes_a_step_and_a_reason_and_what_was_typed_is_
     context.close()
 
 
+@pytest.mark.parametrize("name", TYPES)
+def test_the_browsers_own_way_back_keeps_what_was_typed(shared_app: WebApp, page: Page, name: str) -> None:
+    question = asked(shared_app, **TYPES[name][0])
+    page.goto(question.url)
+    if page.locator("[type=radio]").count():
+        page.check("[type=radio] >> nth=1")
+    elif page.locator("select").count():
+        page.select_option("#value", "7")
+    else:
+        page.fill("#value", "12,3")
+    page.click("summary >> text=comment")
+    page.fill("#comment", "because")
+    state = "[...document.querySelectorAll('[name=value]')].map(each => [each.value, each.checked])"
+    before = page.evaluate(state)
+    page.click("button.link")
+    page.wait_for_selector("button.decline")
+
+    page.go_back()
+    page.wait_for_selector("button.primary")
+
+    assert page.evaluate(state) == before
+    assert page.is_visible("#comment")
+    assert page.input_value("#comment") == "because"
+
+
 def test_enter_in_a_text_field_never_declines(shared_app: WebApp, page: Page) -> None:
     question = asked(shared_app)
     page.goto(question.url)
