@@ -38,11 +38,15 @@ docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python -m hitl.api.crd
 	$(BIN)/python tools/chart.py
 
+.PHONY: site
+site: $(READY) ## Build the docs as a site in build/site; a broken link fails it
+	@$(BIN)/python docs/tools/website.py
+
 .PHONY: check
-check: $(READY) ## Format, lint, types, import contracts, insecure code, generated files, docs
+check: $(READY) ## Format, lint, types, import contracts, insecure code, generated files, docs and their site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) tests
+	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) docs/tools tests
 	$(BIN)/lint-imports --no-logo
 	$(BANDIT)
 	$(if $(wildcard hitl/api/crd.py),$(BIN)/python -m hitl.api.crd --check)
@@ -86,6 +90,13 @@ constraints: $(READY) ## Take the newest version of every dependency into constr
 audit: $(READY) ## Look for insecure code, and for known vulnerabilities in what it depends on
 	$(BANDIT)
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+
+.PHONY: dist
+dist: $(READY) ## Build what a release publishes, in dist/: wheels, their sources, the chart
+	@rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist dropin
+	@$(BIN)/python -c 'import helm_python; print(helm_python.package("charts/hitl", destination="dist"))'
 
 .PHONY: clean
 clean: ## Remove what the other targets made here

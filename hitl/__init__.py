@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.errors import (
     AlreadySettled,
+    ClockApart,
     ClusterConflict,
     ClusterError,
     ClusterForbidden,
@@ -44,9 +45,11 @@ if TYPE_CHECKING:
     from hitl.submissions import HITLSubmissionTyped
 
     env: flyte.TaskEnvironment
+    """What a task that asks names in its environment's `depends_on`. Needs Flyte."""
 
 __all__ = [
     "AlreadySettled",
+    "ClockApart",
     "ClusterConflict",
     "ClusterError",
     "ClusterForbidden",

@@ -36,6 +36,16 @@ class Event(Generic[T]):
     """A question that was asked, and whose answer can be waited for.
 
     Made by `new_event`; the parameters are the old plugin's.
+
+    Attributes:
+        name: The event's name.
+        scope: ``"run"``.
+        data_type: What was given to `new_event`.
+        prompt: The question, in Markdown.
+        request_id: The id under which storage and the command know the question.
+        timeout_seconds: Seconds from asking to the deadline.
+        poll_interval_seconds: The longest pause between two looks at the storage.
+        expires_at: The deadline, with its time zone.
     """
 
     def __init__(self, place: Place, request: StoredRequest, token: str, data_type: Any, poll: float) -> None:
