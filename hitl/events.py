@@ -33,7 +33,7 @@ from hitl.requests import (
     read_request,
     require_own,
 )
-from hitl.settle import Submission, expire, settle
+from hitl.settle import Submission, expire, seconds, settle
 from hitl.syncify import Syncified
 from hitl.transitions import GRACE, expiry_due
 from hitl.values import Value, type_name
@@ -67,6 +67,7 @@ class Event(Generic[T]):
         self._request = request
         self._token = token
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._seconds: Callable[[], float] = seconds
         self._warned = False
         self._request_path = document.request_path
         # Scripts send this back as they find it, which is what lets them answer.
@@ -138,7 +139,8 @@ class Event(Generic[T]):
         submission = Submission("cancelled", Respondent(via="program"), comment=comment)
         now, store = self._now(), self._place.store
         await store.require_clock(now)
-        await settle(store, self._request, submission, now=now, markers=self._place.markers)
+        markers, clock = self._place.markers, self._seconds
+        await settle(store, self._request, submission, now=now, markers=markers, clock=clock)
 
     async def _outcome_text(self) -> str:
         pause, unreachable, looks = _FIRST_PAUSE_SECONDS, False, 0
@@ -180,7 +182,7 @@ class Event(Generic[T]):
                     _log.warning("%s: the deadline is not settled here, waiting on: %s", self.name, error)
                 self._warned = True
                 return await read_outcome_of(store, request)
-        return await expire(store, request, now=now, markers=self._place.markers)
+        return await expire(store, request, now=now, markers=self._place.markers, clock=self._seconds)
 
 
 async def _new_event(
