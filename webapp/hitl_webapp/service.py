@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -125,7 +124,7 @@ class Service:
         now = self.now()
         seen = self._pending.get(request_id)
         due = expiry_due(request.document, None, now)
-        if not due and seen is not None and time.monotonic() - seen < _SEEN_SECONDS:
+        if not due and seen is not None and seconds() - seen < _SEEN_SECONDS:
             return None
         if due and await self._agrees(now):
             try:
@@ -136,7 +135,7 @@ class Service:
         else:
             outcome = await read_outcome_of(self.store, request)
         if outcome is None:
-            self._pending.put(request_id, time.monotonic())
+            self._pending.put(request_id, seconds())
         else:
             self._keep(outcome)
         return outcome
@@ -163,7 +162,7 @@ class Service:
         pending, seen = self._pending.get(request_id), self._links.get(f"{request_id}/{link}")
         if pending is None or seen is None or self._settled.get(request_id) is not None:
             return False
-        return time.monotonic() - min(pending, seen[1]) < _SEEN_SECONDS
+        return seconds() - min(pending, seen[1]) < _SEEN_SECONDS
 
     def keeps_link(self, request_id: str, token: str) -> bool:
         """Tell whether a link is known, and good for as long as its question."""
@@ -314,14 +313,14 @@ class Service:
     async def _link(self, request_id: str, token: str, most_seconds: float) -> str:
         token_hash = keys.hash_token(token)
         kept = self._links.get(f"{request_id}/{token_hash}")
-        if kept is not None and time.monotonic() - kept[1] < most_seconds and kept[0].valid(self.now()):
+        if kept is not None and seconds() - kept[1] < most_seconds and kept[0].valid(self.now()):
             return token_hash
         readable = request_id if keys.is_request_id(request_id) else _NOBODY
         await self._require_link(readable, token_hash, self.now())
         return token_hash
 
     async def _require_link(self, request_id: str, token_hash: str, now: datetime) -> None:
-        kept, began = f"{request_id}/{token_hash}", time.monotonic()
+        kept, began = f"{request_id}/{token_hash}", seconds()
         link = await read_link_of(self.store, request_id, token_hash)
         if link is None or not link.valid(now):
             self._links.drop(kept)
