@@ -22,6 +22,7 @@ class Timed(Store):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.time = NOW
+        self.looks = 0
         self._written: dict[str, datetime] = {}
 
     async def create_once(self, key: str, data: bytes) -> bool:
@@ -39,6 +40,7 @@ class Timed(Store):
             yield key, self._written[key]
 
     async def clock_difference(self, now: datetime) -> float:
+        self.looks += 1
         return (now - self.time).total_seconds()
 
     async def require_clock(self, now: datetime) -> None:
