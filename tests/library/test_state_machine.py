@@ -115,7 +115,7 @@ class Lives(RuleBasedStateMachine):
     def days_pass(self, days: int) -> None:
         self.store.time += timedelta(days=days)
 
-    @rule(seconds=st.sampled_from([0, 0, 8, -8, 30, -30, 31, -31, 900, -900, 40 * 86400, -40 * 86400]))
+    @rule(seconds=st.sampled_from([0, 0, 0, 30, -30, 31, -31, 40 * 86_400, 40 * 86_400, -40 * 86_400]))
     def another_clock_is_read(self, seconds: int) -> None:
         self.off = timedelta(seconds=seconds)
 
@@ -174,6 +174,7 @@ class Lives(RuleBasedStateMachine):
         except DocumentDamaged:
             self._another_is_there(request)
         else:
+            assert abs(self.off) <= APART
             self._told(request, asyncio.run(read_outcome(self.store, ID)))
 
     @rule(data=st.data(), markers=st.booleans())
@@ -320,5 +321,5 @@ class Lives(RuleBasedStateMachine):
 
 TestLives = Lives.TestCase
 TestLives.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
