@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ class Listing:
     def keys(self, prefix: str, *, parts: bool = False) -> list[Entry]:
         """Return all that is no folder below a folder, with the time of its last change, in any order.
 
+        What has the folder's name and is none, such as a symbolic link, is returned itself: it can be deleted.
+
         Args:
             prefix: The folder's path under the root.
             parts: Return the files that nobody finished, and no others.
@@ -40,8 +43,11 @@ class Listing:
             StorageUnsuitable: when the folder of all objects is none.
             PermissionError: when it may not be read.
         """
+        first = [part for part in prefix.split("/") if part]
+        if not parts and (instead := self._instead(first)) is not None:
+            return [instead]
         found: list[Entry] = []
-        left = [[part for part in prefix.split("/") if part]]
+        left = [first]
         while left:
             folder = left.pop()
             start = "".join(f"{part}/" for part in folder)
@@ -56,15 +62,25 @@ class Listing:
         return found
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the names of the folders right under a folder; as `keys` otherwise."""
-        folder = [part for part in prefix.split("/") if part]
-        found = []
-        for entry in self._entries(folder):
-            if entry.is_dir(follow_symlinks=False):
-                found.append(entry.name)
-            elif entry.is_symlink():
-                self._name("/".join((*folder, entry.name)), "it is a symbolic link")
-        return found
+        """Return the names of the folders right under a folder; as `keys` otherwise.
+
+        Symbolic links are among them: whoever reads what should be in one is told that it is damaged.
+        """
+        entries = self._entries([part for part in prefix.split("/") if part])
+        return [each.name for each in entries if each.is_symlink() or each.is_dir(follow_symlinks=False)]
+
+    def _instead(self, folder: Sequence[str]) -> Entry | None:
+        """Return what has a folder's name and is none."""
+        if len(folder) < 2:
+            return None
+        name = "/".join(folder)
+        try:
+            with self._folders.open(folder[:-1], name) as opened:
+                found = os.stat(folder[-1], dir_fd=opened[-1], follow_symlinks=False)
+        except (FileNotFoundError, PermissionError, DocumentDamaged):
+            # The listing itself tells.
+            return None
+        return None if stat.S_ISDIR(found.st_mode) else (name, time_of(found.st_mtime))
 
     def _entries(self, folder: Sequence[str]) -> Iterator[os.DirEntry[str]]:
         name = "/".join(folder)

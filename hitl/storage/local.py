@@ -180,20 +180,8 @@ class LocalObjects:
 
     def _read(self, key: str) -> Found:
         *folders, name = parts_of(key)
-        try:
-            with self._folders.open(folders, key) as opened:
-                file = os.open(name, _READ, dir_fd=opened[-1])
-        except PermissionError as error:
-            # One entry that may not be read is damaged; a root that may not be is unsuitable.
-            if len(folders) < 2:
-                raise
-            raise DocumentDamaged(key, "this user is not permitted to read it") from error
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENXIO):
-                raise
-            raise DocumentDamaged(
-                key, f"it is {'a symbolic link' if error.errno == errno.ELOOP else 'a socket'}"
-            ) from error
+        with self._folders.open(folders, key) as opened:
+            file = _opened(name, opened[-1], key)
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
@@ -207,7 +195,10 @@ class LocalObjects:
             os.close(file)
 
     def _delete(self, key: str, durable: bool) -> None:
-        *folders, name = parts_of(key)
+        self._delete_in(parts_of(key), key, durable)
+
+    def _delete_in(self, parts: Sequence[str], key: str, durable: bool) -> None:
+        *folders, name = parts
         with self._folders.open(folders, key) as opened:
             try:
                 os.unlink(name, dir_fd=opened[-1])
@@ -223,7 +214,7 @@ class LocalObjects:
         found = [key for key, written_at in self._listing.keys("", parts=True) if written_at < before]
         for key in found:
             with suppress(FileNotFoundError, DocumentDamaged):
-                self._delete(key, durable=False)
+                self._delete_in(key.split("/"), key, durable=False)
         return found
 
     def _repeat(self, work: Callable[[], None]) -> None:
@@ -249,6 +240,18 @@ class LocalObjects:
             ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
+
+
+def _opened(name: str, folder: int, key: str) -> int:
+    try:
+        return os.open(name, _READ, dir_fd=folder)
+    except PermissionError as error:
+        raise DocumentDamaged(key, "this user is not permitted to read it") from error
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        kind = "a symbolic link" if error.errno == errno.ELOOP else "a socket"
+        raise DocumentDamaged(key, f"it is {kind}") from error
 
 
 _lock = threading.Lock()

@@ -10,16 +10,23 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fate = Literal["pass", "lose the request", "lose the reply"]
+Fate = Literal["pass", "lose the request", "lose the reply", "conflict", "precondition failed"]
 # Decides from a request's first line, such as "PUT /bucket/key HTTP/1.1".
 Decision = Callable[[str], Fate]
+_REFUSALS: dict[Fate, tuple[str, str]] = {
+    "conflict": ("409 Conflict", "<Error><Code>ConditionalRequestConflict</Code></Error>"),
+    "precondition failed": ("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>"),
+}
 _NOTHING = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 _FIRST_LINE = re.compile(rb"^(?:GET|PUT|HEAD|POST|DELETE) [^\r\n]+ HTTP/1\.1\r\n", re.MULTILINE)
 
 
 @asynccontextmanager
 async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
-    """Serve a proxy to a real server, and yield its endpoint. Its losses end the connection, as a crash would."""
+    """Serve a proxy to a real server, and yield its endpoint.
+
+    Its losses end the connection, as a crash would. Its refusals are its own, and the server hears nothing.
+    """
     target = urlsplit(endpoint)
     connections: set[asyncio.Task[None] | None] = set()
 
@@ -33,6 +40,9 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
             while data := await reader.read(65_536):
                 first = _FIRST_LINE.search(data)
                 fate = decide(first.group().decode().strip()) if first else "pass"
+                if fate in _REFUSALS:
+                    writer.write(_refusal(*_REFUSALS[fate]))
+                    break
                 if fate == "lose the request":
                     break
                 losing = losing or fate == "lose the reply"
@@ -63,6 +73,11 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+
+def _refusal(status: str, body: str) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return f"{head}{body}".encode()
 
 
 Behaviour = Literal[
