@@ -92,7 +92,7 @@ async def collect_one(store: Store, request_id: str, *, now: datetime, retention
 
 
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
-    """Delete markers that have announced nothing for 15 minutes, probes as old, and outcomes of deleted questions.
+    """Delete what served no purpose for 15 minutes: markers, probes, parts of files, outcomes of deleted questions.
 
     Args:
         store: The root.
@@ -121,7 +121,7 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
     for marker in await store.list_markers(keys.DELETED):
         if now - marker.written_at >= STALE:
             stale.append(await _finish(store, marker.request_id))
-    return stale
+    return [*stale, *await store.drop_parts(now - STALE)]
 
 
 async def _finish(store: Store, request_id: str) -> str:
