@@ -127,6 +127,23 @@ async def test_what_was_read_once_is_not_read_again(tmp_path: Path) -> None:
     assert len(reads) == 1, "the new outcome alone"
 
 
+async def test_another_question_under_the_same_id_is_read_anew(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    store = Store(str(root))
+    await asked(store, "again", prompt="first")
+    await answered(service_over(store), "again")
+    first = await survey.survey(store)
+    for name in ("request.json", "response.json"):
+        (root / keys.PREFIX / "again" / name).unlink()
+    await asked(store, "again", prompt="second")
+    aged(root, "again", "request.json", -60)
+
+    second = await survey.survey(store, first)
+
+    assert second.entries["again"].request.prompt == "second"
+    assert second.entries["again"].outcome is None
+
+
 async def test_waiting_questions_come_before_settled_ones_and_the_last_asked_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

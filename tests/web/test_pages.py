@@ -79,7 +79,7 @@ def every_page(text: str) -> dict[str, str]:
         **forms,
         "refused": pages.form_page(asked, token="", name=text, refusal=text),
         "answered": pages.outcome_page(asked, answered, recorded=False),
-        "declined": pages.outcome_page(asked, declined, recorded=True, left_out=("comment",)),
+        "declined": pages.outcome_page(asked, declined, recorded=True, note="x"),
         "inbox": pages.render("inbox.html", found=listed, name=text),
         "message": pages.render("message.html", title=problem.title, detail=problem.detail),
     }

@@ -7,7 +7,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -117,9 +117,7 @@ async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listi
     now, age = service.now(), surveys.age()
     entries = await _visible(visitor, found.entries.values())
     # What this process recorded after the survey is known all the same.
-    entries = [
-        Entry(each.request, each.outcome or service.known_outcome(each.request.request_id)) for each in entries
-    ]
+    entries = [_as_known(each, service) for each in entries]
     pending = sorted((each for each in entries if _open(each, now)), key=lambda each: each.request.created_at)
     settled = sorted((each for each in entries if not _open(each, now)), key=_ended_at, reverse=True)
     unreadable = found.unreadable if await _may_see_all(visitor) else ()
@@ -132,6 +130,13 @@ async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listi
         survey=found,
         as_of=now - timedelta(seconds=age) if age > _AGED_SECONDS else None,
     )
+
+
+def _as_known(entry: Entry, service: Service) -> Entry:
+    outcome = service.known_outcome(entry.request.request_id) if entry.outcome is None else None
+    if outcome is None or outcome.request_sha256 != entry.sha256:
+        return entry
+    return replace(entry, outcome=outcome)
 
 
 def _open(entry: Entry, now: datetime) -> bool:

@@ -54,7 +54,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
             await _proven(opened)
         async with _identify(settings) as identify:
             app.state.service = Service(opened, settings, identify)
-            app.state.forms = Kept[tuple[str, bytes]]()
+            app.state.forms = Kept[tuple[str, str, bytes]]()
             app.state.surveys = Surveys(opened)
             yield
             await app.state.service.close()

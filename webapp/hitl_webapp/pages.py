@@ -159,12 +159,7 @@ def form_page(
 
 
 def outcome_page(
-    request: RequestDocument,
-    outcome: OutcomeDocument,
-    *,
-    recorded: bool,
-    refused: str = "",
-    left_out: tuple[str, ...] = (),
+    request: RequestDocument, outcome: OutcomeDocument, *, recorded: bool, refused: str = "", note: str = ""
 ) -> str:
     """Return what was recorded for a question, by whom and when.
 
@@ -173,17 +168,9 @@ def outcome_page(
         outcome: Its outcome.
         recorded: This very visitor's submission has just become it.
         refused: Why the visitor's submission did not.
-        left_out: What of the visitor's submission was not recorded, since the same answer stood already: such as
-            ``"comment"``.
+        note: What of the submission was not taken over, as it was recorded before.
     """
-    return render(
-        "outcome.html",
-        request=request,
-        outcome=outcome,
-        recorded=recorded,
-        refused=refused,
-        left_out=left_out,
-    )
+    return render("outcome.html", request=request, outcome=outcome, recorded=recorded, refused=refused, note=note)
 
 
 def _when(moment: datetime) -> Markup:

@@ -15,9 +15,9 @@ from datetime import datetime
 from typing import Final
 
 from hitl import keys
-from hitl.documents import OutcomeDocument, RequestDocument
+from hitl.documents import OutcomeDocument, RequestDocument, sha256_hex
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable
-from hitl.requests import read_outcome
+from hitl.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store
 
 MOST_READ: Final = 2_000
@@ -35,10 +35,19 @@ _OUTCOME: Final = keys.response_key("none").rpartition("/")[2]
 
 @dataclass(frozen=True)
 class Entry:
-    """One question as the inbox shows it: without schema, choices and value, the prompt cut off."""
+    """One question as the inbox shows it: without schema, choices and value, the prompt cut off.
+
+    Args:
+        request: The question.
+        outcome: Its outcome, if it was found.
+        sha256: The digest of the question's very bytes, to which an outcome must belong.
+        listed: When its objects were written, as the storage listed them: the question's, the outcome's.
+    """
 
     request: RequestDocument
     outcome: OutcomeDocument | None
+    sha256: str = ""
+    listed: tuple[datetime | None, datetime | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -175,21 +184,24 @@ class _Reading:
                     self.entries[request_id] = entry
 
     async def _entry(self, request_id: str) -> Entry | None:
+        listed = (self._listed.asked.get(request_id), self._listed.settled.get(request_id))
         known = self._before.entries.get(request_id)
-        if known is not None and known.outcome is not None:
+        if known is not None and known.outcome is not None and known.listed == listed:
             return known
-        request = known.request if known is not None else await self._request(request_id)
+        # After a deletion another question may have the same id.
+        same = known is not None and listed[0] is not None and known.listed[0] == listed[0]
+        request = StoredRequest(known.request, known.sha256) if known and same else await self._request(request_id)
         if request is None:
             return None
-        pending = request_id in self._listed.asked and request_id not in self._listed.settled
-        outcome = None if pending else await read_outcome(self._store, request_id)
+        pending = listed[0] is not None and listed[1] is None
+        outcome = None if pending else await read_outcome_of(self._store, request)
         if outcome is not None:
             self._bytes += len(outcome.value_text() or "")
             comment = outcome.comment[:_COMMENT_CHARS]
             outcome = outcome.model_copy(update={"value": None, "comment": comment})
-        return Entry(request, outcome)
+        return Entry(request.document, outcome, request.sha256, listed)
 
-    async def _request(self, request_id: str) -> RequestDocument | None:
+    async def _request(self, request_id: str) -> StoredRequest | None:
         # Whether the question holds together is for its own page to find: checking a schema takes long.
         key = keys.request_key(request_id)
         data = await self._store.read(key)
@@ -200,4 +212,5 @@ class _Reading:
         if document.request_id != request_id:
             raise DocumentDamaged(key, f"it belongs to request {document.request_id!r}")
         prompt = document.prompt[:_PROMPT_CHARS]
-        return document.model_copy(update={"prompt": prompt, "json_schema": None, "choices": [], "default": None})
+        shown = document.model_copy(update={"prompt": prompt, "json_schema": None, "choices": [], "default": None})
+        return StoredRequest(shown, sha256_hex(data))

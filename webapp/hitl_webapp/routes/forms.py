@@ -10,10 +10,10 @@ from starlette.datastructures import FormData, Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from hitl.documents import MAX_COMMENT_CHARS, OutcomeDocument, RequestDocument, Respondent
+from hitl.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
 from hitl.errors import HITLError, InvalidValue
 from hitl.requests import StoredRequest
-from hitl.settle import Submission, new_submission_id
+from hitl.settle import Submission, difference, new_submission_id
 from hitl.submissions import split_token
 from hitl.text import printable
 from hitl_webapp import inbox, pages
@@ -64,22 +64,22 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
         refusal=await visitor.refusal(stored.document),
     ).encode()
     if visitor.link and service.keeps_link(request_id, token):
-        request.app.state.forms.put(_address(request.scope), (request_id, page), len(page))
+        request.app.state.forms.put(_address(request.scope), (request_id, visitor.link, page), len(page))
     return HTMLResponse(page)
 
 
 def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
-    """Return the form that was shown at this very address a moment ago, while its question is still pending.
+    """Return the form that was shown at this very address a moment ago, while question and link are as they were.
 
     A question never changes, so neither does its form; the address holds the link. Forms of visitors who are
     known by other means are not kept.
     """
-    forms: Kept[tuple[str, bytes]] = app.state.forms
+    forms: Kept[tuple[str, str, bytes]] = app.state.forms
     found = forms.get(_address(scope))
-    if found is None or not app.state.service.seen_pending(found[0]):
+    if found is None or not app.state.service.seen_pending(*found[:2]):
         return None
     FORMS.inc()
-    return found[1]
+    return found[2]
 
 
 def _address(scope: Scope) -> str:
@@ -133,8 +133,8 @@ async def submit(request: Request) -> Response:
             raise
         page = pages.outcome_page(stored.document, problem.outcome, recorded=False, refused=problem.title)
         return HTMLResponse(page, status_code=problem.status)
-    left_out = _left_out(submission, outcome)
-    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, left_out=left_out))
+    note = difference(outcome, submission)
+    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, note=note))
 
 
 async def _step(service: Service, sent: _Sent, headers: Headers) -> Response:
@@ -161,7 +161,7 @@ async def _ended(service: Service, stored: StoredRequest) -> Response | None:
     outcome = await service.outcome(stored)
     if outcome is not None:
         return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
-    if service.now() >= stored.document.expires_at:
+    if await service.over(stored):
         return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
     return None
 
@@ -196,9 +196,10 @@ async def _sent(request: Request) -> _Sent:
 
 
 def _rejects(form: FormData) -> bool:
+    # Older forms had a button of this name with any value. What may be cut off, or says no, is not guessed at.
     if "reject" not in form:
         return False
-    if _text(form, "reject") not in ("1", "true"):
+    if _text(form, "reject").strip().lower() in ("", "0", "false", "no", "off"):
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     return True
 
@@ -256,16 +257,6 @@ def _submission(sent: _Sent, visitor: Visitor) -> Submission:
         comment=sent.typed["comment"],
         submission_id=sent.submission_id,
     )
-
-
-def _left_out(submission: Submission, outcome: OutcomeDocument) -> tuple[str, ...]:
-    """Return what was sent with an answer and differs from what stands, as the same answer came before."""
-    comment = "reason" if submission.outcome == "rejected" else "comment"
-    sent = (
-        (comment, submission.comment, outcome.comment),
-        ("name", submission.respondent.name, outcome.respondent.name),
-    )
-    return tuple(what for what, mine, standing in sent if mine and mine != standing)
 
 
 def _form_again(
