@@ -31,13 +31,17 @@ class Listing:
         self._named: set[str] = set()
 
     def keys(self, prefix: str, *, parts: bool = False) -> list[Entry]:
-        """Return all that is no folder below a folder, with the time of its last change, in any order.
+        """Return what `each` yields."""
+        return list(self.each(prefix, parts=parts))
+
+    def each(self, prefix: str, *, parts: bool = False) -> Iterator[Entry]:
+        """Yield all that is no folder below a folder, with the time of its last change, in any order.
 
         What has the folder's name and is none, such as a symbolic link, is returned itself: it can be deleted.
 
         Args:
             prefix: The folder's path under the root.
-            parts: Return the files that nobody finished, and no others.
+            parts: Yield the files that nobody finished, and no others.
 
         Raises:
             StorageUnsuitable: when the folder of all objects is none.
@@ -45,8 +49,8 @@ class Listing:
         """
         first = [part for part in prefix.split("/") if part]
         if not parts and (instead := self._instead(first)) is not None:
-            return [instead]
-        found: list[Entry] = []
+            yield instead
+            return
         left = [first]
         while left:
             folder = left.pop()
@@ -58,8 +62,7 @@ class Listing:
                         left.append([*folder, entry.name])
                     elif is_part(entry.name) is parts:
                         changed = entry.stat(follow_symlinks=False).st_mtime
-                        found.append((start + entry.name, time_of(changed)))
-        return found
+                        yield start + entry.name, time_of(changed)
 
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders right under a folder; as `keys` otherwise.

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from itertools import islice
 from typing import Final, ParamSpec, TypeVar
 
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
@@ -26,6 +27,7 @@ from hitl.storage.objects import Entry, Found, check_size, first_line
 # They wait for the disk, which brings to it at once what many ask for at once.
 _SYNCING_THREADS: Final = 16
 _TRIES: Final = 10
+_PAGE: Final = 1_000
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -96,8 +98,10 @@ class LocalObjects:
                 self._delete(key, False)
 
     async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
-        """Yield all keys under a prefix at once."""
-        yield await self._elsewhere(f"list {prefix}", self._listing.keys, prefix)
+        """Yield the keys under a prefix, a thousand at a time."""
+        entries = self._listing.each(prefix)
+        while page := await self._elsewhere(f"list {prefix}", lambda: list(islice(entries, _PAGE))):
+            yield page
 
     async def list_page(self, prefix: str, after: str) -> list[Entry]:
         """Return all keys under a prefix that come after one, in their order."""
