@@ -19,6 +19,7 @@ from hitl.errors import DocumentDamaged, HITLError, ServeError, StorageUnavailab
 from hitl.storage import Store
 from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
+from hitl_webapp.inbox import Surveys
 from hitl_webapp.limits import Guard
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
@@ -53,7 +54,8 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
             await _proven(opened)
         async with _identify(settings) as identify:
             app.state.service = Service(opened, settings, identify)
-            app.state.forms = Kept[tuple[str, bytes]]()
+            app.state.forms = Kept[tuple[str, str, bytes]]()
+            app.state.surveys = Surveys(opened)
             yield
             await app.state.service.close()
 

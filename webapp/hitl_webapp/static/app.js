@@ -1,4 +1,5 @@
-// Nicer, never needed: a countdown, and notice when somebody else has answered.
+// Nicer, never needed: a countdown, notice when somebody else has answered, and what was typed, after the browser's
+// own button led back.
 "use strict";
 const main = document.querySelector("main");
 const countdown = document.querySelector(".countdown");
@@ -13,6 +14,22 @@ if (countdown) {
   };
   show();
   setInterval(show, 1000);
+}
+
+// A browser forgets fields that it must not complete. The history's own entry of this page remembers them, in this tab.
+const form = document.querySelector("form");
+if (form) {
+  const kinds = { text: "value", textarea: "value", "select-one": "value", radio: "checked" };
+  const fields = [...form.elements].filter((field) => field.type in kinds);
+  form.addEventListener("submit", () => {
+    history.replaceState({ typed: fields.map((field) => field[kinds[field.type]]) }, "");
+  });
+  const typed = history.state?.typed;
+  if (typed?.length === fields.length) {
+    fields.forEach((field, index) => { field[kinds[field.type]] = typed[index]; });
+    const more = form.querySelector("details.more");
+    if (more) more.open = [...more.querySelectorAll("input, textarea")].some((field) => field.value);
+  }
 }
 
 async function look() {
