@@ -144,28 +144,45 @@ def make_root(root: str) -> None:
             os.mkdir(folder)  # noqa: PTH102 - as above
         within = os.open(os.path.dirname(folder), _ROOT)  # noqa: PTH120 - as above
         try:
-            sync(within)
+            with readable([within]) as files:
+                sync(files)
         finally:
             os.close(within)
 
 
-def sync(folder: int) -> None:
-    """Bring the names in an open folder to the disk.
+@contextmanager
+def readable(folders: Sequence[int]) -> Iterator[list[int]]:
+    """Open folders once more so that they can be synced; one that may only be entered is -1."""
+    opened: list[int] = []
+    try:
+        for folder in folders:
+            try:
+                opened.append(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder))
+            except PermissionError:
+                opened.append(-1)
+        yield opened
+    finally:
+        for file in opened:
+            if file >= 0:
+                os.close(file)
+
+
+def sync(files: Sequence[int]) -> None:
+    """Bring open files and folders to the disk, one after another.
+
+    Args:
+        files: Their descriptors. For -1 everything is brought to the disk, as nothing less can be asked for.
 
     Raises:
         OSError: when the disk fails.
     """
-    try:
-        file = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
-    except PermissionError:
-        # Who may enter a folder and not read it can only ask for everything.
-        os.sync()
-        return
-    try:
-        os.fsync(file)
-    except OSError as error:
-        # Some network mounts know no such thing for folders.
-        if error.errno not in _CANNOT_SYNC:
-            raise
-    finally:
-        os.close(file)
+    for file in files:
+        if file < 0:
+            os.sync()
+            continue
+        try:
+            os.fsync(file)
+        except OSError as error:
+            # Some network mounts know no such thing for folders.
+            if error.errno not in _CANNOT_SYNC or not stat.S_ISDIR(os.fstat(file).st_mode):
+                raise

@@ -20,7 +20,7 @@ from itertools import islice
 from typing import Final, ParamSpec, TypeVar
 
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
-from hitl.storage.folders import Folders, kind_of, make_root, parts_of, sync
+from hitl.storage.folders import Folders, kind_of, make_root, parts_of, readable, sync
 from hitl.storage.listing import Listing, time_of
 from hitl.storage.objects import Entry, Found, check_size, first_line
 
@@ -66,11 +66,17 @@ class LocalObjects:
 
         It has no time limit: a creation that was given up might be read as confirmed before it is on the disk.
         """
-        if durable:
-            await self._elsewhere(f"create {key}", self._create, key, data, True)
-        else:
-            with self._translating(f"create {key}"):
-                self._create(key, data, False)
+        with self._translating(f"create {key}"):
+            parts = parts_of(key)
+            for left in reversed(range(_TRIES)):
+                try:
+                    await self._create(parts, key, data, durable)
+                except FileNotFoundError:
+                    # A folder may be removed as empty just when something is created in it.
+                    if not left:
+                        raise
+                else:
+                    return
 
     async def overwrite(self, key: str, data: bytes) -> None:
         """Write a file, whether there is one or not."""
@@ -116,21 +122,22 @@ class LocalObjects:
         """Delete the files that nobody finished, if they were last written before a moment; return their names."""
         return await self._elsewhere("look for unfinished files", self._drop_parts, before)
 
-    def _create(self, key: str, data: bytes, durable: bool) -> None:
-        self._repeat(lambda: self._create_in(parts_of(key), key, data, durable))
-
-    def _create_in(self, parts: Sequence[str], key: str, data: bytes, durable: bool) -> None:
+    async def _create(self, parts: Sequence[str], key: str, data: bytes, durable: bool) -> None:
+        # Only the syncs are done in a thread: one call of the system after another there would wait for the
+        # interpreter's lock each time.
         *folders, name = parts
         with self._folders.open(folders, key, make=True) as opened:
             taken: FileExistsError | None = None
             try:
-                with self._part(opened[-1], name, data, durable) as part:
+                with self._part(opened[-1], name, data) as (part, file):
+                    if durable:
+                        await _in_thread(sync, [file])
                     self._link(part, name, opened[-1])
             except FileExistsError as error:
                 taken = error
             # Before "taken" is told too: whoever took it may not have come so far.
             if durable:
-                self._sync(opened)
+                await self._sync_names(opened)
             if taken is not None:
                 raise taken
 
@@ -149,7 +156,7 @@ class LocalObjects:
         *folders, name = parts_of(key)
         with (
             self._folders.open(folders, key, make=True) as opened,
-            self._part(opened[-1], name, data, durable=False) as part,
+            self._part(opened[-1], name, data) as (part, _),
         ):
             try:
                 os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
@@ -157,29 +164,25 @@ class LocalObjects:
                 raise DocumentDamaged(key, "it is a folder") from error
 
     @contextmanager
-    def _part(self, folder: int, name: str, data: bytes, durable: bool) -> Iterator[str]:
+    def _part(self, folder: int, name: str, data: bytes) -> Iterator[tuple[str, int]]:
         part = f"{name}#{secrets.randbits(63)}"
         file = os.open(part, _NEW, 0o666, dir_fd=folder)
         try:
-            try:
-                while data:
-                    data = data[os.write(file, data) :]
-                if durable:
-                    os.fsync(file)
-            finally:
-                os.close(file)
-            yield part
+            while data:
+                data = data[os.write(file, data) :]
+            yield part, file
         finally:
+            os.close(file)
             with suppress(FileNotFoundError):
                 os.unlink(part, dir_fd=folder)
 
-    def _sync(self, opened: Sequence[int]) -> None:
+    async def _sync_names(self, opened: Sequence[int]) -> None:
         """Bring to the disk the name of a file, and those of the folders above it."""
         first = os.fstat(opened[min(1, len(opened) - 1)])
         known = (first.st_dev, first.st_ino)
         # The folder right under the root is never deleted; the others may be new each time.
-        for folder in reversed(opened[1:] if known in self._durable else opened):
-            sync(folder)
+        with readable(opened[1:] if known in self._durable else opened) as files:
+            await _in_thread(sync, files[::-1])
         self._durable.add(known)
 
     def _read(self, key: str) -> Found:
@@ -211,7 +214,8 @@ class LocalObjects:
                     raise
                 raise DocumentDamaged(key, "it is a folder") from error
             if durable:
-                sync(opened[-1])
+                with readable(opened[-1:]) as files:
+                    sync(files)
         self._folders.remove_empty(folders)
 
     def _drop_parts(self, before: datetime) -> list[str]:
@@ -222,7 +226,6 @@ class LocalObjects:
         return found
 
     def _repeat(self, work: Callable[[], None]) -> None:
-        # A folder may be removed as empty just when something is created in it.
         for _ in range(_TRIES - 1):
             with suppress(FileNotFoundError):
                 return work()
@@ -230,7 +233,7 @@ class LocalObjects:
 
     async def _elsewhere(self, what: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         with self._translating(what):
-            return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: work(*args, **kwargs))
+            return await _in_thread(work, *args, **kwargs)
 
     @contextmanager
     def _translating(self, what: str) -> Iterator[None]:
@@ -244,6 +247,10 @@ class LocalObjects:
             ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
+
+
+async def _in_thread(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+    return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: work(*args, **kwargs))
 
 
 def _opened(name: str, folder: int, key: str) -> int:

@@ -23,7 +23,7 @@ from hitl.storage.roots import folder_of, normalised
 # After a refusal without a cause: with the waits in between, less than two seconds in all.
 _TRIES: Final = 5
 _FIRST_WAIT_SECONDS: Final = 0.1
-_RACERS: Final = 4
+_RACERS: Final = 3
 
 Watcher: TypeAlias = Callable[[str, str], None]
 
@@ -193,8 +193,8 @@ class Store:
     async def probe(self) -> None:
         """Make sure that the storage creates exclusively, and read its clock.
 
-        One key is created twice, and another one by several at once: the first finds storage that ignores the
-        condition, the second one that looks first and then writes. What was found counts for all stores of this
+        One key is created by several at once, and once more afterwards. That finds storage that ignores the
+        condition, and storage that looks first and then writes. What was found counts for all stores of this
         process on the same root with the same options; while the storage is away, nothing was found.
 
         Raises:
@@ -246,50 +246,48 @@ class Store:
             raise ClockApart(self.url, difference)
 
     async def _prove(self) -> None:
-        one, contested = keys.probe_key(), keys.probe_key()
+        key = keys.probe_key()
         try:
-            began = ticks()
-            await self._create(one, b"first\n", durable=False)
-            ended = ticks()
-            second = await self._create(one, b"second\n", durable=False)
-            stored = await self._read(one)
-            # What the first call said does not count: it says no when its own success was lost on the way.
-            if second or stored is None or stored.data != b"first\n":
-                raise self._not_exclusive(
-                    f"of two creations of one key {'both succeeded' if second else 'the first did not last'}"
-                )
-            self._known.reading = Reading.of_object(stored.written_at, began, ended)
-            await self._race(contested)
+            await self._contest(key)
         except _Refused as error:
             # Not remembered, as it records nothing at least.
             raise StorageUnsuitable(
-                f"{self.url} refuses to create objects (of two creations of one key the first did not last): "
+                f"{self.url} refuses to create objects (what was created did not last): "
                 "use storage that honours If-None-Match"
             ) from error
-        finally:
-            # Whoever only asks and answers need not be permitted to delete; what stays is collected later.
-            for key in (one, contested):
-                with suppress(StorageError):
-                    await self.delete(key)
+        except StorageUnsuitable:
+            await self._drop(key)
+            raise
+        # Where the storage is away, whoever waits need not wait for a deletion as well.
+        await self._drop(key)
         self._known.proven = True
 
-    async def _race(self, key: str) -> None:
+    async def _drop(self, key: str) -> None:
+        # Whoever only asks and answers need not be permitted to delete; what stays is collected later.
+        with suppress(StorageError):
+            await self.delete(key)
+
+    async def _contest(self, key: str) -> None:
         # Local files do it one after another: the kernel lets one caller at a time into a folder anyway.
         contents = [b"racer %d\n" % number for number in range(_RACERS)]
+        began = ticks()
         told = await asyncio.gather(
             *(self._create(key, each, durable=False) for each in contents), return_exceptions=True
         )
-        stored = await self._read(key)
+        ended = ticks()
         winners = [each for each, won in zip(contents, told, strict=True) if won is True]
         if len(winners) > 1:
             raise self._not_exclusive(f"of {_RACERS} creations of one key at once {len(winners)} succeeded")
-        if stored is None or winners not in ([], [stored.data]):
-            for each in told:
-                if isinstance(each, BaseException):
-                    raise each
-            raise self._not_exclusive(
-                "of several creations of one key at once the one that succeeded did not last"
-            )
+        failed = [each for each in told if isinstance(each, BaseException)]
+        if failed and not winners:
+            raise failed[0]
+        stored = await self._read(key)
+        # Nobody may have been told that they won: a reply can be lost on the way.
+        if stored is None or stored.data not in (winners or contents):
+            raise self._not_exclusive("of several creations of one key the first did not last")
+        if await self._create(key, b"late\n", durable=False):
+            raise self._not_exclusive("of two creations of one key both succeeded")
+        self._known.reading = Reading.of_object(stored.written_at, began, ended)
 
     def _not_exclusive(self, why: str) -> StorageUnsuitable:
         self._known.refused = (
@@ -309,8 +307,7 @@ class Store:
         await self.mark(key)
         ended = ticks()
         found = await self._read(key)
-        with suppress(StorageError):
-            await self.delete(key)
+        await self._drop(key)
         if found is None:
             raise StorageUnavailable(f"{self.url}: {key} was written and is not there: try again")
         self._known.reading = Reading.of_object(found.written_at, began, ended)

@@ -33,8 +33,8 @@ def s3(endpoint: str, **more: Any) -> Store:
 @pytest.mark.parametrize(
     ("behaviour", "sentence"),
     [
-        ("ignores conditions", "both succeeded"),
-        ("refuses every creation", "the first did not last"),
+        ("ignores conditions", "of 3 creations of one key at once 3 succeeded"),
+        ("refuses every creation", "what was created did not last"),
         ("knows no conditions", "knows no way to create"),
         ("refuses everybody", "check the credentials"),
     ],
