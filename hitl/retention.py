@@ -92,7 +92,7 @@ async def collect_one(store: Store, request_id: str, *, now: datetime, retention
 
 
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
-    """Delete what served no purpose for 15 minutes: markers, probes, parts of files, outcomes of deleted questions.
+    """Delete what served nobody for 15 minutes: markers, probes, parts of files, outcomes of deleted questions.
 
     Args:
         store: The root.
