@@ -92,7 +92,7 @@ async def collect_one(store: Store, request_id: str, *, now: datetime, retention
 
 
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
-    """Delete what served no purpose for 15 minutes: markers, probes, parts of files, outcomes of deleted questions.
+    """Delete what served nobody for 15 minutes: markers, probes, parts of files, outcomes of deleted questions.
 
     Args:
         store: The root.
@@ -118,9 +118,10 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
         ]
     for key in stale:
         await store.delete(key)
-    for marker in await store.list_markers(keys.DELETED):
-        if now - marker.written_at >= STALE:
-            stale.append(await _finish(store, marker.request_id))
+    deleted = [each for each in await store.list_markers(keys.DELETED) if now - each.written_at >= STALE]
+    for start in range(0, len(deleted), _AT_ONCE):
+        batch = deleted[start : start + _AT_ONCE]
+        stale += await _all_of([_finish(store, each.request_id) for each in batch])
     return [*stale, *await store.drop_parts(now - STALE)]
 
 

@@ -45,6 +45,7 @@ happened by `hitl-operator`.
 """
 TROUBLE = {
     "StorageUnavailable": "nothing: it is tried again by itself. Answers given meanwhile are settled afterwards",
+    "ClockApart": "set the operator's clock: it is more than 30 s from the storage's, so nothing is recorded",
     "InvalidRequest": "correct what the message names, in a new HumanInput: this one cannot be asked",
     "DuplicateRequest": "delete this one: another HumanInput shows the same request",
     "RequestDamaged": "look at the stored object: nobody of HITL's wrote what is in it, or a newer version did",
@@ -60,7 +61,7 @@ REFUSAL = {
 }
 RESPONSE = """## Conditions
 
-`Accepted` says what became of the response. It is final but for the last two reasons.
+`Accepted` says what became of the response. It is final but for the last three reasons.
 
 | reason | meaning |
 |---|---|
@@ -76,6 +77,7 @@ ACCEPTED = {
     "NotAllowed": "the question names who may answer; this was somebody else, or nobody vouches for who it is",
     "RequestNotFound": "there is no such question in this namespace (yet): it is settled as soon as there is",
     "StorageUnavailable": "it is tried again by itself",
+    "ClockApart": "the operator's clock is not the storage's: it is tried again by itself",
 }
 
 

@@ -14,7 +14,6 @@ from hitl import keys
 from hitl.errors import ClockApart, ClusterError, HITLError, StorageUnavailable, StorageUnsuitable
 from hitl.kube import HUMAN_INPUTS, Kube
 from hitl.retention import STALE, collect_one, drop_stale
-from hitl.transitions import KEPT_AT_LEAST
 from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.probes import Health
@@ -31,6 +30,7 @@ _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
+_DELETED_SECONDS: Final = 3600.0
 
 _log = logging.getLogger("hitl.operator.mirror")
 
@@ -132,6 +132,9 @@ class Mirror:
         look.handed = {work: since for work, since in look.handed.items() if work in current}
         if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
             look.dropped = time.monotonic()
+            look.deleted = {
+                each: since for each, since in look.deleted.items() if look.dropped - since < _DELETED_SECONDS
+            }
             if await self._agrees(root, now):
                 await drop_stale(store, now=now)
 
@@ -176,15 +179,24 @@ class Mirror:
         if walk.settled_at is not None:
             if shown is not None and shown.pending:
                 self._queue.add(Question(shown.namespace, shown.name))
-            elif (
-                now - walk.settled_at >= max(self._settings.retention, KEPT_AT_LEAST)
-                and await self._agrees(root, now)
-                and await collect_one(root.store, walk.request_id, now=now, retention=self._settings.retention)
-            ):
+            elif await self._collect(root, walk.request_id, walk.settled_at, now):
                 metrics.COLLECTED.inc()
                 _log.info("root %s: request %s was kept long enough and is deleted", root.name, walk.request_id)
         elif walk.asked_at is not None and now - walk.asked_at >= _SETTLING and shown is None:
             self._queue.add(Asked(root.name, walk.request_id))
+
+    async def _collect(self, root: Root, request_id: str, settled_at: datetime, now: datetime) -> bool:
+        """Delete a settled request whose time is over; tell whether that was done just now."""
+        deleted = self._looks[root.name].deleted
+        if now - settled_at < self._settings.retention or request_id in deleted:
+            return False
+        if not await self._agrees(root, now):
+            return False
+        done = await collect_one(root.store, request_id, now=now, retention=self._settings.retention)
+        if done:
+            # Its outcome goes later, by its marker: until then the walk has nothing to do with it.
+            deleted[request_id] = time.monotonic()
+        return done
 
     async def _agrees(self, root: Root, now: datetime) -> bool:
         """Tell whether this machine's clock is the storage's too: by another one, nothing is deleted."""
@@ -257,4 +269,5 @@ class _Look:
     handed: dict[Work, float] = field(default_factory=dict)
     walk: _Walk = field(default_factory=_Walk)
     dropped: float = field(default_factory=time.monotonic)
+    deleted: dict[str, float] = field(default_factory=dict)
     away_since: float | None = None

@@ -64,7 +64,7 @@ def standing() -> tuple[int, int, int, int]:
     return (
         2 * DAY // operator["sweepSeconds"],
         DAY // operator["auditSeconds"],
-        3 * DAY // STALE_SWEEP_SECONDS,
+        4 * DAY // STALE_SWEEP_SECONDS,
         DAY // period,
     )
 

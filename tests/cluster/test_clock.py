@@ -1,0 +1,76 @@
+"""An operator whose clock is wrong settles nothing, deletes nothing, and says so."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hitl import keys
+from hitl.documents import Respondent
+from hitl.requests import create_request, draft_request
+from hitl.settle import Submission, settle
+from tests.backends.plugin import Backend
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operators import OperatorProcess, Questions, Root, run
+
+
+class Skewed(OperatorProcess):
+    """An operator with a clock of its own."""
+
+    def __init__(self, plane: ControlPlane, backend: Backend, folder: Path, off: float) -> None:
+        super().__init__(
+            plane,
+            backend,
+            folder,
+            module=("tests.cluster.hurried",),
+            audit_seconds="0.2",
+            retention_days="0.0000001",
+        )
+        self.environment["TEST_OFF"] = str(off)
+
+
+@pytest.mark.parametrize("off", [600, -600])
+def test_nothing_is_settled_or_deleted_and_everything_goes_on_once_the_clock_is_right(
+    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path, off: float
+) -> None:
+    plane, root = own_control_plane, Root(s3_backend)
+    plane.kubectl("create", "namespace", "team")
+    questions = Questions(plane, "team")
+    run(_settled_long_ago(root))
+    operator = Skewed(plane, s3_backend, tmp_path, off)
+    operator.start()
+
+    due, answered = questions.ask("due", timeoutSeconds=1), questions.ask("answered")
+    questions.patch("answered", {"response": {"value": "1"}})
+    waiting = ["answered", "due"] if off > 0 else ["answered"]
+    for name in waiting:
+        questions.until_condition(name, "Reconciling", "ClockApart")
+    plane.until("the log tells", lambda: "set the clock" in operator.said())
+
+    assert root.outcome(due) is None
+    assert root.outcome(answered) is None
+    assert keys.request_key("old") in root.listed()
+    assert operator.metric("hitl_clock_difference_seconds") == pytest.approx(off, abs=30)
+    operator.terminate()
+
+    operator = Skewed(plane, s3_backend, tmp_path, 0)
+    operator.start()
+    questions.until("answered", "Answered", 60)
+    questions.until("due", "TimedOut", 60)
+    plane.until("the old one is gone", lambda: keys.request_key("old") not in root.listed())
+    status = questions.get("due")
+    assert status is not None
+    [settled] = [each for each in status["status"]["conditions"] if each["type"] == "Settled"]
+    told = datetime.fromisoformat(status["status"]["expiresAt"]).strftime("%Y-%m-%d %H:%M:%S")
+    assert settled["message"] == f"nobody answered before the deadline ({told} UTC)"
+    operator.terminate()
+
+
+async def _settled_long_ago(root: Root) -> None:
+    store, asked_at = root.store, datetime.now(UTC) - timedelta(days=3)
+    draft = draft_request(
+        request_id="old", event_name="old", data_type=int, prompt="?", timeout_seconds=60, now=asked_at
+    )
+    request = await create_request(store, draft)
+    answer = Submission("answered", Respondent(via="web"), value="1")
+    await settle(store, request, answer, now=asked_at, markers=False)
