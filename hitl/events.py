@@ -20,6 +20,7 @@ from hitl.report import report_html
 from hitl.requests import StoredRequest, add_link, create_request, draft_request, read_request
 from hitl.settle import Submission, expire, settle
 from hitl.syncify import Syncified
+from hitl.text import printable
 from hitl.transitions import GRACE
 from hitl.values import Value, type_name
 
@@ -263,7 +264,7 @@ async def _ask(
         schema=schema,
         respondents=respondents,
     )
-    print(f"{prompt}\nAnswer at {event.form_url}", file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
+    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
     return await event.wait.aio()
 
 

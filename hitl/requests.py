@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ from hitl.documents import (
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
 from hitl.storage import Store
 from hitl.values import Value, check_choice, format_value, parse_json, parse_text, type_name
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,42 @@ async def read_link(store: Store, request_id: str, token: str) -> LinkDocument |
     key = keys.link_key(request_id, keys.hash_token(token))
     data = await store.read(key)
     return None if data is None else LinkDocument.from_bytes(data, key)
+
+
+async def list_links(store: Store, request_id: str) -> list[tuple[str, LinkDocument]]:
+    """Return a request's links, each with the hash of its token, oldest first. Damaged ones are left out.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    found = []
+    async for key, _ in store.list_keys(keys.links_prefix(request_id)):
+        data = await store.read(key)
+        if data is None:
+            # Revoked since it was listed.
+            continue
+        try:
+            found.append((key.rpartition("/")[2].removesuffix(".json"), LinkDocument.from_bytes(data, key)))
+        except DocumentDamaged as error:
+            _log.warning("left out: %s", error)
+    return sorted(found, key=lambda each: each[1].created_at)
+
+
+async def revoke_link(store: Store, request_id: str, token_hash: str) -> bool:
+    """Delete a link, so that it grants nothing from now on; tell whether there was one.
+
+    Args:
+        store: The root.
+        request_id: The request's id.
+        token_hash: The hash of its token, see `hitl.keys.hash_token`.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time; calling again is safe.
+    """
+    key = keys.link_key(request_id, token_hash)
+    there = await store.exists(key)
+    await store.delete(key)
+    return there
 
 
 def _check_whole(request: RequestDocument) -> None:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from hitl import keys
 from hitl.documents import RequestDocument
-from hitl.errors import DocumentDamaged, RequestNotFound
+from hitl.errors import DocumentDamaged, RequestNotFound, StorageUnsuitable
 from hitl.requests import read_outcome, read_request
 from hitl.storage import Store
 from hitl.transitions import collectable
@@ -33,6 +33,7 @@ async def collect(
     retention: timedelta,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    left: Callable[[str, str], None] | None = None,
 ) -> list[str]:
     """Delete the requests that are settled for longer than `retention`, and stale markers and probes.
 
@@ -45,6 +46,7 @@ async def collect(
         retention: How long a request is kept after its outcome.
         dry_run: Delete nothing.
         progress: Called with the number of requests looked at and the number of all.
+        left: Called with the id of each request that is kept longer than `retention`, and why; else the log tells.
 
     Returns:
         The ids of the requests that were deleted, or would be, in their order.
@@ -56,10 +58,11 @@ async def collect(
     collected: list[str] = []
     for start in range(0, len(found), _AT_ONCE):
         batch = found[start : start + _AT_ONCE]
-        due = await _all_of([_due(store, request_id, now, retention) for request_id in batch])
+        due = await _all_of([_due(store, request_id, now, retention, left or _logged) for request_id in batch])
         chosen = [request_id for request_id, is_due in zip(batch, due, strict=True) if is_due]
         if not dry_run:
-            await _all_of([_delete(store, request_id) for request_id in chosen])
+            gone = await _all_of([_deleted(store, request_id, left or _logged) for request_id in chosen])
+            chosen = [request_id for request_id, is_gone in zip(chosen, gone, strict=True) if is_gone]
         collected += chosen
         if progress is not None:
             progress(start + len(batch), len(found))
@@ -74,7 +77,7 @@ async def collect_one(store: Store, request_id: str, *, now: datetime, retention
     Raises:
         StorageUnavailable: when the storage did not answer in time; calling again is safe.
     """
-    due = await _due(store, request_id, now, retention)
+    due = await _due(store, request_id, now, retention, _logged)
     if due:
         await _delete(store, request_id)
     return due
@@ -108,16 +111,25 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
     return stale
 
 
-async def _due(store: Store, request_id: str, now: datetime, retention: timedelta) -> bool:
+async def _due(
+    store: Store, request_id: str, now: datetime, retention: timedelta, left: Callable[[str, str], None]
+) -> bool:
     try:
         outcome = await read_outcome(store, request_id)
-    except DocumentDamaged as error:
-        _log.warning("left alone: %s", error)
+        # Most requests are settled lately or not at all: the question is read only for the others.
+        if outcome is None or not collectable(None, outcome, now, retention):
+            return False
+        due = collectable(await _question(store, request_id), outcome, now, retention)
+    except (DocumentDamaged, StorageUnsuitable) as error:
+        left(request_id, str(error))
         return False
-    # Most requests are settled lately or not at all: the question is read only for the others.
-    if not collectable(None, outcome, now, retention):
-        return False
-    return collectable(await _question(store, request_id), outcome, now, retention)
+    if not due:
+        left(request_id, "it is settled, but its deadline is still to come")
+    return due
+
+
+def _logged(request_id: str, why: str) -> None:
+    _log.warning("%s left alone: %s", request_id, why)
 
 
 async def _question(store: Store, request_id: str) -> RequestDocument | None:
@@ -126,6 +138,16 @@ async def _question(store: Store, request_id: str) -> RequestDocument | None:
     except (RequestNotFound, DocumentDamaged):
         # Neither can be answered any more.
         return None
+
+
+async def _deleted(store: Store, request_id: str, left: Callable[[str, str], None]) -> bool:
+    try:
+        await _delete(store, request_id)
+    except (DocumentDamaged, StorageUnsuitable) as error:
+        # One request that cannot be deleted keeps no other one.
+        left(request_id, str(error))
+        return False
+    return True
 
 
 async def _delete(store: Store, request_id: str) -> None:

@@ -97,6 +97,8 @@ def reject(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Refuse to answer a request; whoever waits for it is told why."""
+    if not one_line(comment):
+        output.fail("--comment is empty: say why, for whoever waits", Code.USAGE)
     _recorded(
         asyncio.run(_backend(namespace, everywhere, context, kubeconfig).reject(request_id, comment=comment)),
         as_json,
