@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
+from hitl import keys
 from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.documents import Respondent
@@ -117,10 +118,18 @@ class Stored:
         try:
             return await read_request(self.store, request_id)
         except RequestNotFound as error:
+            await self._reach(request_id)
             raise RequestNotFound(
                 f"there is no request {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
                 "--root names another root"
             ) from error
+
+    async def _reach(self, request_id: str) -> None:
+        # A bucket that is not there looks like one without the request, until something is listed. Whoever may not
+        # list may still read and answer.
+        if keys.is_request_id(request_id):
+            with contextlib.suppress(StorageUnsuitable):
+                await self.store.list_page(keys.links_prefix(request_id))
 
     async def _answerable(self, request_id: str) -> StoredRequest:
         request = await self.read(request_id)
