@@ -153,10 +153,10 @@ def finish(view: RequestView, as_json: bool) -> None:
 
 
 def summary(view: RequestView) -> str:
-    """Return one sentence that says what was recorded."""
-    who = f" by {view.respondent()}" if view.by else ""
+    """Return one sentence that says what was recorded, on one line whatever people wrote."""
+    who = f" by {one_line(view.respondent())}" if view.by else ""
     when = f" at {format_time(view.settled_at)}" if view.settled_at else ""
-    comment = f": {view.comment}" if view.comment else ""
+    comment = f": {one_line(view.comment)}" if view.comment else ""
     match view.phase:
         case "Answered":
             return f"{view.id}: answered {one_line(view.value_text())}{who}{when}{comment}"
