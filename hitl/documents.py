@@ -152,7 +152,10 @@ class RequestDocument(_Document):
 
 
 class OutcomeDocument(_Document):
-    """The one terminal record of a request. `value` is null unless it was answered."""
+    """The one terminal record of a request. `value` is null unless it was answered.
+
+    `expires_at` is the deadline of the request; the documents of release 0.1.0 lack it.
+    """
 
     schema_version: int = SCHEMA_VERSION
     request_id: str
@@ -166,6 +169,7 @@ class OutcomeDocument(_Document):
     respondent: Respondent
     comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
     request_sha256: str
+    expires_at: AwareDatetime | None = None
 
     @model_validator(mode="after")
     def _value_fits(self) -> Self:
@@ -183,13 +187,17 @@ class OutcomeDocument(_Document):
         return name if self.respondent.verified else f"{name} (unverified)"
 
     def summary(self) -> str:
-        """Return one sentence part, on one line, that says what was recorded, by whom and when."""
+        """Return one sentence part, on one line, that says what was recorded, by whom and when.
+
+        A timeout names the deadline. When somebody noticed that it had passed says nothing about the question.
+        """
         when = format_time(self.answered_at)
+        deadline = f"the deadline ({format_time(self.expires_at)})" if self.expires_at else "the deadline"
         match self.outcome:
             case "answered" if self.reason == "DefaultUsed":
-                return f"nobody answered in time, so the default was used at {when}"
+                return f"nobody answered before {deadline}, so the default was used"
             case "timed_out":
-                return f"nobody answered before the deadline ({when})"
+                return f"nobody answered before {deadline}"
             case "answered":
                 return f"answered by {self.by()} via {self.respondent.via} at {when}"
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
@@ -14,14 +14,29 @@ from pydantic import JsonValue
 
 from hitl import keys
 from hitl.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondent, Respondents
-from hitl.errors import EventCancelled, EventRejected, EventTimedOut, StorageUnavailable
+from hitl.errors import (
+    ClockApart,
+    EventCancelled,
+    EventRejected,
+    EventTimedOut,
+    RequestNotFound,
+    StorageUnavailable,
+)
 from hitl.place import FormLink, Place, find_place
 from hitl.report import report_html
-from hitl.requests import StoredRequest, add_link, create_request, draft_request, read_request
-from hitl.settle import Submission, expire, settle
+from hitl.requests import (
+    StoredRequest,
+    add_link,
+    create_request,
+    draft_request,
+    read_outcome_of,
+    read_request,
+    require_own,
+)
+from hitl.settle import Submission, expire, seconds, settle
 from hitl.syncify import Syncified
 from hitl.text import printable
-from hitl.transitions import GRACE
+from hitl.transitions import GRACE, expiry_due
 from hitl.values import Value, type_name
 
 T = TypeVar("T")
@@ -52,6 +67,9 @@ class Event(Generic[T]):
         self._place = place
         self._request = request
         self._token = token
+        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._seconds: Callable[[], float] = seconds
+        self._warned = False
         self._request_path = document.request_path
         # Scripts send this back as they find it, which is what lets them answer.
         self._response_path = f"{document.response_path}#{token}"
@@ -92,11 +110,14 @@ class Event(Generic[T]):
             EventTimedOut: a `TimeoutError`; nobody answered before the deadline.
             EventRejected: somebody refused to answer.
             EventCancelled: the question was withdrawn.
-            DocumentDamaged: what is stored cannot be read; names the object.
+            RequestNotFound: the question was deleted while it was waited for.
+            DocumentDamaged: what is stored cannot be read, or belongs to another question; names the object.
         """
         action = self._place.action
         text = await (action.once(self.request_id, self._outcome_text) if action else self._outcome_text())
-        outcome = OutcomeDocument.from_bytes(text.encode(), keys.response_key(self.request_id))
+        # What Flyte kept of an earlier attempt is believed no more than what lies in storage.
+        key = keys.response_key(self.request_id)
+        outcome = require_own(self._request, OutcomeDocument.from_bytes(text.encode(), key))
         match outcome.outcome:
             case "answered":
                 return cast("T", outcome.value)
@@ -113,25 +134,30 @@ class Event(Generic[T]):
 
         Raises:
             AlreadySettled: when it has another outcome.
+            RequestNotFound: when it was deleted.
+            ClockApart: when this machine's clock is not the storage's.
         """
         submission = Submission("cancelled", Respondent(via="program"), comment=comment)
-        await settle(
-            self._place.store,
-            self._request,
-            submission,
-            now=datetime.now(UTC),
-            markers=self._place.markers,
-        )
+        now, store = self._now(), self._place.store
+        await store.require_clock(now)
+        markers, clock = self._place.markers, self._seconds
+        await settle(store, self._request, submission, now=now, markers=markers, clock=clock)
 
     async def _outcome_text(self) -> str:
         pause, unreachable, looks = _FIRST_PAUSE_SECONDS, False, 0
+        self._warned = False
         while True:
-            now = datetime.now(UTC)
+            now = self._now()
             try:
                 if looks % _LOOK_AGAIN_EVERY == 0:
                     # A question that was damaged since cannot be answered: better told now than at the deadline.
                     await read_request(self._place.store, self.request_id)
-                outcome = await expire(self._place.store, self._request, now=now, markers=self._place.markers)
+                outcome = await self._look(now)
+            except RequestNotFound as error:
+                raise RequestNotFound(
+                    f"request {self.request_id} was deleted while this program waited, so its outcome is not "
+                    "known: ask again under another key, and keep requests longer (HITL_RETENTION_DAYS)"
+                ) from error
             except StorageUnavailable as error:
                 if not unreachable:
                     _log.warning("%s: the storage is out of reach, waiting on: %s", self.name, error)
@@ -145,6 +171,19 @@ class Event(Generic[T]):
             due = (self.expires_at + GRACE - now).total_seconds()
             await asyncio.sleep(min(pause, due) if due > 0 else pause)
             pause = min(pause * 1.5, float(self.poll_interval_seconds))
+
+    async def _look(self, now: datetime) -> OutcomeDocument | None:
+        """Return the outcome, if there is one; settle the deadline once it is due by the storage's clock too."""
+        store, request = self._place.store, self._request
+        if expiry_due(request.document, None, now):
+            try:
+                await store.require_clock(now)
+            except ClockApart as error:
+                if not self._warned:
+                    _log.warning("%s: the deadline is not settled here, waiting on: %s", self.name, error)
+                self._warned = True
+                return await read_outcome_of(store, request)
+        return await expire(store, request, now=now, markers=self._place.markers, clock=self._seconds)
 
 
 async def _new_event(
@@ -216,7 +255,8 @@ async def _new_event(
             "response_path": place.store.path(keys.response_key(request_id)),
         }
     )
-    stored = await create_request(place.store, request)
+    # Neither a key nor an action: the id is random.
+    stored = await create_request(place.store, request, new=key is None and place.action is None)
     token = await add_link(place.store, request_id, now=datetime.now(UTC), label="asked")
     if place.markers:
         await place.store.mark(keys.new_marker(request_id))

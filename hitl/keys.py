@@ -18,6 +18,7 @@ PREFIX: Final = "hitl-requests"
 NEW: Final = f"{PREFIX}/_new"
 ANSWERED: Final = f"{PREFIX}/_answered"
 PROBES: Final = f"{PREFIX}/_probe"
+DELETED: Final = f"{PREFIX}/_deleted"
 
 REQUEST_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TOKEN_BYTES: Final = 32
@@ -63,6 +64,11 @@ def new_marker(request_id: str) -> str:
 def answered_marker(request_id: str) -> str:
     """Return the key of the marker that announces an outcome."""
     return f"{ANSWERED}/{_checked(request_id)}"
+
+
+def deleted_marker(request_id: str) -> str:
+    """Return the key of the marker that says when a question was deleted, so that its outcome may follow."""
+    return f"{DELETED}/{_checked(request_id)}"
 
 
 def probe_key() -> str:

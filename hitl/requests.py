@@ -22,11 +22,18 @@ from hitl.documents import (
     Respondents,
     sha256_hex,
 )
-from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
+from hitl.errors import (
+    DocumentDamaged,
+    InvalidRequest,
+    InvalidValue,
+    RequestMismatch,
+    RequestNotFound,
+    StorageUnavailable,
+)
 from hitl.storage import Store
 from hitl.values import Value, check_choice, format_value, parse_json, parse_text, type_name
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hitl")
 
 
 @dataclass(frozen=True)
@@ -136,18 +143,30 @@ def draft_request(
     return request
 
 
-async def create_request(store: Store, request: RequestDocument) -> StoredRequest:
+async def create_request(store: Store, request: RequestDocument, *, new: bool = False) -> StoredRequest:
     """Store a question, or return the one that is stored under its id already.
+
+    Args:
+        store: Where it belongs.
+        request: The question.
+        new: Its id is random, so it was never used. Saves two storage requests.
 
     Raises:
         RequestMismatch: when the stored one asks something else.
         DocumentDamaged: when the stored one cannot be read.
-        StorageUnavailable: when the storage did not answer in time; trying again is safe.
+        StorageUnavailable: when the storage did not answer in time, or a question of this id is being deleted;
+            trying again is safe.
     """
-    data = request.to_bytes()
-    if await store.create_once(keys.request_key(request.request_id), data):
+    request_id, data = request.request_id, request.to_bytes()
+    if (new or not await _used(store, request_id)) and await store.create_once(keys.request_key(request_id), data):
         return StoredRequest(request, sha256_hex(data))
-    stored = await read_request(store, request.request_id)
+    try:
+        stored = await read_request(store, request_id)
+    except RequestNotFound as error:
+        raise StorageUnavailable(
+            f"an earlier question {request_id} was kept long enough and is being deleted: ask again when that is "
+            "done (the operator takes an hour; else run `hitl gc` every 15 minutes), or ask under another key"
+        ) from error
     if stored.document.question_digest() != request.question_digest():
         raise RequestMismatch(
             f"request {request.request_id} is stored already and asks something else: use another key, "
@@ -193,6 +212,43 @@ async def read_outcome(store: Store, request_id: str) -> OutcomeDocument | None:
     return outcome
 
 
+async def read_outcome_of(store: Store, request: StoredRequest) -> OutcomeDocument | None:
+    """Return the outcome of this very question, or None while it is pending.
+
+    Raises:
+        DocumentDamaged: when it cannot be read, or is the outcome of another question or of another type.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    outcome = await read_outcome(store, request.request_id)
+    return None if outcome is None else require_own(request, outcome)
+
+
+def require_own(request: StoredRequest, outcome: OutcomeDocument) -> OutcomeDocument:
+    """Return an outcome, once it is certain that it belongs to this very question.
+
+    Raises:
+        DocumentDamaged: when it belongs to another one, or is of another type.
+    """
+    key = keys.response_key(request.request_id)
+    _check_own(outcome.request_id, request.request_id, key)
+    if outcome.request_sha256 != request.sha256:
+        raise DocumentDamaged(key, "its request_sha256 is not that of request.json: it answers another question")
+    if outcome.data_type != request.document.data_type:
+        asked = request.document.data_type
+        raise DocumentDamaged(key, f"its data_type is {outcome.data_type}, and the question's is {asked}")
+    return outcome
+
+
+async def is_stored(store: Store, request: StoredRequest) -> bool:
+    """Tell whether this very question still lies in storage, byte by byte.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    data = await store.read(keys.request_key(request.request_id))
+    return data is not None and sha256_hex(data) == request.sha256
+
+
 async def add_link(
     store: Store, request_id: str, *, now: datetime, label: str = "", expires_at: datetime | None = None
 ) -> str:
@@ -216,45 +272,59 @@ async def read_link(store: Store, request_id: str, token: str) -> LinkDocument |
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    key = keys.link_key(request_id, keys.hash_token(token))
+    return await read_link_of(store, request_id, keys.hash_token(token))
+
+
+async def read_link_of(store: Store, request_id: str, token_hash: str) -> LinkDocument | None:
+    """Return the link whose token has this hash, if it is one of this request's.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    key = keys.link_key(request_id, token_hash)
     data = await store.read(key)
     return None if data is None else LinkDocument.from_bytes(data, key)
 
 
 async def list_links(store: Store, request_id: str) -> list[tuple[str, LinkDocument]]:
-    """Return a request's links, each with the hash of its token, oldest first. Damaged ones are left out.
+    """Return the links of a request with the hashes of their tokens, oldest first.
+
+    A link that cannot be read is left out, with a warning in the log: it grants nothing.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    found = []
+    found: list[tuple[str, LinkDocument]] = []
     async for key, _ in store.list_keys(keys.links_prefix(request_id)):
-        data = await store.read(key)
-        if data is None:
-            # Revoked since it was listed.
-            continue
+        token_hash = key.rpartition("/")[2].removesuffix(".json")
         try:
-            found.append((key.rpartition("/")[2].removesuffix(".json"), LinkDocument.from_bytes(data, key)))
-        except DocumentDamaged as error:
-            _log.warning("left out: %s", error)
+            link = await read_link_of(store, request_id, token_hash)
+        except (DocumentDamaged, RequestNotFound) as error:
+            _log.warning("left out: %s: %s", key, error)
+            continue
+        if link is not None:
+            found.append((token_hash, link))
     return sorted(found, key=lambda each: each[1].created_at)
 
 
 async def revoke_link(store: Store, request_id: str, token_hash: str) -> bool:
     """Delete a link, so that it grants nothing from now on; tell whether there was one.
 
-    Args:
-        store: The root.
-        request_id: The request's id.
-        token_hash: The hash of its token, see `hitl.keys.hash_token`.
-
     Raises:
-        StorageUnavailable: when the storage did not answer in time; calling again is safe.
+        StorageUnsuitable: when these credentials may not delete.
+        StorageUnavailable: when the storage did not answer in time; trying again is safe.
     """
     key = keys.link_key(request_id, token_hash)
-    there = await store.exists(key)
-    await store.delete(key)
-    return there
+    found = await store.exists(key)
+    if found:
+        await store.delete(key)
+    return found
+
+
+async def _used(store: Store, request_id: str) -> bool:
+    # An outcome without its question is what a deletion leaves for a while, and so is its marker. A question that
+    # was created beside them would seem to be answered by the old outcome, or lose its own when that is deleted.
+    return await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id))
 
 
 def _check_whole(request: RequestDocument) -> None:

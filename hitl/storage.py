@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
@@ -34,7 +34,7 @@ from obstore.exceptions import (
 from obstore.store import LocalStore, MemoryStore, from_url
 
 from hitl import keys
-from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, StorageUnsuitable
+from hitl.errors import ClockApart, DocumentDamaged, StorageError, StorageUnavailable, StorageUnsuitable
 
 SERVED_SCHEMES: Final = ("file", "memory", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
 MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
@@ -44,6 +44,8 @@ _REQUEST_TIMEOUT: Final = "5s"
 _RETRY: Final = {"max_retries": 3, "retry_timeout": timedelta(seconds=8)}
 _CALL_SECONDS: Final = 15.0
 _LETTING_GO_SECONDS: Final = 0.02
+_CLOCK_SECONDS: Final = 60.0
+_CLOCK_APART: Final = 30.0
 
 # What Flyte gives its pods for S3, under the names that obstore has for it.
 _FLYTE_S3: Final = {
@@ -94,6 +96,7 @@ class Store:
         # What is on this machine answers sooner than a thread could be asked to wait for it.
         self._here = self._scheme in ("file", "memory")
         self._folder = str(_folder_of(self.url)) if self._scheme == "file" else None
+        self._clock: tuple[float, datetime] | None = None
         _let_go_at_exit()
 
     def __repr__(self) -> str:
@@ -240,6 +243,33 @@ class Store:
                 f"{'both succeeded' if second else 'the first did not last'}), so two answers could both be "
                 "recorded: use storage that honours If-None-Match"
             )
+
+    async def clock_difference(self, now: datetime) -> float:
+        """Return by how many seconds `now` is ahead of the storage's own time; negative when it is behind.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        if self._clock is None or time.monotonic() - self._clock[0] > _CLOCK_SECONDS:
+            key = keys.probe_key()
+            await self.mark(key)
+            written = [at async for found, at in self.list_keys(keys.PROBES) if found == key]
+            self._clock = (time.monotonic(), written[0] if written else datetime.now(UTC))
+            with suppress(StorageError):
+                await self.delete(key)
+        measured, at = self._clock
+        return (now - at).total_seconds() - (time.monotonic() - measured)
+
+    async def require_clock(self, now: datetime) -> None:
+        """Refuse to go on with a time that is not the storage's.
+
+        Raises:
+            ClockApart: when `now` is more than 30 s from the storage's own time.
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        seconds = await self.clock_difference(now)
+        if abs(seconds) > _CLOCK_APART:
+            raise ClockApart(self.url, seconds)
 
     def _nowhere(self, error: FileNotFoundError) -> StorageUnavailable:
         return StorageUnavailable(f"{self.url} is not there, create its bucket: {_first_line(error)}")

@@ -19,6 +19,9 @@ from hitl.documents import OutcomeDocument, OutcomeKind, RequestDocument
 
 Phase: TypeAlias = Literal["Pending", "Answered", "Rejected", "TimedOut", "Cancelled"]
 
+# A program that waits may have been stopped for long. What it waits for is kept for this time at least.
+KEPT_AT_LEAST: Final = timedelta(days=1)
+
 # Clocks of different machines may be this far apart before an answer could be taken away by a timeout.
 GRACE: Final = timedelta(seconds=10)
 
@@ -50,14 +53,15 @@ def collectable(
 ) -> bool:
     """Tell whether a request is settled for so long that its objects may be deleted.
 
-    Not before its deadline: until then, whoever still holds the request in memory could give it a second outcome.
+    Never within a day after its deadline, or after its outcome, whatever `retention` says: until then, somebody
+    may still wait for it.
 
     Args:
-        request: The question, or None when it is gone, as when a deletion was interrupted.
+        request: The question, or None when it cannot be read, so that its deadline is not known.
         outcome: The outcome, if there is one.
         now: The present moment, with a time zone.
-        retention: How long a settled request is kept.
+        retention: How long a settled request is kept after its outcome.
     """
-    if outcome is None or now - outcome.answered_at < retention:
+    if outcome is None or now - outcome.answered_at < max(retention, KEPT_AT_LEAST):
         return False
-    return request is None or now - request.expires_at >= GRACE
+    return request is None or now - request.expires_at >= KEPT_AT_LEAST

@@ -26,7 +26,7 @@ from hitl.errors import (
 )
 from hitl.events import Event
 from hitl.place import Place, choose_mode
-from hitl.requests import StoredRequest, read_outcome, read_request
+from hitl.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
 from hitl.settings import Settings
 from hitl.settle import Submission, settle
 from hitl.values import Value
@@ -70,7 +70,7 @@ class Stored:
     async def show(self, request_id: str) -> RequestView:
         """Return one request."""
         request = await self.read(request_id)
-        return view_of(request.document, await read_outcome(self.store, request_id))
+        return view_of(request.document, await read_outcome_of(self.store, request))
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
         """Answer a request as the user who runs the command, for whom nobody vouches."""
@@ -95,14 +95,17 @@ class Stored:
         # How it ended, the outcome says.
         with contextlib.suppress(EventFailed):
             await Event(place, request, "", request.document.data_type, _POLL_SECONDS).wait.aio()
-        return view_of(request.document, await read_outcome(self.store, request_id))
+        return view_of(request.document, await read_outcome_of(self.store, request))
 
     async def _look(self, request_id: str, *, settled: bool) -> RequestView | StorageError | None:
         try:
             outcome = await read_outcome(self.store, request_id)
             if outcome is not None and not settled:
                 return None
-            return view_of((await read_request(self.store, request_id)).document, outcome)
+            request = await read_request(self.store, request_id)
+            if outcome is not None:
+                require_own(request, outcome)
+            return view_of(request.document, outcome)
         except RequestNotFound:
             # Deleted since it was listed, or asked but not written yet.
             return None
@@ -142,6 +145,7 @@ class Stored:
 
     async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:
         now = datetime.now(UTC)
+        await self.store.require_clock(now)
         outcome = await settle(self.store, request, submission, now=now, markers=self.markers)
         return view_of(request.document, outcome)
 

@@ -26,10 +26,11 @@ from hitl.transitions import GRACE, phase_of
 
 RefusalReason: TypeAlias = Literal["Superseded", "Invalid", "NotAllowed", "Expired"]
 AcceptedReason: TypeAlias = Literal[
-    "Accepted", "Superseded", "Invalid", "NotAllowed", "RequestNotFound", "StorageUnavailable"
+    "Accepted", "Superseded", "Invalid", "NotAllowed", "RequestNotFound", "StorageUnavailable", "ClockApart"
 ]
 TroubleReason: TypeAlias = Literal[
     "StorageUnavailable",
+    "ClockApart",
     "InvalidRequest",
     "DuplicateRequest",
     "RequestDamaged",
@@ -44,6 +45,7 @@ _EVENTS: Final[dict[OutcomeKind, str]] = {
     "timed_out": "TimedOut",
     "cancelled": "Cancelled",
 }
+_PASSING: Final = ("StorageUnavailable", "ClockApart")
 _GITOPS: Final = ("argocd", "argo-cd", "kustomize-controller", "helm", "flux")
 
 
@@ -57,7 +59,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a pending HumanInput cannot go on. It passes by itself only when the storage is away."""
+    """Why a pending HumanInput cannot go on. It passes by itself when the storage is away, or a clock is wrong."""
 
     reason: TroubleReason
     message: str
@@ -65,7 +67,7 @@ class Trouble:
     @property
     def passes(self) -> bool:
         """Whether it is expected to pass by itself."""
-        return self.reason == "StorageUnavailable"
+        return self.reason in _PASSING
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def due_in(human_input: HumanInput, now: datetime) -> float | None:
         expiry = deletion_due(human_input)
         return None if expiry is None else max(0.0, (expiry - now).total_seconds())
     reconciling = status.condition("Reconciling")
-    if reconciling is not None and reconciling.reason == "StorageUnavailable":
+    if reconciling is not None and reconciling.reason in _PASSING:
         return 0.0
     if human_input.spec.response is not None and status.condition("ResponseRefused") is None:
         return 0.0
@@ -201,7 +203,7 @@ def response_status(
 def response_done(response: HumanInputResponse) -> bool:
     """Tell whether it was decided what became of a HumanInputResponse."""
     accepted = response.status.condition("Accepted")
-    return accepted is not None and accepted.reason not in ("RequestNotFound", "StorageUnavailable")
+    return accepted is not None and accepted.reason not in ("RequestNotFound", *_PASSING)
 
 
 def submission_of(

@@ -46,4 +46,10 @@ SWEEP_SECONDS: Final = Gauge(
     "hitl_last_sweep_timestamp_seconds", "When markers were last looked for, as Unix time.", registry=REGISTRY
 )
 HINTS: Final = Counter("hitl_hints", "Hints that came in.", registry=REGISTRY)
+CLOCK: Final = Gauge(
+    "hitl_clock_difference_seconds",
+    "Seconds by which this machine's clock is ahead of the root's; over 30 either way nothing is recorded there.",
+    ["root"],
+    registry=REGISTRY,
+)
 LEADING: Final = Gauge("hitl_leading", "1 while this operator holds the Lease.", registry=REGISTRY)

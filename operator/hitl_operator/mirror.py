@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hitl import keys
-from hitl.errors import ClusterError, HITLError, StorageUnavailable, StorageUnsuitable
+from hitl.errors import ClockApart, ClusterError, HITLError, StorageUnavailable, StorageUnsuitable
 from hitl.kube import HUMAN_INPUTS, Kube
 from hitl.retention import STALE, collect_one, drop_stale
+from hitl.transitions import KEPT_AT_LEAST
 from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.probes import Health
@@ -131,7 +132,8 @@ class Mirror:
         look.handed = {work: since for work, since in look.handed.items() if work in current}
         if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
             look.dropped = time.monotonic()
-            await drop_stale(store, now=now)
+            if await self._agrees(root, now):
+                await drop_stale(store, now=now)
 
     async def walk(self, root: Root) -> None:
         """Look at the next thousand objects of one root.
@@ -174,13 +176,23 @@ class Mirror:
         if walk.settled_at is not None:
             if shown is not None and shown.pending:
                 self._queue.add(Question(shown.namespace, shown.name))
-            elif now - walk.settled_at >= self._settings.retention and await collect_one(
-                root.store, walk.request_id, now=now, retention=self._settings.retention
+            elif (
+                now - walk.settled_at >= max(self._settings.retention, KEPT_AT_LEAST)
+                and await self._agrees(root, now)
+                and await collect_one(root.store, walk.request_id, now=now, retention=self._settings.retention)
             ):
                 metrics.COLLECTED.inc()
                 _log.info("root %s: request %s was kept long enough and is deleted", root.name, walk.request_id)
         elif walk.asked_at is not None and now - walk.asked_at >= _SETTLING and shown is None:
             self._queue.add(Asked(root.name, walk.request_id))
+
+    async def _agrees(self, root: Root, now: datetime) -> bool:
+        """Tell whether this machine's clock is the storage's too: by another one, nothing is deleted."""
+        try:
+            await root.require_clock(now)
+        except ClockApart:
+            return False
+        return True
 
     def _hand_over(self, look: _Look, work: Work, *, fresh: bool) -> None:
         handed = look.handed.get(work)

@@ -9,10 +9,11 @@ from typing import Final
 from hitl import keys
 from hitl.api.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.documents import OutcomeDocument
-from hitl.errors import DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
+from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound, StorageUnavailable
 from hitl.kube import HUMAN_INPUTS
-from hitl.requests import StoredRequest
+from hitl.requests import StoredRequest, read_outcome_of
 from hitl.settle import expire
+from hitl.transitions import expiry_due
 from hitl_operator import metrics
 from hitl_operator.decide import (
     Refusal,
@@ -101,14 +102,19 @@ class Reconciler:
         outcome: OutcomeDocument | None = None
         refusal: Refusal | None = None
         trouble = misplaced(self._parts, human_input, root)
-        failure: StorageUnavailable | None = None
+        failure: HITLError | None = None
         if came_late(human_input) and root is not None:
             refusal = await self._refuse_late(root, human_input)
         if trouble is None and root is not None and not is_final(human_input.status):
             try:
                 request = await asked_by(self._parts, root, human_input)
                 refusal = await self._respond(root, request, human_input)
-                outcome = await expire(root.store, request, now=self._parts.now(), markers=True)
+                outcome = await self._outcome(root, request)
+            except ClockApart as error:
+                failure = error
+                trouble = Trouble(
+                    "ClockApart", "the operator's clock is not the storage's; it is tried again by itself"
+                )
             except StorageUnavailable as error:
                 failure = error
                 trouble = Trouble("StorageUnavailable", "the storage does not answer; it is tried again by itself")
@@ -195,10 +201,19 @@ class Reconciler:
         )
         return await record(self._parts, root, request, submission, response.respondent)
 
+    async def _outcome(self, root: Root, request: StoredRequest) -> OutcomeDocument | None:
+        """Return the outcome; settle the deadline, if it is due by the storage's clock too."""
+        now = self._parts.now()
+        if expiry_due(request.document, None, now):
+            if (standing := await read_outcome_of(root.store, request)) is not None:
+                return standing
+            await root.require_clock(now)
+        return await expire(root.store, request, now=now, markers=True)
+
     async def _refuse_late(self, root: Root, human_input: HumanInput) -> Refusal | None:
         try:
             return await self._respond(root, await asked_by(self._parts, root, human_input), human_input)
-        except (InvalidRequest, RequestNotFound, DocumentDamaged):
+        except (InvalidRequest, RequestNotFound, DocumentDamaged, ClockApart):
             return Refusal("Superseded", "not recorded, as the question was settled before")
 
     def _broken(self, root: Root, error: Exception, request: StoredRequest | None) -> Trouble:

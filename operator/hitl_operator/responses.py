@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from hitl.api.v1alpha1 import HumanInput, HumanInputResponse
-from hitl.errors import DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
+from hitl.errors import ClockApart, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
 from hitl.kube import RESPONSES
 from hitl_operator.decide import AcceptedReason, Notice, response_done, response_status, submission_of
 from hitl_operator.index import Seen
@@ -47,6 +47,10 @@ class Responses:
         except StorageUnavailable:
             waiting = "the storage does not answer; it is tried again by itself"
             await self._decided(response, False, "StorageUnavailable", waiting)
+            raise
+        except ClockApart:
+            waiting = "the operator's clock is not the storage's; it is tried again by itself"
+            await self._decided(response, False, "ClockApart", waiting)
             raise
         await self._decided(response, accepted, reason, message)
 
@@ -92,7 +96,7 @@ class Responses:
         status = response_status(response, accepted, reason, message, self._parts.now())
         if status == response.status:
             return
-        if not accepted and reason not in ("RequestNotFound", "StorageUnavailable"):
+        if not accepted and reason not in ("RequestNotFound", "StorageUnavailable", "ClockApart"):
             notice = Notice("SubmissionRefused", message, warning=True)
             await self._parts.cluster.tell(RESPONSES, response.metadata, notice, self._parts.now())
         await self._parts.cluster.write_status(RESPONSES, response.metadata, status)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
-from hitl.errors import StorageUnavailable
+from hitl.errors import ClockApart, StorageUnavailable
 from hitl.storage import Store
-from hitl_operator.metrics import DAMAGED, FOREIGN, STORAGE_REQUESTS
+from hitl_operator.metrics import CLOCK, DAMAGED, FOREIGN, STORAGE_REQUESTS
 from hitl_operator.settings import RootSettings
 
 _log = logging.getLogger("hitl.operator.roots")
@@ -28,6 +29,7 @@ class Root:
         self._store = Store(settings.url, settings.options, watcher=_count)
         self._checked = False
         self.away = False
+        self._apart = False
         # Shown as zero from the start, so that the first one is an increase.
         for trouble in (DAMAGED, FOREIGN):
             trouble.labels(root=settings.name)
@@ -60,6 +62,25 @@ class Root:
             self._checked = True
             _log.info("root %s is in reach", self.name)
         return self._store
+
+    async def require_clock(self, now: datetime) -> None:
+        """Refuse to settle anything by a time that is not the storage's, and say so in log and metric.
+
+        Raises:
+            ClockApart: when it is more than 30 s from the storage's.
+            StorageUnavailable: when the storage does not answer.
+        """
+        CLOCK.labels(root=self.name).set(await self._store.clock_difference(now))
+        try:
+            await self._store.require_clock(now)
+        except ClockApart as error:
+            if not self._apart:
+                _log.error("root %s: %s", self.name, error)
+            self._apart = True
+            raise
+        if self._apart:
+            _log.warning("root %s: the clock agrees with the storage's again", self.name)
+        self._apart = False
 
     def form_url(self, request_id: str) -> str:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""

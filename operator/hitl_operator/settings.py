@@ -68,7 +68,8 @@ class OperatorSettings(BaseSettings):
     """Seconds between two pages of a thousand objects in the slow walk through each root, which finds what
     markers did not tell of and deletes what was kept long enough."""
     retention_days: float = Field(default=30, gt=0)
-    """How many days after its outcome a question is kept in storage."""
+    """How many days after its outcome a question is kept in storage. Less than a day counts as a day, and so does
+    what would end within a day after the deadline: a program may still wait."""
     ttl_seconds: int = Field(default=604_800, ge=0)
     """Seconds after its outcome when the HumanInput of a question that was asked through storage is deleted."""
     idle_seconds: float = Field(default=3600, ge=0)

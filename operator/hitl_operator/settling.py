@@ -6,7 +6,7 @@ import logging
 
 from hitl.api.v1alpha1 import Identity
 from hitl.errors import AlreadySettled, Expired, InvalidValue
-from hitl.requests import StoredRequest, read_outcome
+from hitl.requests import StoredRequest, read_outcome_of
 from hitl.settle import Submission, settle
 from hitl_operator import metrics
 from hitl_operator.decide import Refusal
@@ -29,14 +29,18 @@ async def record(
         identity: Who it says made it.
 
     Raises:
-        DocumentDamaged: when the stored outcome cannot be read.
+        RequestNotFound: when the question was deleted meanwhile.
+        DocumentDamaged: when the stored outcome cannot be read, or is another question's.
+        ClockApart: when this machine's clock is not the storage's; trying again is safe.
         StorageUnavailable: trying again is safe.
     """
     refusal = None
     try:
         refusal = await _not_allowed(root, request, submission, identity)
         if refusal is None:
-            await settle(root.store, request, submission, now=parts.now(), markers=True)
+            now = parts.now()
+            await root.require_clock(now)
+            await settle(root.store, request, submission, now=now, markers=True)
     except AlreadySettled as error:
         refusal = Refusal("Superseded", f"not recorded, as the question was {error.outcome.summary()}")
     except Expired:
@@ -67,7 +71,7 @@ async def _not_allowed(
     groups = list(identity.groups) if identity else []
     if submission.respondent.verified and named.allow(submission.respondent.name, groups):
         return None
-    if (standing := await read_outcome(root.store, request.request_id)) is not None:
+    if (standing := await read_outcome_of(root.store, request)) is not None:
         raise AlreadySettled(standing)
     if not submission.respondent.verified:
         return Refusal(

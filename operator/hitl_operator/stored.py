@@ -18,7 +18,7 @@ from hitl.errors import (
     RequestNotFound,
 )
 from hitl.kube import CRDS, HUMAN_INPUTS, NAMESPACES
-from hitl.requests import read_outcome, read_request
+from hitl.requests import read_outcome_of, read_request
 from hitl.retention import STALE
 from hitl.settle import Submission, settle
 from hitl_operator import metrics
@@ -50,7 +50,9 @@ class Stored:
                 comment=f"its HumanInput {work.namespace}/{work.name} was deleted",
                 submission_id=f"deleted-{work.uid}",
             )
-            await settle(root.store, request, submission, now=self._parts.now(), markers=True)
+            now = self._parts.now()
+            await root.require_clock(now)
+            await settle(root.store, request, submission, now=now, markers=True)
         except AlreadySettled:
             pass
         except (RequestNotFound, DocumentDamaged) as error:
@@ -68,8 +70,8 @@ class Stored:
             await root.store.delete(marker)
             return
         try:
-            request = (await read_request(root.store, work.request_id)).document
-            outcome = await read_outcome(root.store, work.request_id)
+            stored = await read_request(root.store, work.request_id)
+            request, outcome = stored.document, await read_outcome_of(root.store, stored)
         except RequestNotFound:
             return
         except DocumentDamaged as error:
@@ -94,8 +96,8 @@ class Stored:
         root = self._parts.roots.named(work.root)
         marker = keys.answered_marker(work.request_id)
         try:
-            outcome = await read_outcome(root.store, work.request_id)
-            request = (await read_request(root.store, work.request_id)).document
+            stored = await read_request(root.store, work.request_id)
+            request, outcome = stored.document, await read_outcome_of(root.store, stored)
         except RequestNotFound:
             await self._drop_stale(root, marker)
             return

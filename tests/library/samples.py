@@ -1,9 +1,11 @@
 """Questions and submissions that tests begin with, at a fixed moment."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hitl.documents import Respondent, Via
+from hitl.errors import ClockApart
 from hitl.requests import StoredRequest, create_request, draft_request
 from hitl.settle import Submission
 from hitl.storage import Store
@@ -12,6 +14,38 @@ NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 TIMEOUT = 600.0
 DEADLINE = NOW + timedelta(seconds=TIMEOUT)
+
+
+class Timed(Store):
+    """A real store whose own clock stands where a test puts it: real storage has no clock that could be set."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.time = NOW
+        self.looks = 0
+        self._written: dict[str, datetime] = {}
+
+    async def create_once(self, key: str, data: bytes) -> bool:
+        created = await super().create_once(key, data)
+        if created:
+            self._written[key] = self.time
+        return created
+
+    async def mark(self, key: str) -> None:
+        await super().mark(key)
+        self._written[key] = self.time
+
+    async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        async for key, _ in super().list_keys(prefix):
+            yield key, self._written[key]
+
+    async def clock_difference(self, now: datetime) -> float:
+        self.looks += 1
+        return (now - self.time).total_seconds()
+
+    async def require_clock(self, now: datetime) -> None:
+        if abs(seconds := await self.clock_difference(now)) > 30:
+            raise ClockApart(self.url, seconds)
 
 
 async def asked(store: Store, request_id: str = "a-question", **changes: Any) -> StoredRequest:

@@ -185,6 +185,19 @@ def test_what_had_to_stay_is_named(root: Store, tmp_path: Path) -> None:
     assert list(json.loads(hitl_("gc", "--json").stdout)["left"]) == ["old"]
 
 
+def test_what_was_settled_lately_stays_whatever_is_asked_for(root: Store) -> None:
+    lately = datetime.now(UTC) - timedelta(hours=23)
+    asyncio.run(settle(root, asyncio.run(asked(root, "lately", now=lately)), answer(), now=lately, markers=False))
+
+    kept, forced = hitl_("gc", "--dry-run"), hitl_("gc", "--days", "0")
+
+    assert (kept.stdout, forced.stdout) == ("old\n", "old\n")
+    # What is younger than asked for is no surprise.
+    assert "lately" not in kept.stderr
+    assert "left lately: a program may still wait for it" in forced.stderr
+    assert "1 deleted, 1 left." in forced.stderr
+
+
 def test_an_empty_list_does_not_hide_that_something_was_left_out(tmp_path: Path, root: Store) -> None:
     (tmp_path / "root" / "hitl-requests" / "good" / "request.json").write_text("{")
 

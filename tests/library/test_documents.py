@@ -200,8 +200,18 @@ def test_who_may_answer() -> None:
         ({}, "answered by ann via web at 2031-05-06 07:08:09 UTC"),
         ({"respondent": Respondent(name="ann", via="api")}, "answered by ann (unverified) via api at"),
         ({"respondent": Respondent(via="web")}, "answered by somebody (unverified) via web at"),
-        ({"reason": "DefaultUsed"}, "nobody answered in time, so the default was used at"),
-        ({"outcome": "timed_out", "value": None}, "nobody answered before the deadline (2031-05-06"),
+        ({"reason": "DefaultUsed"}, "nobody answered before the deadline, so the default was used"),
+        ({"reason": "DefaultUsed", "expires_at": DEADLINE}, "(2031-05-06 07:18:09 UTC), so the default was used"),
+        ({"outcome": "timed_out", "value": None}, "nobody answered before the deadline"),
+        (
+            {
+                "outcome": "timed_out",
+                "value": None,
+                "answered_at": NOW + timedelta(days=9),
+                "expires_at": DEADLINE,
+            },
+            "nobody answered before the deadline (2031-05-06 07:18:09 UTC)",
+        ),
         ({"outcome": "rejected", "value": None, "comment": "too soon"}, "rejected by ann via web at"),
         ({"outcome": "rejected", "value": None, "comment": "too soon"}, "UTC: too soon"),
         ({"outcome": "cancelled", "value": None}, "cancelled by ann via web at"),
@@ -221,3 +231,13 @@ def test_a_moment_is_shown_in_its_own_zone() -> None:
     assert format_time(datetime(2031, 5, 6, 7, 8, 9, 999, timezone(timedelta(hours=2)))) == (
         "2031-05-06 07:08:09 UTC+02:00"
     )
+
+
+def test_an_outcome_of_release_0_1_0_is_read_and_claims_no_deadline() -> None:
+    old = json.loads(outcome(outcome="timed_out", value=None).to_bytes())
+    del old["expires_at"]
+
+    read = OutcomeDocument.from_bytes(json.dumps(old).encode(), NAME)
+
+    assert read.expires_at is None
+    assert read.summary() == "nobody answered before the deadline"

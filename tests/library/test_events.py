@@ -4,24 +4,29 @@ import asyncio
 import logging
 import subprocess
 import sys
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import requests
 
 import hitl
 from hitl import keys
-from hitl.documents import Respondent
+from hitl.documents import OutcomeDocument, Respondent
+from hitl.errors import ClockApart
 from hitl.events import Event
-from hitl.place import Place, choose_mode
-from hitl.requests import create_request, draft_request, read_request
+from hitl.place import Action, Place, choose_mode
+from hitl.requests import create_request, draft_request, read_outcome, read_request
+from hitl.retention import STALE, collect
 from hitl.settings import Settings
 from hitl.settle import Submission, settle
 from hitl.storage import Store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.library.running import Program, answer, form_url
+from tests.library.samples import Timed
 
 
 async def event_on(store: Store, *, seconds: float = 600, ago: float = 0, **asked: Any) -> Event[Any]:
@@ -123,6 +128,105 @@ async def test_storage_out_of_reach_is_said_once_and_waited_out(
         "an event: the storage is out of reach",
         "an event: the storage is back",
     ]
+
+
+@pytest.fixture
+def timed() -> Timed:
+    store = Timed(f"memory://{uuid.uuid4().hex}")
+    store.time = datetime.now(UTC)
+    return store
+
+
+@pytest.mark.parametrize("hours", [1, 24 * 366])
+async def test_a_clock_ahead_settles_no_deadline_and_is_told_once(
+    timed: Timed, hours: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = await event_on(timed)
+    event._now = lambda: timed.time + timedelta(hours=hours)
+    with caplog.at_level(logging.WARNING, "hitl"):
+        waiting = asyncio.ensure_future(event.wait.aio())
+        while timed.looks < 4:
+            await asyncio.sleep(0.05)
+        assert await read_outcome(timed, "an-event") is None
+        await settled(timed, "answered", value="5")
+
+        assert await waiting == 5
+
+    [told] = [record.message for record in caplog.records]
+    assert "an event: the deadline is not settled here" in told
+    assert "set the clock" in told
+
+
+async def test_a_clock_that_was_set_right_settles_the_deadline(timed: Timed) -> None:
+    event = await event_on(timed)
+    event._now = lambda: timed.time - timedelta(hours=1)
+    waiting = asyncio.ensure_future(event.wait.aio())
+    await asyncio.sleep(0.3)
+    timed.time += timedelta(hours=1)
+    event._now = lambda: timed.time
+
+    with pytest.raises(hitl.EventTimedOut, match=r"before the deadline \("):
+        await waiting
+
+
+@pytest.mark.parametrize("seconds", [31, -31, 3600])
+async def test_a_question_is_not_withdrawn_by_a_clock_that_is_wrong(timed: Timed, seconds: int) -> None:
+    event = await event_on(timed)
+    event._now = lambda: timed.time + timedelta(seconds=seconds)
+
+    with pytest.raises(ClockApart):
+        await event.cancel.aio()
+
+    assert await read_outcome(timed, "an-event") is None
+
+
+@pytest.mark.parametrize("days", [2, 3])
+async def test_whoever_waits_for_what_was_deleted_is_told_so_and_records_nothing(timed: Timed, days: int) -> None:
+    event = await event_on(timed)
+    await settled(timed, "answered", value="5")
+    timed.time += timedelta(days=days)
+    event._now = lambda: timed.time
+    for _ in range(2):
+        await collect(timed, now=timed.time, retention=timedelta(0))
+        timed.time += STALE
+
+    with pytest.raises(hitl.RequestNotFound, match="was deleted while this program waited"):
+        await event.wait.aio()
+    with pytest.raises(hitl.RequestNotFound, match="nothing is recorded"):
+        await event.cancel.aio()
+
+    assert await read_outcome(timed, "an-event") is None
+
+
+@pytest.mark.parametrize("change", [{"request_sha256": "0" * 64}, {"data_type": "json"}, {"request_id": "other"}])
+async def test_an_outcome_of_another_question_is_damage_in_storage_and_in_a_trace(
+    store: Store, change: dict[str, str]
+) -> None:
+    event = await event_on(store)
+    await settled(store, "answered", value="5")
+    right = await read_outcome(store, "an-event")
+    assert right is not None
+    wrong = right.model_copy(update=change).to_bytes()
+    traced: Event[Any] = Event(
+        replace(event._place, action=cast("Action", _Traced(wrong.decode()))), event._request, "token", int, 0.2
+    )
+    await store.delete(keys.response_key("an-event"))
+    await store.create_once(keys.response_key("an-event"), wrong)
+
+    for waiter in (event, traced):
+        with pytest.raises(hitl.DocumentDamaged, match=r"hitl-requests/an-event/response\.json"):
+            await waiter.wait.aio()
+    assert OutcomeDocument.from_bytes(wrong, "a document of its own right").value == 5
+
+
+class _Traced:
+    """A Flyte action that has a recorded result: real ones are in test_flyte.py."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def once(self, request_id: str, wait: Any) -> str:
+        return self._text
 
 
 def test_the_same_key_is_the_same_question_and_another_question_is_refused() -> None:

@@ -2,17 +2,18 @@
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from hitl import keys
-from hitl.documents import Respondent
-from hitl.errors import AlreadySettled, Expired, InvalidValue, StorageUnavailable
-from hitl.requests import StoredRequest, read_outcome
-from hitl.retention import collect
-from hitl.settle import Submission, expire, settle
+from hitl.documents import OutcomeDocument, Respondent
+from hitl.errors import AlreadySettled, DocumentDamaged, Expired, InvalidValue, StorageUnavailable
+from hitl.requests import StoredRequest, read_outcome, read_outcome_of
+from hitl.settle import Submission, difference, expire, settle, timeout_outcome
 from hitl.storage import Store
 from hitl.transitions import GRACE
 from tests.library.samples import DEADLINE, NOW, SECOND, asked
@@ -69,29 +70,76 @@ async def test_the_first_wins_and_the_other_is_told_who(store: Recording, reques
     assert lost.value.outcome.value == 1
 
 
+LINK, OTHER_LINK = "l" * 64, "m" * 64
+KEY = "the-key"
+
+
+def rejects(name: str, **content: Any) -> Submission:
+    return replace(by(name, **content), outcome="rejected", value=None)
+
+
+SENT_TWICE = [
+    (by("", submission_id=KEY), by("", submission_id=KEY), True),
+    (by("", link=LINK), by("", link=LINK), True),
+    (by("ann", link=LINK), by("", link=LINK, comment="well"), True),
+    (by("ann", verified=True), by("ann", verified=True), True),
+    (by("", "4e1", link=LINK), by("", "40.0", link=LINK), True),
+    (rejects("ann", verified=True, comment="no"), rejects("ann", verified=True, comment="never"), True),
+    (by("ann"), by("ann"), False),
+    (by("ann", submission_id=KEY), by("bob", submission_id=KEY), False),
+    (by("", submission_id=KEY), by("", "43", submission_id=KEY), False),
+    (by("", submission_id=KEY), rejects("", submission_id=KEY), False),
+    (by("", link=LINK), by("", link=OTHER_LINK), False),
+    (by("", link=LINK, submission_id=KEY), by("", link=OTHER_LINK, submission_id=KEY), False),
+    (by("", link=LINK, submission_id=KEY), by("", "43", link=LINK, submission_id=KEY), False),
+    (by("", link=LINK, submission_id=KEY), rejects("", link=LINK, submission_id=KEY), False),
+    (by("", link=LINK, submission_id=KEY), by("", submission_id=KEY), False),
+    (by("", submission_id=KEY), by("", link=LINK, submission_id=KEY), False),
+    (by("ann", verified=True), by("ann", verified=False), False),
+    (by("ann", verified=True, submission_id=KEY), by("ann", verified=False, submission_id=KEY), False),
+    (by("ann", verified=False, submission_id=KEY), by("ann", verified=True, submission_id=KEY), False),
+    (by("ann", verified=True, submission_id=KEY), by("bob", verified=True, submission_id=KEY), False),
+    (by("ann", verified=True, submission_id=KEY), by("ann", "43", verified=True, submission_id=KEY), False),
+    (by("ann", verified=True, submission_id=KEY), by("ann", link=LINK, submission_id=KEY), False),
+]
+
+
 @pytest.mark.parametrize("markers", [False, True])
-@pytest.mark.parametrize(
-    ("first", "second", "same"),
-    [
-        (by("", submission_id="one"), by("", submission_id="one"), True),
-        (by("", link="l" * 64), by("", link="l" * 64), True),
-        (by("ann", verified=True), by("ann", verified=True), True),
-        (by("ann"), by("ann"), False),
-        (by("", link="l" * 64), by("", link="m" * 64), False),
-        (by("", link="l" * 64), by("", "43", link="l" * 64), False),
-        (by("ann", verified=True), by("ann", verified=False), False),
-    ],
-)
+@pytest.mark.parametrize(("first", "second", "same"), SENT_TWICE)
 async def test_saying_the_same_again_is_success_for_who_is_known_to_be_the_same(
-    store: Recording, request_: StoredRequest, first: Submission, second: Submission, same: bool, markers: bool
+    store: Recording, first: Submission, second: Submission, same: bool, markers: bool
 ) -> None:
-    outcome = await settle(store, request_, first, now=NOW, markers=markers)
+    request = await asked(store, data_type=float)
+    outcome = await settle(store, request, first, now=NOW, markers=markers)
 
     if same:
-        assert await settle(store, request_, second, now=NOW + SECOND, markers=markers) == outcome
+        assert await settle(store, request, second, now=NOW + SECOND, markers=markers) == outcome
     else:
-        with pytest.raises(AlreadySettled):
-            await settle(store, request_, second, now=NOW + SECOND, markers=markers)
+        with pytest.raises(AlreadySettled) as lost:
+            await settle(store, request, second, now=NOW + SECOND, markers=markers)
+        assert lost.value.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (by("ann", link=LINK), by("ann", link=LINK), ""),
+        (by("ann", link=LINK), by("ann", link=LINK, comment="well"), "the comment sent with that one stay"),
+        (by("ann", link=LINK), by("bob", link=LINK), "the name sent with that one stay"),
+        (by("ann", link=LINK), by("", link=LINK, comment="x"), "the comment and the name sent with that one stay"),
+    ],
+)
+async def test_the_same_answer_with_another_comment_or_name_is_told_that_the_first_ones_stay(
+    store: Recording, request_: StoredRequest, first: Submission, second: Submission, sentence: str
+) -> None:
+    outcome = await settle(store, request_, first, now=NOW, markers=False)
+    assert difference(outcome, first) == ""
+
+    again = await settle(store, request_, second, now=NOW, markers=False)
+
+    assert again == outcome
+    assert sentence in difference(again, second)
+    assert bool(difference(again, second)) is bool(sentence)
 
 
 async def test_an_invalid_value_writes_nothing_and_who_won_matters_more(
@@ -118,7 +166,7 @@ async def test_the_marker_comes_before_the_outcome(store: Recording, request_: S
 async def test_a_marker_that_took_over_a_minute_is_written_again(
     store: Recording, request_: StoredRequest
 ) -> None:
-    times = iter([0.0, 61.0, 61.0, 62.0])
+    times = iter([0.0, 61.0, 61.0, 62.0, 62.0])
 
     await settle(store, request_, by("ann"), now=NOW, markers=True, clock=lambda: next(times))
 
@@ -163,6 +211,7 @@ async def test_the_deadline_is_settled_only_ten_seconds_later(store: Recording, 
 
     assert outcome is not None
     assert (outcome.outcome, outcome.reason) == ("timed_out", "DeadlinePassed")
+    assert outcome.expires_at == DEADLINE
 
 
 async def test_an_answer_in_the_last_second_is_never_taken_away(store: Recording, request_: StoredRequest) -> None:
@@ -185,17 +234,33 @@ async def test_answers_and_the_deadline_race_to_one_outcome(store: Recording, re
     assert all(each == standing for each in told)
 
 
-async def test_collecting_deletes_settled_requests_after_their_time_and_nothing_pending(
-    store: Recording, request_: StoredRequest
+@pytest.mark.parametrize("markers", [False, True])
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ((b'"request_sha256":"', b'"request_sha256":"0'), "request_sha256"),
+        ((b'"data_type":"int"', b'"data_type":"json"'), "data_type is json, and the question's is int"),
+        ((b'"a-question"', b'"another"'), "belongs to request 'another'"),
+    ],
+)
+async def test_an_outcome_of_another_question_or_type_is_damage_and_not_believed(
+    store: Recording, request_: StoredRequest, wrong: tuple[bytes, bytes], why: str, markers: bool
 ) -> None:
-    await asked(store, "pending")
-    await settle(store, request_, by("ann"), now=NOW, markers=True)
-    month = timedelta(days=30)
+    other = await asked(Recording(f"memory://{uuid.uuid4().hex}"))
+    right = timeout_outcome(other, NOW).model_copy(
+        update={"outcome": "answered", "value": 1, "request_sha256": request_.sha256, "reason": "Answered"}
+    )
+    assert wrong[0] in right.to_bytes()
+    await store.create_once(keys.response_key(request_.request_id), right.to_bytes().replace(*wrong))
 
-    assert await collect(store, now=NOW + month - SECOND, retention=month) == []
-    assert await collect(store, now=NOW + month, retention=month, dry_run=True) == [request_.request_id]
-    assert await collect(store, now=NOW + month, retention=month) == [request_.request_id]
-
-    left = {key async for key, _ in store.list_keys(keys.PREFIX)}
-    assert keys.request_key("pending") in left
-    assert not any(request_.request_id in key.split("/") for key in left)
+    attempts: list[Callable[[], Awaitable[OutcomeDocument | None]]] = [
+        lambda: settle(store, request_, by("ann"), now=NOW, markers=markers),
+        lambda: settle(store, request_, by("ann"), now=DEADLINE, markers=markers),
+        lambda: settle(store, request_, by("ann", "many"), now=NOW, markers=markers),
+        lambda: expire(store, request_, now=NOW, markers=markers),
+        lambda: expire(store, request_, now=DEADLINE + GRACE, markers=markers),
+        lambda: read_outcome_of(store, request_),
+    ]
+    for attempt in attempts:
+        with pytest.raises(DocumentDamaged, match=why):
+            await attempt()

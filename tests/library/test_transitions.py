@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from hitl.documents import OutcomeDocument, OutcomeKind, RequestDocument
-from hitl.transitions import GRACE, Phase, accepts_submissions, collectable, expiry_due, phase_of
+from hitl.transitions import GRACE, KEPT_AT_LEAST, Phase, accepts_submissions, collectable, expiry_due, phase_of
 from tests.library.samples import DEADLINE, NOW, SECOND
 from tests.library.test_documents import outcome, request
 
@@ -68,8 +68,11 @@ def test_a_deadline_at_the_end_of_time_is_never_due() -> None:
         (NOW + MONTH, MONTH, True),
         (NOW - SECOND, MONTH, False),
         (NOW, timedelta(0), False),
-        (DEADLINE + GRACE - MICROSECOND, timedelta(0), False),
-        (DEADLINE + GRACE, timedelta(0), True),
+        (DEADLINE + GRACE, timedelta(0), False),
+        (DEADLINE + KEPT_AT_LEAST - MICROSECOND, timedelta(0), False),
+        (DEADLINE + KEPT_AT_LEAST, timedelta(0), True),
+        (DEADLINE + KEPT_AT_LEAST - MICROSECOND, timedelta(hours=1), False),
+        (DEADLINE + KEPT_AT_LEAST, timedelta(days=2), False),
         (END_OF_TIME, timedelta.max, False),
     ],
 )
@@ -77,6 +80,13 @@ def test_what_may_be_deleted(now: datetime, retention: timedelta, due: bool) -> 
     assert collectable(request(), settled(), now, retention) is due
     assert not collectable(request(), None, now, retention)
     assert not collectable(None, None, now, retention)
+
+
+def test_nothing_is_deleted_within_a_day_after_an_outcome_that_came_late() -> None:
+    late = outcome(outcome="cancelled", value=None, answered_at=DEADLINE + MONTH)
+
+    assert not collectable(request(), late, DEADLINE + MONTH + KEPT_AT_LEAST - MICROSECOND, timedelta(0))
+    assert collectable(request(), late, DEADLINE + MONTH + KEPT_AT_LEAST, timedelta(0))
 
 
 def test_what_is_left_of_a_deleted_request_may_be_deleted() -> None:

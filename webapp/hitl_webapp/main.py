@@ -53,7 +53,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
             await _proven(opened)
         async with _identify(settings) as identify:
             app.state.service = Service(opened, settings, identify)
-            app.state.forms = Kept[tuple[str, bytes]]()
+            app.state.forms = Kept[tuple[str, str, bytes]]()
             yield
             await app.state.service.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 REGISTRY: Final = CollectorRegistry()
 
@@ -13,5 +13,10 @@ OUTCOMES: Final = Counter(
 )
 REFUSALS: Final = Counter(
     "hitl_web_refusals", "Submissions that were refused, by the class of error.", ["reason"], registry=REGISTRY
+)
+CLOCK: Final = Gauge(
+    "hitl_web_clock_difference_seconds",
+    "Seconds by which this machine's clock is ahead of the storage's; over 30 either way nothing is recorded.",
+    registry=REGISTRY,
 )
 FORMS: Final = Counter("hitl_web_forms", "Forms and outcomes shown.", registry=REGISTRY)

@@ -170,7 +170,9 @@ def form_page(
     )
 
 
-def outcome_page(request: RequestDocument, outcome: OutcomeDocument, *, recorded: bool, refused: str = "") -> str:
+def outcome_page(
+    request: RequestDocument, outcome: OutcomeDocument, *, recorded: bool, refused: str = "", note: str = ""
+) -> str:
     """Return what was recorded for a question, by whom and when.
 
     Args:
@@ -178,8 +180,9 @@ def outcome_page(request: RequestDocument, outcome: OutcomeDocument, *, recorded
         outcome: Its outcome.
         recorded: This very visitor's submission has just become it.
         refused: Why the visitor's submission did not.
+        note: What of the submission was not taken over, as it was recorded before.
     """
-    return render("outcome.html", request=request, outcome=outcome, recorded=recorded, refused=refused)
+    return render("outcome.html", request=request, outcome=outcome, recorded=recorded, refused=refused, note=note)
 
 
 def _when(moment: datetime) -> Markup:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from hitl.documents import OutcomeDocument
 from hitl.errors import (
     AlreadySettled,
+    ClockApart,
     ClusterError,
     ClusterUnavailable,
     DocumentDamaged,
@@ -79,6 +80,12 @@ def problem_of(error: Exception) -> Problem:
         case DocumentDamaged():
             sentence = "What is stored for this question is damaged: tell those who run this service."
             return Problem(502, "The question cannot be read", sentence)
+        case ClockApart():
+            sentence = (
+                "The clocks of this service and of its storage disagree, so nothing was recorded: tell those who "
+                "run this service, and try again."
+            )
+            return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case StorageUnavailable():
             sentence = (
                 "The storage cannot be reached just now, so nothing was recorded as far as is known: try again."

@@ -1,14 +1,15 @@
 """What the routes do, without HTTP: find the question, admit the visitor, settle, tell the operator.
 
-A question and its links never change, so they are kept in memory; whether a question is settled is remembered for
-a second, for pages only: a submission goes to the storage.
+A question never changes, so it is kept in memory, but for less time than its deletion takes: what is asked later
+under its id is another question. Links, and whether a question is settled, are remembered for a second, for pages
+only: a submission goes to the storage.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,13 +19,13 @@ from starlette.datastructures import Headers
 
 from hitl import keys
 from hitl.documents import LinkDocument, OutcomeDocument
-from hitl.errors import DocumentDamaged, HITLError, NotAllowed, RequestNotFound
-from hitl.requests import StoredRequest, read_link, read_outcome, read_request
-from hitl.settle import Submission, expire, settle
+from hitl.errors import ClockApart, DocumentDamaged, HITLError, NotAllowed, RequestNotFound
+from hitl.requests import StoredRequest, read_link_of, read_outcome_of, read_request
+from hitl.settle import Submission, expire, seconds, settle
 from hitl.storage import Store
 from hitl.transitions import expiry_due
 from hitl_webapp.auth import NO_LINK, SIGN_IN, Identify, Visitor
-from hitl_webapp.metrics import OUTCOMES, REFUSALS
+from hitl_webapp.metrics import CLOCK, OUTCOMES, REFUSALS
 from hitl_webapp.problems import Unauthenticated
 from hitl_webapp.settings import WebSettings
 
@@ -32,8 +33,12 @@ _audit = logging.getLogger("hitl.audit")
 _log = logging.getLogger("hitl.web")
 _KEPT: Final = 4_096
 _KEPT_BYTES: Final = 32 * 1024 * 1024
-_SETTLED_SECONDS: Final = 1.0
+# `hitl.retention` takes half an hour to delete a question for good.
+_REQUEST_SECONDS: Final = 300.0
+_SEEN_SECONDS: Final = 1.0
 _HINT_SECONDS: Final = 2.0
+_UNKNOWN: Final = "not compared yet"
+_AGREES: Final = "agrees with the storage's"
 # A well-formed id of no request: what is read for an id that could not be one, so that time tells nothing.
 _NOBODY: Final = "none"
 
@@ -57,6 +62,11 @@ class Kept(Generic[_V]):
         self._values.move_to_end(key)
         return found[0]
 
+    def drop(self, key: str) -> None:
+        """Let go of a value, if it is kept."""
+        _, freed = self._values.pop(key, (None, 0))
+        self._bytes -= freed
+
     def put(self, key: str, value: _V, size: int = 256) -> None:
         """Keep a value of about so many bytes, and let go of what was used least recently."""
         _, replaced = self._values.pop(key, (None, 0))
@@ -75,8 +85,9 @@ class Service:
         self.settings = settings
         self.identify = identify
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
-        self._requests: Kept[StoredRequest] = Kept()
-        self._links: Kept[LinkDocument] = Kept()
+        self.clock = _UNKNOWN
+        self._requests: Kept[tuple[StoredRequest, float]] = Kept()
+        self._links: Kept[tuple[LinkDocument, float]] = Kept()
         self._pending: Kept[float] = Kept()
         self._settled: Kept[OutcomeDocument] = Kept()
         self._hints: set[asyncio.Task[None]] = set()
@@ -87,45 +98,97 @@ class Service:
         Raises:
             RequestNotFound: when there is none.
         """
-        found = self._requests.get(request_id)
-        if found is None:
+        kept = self._requests.get(request_id)
+        if kept is not None and seconds() - kept[1] < _REQUEST_SECONDS:
+            return kept[0]
+        began = seconds()
+        try:
             found = await read_request(self.store, request_id)
-            self._requests.put(request_id, found, 2_048 + 4 * len(found.document.prompt))
+        except RequestNotFound:
+            self._forget(request_id)
+            raise
+        if kept is not None and kept[0].sha256 != found.sha256:
+            self._forget(request_id)
+        self._requests.put(request_id, (found, began), 2_048 + 4 * len(found.document.prompt))
         return found
 
     async def outcome(self, request: StoredRequest) -> OutcomeDocument | None:
-        """Return the outcome for a page: at most a second old, and settled here when the deadline is over."""
+        """Return the outcome for a page: at most a second old, and settled here when the deadline is over.
+
+        Where this machine's clock is not the storage's, nothing is settled here: the question stays pending.
+        """
         request_id = request.request_id
-        if (settled := self._settled.get(request_id)) is not None:
+        settled = self._settled.get(request_id)
+        if settled is not None and settled.request_sha256 == request.sha256:
             return settled
         now = self.now()
         seen = self._pending.get(request_id)
         due = expiry_due(request.document, None, now)
-        if not due and seen is not None and time.monotonic() - seen < _SETTLED_SECONDS:
+        if not due and seen is not None and seconds() - seen < _SEEN_SECONDS:
             return None
-        if due:
-            outcome = await expire(self.store, request, now=now, markers=self.settings.markers)
+        if due and await self._agrees(now):
+            try:
+                outcome = await expire(self.store, request, now=now, markers=self.settings.markers)
+            except RequestNotFound:
+                self._forget(request_id)
+                raise
         else:
-            outcome = await read_outcome(self.store, request_id)
+            outcome = await read_outcome_of(self.store, request)
         if outcome is None:
-            self._pending.put(request_id, time.monotonic())
+            self._pending.put(request_id, seconds())
         else:
             self._keep(outcome)
         return outcome
 
-    def seen_pending(self, request_id: str) -> bool:
-        """Tell whether the question was seen pending within the last second."""
-        seen = self._pending.get(request_id)
-        return (
-            seen is not None
-            and time.monotonic() - seen < _SETTLED_SECONDS
-            and self._settled.get(request_id) is None
-        )
+    async def over(self, request: StoredRequest) -> bool:
+        """Tell whether the deadline of a question has passed, so that no answer to it is taken any more.
+
+        Raises:
+            ClockApart: when it would have by this machine's clock, which is not the storage's.
+        """
+        now = self.now()
+        if now < request.document.expires_at:
+            return False
+        await self.require_clock(now)
+        return True
+
+    def seen_pending(self, request_id: str, link: str) -> bool:
+        """Tell whether the question was seen pending, and the link good, within the last second.
+
+        Args:
+            request_id: The question.
+            link: The hash of the link's token.
+        """
+        pending, seen = self._pending.get(request_id), self._links.get(f"{request_id}/{link}")
+        if pending is None or seen is None or self._settled.get(request_id) is not None:
+            return False
+        return seconds() - min(pending, seen[1]) < _SEEN_SECONDS
 
     def keeps_link(self, request_id: str, token: str) -> bool:
         """Tell whether a link is known, and good for as long as its question."""
-        link = self._links.get(f"{request_id}/{keys.hash_token(token)}")
-        return link is not None and link.expires_at is None
+        kept = self._links.get(f"{request_id}/{keys.hash_token(token)}")
+        return kept is not None and kept[0].expires_at is None
+
+    async def require_clock(self, now: datetime) -> None:
+        """Refuse to go on with a time that is not the storage's, and say so in health, log and metric.
+
+        Raises:
+            ClockApart: when it is more than 30 s from the storage's.
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        CLOCK.set(await self.store.clock_difference(now))
+        try:
+            await self.store.require_clock(now)
+        except ClockApart as error:
+            # Not the storage's address, which is nobody's business.
+            told = f"{abs(error.seconds):.0f} s {'ahead of' if error.seconds > 0 else 'behind'} the storage's"
+            if self.clock in (_AGREES, _UNKNOWN):
+                _log.error("nothing is recorded: %s", error)
+            self.clock = told
+            raise
+        if self.clock not in (_AGREES, _UNKNOWN):
+            _log.warning("the clock agrees with the storage's again")
+        self.clock = _AGREES
 
     async def admit(self, request_id: str, token: str, headers: Headers) -> tuple[StoredRequest, Visitor]:
         """Return the question and the visitor, if they may see it.
@@ -153,7 +216,8 @@ class Service:
         visitor: Visitor | None = None
         try:
             visitor = await self.identify(headers)
-            return await self._admit(request_id, token, visitor)
+            # Links of any age will do here: `submit` reads them again.
+            return await self._admit(request_id, token, visitor, link_seconds=math.inf)
         except (HITLError, Unauthenticated) as error:
             self._refused(request_id, None, visitor, error)
             raise
@@ -161,17 +225,28 @@ class Service:
     async def submit(self, request: StoredRequest, visitor: Visitor, submission: Submission) -> OutcomeDocument:
         """Settle, keep the audit's record of it, and tell the operator.
 
+        The link is read from the storage, and the clock compared with the storage's.
+
         Raises:
-            HITLError: whatever `hitl.settle.settle` raises, and NotAllowed.
+            HITLError: whatever `hitl.settle.settle` raises, NotAllowed, and ClockApart.
         """
+        now = self.now()
         try:
+            await self.require_clock(now)
+            if visitor.link:
+                await self._require_link(request.request_id, visitor.link, now)
             await visitor.require_may_answer(request.document)
-            outcome = await settle(self.store, request, submission, now=self.now(), markers=self.settings.markers)
+            outcome = await settle(self.store, request, submission, now=now, markers=self.settings.markers)
         except HITLError as error:
+            if isinstance(error, RequestNotFound):
+                self._forget(request.request_id)
             self._refused(request.request_id, submission, visitor, error)
             raise
-        OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
-        self._record(request.request_id, submission, visitor, "Recorded")
+        # What was sent twice was recorded by the first one.
+        first = (outcome.answered_at, outcome.submission_id) == (now, submission.submission_id)
+        if first:
+            OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
+        self._record(request.request_id, submission, visitor, "Recorded" if first else "RecordedBefore")
         self._keep(outcome)
         self._hint(request.request_id)
         return outcome
@@ -181,12 +256,14 @@ class Service:
         if self._hints:
             await asyncio.wait(self._hints, timeout=_HINT_SECONDS)
 
-    async def _admit(self, request_id: str, token: str, visitor: Visitor | None) -> tuple[StoredRequest, Visitor]:
+    async def _admit(
+        self, request_id: str, token: str, visitor: Visitor | None, *, link_seconds: float = _SEEN_SECONDS
+    ) -> tuple[StoredRequest, Visitor]:
         auth = self.settings.auth
         if visitor is None and (auth == "kubernetes" or (auth == "proxy" and not token)):
             raise Unauthenticated(SIGN_IN[auth])
         if visitor is None:
-            visitor = Visitor(link=await self._link(request_id, token))
+            visitor = Visitor(link=await self._link(request_id, token, link_seconds))
         try:
             request = await self.request(request_id)
         except (RequestNotFound, DocumentDamaged):
@@ -221,17 +298,34 @@ class Service:
     def _keep(self, outcome: OutcomeDocument) -> None:
         self._settled.put(outcome.request_id, outcome, 2_048 + 4 * len(outcome.value_text() or ""))
 
-    async def _link(self, request_id: str, token: str) -> str:
+    def _forget(self, request_id: str) -> None:
+        self._requests.drop(request_id)
+        self._pending.drop(request_id)
+        self._settled.drop(request_id)
+
+    async def _agrees(self, now: datetime) -> bool:
+        try:
+            await self.require_clock(now)
+        except ClockApart:
+            return False
+        return True
+
+    async def _link(self, request_id: str, token: str, most_seconds: float) -> str:
         token_hash = keys.hash_token(token)
-        kept = f"{request_id}/{token_hash}"
-        link = self._links.get(kept)
-        if link is None:
-            readable = request_id if keys.is_request_id(request_id) else _NOBODY
-            link = await read_link(self.store, readable, token)
-        if link is None or not link.valid(self.now()):
-            raise NotAllowed(NO_LINK)
-        self._links.put(kept, link)
+        kept = self._links.get(f"{request_id}/{token_hash}")
+        if kept is not None and seconds() - kept[1] < most_seconds and kept[0].valid(self.now()):
+            return token_hash
+        readable = request_id if keys.is_request_id(request_id) else _NOBODY
+        await self._require_link(readable, token_hash, self.now())
         return token_hash
+
+    async def _require_link(self, request_id: str, token_hash: str, now: datetime) -> None:
+        kept, began = f"{request_id}/{token_hash}", seconds()
+        link = await read_link_of(self.store, request_id, token_hash)
+        if link is None or not link.valid(now):
+            self._links.drop(kept)
+            raise NotAllowed(NO_LINK)
+        self._links.put(kept, (link, began))
 
     def _hint(self, request_id: str) -> None:
         if not self.settings.hint_url:

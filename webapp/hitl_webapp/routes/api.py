@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from hitl.documents import Respondent
-from hitl.settle import Submission, new_submission_id
+from hitl.settle import Submission, difference, new_submission_id
 from hitl.submissions import HITLSubmissionTyped, split_token
 from hitl.transitions import phase_of
 from hitl_webapp.auth import bearer
@@ -58,12 +58,12 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
         403: "Not allowed, or no such question for whoever may not see it",
         404: "No such question, for whoever may see what there is",
         408: "The body came too slowly",
-        409: "Already settled; `outcome` says by whom",
+        409: "Already settled, by somebody else or otherwise; `outcome` says by whom",
         410: "The deadline has passed",
         413: "The body is too large",
         422: "The value does not fit; `errors` say why",
         502: "What is stored is damaged, or the API server refuses to say who calls",
-        503: "The storage or the API server is out of reach; try again after `Retry-After`",
+        503: "Storage or API server out of reach, or clocks that disagree; try again after `Retry-After`",
     }.items()
 }
 router = APIRouter(responses=_REFUSALS)
@@ -84,12 +84,13 @@ _SUBMISSION: Final = {
         }
     ],
 }
+_RECORDED: Final = "Recorded. Whoever asked goes on with this."
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @router.post("/submit/json", response_model=Submitted, openapi_extra=_SUBMISSION)
 async def submit_json(request: Request) -> Response:
-    """Answer or reject a question. The same `Idempotency-Key` sent twice is one submission."""
+    """Answer or reject a question. The same answer sent twice by the same sender is one submission."""
     body, idempotency_key = await _read(request)
     service = service_of(request)
     path, token_in_path = split_token(body.response_path)
@@ -112,7 +113,7 @@ async def submit_json(request: Request) -> Response:
         request_id=body.request_id,
         value=outcome.value,
         data_type=outcome.data_type,
-        message="Recorded. Whoever asked goes on with this.",
+        message=" ".join(filter(None, [_RECORDED, difference(outcome, submission)])),
         outcome=public_outcome(outcome),
     )
     return Response(submitted.model_dump_json(), media_type="application/json")

@@ -10,8 +10,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
 from hitl.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
-from hitl.errors import ClusterUnavailable, HITLError, InvalidValue, StorageUnavailable
-from hitl.settle import Submission, new_submission_id
+from hitl.errors import ClockApart, ClusterUnavailable, HITLError, InvalidValue, StorageUnavailable
+from hitl.settle import Submission, difference, new_submission_id
 from hitl.submissions import split_token
 from hitl_webapp import inbox, pages
 from hitl_webapp.auth import SIGN_IN, Visitor
@@ -50,7 +50,7 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
     outcome = await service.outcome(stored)
     if outcome is not None:
         return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
-    if service.now() >= stored.document.expires_at:
+    if await service.over(stored):
         return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
     page = pages.form_page(
         stored.document,
@@ -59,22 +59,22 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
         refusal=await visitor.refusal(stored.document),
     ).encode()
     if visitor.link and service.keeps_link(request_id, token):
-        request.app.state.forms.put(_address(request.scope), (request_id, page), len(page))
+        request.app.state.forms.put(_address(request.scope), (request_id, visitor.link, page), len(page))
     return HTMLResponse(page)
 
 
 def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
-    """Return the form that was shown at this very address a moment ago, while its question is still pending.
+    """Return the form that was shown at this very address a moment ago, while question and link are as they were.
 
     A question never changes, so neither does its form; the address holds the link. Forms of visitors who are
     known by other means are not kept.
     """
-    forms: Kept[tuple[str, bytes]] = app.state.forms
+    forms: Kept[tuple[str, str, bytes]] = app.state.forms
     found = forms.get(_address(scope))
-    if found is None or not app.state.service.seen_pending(found[0]):
+    if found is None or not app.state.service.seen_pending(*found[:2]):
         return None
     FORMS.inc()
-    return found[1]
+    return found[2]
 
 
 def _address(scope: Scope) -> str:
@@ -103,7 +103,7 @@ async def submit(request: Request) -> Response:
     submission = _submission(sent, visitor)
     try:
         outcome = await service.submit(stored, visitor, submission)
-    except (InvalidValue, StorageUnavailable, ClusterUnavailable) as error:
+    except (InvalidValue, StorageUnavailable, ClockApart, ClusterUnavailable) as error:
         return _form_again(stored.document, sent, visitor, error)
     except HITLError as error:
         problem = problem_of(error)
@@ -111,7 +111,8 @@ async def submit(request: Request) -> Response:
             raise
         page = pages.outcome_page(stored.document, problem.outcome, recorded=False, refused=problem.title)
         return HTMLResponse(page, status_code=problem.status)
-    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True))
+    note = difference(outcome, submission)
+    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, note=note))
 
 
 @router.get("/healthz", include_in_schema=False)

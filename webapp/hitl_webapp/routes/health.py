@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Request
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from hitl import keys
+from hitl.errors import ClockApart
 from hitl_webapp import pages
 from hitl_webapp.metrics import REGISTRY
 from hitl_webapp.problems import BadInput
@@ -19,16 +22,22 @@ _TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image
 
 
 @router.get("/health")
-async def health() -> dict[str, str]:
-    """Say that the process lives."""
-    return {"status": "healthy"}
+async def health(request: Request) -> dict[str, str]:
+    """Say that the process lives, and what is known of its clock. Asks nobody, so that it always answers."""
+    return {"status": "healthy", "clock": service_of(request).clock}
 
 
 @router.get("/ready")
 async def ready(request: Request) -> dict[str, str]:
-    """Say whether the storage can be read; 503 while it cannot."""
-    await service_of(request).store.exists(keys.request_key("none"))
-    return {"status": "ready"}
+    """Say whether the storage can be read, 503 while it cannot, and compare the clocks.
+
+    Clocks that disagree are no reason to take pages away from people: their questions can be read.
+    """
+    service = service_of(request)
+    await service.store.exists(keys.request_key("none"))
+    with suppress(ClockApart):
+        await service.require_clock(service.now())
+    return {"status": "ready", "clock": service.clock}
 
 
 @router.get("/metrics")
