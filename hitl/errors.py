@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hitl.text import one_line
+
 if TYPE_CHECKING:
     from hitl.documents import OutcomeDocument
 
@@ -169,6 +171,7 @@ class DocumentDamaged(StorageError):
     """
 
     def __init__(self, name: str, why: str) -> None:
-        super().__init__(f"{name} is damaged: {why}")
+        # Why may repeat what lies there.
+        super().__init__(f"{one_line(name)} is damaged: {one_line(why)}")
         self.name = name
         self.why = why

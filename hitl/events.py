@@ -39,6 +39,7 @@ from hitl.requests import (
 )
 from hitl.settle import Submission, expire, seconds, settle
 from hitl.syncify import Syncified
+from hitl.text import printable
 from hitl.transitions import GRACE, expiry_due
 from hitl.values import Value, type_name
 
@@ -334,7 +335,7 @@ async def _ask(
         schema=schema,
         respondents=respondents,
     )
-    print(f"{prompt}\nAnswer at {event.form_url}", file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
+    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
     return await event.wait.aio()
 
 

@@ -273,7 +273,11 @@ class Kube:
                 self._watcher(verb, status)
         if status >= 400:
             raise _refusal(status, data)
-        found: Object = json.loads(data)
+        try:
+            found: Object = json.loads(data)
+        except ValueError as error:
+            # A proxy's own page, most often.
+            raise ClusterUnavailable("what answers for the API server is none: it sent no JSON") from error
         return found
 
 

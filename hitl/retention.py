@@ -21,13 +21,16 @@ from typing import Final, TypeVar
 
 from hitl import keys
 from hitl.documents import OutcomeDocument, RequestDocument
-from hitl.errors import DocumentDamaged, RequestNotFound
+from hitl.errors import DocumentDamaged, RequestNotFound, StorageUnsuitable
 from hitl.requests import read_outcome, read_request, require_own
 from hitl.storage import Store
 from hitl.transitions import collectable
 
 STALE: Final = timedelta(minutes=15)
 
+_TOO_LATELY: Final = (
+    "a program may still wait for it: less than a day has passed since its deadline or its outcome"
+)
 _AT_ONCE: Final = 16
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
@@ -40,6 +43,7 @@ async def collect(
     retention: timedelta,
     dry_run: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    left: Callable[[str, str], None] | None = None,
 ) -> list[str]:
     """Delete the requests that are settled for longer than `retention`, and stale markers and probes.
 
@@ -52,6 +56,7 @@ async def collect(
         retention: How long a request is kept after its outcome; less than a day counts as a day.
         dry_run: Delete nothing.
         progress: Called with the number of requests looked at and the number of all.
+        left: Called with the id of each request that is kept longer than `retention`, and why; else the log tells.
 
     Returns:
         The ids of the requests that were deleted, or would be, in their order.
@@ -65,10 +70,11 @@ async def collect(
     collected: list[str] = []
     for start in range(0, len(found), _AT_ONCE):
         batch = found[start : start + _AT_ONCE]
-        due = await _all_of([_due(store, request_id, now, retention) for request_id in batch])
+        due = await _all_of([_due(store, request_id, now, retention, left) for request_id in batch])
         chosen = [request_id for request_id, is_due in zip(batch, due, strict=True) if is_due]
         if not dry_run:
-            await _all_of([_delete(store, request_id) for request_id in chosen])
+            gone = await _all_of([_deleted(store, request_id, left or _logged) for request_id in chosen])
+            chosen = [request_id for request_id, is_gone in zip(chosen, gone, strict=True) if is_gone]
         collected += chosen
         if progress is not None:
             progress(start + len(batch), len(found))
@@ -85,7 +91,7 @@ async def collect_one(store: Store, request_id: str, *, now: datetime, retention
         StorageUnavailable: when the storage did not answer in time; calling again is safe.
     """
     await store.require_clock(now)
-    due = await _due(store, request_id, now, retention)
+    due = await _due(store, request_id, now, retention, None)
     if due:
         await _delete(store, request_id)
     return due
@@ -139,19 +145,30 @@ async def _finish(store: Store, request_id: str) -> str:
     return marker
 
 
-async def _due(store: Store, request_id: str, now: datetime, retention: timedelta) -> bool:
+async def _due(
+    store: Store, request_id: str, now: datetime, retention: timedelta, left: Callable[[str, str], None] | None
+) -> bool:
     try:
         outcome = await read_outcome(store, request_id)
         # Most requests are settled lately or not at all: the question is read only for the others.
         if outcome is None or not collectable(None, outcome, now, retention):
+            if left is not None and outcome is not None and now - outcome.answered_at >= retention:
+                left(request_id, _TOO_LATELY)
             return False
-        return collectable(await _question(store, request_id, outcome), outcome, now, retention)
-    except DocumentDamaged as error:
-        _log.warning("left alone: %s", error)
+        due = collectable(await _question(store, request_id, outcome), outcome, now, retention)
+    except (DocumentDamaged, StorageUnsuitable) as error:
+        (left or _logged)(request_id, str(error))
+        return False
     except RequestNotFound:
         # A deletion was interrupted, or somebody recorded an outcome for a question that was deleted.
         return not await store.exists(keys.deleted_marker(request_id))
-    return False
+    if left is not None and not due:
+        left(request_id, _TOO_LATELY)
+    return due
+
+
+def _logged(request_id: str, why: str) -> None:
+    _log.warning("%s left alone: %s", request_id, why)
 
 
 async def _question(store: Store, request_id: str, outcome: OutcomeDocument) -> RequestDocument | None:
@@ -162,6 +179,16 @@ async def _question(store: Store, request_id: str, outcome: OutcomeDocument) -> 
         return None
     require_own(request, outcome)
     return request.document
+
+
+async def _deleted(store: Store, request_id: str, left: Callable[[str, str], None]) -> bool:
+    try:
+        await _delete(store, request_id)
+    except (DocumentDamaged, StorageUnsuitable) as error:
+        # One request that cannot be deleted keeps no other one.
+        left(request_id, str(error))
+        return False
+    return True
 
 
 async def _delete(store: Store, request_id: str) -> None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from hitl.cli.app import app
 from hitl.cli.codes import MEANING
 from hitl.cli.doctor import Finding
+from hitl.cli.links import Link
 from hitl.cli.view import RequestView
 
 PAGE = Path(__file__).parents[1] / "cli.md"
@@ -43,6 +44,18 @@ Data goes to standard output and everything else to standard error. A terminal g
 gets aligned text, `--json` gets JSON, whose fields are only ever added to. Settings come from [the
 environment](settings.md).
 
+What begins with a dash is an option, before and behind the other words, and an option that there is not is an
+error. Negative numbers are values. Any other text that begins with a dash goes behind `--`, and as an option's
+value behind `=`:
+
+```console
+$ hitl answer deploy-3f9c1e2a -5
+$ hitl answer deploy-3f9c1e2a --comment=--force -- --reject
+```
+
+`hitl list` and `hitl gc` leave out a request that cannot be read, name it on standard error, and end with 0: one
+damaged object must not stop a script from seeing all others. A storage that is out of reach ends them with 5.
+
 `hitl ask` ended by Ctrl-C withdraws its question, since nobody waits for the answer any more. With `--key` the
 question stays, and the same command finds it again, with the same deadline and with the answer if there is one
 by then.
@@ -67,11 +80,18 @@ FINDINGS = """
 | field | meaning |
 |---|---|
 """
+LINKS = """
+`link --list` prints a list of these:
+
+| field | meaning |
+|---|---|
+"""
 OTHERS = """
 | command | prints |
 |---|---|
 | `link` | `request_id`, `label`, `url` |
-| `gc` | `deleted` (ids), `dry_run` |
+| `link --revoke`, `link --revoke-all` | `request_id`, `revoked` (the beginnings of the hashes) |
+| `gc` | `deleted` (ids), `left` (by id, why it had to stay), `dry_run` |
 | `storage check` | `root`, `ok`, `problem` (a sentence, or empty), `milliseconds` (by step) |
 | `demo` | `request_id`, `value` |
 """
@@ -83,7 +103,7 @@ def page() -> str:
     parts = [HEAD, CODES, *(f"| {code.value} | {meaning} |\n" for code, meaning in MEANING.items())]
     parts += ["\n## In front of every command\n\n", *_options(group)]
     parts += ["\n## Commands\n", *_commands(group, "hitl")]
-    parts += [JSON, *_fields(RequestView), FINDINGS, *_fields(Finding), OTHERS]
+    parts += [JSON, *_fields(RequestView), FINDINGS, *_fields(Finding), LINKS, *_fields(Link), OTHERS]
     return "".join(parts)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
@@ -14,10 +16,17 @@ from pydantic_settings import SettingsError
 from typer.core import TyperGroup
 
 from hitl.cli import ask, demo, doctor, links, requests, root, serve
+from hitl.cli.arguments import Command, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster
 from hitl.cli.output import fail
 from hitl.errors import HITLError
+from hitl.text import printable
+
+
+class _Printable(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
 
 class _Group(TyperGroup):
@@ -43,21 +52,25 @@ app = typer.Typer(
 )
 storage = typer.Typer(help="The storage under the root.", no_args_is_help=True)
 
-app.command("demo")(demo.demo)
-app.command("ask")(ask.ask)
-app.command("list")(requests.list_requests)
-app.command("show")(requests.show)
-# A negative number is a value, not an option.
-app.command("answer", context_settings={"ignore_unknown_options": True})(requests.answer)
-app.command("reject")(requests.reject)
-app.command("cancel")(requests.cancel)
-app.command("wait")(requests.wait)
-app.command("link")(links.link)
-app.command("serve")(serve.serve)
-app.command("gc")(root.gc)
-storage.command("check")(root.check)
+_COMMANDS: Final[dict[str, Callable[..., None]]] = {
+    "demo": demo.demo,
+    "ask": ask.ask,
+    "list": requests.list_requests,
+    "show": requests.show,
+    "answer": requests.answer,
+    "reject": requests.reject,
+    "cancel": requests.cancel,
+    "wait": requests.wait,
+    "link": links.link,
+    "serve": serve.serve,
+    "gc": root.gc,
+}
+
+for _name, _function in _COMMANDS.items():
+    app.command(_name, cls=Command)(_function)
+storage.command("check", cls=Command)(root.check)
 app.add_typer(storage, name="storage")
-app.command("doctor")(doctor.doctor)
+app.command("doctor", cls=Command)(doctor.doctor)
 
 
 def _version(wanted: bool) -> None:
@@ -88,6 +101,8 @@ def _shared(
 ) -> None:
     """People answer the questions that automation asks."""
     if storage_root is not None:
+        if looks_like_an_option(storage_root):
+            fail(f"--root needs a value, and {storage_root!r} begins like an option", Code.USAGE)
         # Flyte tasks and the web app that run in this process read it there as well.
         os.environ["HITL_STORAGE_ROOT"] = storage_root
         in_cluster.set(False)
@@ -100,6 +115,9 @@ def run(*, as_plugin: bool = False) -> None:
         as_plugin: It was called as `kubectl hitl`.
     """
     in_cluster.set(as_plugin)
+    if logging.lastResort is not None:
+        # What the library logs ends on this terminal, and may repeat what other people wrote.
+        logging.lastResort.setFormatter(_Printable())
     app(prog_name="kubectl hitl" if as_plugin else "hitl")
 
 

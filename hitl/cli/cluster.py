@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from hitl.api.v1alpha1 import (
     API_VERSION,
@@ -21,11 +24,14 @@ from hitl.api.v1alpha1 import (
     Metadata,
     ResponseTarget,
 )
+from hitl.cli.output import say
 from hitl.cli.view import RequestView
 from hitl.documents import Respondents
 from hitl.errors import (
     ClusterConflict,
+    ClusterError,
     ClusterUnavailable,
+    DocumentDamaged,
     InvalidRequest,
     InvalidValue,
     NotAllowed,
@@ -33,8 +39,10 @@ from hitl.errors import (
 )
 from hitl.kube import HUMAN_INPUTS, RESPONSES, Kube, Object
 from hitl.transitions import phase_of
-from hitl.values import format_value, parse_json, parse_text, read_json
+from hitl.values import Value, format_value, parse_json, parse_text, read_json
 
+# The API server's rule; anything else could name other objects by its path or its selector.
+_NAME: Final = re.compile("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _POLL_SECONDS: Final = 0.5
 _OPERATOR_SECONDS: Final = 30.0
 
@@ -57,21 +65,21 @@ class InCluster:
 
     Args:
         target: Which cluster, and where in it.
+        warn: Told of each HumanInput that cannot be read.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, warn: Callable[[str], None] = say) -> None:
         self._target = target
+        self._warn = warn
 
     async def list(self, *, settled: bool) -> list[RequestView]:
         """Return the pending requests, oldest first; the settled ones too if wanted."""
         fields = None if settled else {"status.phase": "Pending"}
         async with self._connected() as kube:
             namespace = None if self._target.everywhere else self._namespace(kube)
-            found = [
-                self._view(HumanInput.from_object(each))
-                async for each in kube.items(HUMAN_INPUTS, namespace, fields=fields)
-            ]
-        return sorted(found, key=lambda view: (view.phase != "Pending", view.created_at))
+            found = [self._row(each) async for each in kube.items(HUMAN_INPUTS, namespace, fields=fields)]
+        shown = [view for view in found if view is not None]
+        return sorted(shown, key=lambda view: (view.phase != "Pending", view.created_at))
 
     async def show(self, request_id: str) -> RequestView:
         """Return one request."""
@@ -120,8 +128,20 @@ class InCluster:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Kube]:
-        async with await Kube.connect(kubeconfig=self._target.kubeconfig, context=self._target.context) as kube:
+        try:
+            connected = await Kube.connect(kubeconfig=self._target.kubeconfig, context=self._target.context)
+        except ClusterError as error:
+            raise ClusterUnavailable(str(error)) from error
+        async with connected as kube:
             yield kube
+
+    def _row(self, content: Object) -> RequestView | None:
+        try:
+            return self._view(_read(content))
+        except DocumentDamaged as error:
+            # One object that cannot be read must not hide the others.
+            self._warn(f"left out: {error}")
+            return None
 
     def _namespace(self, kube: Kube) -> str:
         return self._target.namespace or kube.namespace
@@ -129,10 +149,14 @@ class InCluster:
     async def _find(self, kube: Kube, request_id: str) -> HumanInput:
         namespace, _, name = request_id.rpartition("/")
         namespace = namespace or self._namespace(kube)
+        if not (_NAME.fullmatch(name) and _NAME.fullmatch(namespace)):
+            raise RequestNotFound(
+                f"{request_id!r} is no name of a HumanInput: `kubectl hitl list` shows what waits"
+            )
         if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
-            return HumanInput.from_object(found)
+            return _read(found)
         async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
-            return HumanInput.from_object(each)
+            return _read(each)
         raise RequestNotFound(
             f"there is no HumanInput {name!r} in namespace {namespace}: `kubectl hitl list` shows what waits; "
             "-n names another namespace"
@@ -186,7 +210,8 @@ class InCluster:
         created = metadata.creation_timestamp
         settled = status.condition("Settled")
         named = spec.respondents
-        return RequestView.model_validate(
+        return _checked(
+            metadata,
             {
                 "id": f"{metadata.namespace}/{metadata.name}" if self._target.everywhere else metadata.name,
                 "request_id": human_input.request_id,
@@ -202,15 +227,44 @@ class InCluster:
                 "created_at": created,
                 "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
                 "phase": status.phase or phase_of(None),
-                "value": None if status.value is None else parse_text(spec.data_type, status.value),
+                "value": _typed(human_input),
                 "by": status.answered_by or "",
                 "via": status.answered_via or "",
                 "verified": bool(status.verified),
                 "settled_at": status.answered_at,
                 "reason": settled.reason if settled and settled.status == "True" else "",
                 "comment": status.comment or "",
-            }
+            },
         )
+
+
+def _read(content: Object) -> HumanInput:
+    try:
+        return HumanInput.from_object(content)
+    except InvalidRequest as error:
+        metadata = content.get("metadata") or {}
+        raise _damaged(metadata.get("namespace"), metadata.get("name"), str(error)) from error
+
+
+def _typed(human_input: HumanInput) -> Value:
+    metadata, value = human_input.metadata, human_input.status.value
+    try:
+        return None if value is None else parse_text(human_input.spec.data_type, value)
+    except InvalidValue as error:
+        raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
+
+
+def _checked(metadata: Metadata, content: dict[str, Any]) -> RequestView:
+    try:
+        return RequestView.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise _damaged(metadata.namespace, metadata.name, why) from error
+
+
+def _damaged(namespace: str | None, name: str | None, why: str) -> DocumentDamaged:
+    return DocumentDamaged(f"HumanInput {namespace}/{name}", why)
 
 
 def _as_text(human_input: HumanInput, value: str) -> str:

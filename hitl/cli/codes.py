@@ -33,14 +33,15 @@ class Code(IntEnum):
 
 
 MEANING: dict[Code, str] = {
-    Code.DONE: "it was done; `ask` and `wait`: answered",
-    Code.REFUSED: "rejected, or refused because of what is recorded already; `doctor` and `storage check`: "
-    "something needed is broken",
+    Code.DONE: "it was done; `ask` and `wait`: answered; `list` and `gc`: what could not be read is left out, and "
+    "named on standard error",
+    Code.REFUSED: "rejected, refused because of what is recorded already, or not permitted by who may answer or "
+    "by the API server; `doctor` and `storage check`: something needed is broken",
     Code.USAGE: "the command was not understood, there is no such request, or the value or question does not fit",
     Code.TIMED_OUT: "the deadline passed",
     Code.CANCELLED: "the question was withdrawn",
-    Code.UNAVAILABLE: "the storage, the web app, the API server or the operator is out of reach, or a stored "
-    "object is damaged",
+    Code.UNAVAILABLE: "the storage, the web app, the API server or the operator is out of reach, the storage "
+    "permits it not or is unsuitable, or a stored object is damaged",
     Code.INTERRUPTED: "Ctrl-C",
 }
 

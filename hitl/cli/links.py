@@ -1,46 +1,132 @@
-"""`hitl link`: one more link to a form, such as one for each person who is asked."""
+"""`hitl link`: links to a form: one more, those that there are, and their end."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
-from urllib.parse import urlencode
+from typing import Annotated, Final
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import typer
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from hitl import keys
 from hitl.cli import output
+from hitl.cli.codes import Code
 from hitl.cli.options import AsJson, RequestId
 from hitl.cli.stored import Stored
-from hitl.errors import AlreadySettled, ServeError
-from hitl.requests import add_link, read_outcome, read_request
+from hitl.documents import LinkDocument, format_time
+from hitl.errors import AlreadySettled, InvalidRequest, ServeError
+from hitl.requests import add_link, list_links, read_outcome, revoke_link
 from hitl.settings import Settings
+
+_SHOWN_CHARS: Final = 12
+_HASH: Final = re.compile("[0-9a-f]{8,64}", re.ASCII)
+
+
+class Link(BaseModel):
+    """One link. Its token is stored nowhere, so nobody can show it again."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    link: str
+    """The beginning of its token's hash, which `--revoke` takes."""
+    label: str
+    """Whom it is for, or empty."""
+    created_at: AwareDatetime
+    """When it was made."""
+    expires_at: AwareDatetime | None
+    """Until when it grants anything, or null: as long as the question waits."""
 
 
 def link(
     request_id: RequestId,
-    label: Annotated[str, typer.Option(metavar="TEXT", help="Whom it is for.", show_default=False)] = "",
+    label: Annotated[
+        str, typer.Option(metavar="TEXT", help="Whom it is for; at most 256 characters.", show_default=False)
+    ] = "",
     endpoint: Annotated[
         str,
         typer.Option(
             metavar="URL", help="The web app's base URL. HITL_ENDPOINT; else as recorded.", show_default=False
         ),
     ] = "",
+    show: Annotated[bool, typer.Option("--list", help="Make none; show those that there are.")] = False,
+    revoke: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LINK",
+            help="Make none; end this one at once: its URL, its token, or 8 characters or more of what --list "
+            "shows. Give it once for each.",
+            show_default=False,
+        ),
+    ] = None,
+    revoke_all: Annotated[bool, typer.Option("--revoke-all", help="Make none; end all of them at once.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new link to a request's form and print it. Whoever has it may answer."""
-    settings = Settings()
-    url = asyncio.run(_new_link(settings, request_id, label, endpoint or settings.endpoint))
-    if as_json:
-        output.print_json({"request_id": request_id, "label": label, "url": url})
+    """Make a new link to a request's form and print it; whoever has it may answer. Or show links, or end them."""
+    wanted = [bool(revoke), revoke_all, show, bool(label or endpoint)]
+    if sum(wanted) > 1:
+        output.fail("give one of --list, --revoke and --revoke-all, without --label and --endpoint", Code.USAGE)
+    stored = Stored(Settings())
+    if show:
+        _show(asyncio.run(_links(stored, request_id)), as_json)
+    elif revoke or revoke_all:
+        revoked = asyncio.run(_revoke(stored, request_id, revoke or ()))
+        if as_json:
+            output.print_json({"request_id": request_id, "revoked": [each[:_SHOWN_CHARS] for each in revoked]})
+        else:
+            output.say(
+                f"{request_id}: {len(revoked)} {'link was' if len(revoked) == 1 else 'links were'} revoked."
+            )
     else:
-        print(url)
+        url = asyncio.run(_new_link(stored, request_id, label, endpoint or Settings().endpoint))
+        if as_json:
+            output.print_json({"request_id": request_id, "label": label, "url": url})
+        else:
+            output.print_value(url)
 
 
-async def _new_link(settings: Settings, request_id: str, label: str, endpoint: str) -> str:
-    store = Stored(settings).store
-    document = (await read_request(store, request_id)).document
-    outcome = await read_outcome(store, request_id)
+def hash_of(request_id: str, given: str, links: Sequence[str]) -> str:
+    """Return the hash of the link that somebody named.
+
+    Args:
+        request_id: The request, which is named in errors. They never repeat what was given: it may be a secret.
+        given: A form's URL, a token, or at least 8 characters of a hash.
+        links: The hashes of the request's links.
+
+    Raises:
+        InvalidRequest: when none or several of the links are meant.
+    """
+    token, hint = given, f"`hitl link {request_id} --list` shows its links"
+    if "/" in given or "?" in given:
+        named, token = _read_url(given)
+        if not token or named != request_id:
+            raise InvalidRequest(f"that URL is no link to the form of {request_id}: {hint}")
+    if (digest := keys.hash_token(token)) in links:
+        return digest
+    matches = [each for each in links if _HASH.fullmatch(given.lower()) and each.startswith(given.lower())]
+    if len(matches) > 1:
+        raise InvalidRequest(f"{len(matches)} links of {request_id} begin like that: give more characters; {hint}")
+    if not matches:
+        raise InvalidRequest(f"that is no link of {request_id}: give its URL, its token, or 8 characters; {hint}")
+    return matches[0]
+
+
+def _read_url(url: str) -> tuple[str, str]:
+    try:
+        address = urlsplit(url)
+        return address.path.rstrip("/").rpartition("/")[2], (parse_qs(address.query).get("token") or [""])[0]
+    except ValueError:
+        return "", ""
+
+
+async def _new_link(stored: Stored, request_id: str, label: str, endpoint: str) -> str:
+    if len(label) > 256:
+        raise InvalidRequest(f"--label has {len(label)} characters: it may have 256")
+    document = (await stored.read(request_id)).document
+    outcome = await read_outcome(stored.store, request_id)
     if outcome is not None:
         raise AlreadySettled(outcome)
     base = (endpoint or document.app_endpoint).rstrip("/")
@@ -48,5 +134,50 @@ async def _new_link(settings: Settings, request_id: str, label: str, endpoint: s
         raise ServeError(
             f"where the web app is reached is not recorded with {request_id}: give --endpoint or set HITL_ENDPOINT"
         )
-    token = await add_link(store, request_id, now=datetime.now(UTC), label=label, expires_at=document.expires_at)
+    token = await add_link(
+        stored.store, request_id, now=datetime.now(UTC), label=label, expires_at=document.expires_at
+    )
     return f"{base}/form/{request_id}?{urlencode({'token': token})}"
+
+
+async def _links(stored: Stored, request_id: str) -> list[tuple[str, LinkDocument]]:
+    """Return the links of a request that there is. One that is settled or damaged has some as well."""
+    found = await list_links(stored.store, request_id) if keys.is_request_id(request_id) else []
+    if not found:
+        await stored.read(request_id)
+    return found
+
+
+async def _revoke(stored: Stored, request_id: str, given: Sequence[str]) -> list[str]:
+    """Revoke the links that are named, or all, and return their hashes."""
+    there = [digest for digest, _ in await _links(stored, request_id)]
+    # All names are understood before anything is deleted.
+    chosen = list(dict.fromkeys(hash_of(request_id, each, there) for each in given)) if given else there
+    return [each for each in chosen if await revoke_link(stored.store, request_id, each)]
+
+
+def _show(links: Sequence[tuple[str, LinkDocument]], as_json: bool) -> None:
+    shown = [
+        Link(
+            link=digest[:_SHOWN_CHARS],
+            label=document.label,
+            created_at=document.created_at,
+            expires_at=document.expires_at,
+        )
+        for digest, document in links
+    ]
+    if as_json:
+        output.print_json(shown)
+    elif shown:
+        rows = [
+            [
+                each.link,
+                each.label,
+                format_time(each.created_at),
+                format_time(each.expires_at) if each.expires_at else "",
+            ]
+            for each in shown
+        ]
+        output.print_table(["LINK", "LABEL", "CREATED", "EXPIRES"], rows, wrapped="LABEL")
+    else:
+        output.say("There are no links.")

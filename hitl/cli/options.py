@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from typing import Annotated, TypeAlias
 
 import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from hitl.cli.stored import Stored
 from hitl.errors import HITLError
@@ -19,10 +21,10 @@ in_cluster: ContextVar[bool] = ContextVar("in_cluster", default=False)
 def _pending(context: typer.Context, incomplete: str) -> list[str]:
     # The shell asks for completions before the options that stand in front take effect.
     root = context.parent.params.get("storage_root") if context.parent else None
-    settings = Settings(storage_root=root) if root else Settings()
     try:
+        settings = Settings(storage_root=root) if root else Settings()
         views = asyncio.run(Stored(settings, warn=lambda _: None).list(settled=False))
-    except HITLError:
+    except (HITLError, SettingsError, ValidationError):
         return []
     return [view.id for view in views if view.id.startswith(incomplete)]
 

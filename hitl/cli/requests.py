@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -38,13 +39,17 @@ def list_requests(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """List the requests that wait for an answer, oldest first."""
-    views = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).list(settled=settled))
+    left: list[str] = []
+    backend = _backend(namespace, everywhere, context, kubeconfig, warn=left.append)
+    views = asyncio.run(backend.list(settled=settled))
     if as_json:
         output.print_json(views)
     elif views:
         output.print_requests(views, datetime.now(UTC), settled=settled)
-    else:
+    elif not left:
         output.say("Nothing waits for an answer." if not settled else "There are no requests.")
+    for each in left:
+        output.say(each)
 
 
 def show(
@@ -97,6 +102,8 @@ def reject(
     kubeconfig: Kubeconfig = None,
 ) -> None:
     """Refuse to answer a request; whoever waits for it is told why."""
+    if not one_line(comment):
+        output.fail("--comment is empty: say why, for whoever waits", Code.USAGE)
     _recorded(
         asyncio.run(_backend(namespace, everywhere, context, kubeconfig).reject(request_id, comment=comment)),
         as_json,
@@ -146,10 +153,10 @@ def finish(view: RequestView, as_json: bool) -> None:
 
 
 def summary(view: RequestView) -> str:
-    """Return one sentence that says what was recorded."""
-    who = f" by {view.respondent()}" if view.by else ""
+    """Return one sentence that says what was recorded, on one line whatever people wrote."""
+    who = f" by {one_line(view.respondent())}" if view.by else ""
     when = f" at {format_time(view.settled_at)}" if view.settled_at else ""
-    comment = f": {view.comment}" if view.comment else ""
+    comment = f": {one_line(view.comment)}" if view.comment else ""
     match view.phase:
         case "Answered":
             return f"{view.id}: answered {one_line(view.value_text())}{who}{when}{comment}"
@@ -168,14 +175,20 @@ def _recorded(view: RequestView, as_json: bool) -> None:
         print(printable(summary(view)))
 
 
-def _backend(namespace: str | None, everywhere: bool, context: str | None, kubeconfig: str | None) -> Backend:
+def _backend(
+    namespace: str | None,
+    everywhere: bool,
+    context: str | None,
+    kubeconfig: str | None,
+    warn: Callable[[str], None] = output.say,
+) -> Backend:
     """Return where to look: in a cluster when one is named, or when kubectl calls; else under the root."""
     if not (in_cluster.get() or namespace or everywhere or context or kubeconfig):
-        return Stored(Settings())
+        return Stored(Settings(), warn)
     try:
         from hitl.cli.cluster import InCluster, Target
     except ImportError as error:
         raise ClusterError(
             f"for a cluster more is needed: pip install 'flyte-hitl[kubernetes]' ({error})"
         ) from error
-    return InCluster(Target(kubeconfig, context, namespace, everywhere))
+    return InCluster(Target(kubeconfig, context, namespace, everywhere), warn)

@@ -17,7 +17,7 @@ from hitl import keys
 from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
-from hitl.errors import StorageError, StorageUnavailable
+from hitl.errors import InvalidRequest, StorageError, StorageUnavailable
 from hitl.retention import collect
 from hitl.settings import Settings
 
@@ -30,16 +30,18 @@ def gc(
         typer.Option(
             min=0,
             metavar="DAYS",
-            help="How long to keep a request after its outcome. HITL_RETENTION_DAYS; else 30.",
+            help="How long to keep a request after its outcome; HITL_RETENTION_DAYS, else 30. Whatever is given, "
+            "nothing goes within one day of its deadline and its outcome.",
             show_default=False,
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; print what would be.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete requests that were settled long ago, and what crashes left behind."""
+    """Delete requests that were settled long ago, and what crashes left behind; name those that had to stay."""
     settings = Settings()
-    retention = timedelta(days=settings.retention_days if days is None else days)
+    retention = _retention(settings.retention_days if days is None else days)
+    left: dict[str, str] = {}
     with Progress(
         console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal
     ) as bar:
@@ -51,14 +53,18 @@ def gc(
                 retention=retention,
                 dry_run=dry_run,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
+                left=left.__setitem__,
             )
         )
     if as_json:
-        output.print_json({"deleted": collected, "dry_run": dry_run})
+        output.print_json({"deleted": collected, "left": left, "dry_run": dry_run})
         return
     for request_id in collected:
         print(request_id)
-    output.say(f"{len(collected)} {'would be deleted' if dry_run else 'deleted'}.")
+    for request_id, why in left.items():
+        output.say(f"left {request_id}: {why}")
+    stayed = f", {len(left)} left" if left else ""
+    output.say(f"{len(collected)} {'would be deleted' if dry_run else 'deleted'}{stayed}.")
 
 
 def check(as_json: AsJson = False) -> None:
@@ -79,6 +85,13 @@ def check(as_json: AsJson = False) -> None:
     if problem:
         output.fail(problem, Code.REFUSED)
     output.say(f"{settings.root()} is fit for use.")
+
+
+def _retention(days: float) -> timedelta:
+    try:
+        return timedelta(days=days)
+    except (OverflowError, ValueError):
+        raise InvalidRequest(f"{days} days cannot be counted: give fewer") from None
 
 
 async def probe(settings: Settings) -> tuple[str, dict[str, float]]:

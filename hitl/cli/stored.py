@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
+from hitl import keys
 from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.documents import Respondent
-from hitl.errors import DocumentDamaged, EventFailed, InvalidValue, NotAllowed, RequestNotFound
+from hitl.errors import (
+    DocumentDamaged,
+    EventFailed,
+    InvalidValue,
+    NotAllowed,
+    RequestNotFound,
+    StorageError,
+    StorageUnsuitable,
+)
 from hitl.events import Event
 from hitl.place import Place, choose_mode
 from hitl.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
@@ -23,6 +33,7 @@ from hitl.values import Value, read_json
 _AT_ONCE: Final = 16
 _POLL_SECONDS: Final = 2.0
 _LOCAL: Final = ("file:", "memory:")
+_T = TypeVar("_T")
 
 
 class Stored:
@@ -39,21 +50,25 @@ class Stored:
         self._warn = warn
 
     async def list(self, *, settled: bool) -> list[RequestView]:
-        """Return the pending requests, oldest first; the settled ones too if wanted."""
-        limit = asyncio.Semaphore(_AT_ONCE)
+        """Return the pending requests, oldest first; the settled ones too if wanted.
 
-        async def look(request_id: str) -> RequestView | None:
-            async with limit:
-                return await self._look(request_id, settled=settled)
-
-        async with asyncio.TaskGroup() as group:
-            looks = [group.create_task(look(each)) for each in await self.store.list_request_ids()]
-        found = [view for each in looks if (view := each.result()) is not None]
+        What cannot be read costs its own row only. It is told to `warn`.
+        """
+        looks = await _all_of(
+            partial(self._look, each, settled=settled) for each in await self.store.list_request_ids()
+        )
+        damaged = [look for look in looks if isinstance(look, StorageError)]
+        if damaged and len(damaged) == len(looks) and isinstance(damaged[0], StorageUnsuitable):
+            # Nothing may be read here: that is a fault of the rights, and not of one request.
+            raise damaged[0]
+        for error in damaged:
+            self._warn(f"left out: {error}")
+        found = [look for look in looks if isinstance(look, RequestView)]
         return sorted(found, key=lambda view: (view.phase != "Pending", view.created_at))
 
     async def show(self, request_id: str) -> RequestView:
         """Return one request."""
-        request = await self._read(request_id)
+        request = await self.read(request_id)
         return view_of(request.document, await read_outcome_of(self.store, request))
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
@@ -69,19 +84,19 @@ class Stored:
 
     async def cancel(self, request_id: str, *, comment: str) -> RequestView:
         """Withdraw a request."""
-        request = await self._read(request_id)
+        request = await self.read(request_id)
         return await self._settle(request, Submission("cancelled", me(), comment=comment))
 
     async def wait(self, request_id: str) -> RequestView:
         """Return a request once it is settled, which its deadline does at the latest."""
-        request = await self._read(request_id)
+        request = await self.read(request_id)
         place = Place(self.store, "", "operator" if self.markers else "local")
         # How it ended, the outcome says.
         with contextlib.suppress(EventFailed):
             await Event(place, request, "", request.document.data_type, _POLL_SECONDS).wait.aio()
         return view_of(request.document, await read_outcome_of(self.store, request))
 
-    async def _look(self, request_id: str, *, settled: bool) -> RequestView | None:
+    async def _look(self, request_id: str, *, settled: bool) -> RequestView | StorageError | None:
         try:
             outcome = await read_outcome(self.store, request_id)
             if outcome is not None and not settled:
@@ -93,21 +108,33 @@ class Stored:
         except RequestNotFound:
             # Deleted since it was listed, or asked but not written yet.
             return None
-        except DocumentDamaged as error:
-            self._warn(f"left out: {error}")
-            return None
+        except (DocumentDamaged, StorageUnsuitable) as error:
+            return error
 
-    async def _read(self, request_id: str) -> StoredRequest:
+    async def read(self, request_id: str) -> StoredRequest:
+        """Return a question, or say where it was looked for.
+
+        Raises:
+            RequestNotFound: when there is none of this id.
+        """
         try:
             return await read_request(self.store, request_id)
         except RequestNotFound as error:
+            await self._reach(request_id)
             raise RequestNotFound(
                 f"there is no request {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
                 "--root names another root"
             ) from error
 
+    async def _reach(self, request_id: str) -> None:
+        # A bucket that is not there looks like one without the request, until something is listed. Whoever may not
+        # list may still read and answer.
+        if keys.is_request_id(request_id):
+            with contextlib.suppress(StorageUnsuitable):
+                await self.store.list_page(keys.links_prefix(request_id))
+
     async def _answerable(self, request_id: str) -> StoredRequest:
-        request = await self._read(request_id)
+        request = await self.read(request_id)
         if request.document.respondents:
             raise NotAllowed(
                 f"{request_id} names who may answer it, and nobody vouches for a shell: answer it in the web form "
@@ -128,6 +155,24 @@ def me() -> Respondent:
     with contextlib.suppress(OSError, KeyError):
         return Respondent(name=getpass.getuser()[:256], via="cli")
     return Respondent(via="cli")
+
+
+async def _all_of(calls: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
+    """Make calls, some at once, and return their results; the first error ends all and is raised as it is."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(call: Callable[[], Awaitable[_T]]) -> _T:
+        async with limit:
+            return await call()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call)) for call in calls]
+    except BaseExceptionGroup as errors:
+        # A group is no error of ours: the command would end with a traceback instead of a sentence.
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+    return [task.result() for task in tasks]
 
 
 def _parsed(value: str) -> Value:

@@ -360,8 +360,8 @@ def test_gc_deletes_what_is_old_enough(root: Store, monkeypatch: pytest.MonkeyPa
     asyncio.run(settle(root, ask(root, "old", now=past), answer(), now=past, markers=False))
     ask(root, "pending")
 
-    assert data("gc") == {"deleted": [], "dry_run": False}
-    assert data("gc", "--days", "7", "--dry-run") == {"deleted": ["old"], "dry_run": True}
+    assert data("gc") == {"deleted": [], "left": {}, "dry_run": False}
+    assert data("gc", "--days", "7", "--dry-run") == {"deleted": ["old"], "left": {}, "dry_run": True}
     assert outcome_of(root, "old") is not None
     monkeypatch.setenv("HITL_RETENTION_DAYS", "7")
     assert hitl_("gc").stdout == "old\n"

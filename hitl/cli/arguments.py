@@ -1,0 +1,174 @@
+"""What the words behind a command mean: a dash begins an option, wherever it stands.
+
+A word that begins with a dash is an option or an error. It is never taken for a text, since an answer that was
+recorded by mistake stands for good. Negative numbers are values, and so is everything behind ``--``.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from typer.core import TyperCommand
+
+from hitl.cli.codes import Code
+from hitl.cli.output import fail
+from hitl.text import one_line
+
+_NUMBER: Final = re.compile(r"-(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_ENDS: Final = "--"
+# Blanks and characters that nobody sees: what was copied from a page may begin with them.
+_UNSEEN: Final = ("Z", "Cc", "Cf")
+# Word processors write these for the keyboard's dash; Unicode counts them among other signs.
+_LIKE_DASHES: Final = "\u2212\u02d7\u207b\u208b\u2796"
+
+
+class NotUnderstood(ValueError):
+    """The words behind the command do not say what is wanted; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command.
+
+    Args:
+        names: All its names, such as ``-n`` and ``--namespace``.
+        valued: It takes a value.
+        repeated: It may be given more than once.
+    """
+
+    names: tuple[str, ...]
+    valued: bool = False
+    repeated: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its longest name, which is the one to print."""
+        return max(self.names, key=len)
+
+
+class Command(TyperCommand):
+    """A command in which a word that begins with a dash is an option or an error."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Sort the words into options and values, then let typer read them."""
+        # While the shell asks for completions, the words are not complete.
+        if not ctx.resilient_parsing:
+            try:
+                args = arranged(args, _options(self, ctx))
+            except NotUnderstood as error:
+                fail(f"{error}\nTry '{ctx.command_path} --help' for help.", Code.USAGE)
+        return super().parse_args(ctx, args)
+
+
+def arranged(words: Sequence[str], options: Sequence[Option]) -> list[str]:
+    """Return a command's words with its options in front, and its values behind ``--``.
+
+    Args:
+        words: What was typed behind the command's name.
+        options: The options that it has.
+
+    Raises:
+        NotUnderstood: for an option that it does not have, a missing value, or an option given twice.
+    """
+    given: list[str] = []
+    values: list[str] = []
+    seen: set[Option] = set()
+    rest = deque(words)
+    while rest:
+        word = rest.popleft()
+        if word == _ENDS:
+            values += rest
+            break
+        if not looks_like_an_option(word):
+            values.append(word)
+            continue
+        for option, text in _read(word, rest, options):
+            if option in seen and option.valued and not option.repeated:
+                raise NotUnderstood(f"{option.name} is given twice: give it once")
+            seen.add(option)
+            given.append(text)
+    return [*given, _ENDS, *values] if values else given
+
+
+def looks_like_an_option(word: str) -> bool:
+    """Tell whether a word begins with a dash of any kind and is not a negative number."""
+    text = _seen(word)
+    return _is_dash(text[:1]) and not _NUMBER.fullmatch(text.rstrip())
+
+
+def _read(word: str, rest: deque[str], options: Sequence[Option]) -> Iterator[tuple[Option, str]]:
+    by_name = {name: option for option in options for name in option.names}
+    if word.startswith("--"):
+        name, equals, attached = word.partition("=")
+        if (option := by_name.get(name)) is None:
+            raise _unknown(word, name, by_name)
+        if option.valued:
+            yield option, f"{option.name}={attached if equals else _value_of(name, rest)}"
+        elif equals:
+            raise NotUnderstood(f"{name} takes no value: write {name} alone")
+        else:
+            yield option, name
+        return
+    letters = word[1:]
+    while letters or word == "-":
+        name, letters = f"-{letters[:1]}", letters[1:]
+        if not word.startswith("-") or (option := by_name.get(name)) is None:
+            raise _unknown(word, word, by_name)
+        if option.valued:
+            yield option, f"{option.name}={letters.removeprefix('=') or _value_of(name, rest)}"
+            return
+        yield option, name
+
+
+def _value_of(name: str, rest: deque[str]) -> str:
+    if not rest:
+        raise NotUnderstood(f"{name} needs a value")
+    if looks_like_an_option(rest[0]):
+        # The option that follows would be recorded as a comment, or as a label.
+        shown = one_line(rest[0])
+        raise NotUnderstood(
+            f"{name} needs a value, and {shown!r} begins like an option: if it is the value, write {name}={shown}"
+        )
+    return rest.popleft()
+
+
+def _unknown(word: str, name: str, known: Iterable[str]) -> NotUnderstood:
+    near = get_close_matches(f"--{_undashed(name)}", [each for each in known if each.startswith("--")], n=1)
+    meant = f" Did you mean {near[0]}?" if near else ""
+    shown = one_line(word)
+    return NotUnderstood(
+        f"no such option: {shown}.{meant} What begins with a dash is an option; to give {shown!r} as it is, "
+        "put -- in front of it"
+    )
+
+
+def _undashed(text: str) -> str:
+    text = _seen(text)
+    while _is_dash(text[:1]):
+        text = text[1:]
+    return text
+
+
+def _seen(text: str) -> str:
+    start = 0
+    while start < len(text) and unicodedata.category(text[start]).startswith(_UNSEEN):
+        start += 1
+    return text[start:]
+
+
+def _is_dash(character: str) -> bool:
+    return bool(character) and (unicodedata.category(character) == "Pd" or character in _LIKE_DASHES)
+
+
+def _options(command: Any, ctx: Any) -> list[Option]:
+    return [
+        Option((*each.opts, *each.secondary_opts), not (each.is_flag or each.count), each.multiple or each.count)
+        for each in command.get_params(ctx)
+        if each.param_type_name == "option"
+    ]
