@@ -20,7 +20,8 @@ from hitl.cli.codes import Code
 from hitl.cli.output import fail
 from hitl.text import one_line
 
-_NUMBER: Final = re.compile(r"-(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+# With the minus sign of word processors too: in front of a number it can mean nothing else.
+_NUMBER: Final = re.compile(r"[-\u2212](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _ENDS: Final = "--"
 # Blanks and characters that nobody sees: what was copied from a page may begin with them.
 _UNSEEN: Final = ("Z", "Cc", "Cf")

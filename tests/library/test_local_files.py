@@ -22,7 +22,7 @@ from hitl.requests import add_link, read_outcome
 from hitl.retention import collect, drop_stale
 from hitl.settle import settle
 from hitl.storage import MAX_OBJECT_BYTES, Store
-from tests.library.samples import NOW, answer, asked
+from tests.library.samples import NOW, Timed, answer, asked
 
 A = "hitl-requests/a"
 KEY = f"{A}/response.json"
@@ -453,7 +453,10 @@ async def test_an_odd_entry_for_a_marker_ends_no_cleaning(kind: str, store: Stor
     ODD[kind][0](marker)
 
     assert "b" in {each.request_id for each in await store.list_markers(keys.ANSWERED)}
-    await drop_stale(store, now=datetime.now(UTC) + timedelta(days=1))
+    now = datetime.now(UTC)
+    for each in marker.parent.iterdir():
+        os.utime(each, (now.timestamp() - 86_400,) * 2, follow_symlinks=False)
+    await drop_stale(store, now=now)
     assert await store.list_markers(keys.ANSWERED) == [] or kind == "folder"
 
 
@@ -574,12 +577,15 @@ async def test_what_a_writer_that_died_left_is_collected_when_it_is_old(store: S
     assert await store.exists(keys.request_key("b"))
 
 
-async def test_a_deleted_request_leaves_no_folder(store: Store, root: Path) -> None:
+async def test_a_deleted_request_leaves_no_folder(root: Path) -> None:
+    store = Timed(str(root))
     request = await asked(store, "a")
     await add_link(store, "a", now=NOW)
     await settle(store, request, answer("7"), now=NOW, markers=True)
 
-    await collect(store, now=NOW + timedelta(days=31), retention=timedelta(days=30))
+    for days in (31, 32, 33):
+        store.time = NOW + timedelta(days=days)
+        await collect(store, now=store.time, retention=timedelta(days=30))
 
     assert not (root / A).exists()
     assert await store.list_request_ids() == []
