@@ -111,6 +111,19 @@ def parse_json(data_type: DataType, value: Value) -> Value:
     raise InvalidValue(f"{shown} is not of type {data_type}: {_wanted(data_type)}.")
 
 
+def read_json(text: str | bytes) -> Value:
+    """Read JSON strictly: each name once, numbers that a double holds, at most 64 levels.
+
+    Raises:
+        InvalidValue: saying what is wrong.
+    """
+    try:
+        text = text.decode() if isinstance(text, bytes) else text
+    except UnicodeDecodeError as error:
+        raise InvalidValue("This is not JSON: it is not in UTF-8.") from error
+    return _load_json(text)
+
+
 def format_value(data_type: DataType, value: Value) -> str:
     """Write a value as its one canonical text, which `parse_text` reads back to the same value.
 
@@ -177,6 +190,13 @@ def _encodable(text: str) -> str:
 
 def _parse_json_text(text: str) -> Value:
     _check_length(text)
+    value = _load_json(text)
+    # 1e15 is written as 1000000000000000.0: what is kept may be longer than what was typed.
+    _check_length(format_value("json", value))
+    return value
+
+
+def _load_json(text: str) -> Value:
     try:
         value: Value = json.loads(
             text, parse_constant=_refuse_constant, parse_float=_double, object_pairs_hook=_each_name_once
@@ -193,8 +213,6 @@ def _parse_json_text(text: str) -> Value:
         # Python bounds the digits of an integer that it reads.
         raise InvalidValue(f"This is not JSON that can be kept: {error}.") from error
     _check_depth(value)
-    # 1e15 is written as 1000000000000000.0: what is kept may be longer than what was typed.
-    _check_length(format_value("json", value))
     return value
 
 
