@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.datastructures import FormData
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
@@ -15,6 +14,7 @@ from hitl.settle import Submission, new_submission_id
 from hitl.submissions import split_token
 from hitl_webapp import inbox, pages
 from hitl_webapp.auth import SIGN_IN, Visitor
+from hitl_webapp.bodies import read_form
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.problems import BadInput, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
@@ -22,8 +22,6 @@ from hitl_webapp.service import Kept
 
 router = APIRouter(include_in_schema=False)
 
-_MAX_FIELDS = 32
-_MAX_FIELD_BYTES = 8 * 1024 * 1024
 _TYPED = ("value", "comment", "name")
 
 
@@ -121,22 +119,19 @@ async def healthz() -> Response:
 
 
 async def _sent(request: Request) -> _Sent:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if content_type not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        raise BadInput("This takes a form: send application/x-www-form-urlencoded.")
-    form = await request.form(max_files=0, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES)
-    request_id = _text(form, "request_id")
+    form = await read_form(request.headers.get("content-type", ""), await request.body())
+    request_id = form.get("request_id", "")
     if not request_id:
         raise BadInput("The form names no request_id.")
-    path, token_in_path = split_token(_text(form, "response_path"))
+    path, token_in_path = split_token(form.get("response_path", ""))
     return _Sent(
         request_id=request_id,
-        token=_text(form, "token") or token_in_path,
+        token=form.get("token", "") or token_in_path,
         response_path=path,
         reject="reject" in form,
-        submission_id=_text(form, "submission_id")[:128] or new_submission_id(),
+        submission_id=form.get("submission_id", "")[:128] or new_submission_id(),
         # Browsers send line ends as CR LF; what was typed has LF.
-        typed={name: _text(form, name).replace("\r\n", "\n") for name in _TYPED},
+        typed={name: form.get(name, "").replace("\r\n", "\n") for name in _TYPED},
     )
 
 
@@ -175,11 +170,6 @@ def _form_again(question: RequestDocument, sent: _Sent, visitor: Visitor, error:
 
 def _message(status: int, title: str, detail: str) -> Response:
     return HTMLResponse(pages.render("message.html", title=title, detail=detail), status_code=status)
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""
 
 
 def _printable(name: str) -> bool:

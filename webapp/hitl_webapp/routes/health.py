@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from hitl import keys
+from hitl.errors import StorageUnavailable
 from hitl_webapp import pages
 from hitl_webapp.metrics import REGISTRY
 from hitl_webapp.problems import BadInput
@@ -27,7 +30,14 @@ async def health() -> dict[str, str]:
 @router.get("/ready")
 async def ready(request: Request) -> dict[str, str]:
     """Say whether the storage can be read; 503 while it cannot."""
-    await service_of(request).store.exists(keys.request_key("none"))
+    service = service_of(request)
+    try:
+        async with asyncio.timeout(service.settings.ready_seconds):
+            await service.store.exists(keys.request_key("none"))
+    except TimeoutError as error:
+        raise StorageUnavailable(
+            f"the storage did not answer within {service.settings.ready_seconds:g} s"
+        ) from error
     return {"status": "ready"}
 
 
