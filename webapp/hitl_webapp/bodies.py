@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -40,6 +41,7 @@ _BAD_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _UTF_8: Final = ("utf-8", "utf8")
 
 _T = TypeVar("_T")
+_aside_thread = ThreadPoolExecutor(1, thread_name_prefix="hitl-bodies")
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,11 @@ def find_address(content_type: str, prefix: bytes) -> Address | None:
 
 
 async def _aside(body: bytes, read: Callable[[], _T]) -> _T:
-    # A small body is read sooner than a thread could be asked to.
-    return read() if len(body) <= PREFIX_BYTES else await asyncio.to_thread(read)
+    # A small body is read sooner than a thread could be asked to. Of large ones, one at a time: what they are made
+    # of while they are read takes many times their size.
+    if len(body) <= PREFIX_BYTES:
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(_aside_thread, read)
 
 
 def _fields(media: Media, body: bytes) -> dict[str, str]:

@@ -58,13 +58,15 @@ class Intake:
         large = waits = False
         try:
             try:
-                async with asyncio.timeout(self._settings.body_seconds):
+                async with asyncio.timeout(self._settings.body_seconds) as patience:
                     more = await _read_until(body, receive, PREFIX_BYTES)
                     if len(body) > PREFIX_BYTES or more:
                         waits = True
                         large = await self._enter()
                         waits = False
                         limit = await self._limit(scope, headers, bytes(body[:PREFIX_BYTES]))
+                        # A sender has no part in how long others took.
+                        patience.reschedule(asyncio.get_running_loop().time() + self._settings.body_seconds)
                         if len(body) <= limit and more:
                             more = await _read_until(body, receive, limit)
                         if len(body) > limit:

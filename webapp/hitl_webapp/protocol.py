@@ -25,7 +25,7 @@ _FRAMING_BYTES: Final = 64 * 1024
 _FRAMING_PER_BYTE: Final = 8
 # What a client still sends after it was refused is thrown away, so that it can read why.
 _LINGER_BYTES: Final = 16 * 1024 * 1024
-# The app refuses a slow body with 408; a connection that the app forgot is cut a little later.
+# The app refuses a slow body with 408, and gives a large one its time twice. What the app forgot is cut later.
 _GRACE_SECONDS: Final = 5.0
 _BEFORE_BODY: Final = (Stage.BETWEEN, Stage.HEAD)
 
@@ -177,8 +177,11 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """End with the server: whoever is being answered gets the reply, if it is read within a moment."""
-        super().shutdown()
-        if self.transport.is_closing() or self.stage is Stage.BODY:
+        if self._busy() and self.stage is not Stage.BODY:
+            self._end_reading()
+        else:
+            super().shutdown()
+        if self.transport.is_closing() or self.stage is Stage.BODY or self._unread_since is not None:
             self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def waits(self) -> bool:
@@ -207,7 +210,7 @@ class Connection(HttpToolsProtocol):
             # What is left to write is still held; it had its time since the connection was last used.
             self._unread_since = self._unread_since or now
         unread = self._unread_since is not None and now - self._unread_since > limits.reply_seconds
-        allowed = {Stage.LINGERING: LINGER_SECONDS, Stage.BODY: limits.body_seconds + _GRACE_SECONDS}
+        allowed = {Stage.LINGERING: LINGER_SECONDS, Stage.BODY: 2 * limits.body_seconds + _GRACE_SECONDS}
         if unread or waited > allowed.get(self.stage, math.inf):
             self.transport.abort()
         elif self._busy() or waited <= limits.head_seconds:
