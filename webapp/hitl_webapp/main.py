@@ -21,7 +21,7 @@ from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
 from hitl_webapp.limits import Guard
 from hitl_webapp.logs import redact, redact_servers, shown_error, shown_path
-from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
+from hitl_webapp.problems import BadInput, Problem, TooMany, Unauthenticated, problem_of
 from hitl_webapp.routes import api, forms, health
 from hitl_webapp.service import Kept, Service
 from hitl_webapp.settings import WebSettings
@@ -136,7 +136,7 @@ async def _explain(request: Request, error: Exception) -> Response:
     path: str = request.scope["path"]
     problem = _problem(error)
     if problem.status >= 500:
-        if isinstance(error, HITLError):
+        if isinstance(error, HITLError | TooMany):
             _log.warning("%s %s: %s", request.method, shown_path(path), redact(str(error)))
         else:
             _log.error("%s %s\n%s", request.method, shown_path(path), shown_error(error))
