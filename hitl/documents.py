@@ -14,6 +14,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Val
 
 from hitl.errors import DocumentDamaged
 from hitl.keys import REQUEST_ID_PATTERN
+from hitl.respondents import MAX_RESPONDENTS as MAX_RESPONDENTS
+from hitl.respondents import Person as Person
+from hitl.respondents import Respondents as Respondents
 from hitl.text import one_line
 from hitl.values import DataType, format_value, parse_json
 
@@ -23,13 +26,11 @@ MAX_NAME_CHARS: Final = 128
 MAX_CHOICES: Final = 64
 MAX_CHOICE_CHARS: Final = 256
 MAX_COMMENT_CHARS: Final = 4_096
-MAX_RESPONDENTS: Final = 64
 MAX_TIMEOUT_SECONDS: Final = 366 * 24 * 3600
 
 OutcomeKind: TypeAlias = Literal["answered", "rejected", "timed_out", "cancelled"]
 OnTimeout: TypeAlias = Literal["fail", "default"]
 Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "timeout", "operator", "program"]
-Person: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class _Document(BaseModel):
@@ -65,22 +66,6 @@ class _Document(BaseModel):
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"]) or "the document"
             raise DocumentDamaged(name, f"{place}: {first['msg']}") from error
-
-
-class Respondents(BaseModel):
-    """Who may answer. Both empty: whoever holds a link, or may answer in the namespace."""
-
-    model_config = ConfigDict(frozen=True)
-
-    users: list[Person] = Field(default_factory=list, max_length=MAX_RESPONDENTS)
-    groups: list[Person] = Field(default_factory=list, max_length=MAX_RESPONDENTS)
-
-    def __bool__(self) -> bool:
-        return bool(self.users or self.groups)
-
-    def allow(self, user: str | None, groups: list[str]) -> bool:
-        """Tell whether this person is named; everybody is when nobody is named."""
-        return not self or user in self.users or not set(groups).isdisjoint(self.groups)
 
 
 class Origin(BaseModel):

@@ -12,12 +12,27 @@ from urllib.parse import urlencode
 
 from pydantic import JsonValue
 
-from hitl import keys
+from hitl import arguments, keys
 from hitl.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondent, Respondents
-from hitl.errors import EventCancelled, EventRejected, EventTimedOut, StorageUnavailable
+from hitl.errors import (
+    DocumentDamaged,
+    EventCancelled,
+    EventRejected,
+    EventTimedOut,
+    InvalidRequest,
+    InvalidValue,
+    StorageUnavailable,
+)
+from hitl.jsontypes import typed
 from hitl.place import FormLink, Place, find_place
 from hitl.report import report_html
-from hitl.requests import StoredRequest, add_link, create_request, draft_request, read_request
+from hitl.requests import (
+    StoredRequest,
+    add_link,
+    create_request,
+    draft_request,
+    read_request,
+)
 from hitl.settle import Submission, expire, settle
 from hitl.syncify import Syncified
 from hitl.transitions import GRACE
@@ -98,7 +113,7 @@ class Event(Generic[T]):
         outcome = OutcomeDocument.from_bytes(text.encode(), keys.response_key(self.request_id))
         match outcome.outcome:
             case "answered":
-                return cast("T", outcome.value)
+                return cast("T", self._typed(outcome.value))
             case "rejected":
                 raise EventRejected(outcome)
             case "timed_out":
@@ -121,6 +136,12 @@ class Event(Generic[T]):
             now=datetime.now(UTC),
             markers=self._place.markers,
         )
+
+    def _typed(self, value: Value) -> Any:
+        try:
+            return typed(self.data_type, value)
+        except InvalidValue as error:
+            raise DocumentDamaged(keys.response_key(self.request_id), str(error)) from error
 
     async def _outcome_text(self) -> str:
         pause, unreachable, looks = _FIRST_PAUSE_SECONDS, False, 0
@@ -155,11 +176,11 @@ async def _new_event(
     poll_interval_seconds: float = 5,
     *,
     key: str | None = None,
-    choices: Sequence[Value] = (),
+    choices: Sequence[Value] | None = None,
     default: Value = None,
-    on_timeout: OnTimeout = "fail",
+    on_timeout: OnTimeout | None = None,
     schema: Mapping[str, JsonValue] | None = None,
-    respondents: Respondents | Mapping[str, list[str]] | None = None,
+    respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
 ) -> Event[Any]:
     """Ask a question.
 
@@ -167,28 +188,38 @@ async def _new_event(
 
     Args:
         name: Shown to people; 1 to 128 characters.
-        data_type: ``int``, ``float``, ``bool``, ``str``, or ``dict``, ``list`` or ``"json"`` for any JSON value.
+        data_type: ``int``, ``float``, ``bool``, ``str``; ``dict``, ``list``, ``dict[str, T]`` or ``list[T]``,
+            where T is one of these, a union or a Literal of texts; ``None`` for null; ``"json"`` for any JSON
+            value. An answer of another type is refused, and `wait` returns a value of this one.
         scope: ``"run"``, the only one there is.
         prompt: The question, in Markdown; at most 16,384 characters.
         timeout_seconds: Seconds until the deadline, over 0 and at most 366 days.
-        poll_interval_seconds: The longest pause between two looks at the storage.
+        poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0.
         key: Names the question within its action, instead of its content and its order; outside Flyte, names it
             for good. Another question under the same key is refused.
-        choices: What may be answered, for int, float and str; at most 64 values.
-        default: Used at the deadline with ``on_timeout="default"``.
-        on_timeout: ``"fail"`` raises `EventTimedOut`, ``"default"`` answers with `default`.
-        schema: A JSON Schema that the answer must fit.
-        respondents: ``{"users": […], "groups": […]}``: who may answer, where people sign in.
+        choices: What may be answered, for int, float and str; a list of at most 64 values, shown in this order.
+            None: anything of the type.
+        default: The answer at the deadline when nobody gave one. None: there is none.
+        on_timeout: ``"default"`` answers with `default`, ``"fail"`` raises `EventTimedOut`, even if there is a
+            default. None: ``"default"`` where there is a default, else ``"fail"``.
+        schema: A JSON Schema that the answer must fit, besides the data type.
+        respondents: ``{"users": […]}``, ``{"groups": […]}`` or both, each with at least one name: who may answer,
+            where people sign in. None: whoever may reach the form.
 
     Returns:
         The event, whose `form_url` is to be given to somebody.
 
     Raises:
-        InvalidRequest: when the question does not hold together.
+        InvalidRequest: when the question is invalid, for example a default that is not one of the choices.
         RequestMismatch: when another question is stored under this key.
         ServeError: when the web app cannot be brought up.
         StorageError: when the question cannot be stored.
     """
+    if scope != "run":
+        raise InvalidRequest(f"scope {scope!r} is not supported: use 'run'")
+    if key is not None and (not isinstance(key, str) or not key.strip()):
+        raise InvalidRequest(f"key is {key!r}: give a text that names the question, or leave it out")
+    poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     place = await find_place()
     asked = draft_request(
         request_id="draft",
@@ -201,13 +232,13 @@ async def _new_event(
         choices=choices,
         default=default,
         on_timeout=on_timeout,
-        respondents=Respondents.model_validate(respondents) if respondents is not None else None,
+        respondents=respondents,
         origin=place.origin,
         endpoint=place.endpoint,
     )
-    if scope != "run":
-        raise ValueError(f"scope {scope!r} is not supported: use 'run'")
-    request_id = _request_id(place, asked, key)
+    # As release 0.1.0 asked it: the schema of the data type was not part of the question, nor of its id.
+    untyped = asked.model_copy(update={"json_schema": arguments.schema(schema)})
+    request_id = _request_id(place, untyped, key)
     request = asked.model_copy(
         update={
             "request_id": request_id,
@@ -215,12 +246,12 @@ async def _new_event(
             "response_path": place.store.path(keys.response_key(request_id)),
         }
     )
-    stored = await create_request(place.store, request)
+    stored = await create_request(place.store, request, untyped=untyped)
     token = await add_link(place.store, request_id, now=datetime.now(UTC), label="asked")
     if place.markers:
         await place.store.mark(keys.new_marker(request_id))
         await _hint(place, request_id)
-    event: Event[Any] = Event(place, stored, token, data_type, poll_interval_seconds)
+    event: Event[Any] = Event(place, stored, token, data_type, poll)
     if place.action is not None:
         link = FormLink(place.endpoint, request_id, request.request_path, token)
         html = report_html(stored.document, event.form_url, event.api_url, event._response_path)
@@ -236,11 +267,11 @@ async def _ask(
     timeout_seconds: float = 3600,
     poll_interval_seconds: float = 5,
     key: str | None = None,
-    choices: Sequence[Value] = (),
+    choices: Sequence[Value] | None = None,
     default: Value = None,
-    on_timeout: OnTimeout = "fail",
+    on_timeout: OnTimeout | None = None,
     schema: Mapping[str, JsonValue] | None = None,
-    respondents: Respondents | Mapping[str, list[str]] | None = None,
+    respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """Ask a question and wait for its answer, in any program. The link is printed to standard error.
 

@@ -43,4 +43,7 @@ def example_value(request: RequestDocument) -> str:
     """Return a value that shows how an answer is written."""
     if request.choices:
         return request.choices[0]
-    return {"int": "42", "float": "4.5", "bool": "true", "str": "some text", "json": "{}"}[request.data_type]
+    if request.data_type == "json":
+        kind = (request.json_schema or {}).get("type")
+        return {"array": "[]", "null": "null", "string": '"some text"', "number": "4.5"}.get(str(kind), "{}")
+    return {"int": "42", "float": "4.5", "bool": "true", "str": "some text"}[request.data_type]

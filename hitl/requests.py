@@ -10,9 +10,8 @@ from typing import Any
 
 from pydantic import JsonValue, ValidationError
 
-from hitl import keys
+from hitl import arguments, keys
 from hitl.documents import (
-    MAX_TIMEOUT_SECONDS,
     LinkDocument,
     OnTimeout,
     Origin,
@@ -22,6 +21,7 @@ from hitl.documents import (
     sha256_hex,
 )
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
+from hitl.jsontypes import combined, type_schema
 from hitl.storage import Store
 from hitl.values import Value, check_choice, format_value, parse_json, parse_text, type_name
 
@@ -69,10 +69,10 @@ def draft_request(
     timeout_seconds: float,
     now: datetime,
     json_schema: Mapping[str, JsonValue] | None = None,
-    choices: Sequence[Value] = (),
+    choices: Sequence[Value] | None = None,
     default: Value = None,
-    on_timeout: OnTimeout = "fail",
-    respondents: Respondents | None = None,
+    on_timeout: OnTimeout | None = None,
+    respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
     origin: Origin | None = None,
     endpoint: str = "",
     root: str = "",
@@ -86,11 +86,12 @@ def draft_request(
         prompt: Markdown, 1 to 16,384 characters.
         timeout_seconds: Seconds from `now` to the deadline, more than 0 and at most 366 days.
         now: The moment of asking, with a time zone.
-        json_schema: A JSON Schema which answers must fit.
-        choices: Values of the type, at most 64, all different; not for bool and json.
-        default: A value that fits, used at the deadline with ``on_timeout="default"``.
-        on_timeout: ``"fail"`` or ``"default"``.
-        respondents: Who may answer; nobody named means whoever may reach the form.
+        json_schema: A JSON Schema which answers must fit, besides what the type says.
+        choices: Values of the type in the order in which they are shown, at most 64, all different; not for bool
+            and json.
+        default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
+        on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
+        respondents: Who may answer: at least one user or group. None means whoever may reach the form.
         origin: Where the question comes from.
         endpoint: The web app's base URL, if known.
         root: The root's URL, to record the paths of request and outcome.
@@ -99,15 +100,8 @@ def draft_request(
         InvalidRequest: saying which argument does not hold together and why.
     """
     kind = type_name(data_type)
-    if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
-        raise InvalidRequest(f"timeout_seconds is {timeout_seconds}: it must be over 0 and at most 366 days")
-    if isinstance(choices, str):
-        raise InvalidRequest(f"choices is the text {choices!r}: give a list of values")
-    if choices and kind in ("bool", "json"):
-        raise InvalidRequest(f"choices cannot be given with data_type {kind}")
-    canonical = [_canonical(kind, choice, "choices") for choice in choices]
-    if len(set(canonical)) != len(canonical):
-        raise InvalidRequest("choices holds the same value twice")
+    span = arguments.seconds("timeout_seconds", timeout_seconds)
+    offered = arguments.choices(kind, choices)
     try:
         request = RequestDocument(
             request_id=request_id,
@@ -118,12 +112,12 @@ def draft_request(
             request_path=keys.path_under(root, keys.request_key(request_id)),
             response_path=keys.path_under(root, keys.response_key(request_id)),
             created_at=now,
-            expires_at=now + timedelta(seconds=timeout_seconds),
-            json_schema=dict(json_schema) if json_schema is not None else None,
-            choices=canonical,
-            default=None if default is None else _canonical(kind, default, "default"),
-            on_timeout=on_timeout,
-            respondents=respondents or Respondents(),
+            expires_at=now + timedelta(seconds=span),
+            json_schema=combined(arguments.schema(json_schema), type_schema(data_type)),
+            choices=offered,
+            default=None if default is None else arguments.canonical(kind, default, "default"),
+            on_timeout=at_deadline(on_timeout, default),
+            respondents=Respondents.asked(respondents),
             origin=origin or Origin(),
         )
     except ValidationError as error:
@@ -133,8 +127,23 @@ def draft_request(
     return request
 
 
-async def create_request(store: Store, request: RequestDocument) -> StoredRequest:
+def at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
+    """Return what the deadline does: what was said, else the default where there is one."""
+    if on_timeout is not None:
+        return on_timeout
+    return "fail" if default is None else "default"
+
+
+async def create_request(
+    store: Store, request: RequestDocument, *, untyped: RequestDocument | None = None
+) -> StoredRequest:
     """Store a question, or return the one that is stored under its id already.
+
+    Args:
+        store: Where it lies, or comes to lie.
+        request: The question.
+        untyped: The same question as release 0.1.0 stored it, without the schema of its data type, which a task
+            that was restarted since may still have asked.
 
     Raises:
         RequestMismatch: when the stored one asks something else.
@@ -145,7 +154,8 @@ async def create_request(store: Store, request: RequestDocument) -> StoredReques
     if await store.create_once(keys.request_key(request.request_id), data):
         return StoredRequest(request, sha256_hex(data))
     stored = await read_request(store, request.request_id)
-    if stored.document.question_digest() != request.question_digest():
+    same = {each.question_digest() for each in (request, untyped) if each is not None}
+    if stored.document.question_digest() not in same:
         raise RequestMismatch(
             f"request {request.request_id} is stored already and asks something else: use another key, "
             "or leave the question as it was"
@@ -249,10 +259,3 @@ def _check_own(written: str, request_id: str, key: str) -> None:
     # A copy of another request's object would send an answer to that request.
     if written != request_id:
         raise DocumentDamaged(key, f"it belongs to request {written!r}")
-
-
-def _canonical(kind: Any, value: Value, argument: str) -> str:
-    try:
-        return format_value(kind, parse_json(kind, value))
-    except InvalidValue as error:
-        raise InvalidRequest(f"{argument}: {error}") from error

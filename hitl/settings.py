@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import logging
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import platformdirs
 from pydantic import Field
@@ -12,6 +16,37 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from hitl.storage import Store
 
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
+
+_PREFIX: Final = "HITL_"
+# Each is a setting, of the library and of the operator; one letter apart, they are no mistakes.
+_ALIKE: Final = frozenset({"HITL_NAMESPACE", "HITL_NAMESPACES"})
+_ALIKE_ENOUGH: Final = 0.85
+
+_log = logging.getLogger("hitl")
+_warned: set[str] = set()
+
+
+def misspelt(names: Iterable[str], fields: Iterable[str]) -> dict[str, str]:
+    """Return the names of the environment that look like a setting and are none, each with the one meant.
+
+    Args:
+        names: Names of environment variables.
+        fields: The settings, as fields are named: ``storage_root``.
+    """
+    known = {f"{_PREFIX}{field.upper()}" for field in fields}
+    found = {}
+    for name in sorted(set(names) - known - _ALIKE):
+        if name.startswith(_PREFIX) and (close := difflib.get_close_matches(name, known, 1, _ALIKE_ENOUGH)):
+            found[name] = close[0]
+    return found
+
+
+def warn_of_misspelt(fields: Iterable[str]) -> None:
+    """Say once in the log of each misspelt setting that it has no effect: without it, anybody might answer."""
+    for name, meant in misspelt(os.environ, fields).items():
+        if name not in _warned:
+            _warned.add(name)
+            _log.warning("%s is set and is no setting: did you mean %s?", name, meant)
 
 
 class StorageSettings(BaseSettings):
@@ -25,6 +60,10 @@ class StorageSettings(BaseSettings):
     """JSON: options for the storage client, such as `{"endpoint": "http://…"}`, beside its usual credentials."""
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
     """The folder of local mode: questions, outcomes and the port that the web app had last."""
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Look for settings that are misspelt."""
+        warn_of_misspelt(type(self).model_fields)
 
     def root(self) -> str:
         """Return the root's URL or local path."""

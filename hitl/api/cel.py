@@ -1,7 +1,7 @@
 """The rules by which the API server refuses what does not hold together, in CEL, with sentences for people.
 
-Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before.
-A rule that names `oldSelf` counts for updates only.
+Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before;
+those of `spec.respondents` to that field. A rule that names `oldSelf` counts for updates only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _WANTED: Final = (
     "{'int': 'a whole number such as \"42\"', 'float': 'a number such as \"4.5\"', "
     "'bool': 'exactly \"true\" or \"false\"', 'str': 'some text', 'json': 'a JSON value'}[self.spec.dataType]"
 )
+# A character that Python does not strip as a blank: RE2 alone knows those of ASCII.
+_NOT_BLANK: Final = r"[^\s\v\x1c-\x1f\x{85}\pZ]"
 _FINAL: Final = "(has(self.status) && has(self.status.phase) && self.status.phase != 'Pending')"
 _REJECTS: Final = "(has(self.spec.response.reject) && self.spec.response.reject)"
 _REFUSED: Final = (
@@ -124,6 +126,19 @@ def human_input_rules() -> list[Rule]:
     ]
 
 
+def respondents_rules() -> list[Rule]:
+    """Return the rules of `spec.respondents`, which is pruned to nothing when each of its names is misspelt."""
+    lists = [f"self.{field}" for field in ("users", "groups")]
+    return [
+        {
+            "rule": f"({' || '.join(f'has({each})' for each in lists)}) && "
+            + " && ".join(f"(!has({each}) || size({each}) > 0)" for each in lists),
+            "message": "respondents names nobody: give users, groups or both, each with at least one name, or "
+            "leave respondents out to let everybody answer",
+        }
+    ]
+
+
 def response_rules() -> list[Rule]:
     """Return the rules of HumanInputResponse."""
     return [
@@ -142,15 +157,30 @@ def response_rules() -> list[Rule]:
             "message": "a response has either a value, or reject: true",
             "fieldPath": ".spec",
         },
+        {
+            "rule": f"!has(self.spec.value) || self.spec.value.matches(r'{_NOT_BLANK}')",
+            "message": "the value is blank: an answer is needed",
+            "fieldPath": ".spec.value",
+        },
     ]
 
 
 def _unchanged(field: str) -> Rule:
+    # Absent, onTimeout is what it stands for: release 0.1.0 had the API server write Fail where nothing was given.
+    same = f"{_at_deadline('self')} == {_at_deadline('oldSelf')}"
     return {
-        "rule": _equal(f"spec.{field}"),
+        "rule": same if field == "onTimeout" else _equal(f"spec.{field}"),
         "message": f"{field} cannot be changed, as the question was asked: create another HumanInput",
         "fieldPath": f".spec.{field}",
     }
+
+
+def _at_deadline(which: str) -> str:
+    """Return an expression for what the deadline does, given or not."""
+    return (
+        f"(has({which}.spec.onTimeout) ? {which}.spec.onTimeout"
+        f" : has({which}.spec.default) ? 'UseDefault' : 'Fail')"
+    )
 
 
 def _equal(path: str, new: str = "self", old: str = "oldSelf") -> str:
@@ -176,9 +206,11 @@ def _parses(text: str) -> str:
     finite = (
         f"({number} && !{text}.matches(r'[eE]\\+?0*([1-9][0-9]{{3,}}|[4-9][0-9]{{2}}|3[1-9][0-9]|309)')"
         f" && size({text}) <= 300 && double({text}) <= 1.7976931348623157e308"
-        f" && double({text}) >= -1.7976931348623157e308)"
+        f" && double({text}) >= -1.7976931348623157e308"
+        # What is too close to zero becomes 0, which nobody wrote.
+        f" && (double({text}) != 0.0 || !{text}.matches(r'^[^eE]*[1-9]')))"
     )
     return (
         f"(self.spec.dataType == 'int' ? {whole} : self.spec.dataType == 'float' ? {finite} : "
-        f"self.spec.dataType == 'bool' ? {text} in ['true', 'false'] : {text}.matches(r'\\S'))"
+        f"self.spec.dataType == 'bool' ? {text} in ['true', 'false'] : {text}.matches(r'{_NOT_BLANK}'))"
     )

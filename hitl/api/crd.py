@@ -31,8 +31,12 @@ _KEPT: Final = (
     "type",
 )
 # What the API server fills in: anything more would show up as drift in what Git holds.
-_DEFAULTED: Final = ("timeoutSeconds", "onTimeout")
+_DEFAULTED: Final = ("timeoutSeconds",)
 _SETS: Final = ("choices", "users", "groups")
+# An empty list is a look-up that found nobody, and would let everybody answer, or anything be answered.
+_NEVER_EMPTY: Final = ("choices",)
+# Words with single blanks between them: a name that is blank, or has blanks around it, is nobody's.
+_NAME: Final = r"^[^\s\pZ\pC]+( [^\s\pZ\pC]+)*$"
 _FORMATS: Final = {"observedGeneration": "int64", "timeoutSeconds": "int32", "ttlSecondsAfterFinished": "int32"}
 
 _COLUMNS: Final = (
@@ -170,6 +174,8 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
         result["items"] = _structural(schema["items"], defs, "")
         if name in _SETS:
             result["x-kubernetes-list-type"] = "set"
+        if name in _NEVER_EMPTY:
+            result["minItems"] = 1
         if name == "conditions":
             result |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     if schema["type"] == "object":
@@ -182,10 +188,20 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
             for key, each in schema["properties"].items()
             if key != "managedFields"
         }
+    if name == "respondents":
+        _names_somebody(result)
     return result
 
 
-_DEFAULTS: Final[dict[str, Any]] = {"timeoutSeconds": 3600, "onTimeout": "Fail"}
+def _names_somebody(respondents: Schema) -> None:
+    # Here and not in a rule of the whole object: what was stored before stays valid while it does not change.
+    respondents["x-kubernetes-validations"] = cel.respondents_rules()
+    for names in respondents["properties"].values():
+        names["minItems"] = 1
+        names["items"]["pattern"] = _NAME
+
+
+_DEFAULTS: Final[dict[str, Any]] = {"timeoutSeconds": 3600}
 
 
 def _text(text: str) -> str:

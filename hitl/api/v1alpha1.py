@@ -71,15 +71,17 @@ class Condition(_Part):
 
 
 class Respondents(_Part):
-    """Who may answer. Nobody named: whoever may answer in the namespace, or holds a link."""
+    """Who may answer: at least one user or group. Absent: whoever may answer in the namespace, or holds a link."""
 
     users: list[Person] = Field(
         default=[],
         max_length=MAX_RESPONDENTS,
-        description="User names, as the API server or the proxy knows them.",
+        description="User names, as the API server or the proxy knows them; at least one, or no `users` at all.",
     )
     groups: list[Person] = Field(
-        default=[], max_length=MAX_RESPONDENTS, description="Groups, any member of which may answer."
+        default=[],
+        max_length=MAX_RESPONDENTS,
+        description="Groups, any member of which may answer; at least one, or no `groups` at all.",
     )
 
 
@@ -123,11 +125,13 @@ class HumanInputSpec(_Part):
     timeout_seconds: int = Field(
         default=3600, ge=1, le=MAX_TIMEOUT_SECONDS, description="Seconds from creation to the deadline."
     )
-    on_timeout: OnTimeout = Field(
-        default="Fail", description="At the deadline: Fail ends in TimedOut, UseDefault answers with `default`."
+    on_timeout: OnTimeout | None = Field(
+        default=None,
+        description="At the deadline: UseDefault answers with `default`, Fail ends in TimedOut, even if there is "
+        "one. Absent: UseDefault where there is a default, else Fail.",
     )
     default: _ValueText | None = Field(
-        default=None, description="The answer that UseDefault takes at the deadline, as a string."
+        default=None, description="The answer that is recorded at the deadline when nobody gave one, as a string."
     )
     choices: list[_Choice] = Field(
         default=[],
@@ -137,7 +141,11 @@ class HumanInputSpec(_Part):
     json_schema: dict[str, JsonValue] | None = Field(
         default=None, alias="schema", description="A JSON Schema (draft 2020-12) that the answer must fit."
     )
-    respondents: Respondents | None = Field(default=None, description="Who may answer.")
+    respondents: Respondents | None = Field(
+        default=None,
+        description="Who may answer: at least one user or group. Absent: whoever may answer in the namespace, or "
+        "holds a link.",
+    )
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
@@ -153,6 +161,12 @@ class HumanInputSpec(_Part):
     response: Response | None = Field(
         default=None, description="The response: kubectl and GitOps tools write here."
     )
+
+    def at_deadline(self) -> OnTimeout:
+        """Return what the deadline does: what is said, else the default where there is one."""
+        if self.on_timeout is not None:
+            return self.on_timeout
+        return "Fail" if self.default is None else "UseDefault"
 
 
 class HumanInputStatus(_Part):

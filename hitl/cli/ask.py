@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -18,7 +17,7 @@ from hitl.cli.stored import Stored
 from hitl.errors import EventFailed, HITLError, InvalidRequest, InvalidValue
 from hitl.events import Event, new_event
 from hitl.settings import Settings
-from hitl.values import DataType, Value, parse_text
+from hitl.values import DataType, Value, parse_text, read_json
 
 _SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)\Z", re.ASCII)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -77,9 +76,8 @@ def ask(
         "prompt": prompt,
         "timeout_seconds": timeout,
         "key": key,
-        "choices": choices or (),
+        "choices": choices or None,
         "default": _default(data_type, default),
-        "on_timeout": "fail" if default is None else "default",
         "schema": _schema(schema),
     }
     asyncio.run(_ask(options, as_json))
@@ -123,6 +121,6 @@ def _schema(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return read_json(path.read_bytes())
+    except (OSError, InvalidValue) as error:
         raise InvalidRequest(f"--schema: {path} cannot be read as JSON: {error}") from error

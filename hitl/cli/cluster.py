@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -34,7 +33,7 @@ from hitl.errors import (
 )
 from hitl.kube import HUMAN_INPUTS, RESPONSES, Kube, Object
 from hitl.transitions import phase_of
-from hitl.values import format_value, parse_json, parse_text
+from hitl.values import format_value, parse_json, parse_text, read_json
 
 _POLL_SECONDS: Final = 0.5
 _OPERATOR_SECONDS: Final = 30.0
@@ -197,7 +196,7 @@ class InCluster:
                 "data_type": spec.data_type,
                 "choices": spec.choices,
                 "default": spec.default,
-                "on_timeout": "default" if spec.on_timeout == "UseDefault" else "fail",
+                "on_timeout": "default" if spec.at_deadline() == "UseDefault" else "fail",
                 "schema_": spec.json_schema,
                 "respondents": Respondents(users=named.users, groups=named.groups) if named else Respondents(),
                 "created_at": created,
@@ -217,6 +216,7 @@ class InCluster:
 def _as_text(human_input: HumanInput, value: str) -> str:
     kind = human_input.spec.data_type
     try:
-        return format_value(kind, parse_json(kind, json.loads(value)))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InvalidValue(f"VALUE is not JSON: {error}. Leave out --json-value to give it as text.") from error
+        given = read_json(value)
+    except InvalidValue as error:
+        raise InvalidValue(f"VALUE: {error} Leave out --json-value to give it as text.") from error
+    return format_value(kind, parse_json(kind, given))

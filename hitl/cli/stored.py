@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import getpass
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
@@ -19,7 +18,7 @@ from hitl.place import Place, choose_mode
 from hitl.requests import StoredRequest, read_outcome, read_request
 from hitl.settings import Settings
 from hitl.settle import Submission, settle
-from hitl.values import Value
+from hitl.values import Value, read_json
 
 _AT_ONCE: Final = 16
 _POLL_SECONDS: Final = 2.0
@@ -129,10 +128,9 @@ def me() -> Respondent:
 
 def _parsed(value: str) -> Value:
     try:
-        parsed: Value = json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise InvalidValue(f"VALUE is not JSON: {error}. Leave out --json-value to give it as text.") from error
-    return parsed
+        return read_json(value)
+    except InvalidValue as error:
+        raise InvalidValue(f"VALUE: {error} Leave out --json-value to give it as text.") from error
 
 
 def _operator_serves(settings: Settings, url: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hitl.settings import warn_of_misspelt
 from hitl.storage import Store
 
 WebappMode: TypeAlias = Literal["managed", "external"]
@@ -115,6 +116,10 @@ class OperatorSettings(BaseSettings):
         if len(self.roots) > 1 and not all(root.namespaces for root in self.roots):
             raise ValueError("each of several roots must name its namespaces")
         return self
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Look for settings that are misspelt."""
+        warn_of_misspelt(type(self).model_fields)
 
     def all_roots(self) -> list[RootSettings]:
         """Return the roots."""

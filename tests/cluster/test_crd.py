@@ -1,11 +1,15 @@
 """What the API server lets through and what it refuses, with which sentence: each rule both ways."""
 
+import copy
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from hitl.api import cel
+from hitl.api.crd import definitions
+from hitl.api.v1alpha1 import HumanInput
+from hitl.values import DataType, parse_text
 from tests.cluster.control_plane import ControlPlane, Done
 from tests.cluster.operators import question, response
 
@@ -59,9 +63,18 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "choices": _FULL_CHOICES,
         "respondents": {"users": [f"{n:03d}" + "u" * 253 for n in range(64)], "groups": ["g" * 256]},
     },
+    "a default that is used without further words": {"dataType": "int", "default": "1"},
+    "a default that is not used": {"dataType": "int", "default": "1", "onTimeout": "Fail"},
+    "users": {"dataType": "int", "respondents": {"users": ["ann@example.org", "Zoë Åström"]}},
+    "groups": {"dataType": "int", "respondents": {"groups": ["finance"]}},
     "a long default": {"dataType": "str", "default": "d" * 65_536},
     "a JSON Schema": {"dataType": "json", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
 }
+
+_NOBODY = (
+    "respondents names nobody: give users, groups or both, each with at least one name, or leave respondents out "
+    "to let everybody answer"
+)
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no prompt": ({"dataType": "int", "prompt": ""}, "spec.prompt"),
@@ -93,6 +106,34 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         'spec.choices: Invalid value: each choice must be a whole number such as "42"',
     ),
     "a choice twice": ({"dataType": "int", "choices": ["1", "1"]}, 'spec.choices[1]: Duplicate value: "1"'),
+    "no choice at all": ({"dataType": "str", "choices": []}, "spec.choices"),
+    "a blank choice": (
+        {"dataType": "str", "choices": ["\u00a0"]},
+        "spec.choices: Invalid value: each choice must be some text",
+    ),
+    "a blank default": ({"dataType": "str", "default": " \u2003"}, "the default must be some text"),
+    **{
+        f"respondents {respondents}": ({"dataType": "int", "respondents": respondents}, sentence)
+        for respondents, sentence in [
+            ({}, _NOBODY),
+            ({"users": []}, _NOBODY),
+            ({"groups": []}, _NOBODY),
+            ({"users": ["ann"], "groups": []}, _NOBODY),
+            # Unknown fields are pruned with a warning, unless the client asks for an error.
+            ({"user": ["ann"]}, _NOBODY),
+            ({"Users": ["ann"], "emails": ["ann@example.org"]}, _NOBODY),
+            ({"users": "ann"}, "spec.respondents.users"),
+            ({"groups": {"sre": True}}, "spec.respondents.groups"),
+            ({"users": [""]}, "spec.respondents.users[0]"),
+            ({"users": [" "]}, "spec.respondents.users[0]"),
+            ({"users": ["\u00a0"]}, "spec.respondents.users[0]"),
+            ({"users": ["ann\n"]}, "spec.respondents.users[0]"),
+            ({"groups": [" sre"]}, "spec.respondents.groups[0]"),
+            ({"groups": ["sre\u200b"]}, "spec.respondents.groups[0]"),
+            ({"users": ["ann", "ann"]}, 'spec.respondents.users[1]: Duplicate value: "ann"'),
+            (["ann"], "spec.respondents"),
+        ]
+    },
     "too many choices": ({"dataType": "str", "choices": [str(n) for n in range(65)]}, "spec.choices: Too many"),
 }
 
@@ -126,6 +167,12 @@ VALUES: list[tuple[str, str, bool]] = [
     ("int", "1k", False),
     ("int", "", False),
     ("int", " 42", False),
+    ("int", "\u2212" + "5", False),
+    ("int", "1 000", False),
+    ("int", "1'000", False),
+    ("int", "1,000", False),
+    ("int", "\u0663", False),
+    ("int", "\uff11", False),
     ("float", "4.5", True),
     ("float", "1e308", True),
     ("float", "-.5", True),
@@ -134,6 +181,15 @@ VALUES: list[tuple[str, str, bool]] = [
     ("float", "NaN", False),
     ("float", "Infinity", False),
     ("float", "4,5", False),
+    ("float", "0,42", False),
+    ("float", "1.234,5", False),
+    ("float", "12 %", False),
+    ("float", "5e-324", True),
+    ("float", "0.0e-400", True),
+    ("float", "1e-400", False),
+    ("float", "-1e-400", False),
+    ("float", "0." + "0" * 280 + "1e-99", False),
+    ("float", "\u2212" + "5", False),
     ("bool", "true", True),
     ("bool", "false", True),
     ("bool", "maybe", False),
@@ -143,15 +199,26 @@ VALUES: list[tuple[str, str, bool]] = [
     ("str", "s" * 65_536, True),
     ("str", "", False),
     ("str", " \n\t", False),
+    ("str", "\u00a0", False),
+    ("str", "\u2003\u3000\x85\u2028\v\x1f", False),
+    ("str", "\u200b", True),
     ("str", "s" * 65_537, False),
     ("json", '{"a": 1}', True),
     ("json", " ", False),
+    ("json", "\u00a0", False),
 ]
 
 
 def _named(case: tuple[str, str, bool]) -> str:
     kind, value, fits = case
     return f"{kind} {value[:24]!r} {'fits' if fits else 'does not fit'}"
+
+
+@pytest.mark.parametrize("case", VALUES, ids=_named)
+def test_what_fits_here_fits_the_library_too(case: tuple[str, str, bool]) -> None:
+    kind, value, fits = case
+    if fits:
+        parse_text(cast("DataType", kind), value)
 
 
 @pytest.mark.parametrize("case", VALUES, ids=_named)
@@ -187,7 +254,7 @@ CHANGES: dict[str, Any] = {
     "prompt": "Another question?",
     "dataType": "str",
     "timeoutSeconds": 10,
-    "onTimeout": "UseDefault",
+    "onTimeout": "Fail",
     "default": "2",
     "choices": ["1", "2", "3"],
     "respondents": {"users": ["eve"]},
@@ -205,6 +272,76 @@ def test_a_change_of_the_question_is_refused(control_plane: ControlPlane, namesp
     _asked(control_plane, namespace, default="1", choices=["1", "2"])
     done = _patch(control_plane, namespace, "asked", {field: CHANGES[field]})
     assert f"{field} cannot be changed, as the question was asked: create another HumanInput" in done.err
+
+
+def test_what_is_not_given_for_the_deadline_is_not_filled_in(control_plane: ControlPlane, namespace: str) -> None:
+    _asked(control_plane, namespace, default="1")
+
+    stored = control_plane.get(namespace, "HumanInput", "asked")
+
+    assert stored is not None
+    assert "onTimeout" not in stored["spec"]
+    assert HumanInput.from_object(stored).spec.at_deadline() == "UseDefault"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        # Release 0.1.0 had the API server write Fail where a manifest gave nothing.
+        ({"onTimeout": "Fail"}, {}, True),
+        ({}, {"onTimeout": "Fail"}, True),
+        ({"default": "1", "onTimeout": "UseDefault"}, {"default": "1"}, True),
+        ({"default": "1"}, {"default": "1", "onTimeout": "UseDefault"}, True),
+        ({"default": "1", "onTimeout": "Fail"}, {"default": "1"}, False),
+        ({"default": "1"}, {"default": "1", "onTimeout": "Fail"}, False),
+    ],
+)
+def test_ontimeout_may_be_said_or_left_out_while_it_means_the_same(
+    control_plane: ControlPlane, namespace: str, before: dict[str, Any], after: dict[str, Any], same: bool
+) -> None:
+    assert _create(control_plane, question(namespace, "asked", **before)).code == 0
+
+    content = json.dumps(question(namespace, "asked", **after))
+    done = control_plane.kubectl("replace", "-f", "-", stdin=content, check=False)
+
+    assert (done.code == 0) is same, done.err
+    assert same or "onTimeout cannot be changed, as the question was asked" in done.err
+
+
+def test_kubectl_that_only_warns_of_misspelt_respondents_is_refused(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    for respondents in ({"user": ["ann"]}, {"group": ["sre"], "emails": ["ann@example.org"]}, {}):
+        content = json.dumps(question(namespace, "misspelt", respondents=respondents))
+        for validate in ("warn", "ignore"):
+            done = control_plane.kubectl("create", f"--validate={validate}", "-f", "-", stdin=content, check=False)
+            assert _NOBODY in done.err
+
+    assert control_plane.get(namespace, "HumanInput", "misspelt") is None
+
+
+def test_what_the_previous_release_stored_goes_on(own_control_plane: ControlPlane) -> None:
+    plane, namespace = own_control_plane, "default"
+    [now] = [each for name, each in definitions().items() if name.startswith("humaninputs.")]
+    before = copy.deepcopy(now)
+    spec = before["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    spec["onTimeout"]["default"] = "Fail"
+    del spec["choices"]["minItems"], spec["respondents"]["x-kubernetes-validations"]
+    for names in spec["respondents"]["properties"].values():
+        del names["minItems"], names["items"]["pattern"]
+    plane.kubectl("replace", "-f", "-", stdin=json.dumps(before))
+    odd = {"default": "1", "choices": [], "respondents": {"users": [], "groups": []}}
+    plane.until("the old definition", lambda: _create(plane, question(namespace, "old", **odd)).code == 0)
+    plane.kubectl("replace", "-f", "-", stdin=json.dumps(now))
+    plane.until("the new definition", lambda: _create(plane, question(namespace, "new", choices=[])).code != 0)
+
+    stored = plane.get(namespace, "HumanInput", "old")
+
+    assert stored is not None
+    assert HumanInput.from_object(stored).spec.at_deadline() == "Fail", "what was stored keeps its meaning"
+    assert _status(plane, namespace, "old", phase="Pending").code == 0
+    assert _patch(plane, namespace, "old", {"response": {"value": "1"}}).code == 0
+    assert _status(plane, namespace, "old", phase="Answered", value="1").code == 0
 
 
 def test_an_identical_question_is_accepted_again(control_plane: ControlPlane, namespace: str) -> None:
@@ -294,7 +431,13 @@ def test_a_humaninputresponse_names_one_question_and_one_answer(
     for spec in ({"value": "1", "reject": True}, {}):
         done = _create(control_plane, response(namespace, "given", "asked", **spec))
         assert "a response has either a value, or reject: true" in done.err
-    for target in ({}, {"name": "a", "requestID": "b"}):
+    for blank in ("", " \n", "\u00a0\u2003"):
+        done = _create(control_plane, response(namespace, "given", "asked", value=blank))
+        assert "the value is blank: an answer is needed" in done.err
+    for misspelt in ({"vlaue": "1"}, {"rejct": True}, {"comment": "yes"}):
+        done = _create(control_plane, response(namespace, "given", "asked", **misspelt))
+        assert "a response has either a value, or reject: true" in done.err
+    for target in ({}, {"nam": "a"}, {"name": "a", "requestID": "b"}):
         content = response(namespace, "given", "asked", value="1", requestRef=target)
         assert "requestRef has either a name or a requestID" in _create(control_plane, content).err
     good = response(namespace, "given", "asked", value="v" * 65_536, comment="c" * 4_096)

@@ -180,7 +180,7 @@ def test_an_unknown_request_is_named(root: Store, command: list[str], request_id
         (float, "-1e5", -1e5),
         (bool, "true", True),
         (str, "two words", "two words"),
-        (dict, "[1]", [1]),
+        (list, "[1]", [1]),
     ],
 )
 def test_answer_takes_text_as_the_form_does(root: Store, data_type: type, typed: str, value: Any) -> None:

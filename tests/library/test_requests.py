@@ -102,7 +102,7 @@ def test_a_question_that_does_not_hold_together_is_refused(
         ({"choices": [1, 2]}, " 02 ", True, 2),
         ({"data_type": str}, "None", True, "None"),
         ({"data_type": dict, "json_schema": {"type": "object"}}, '{"a": 1}', True, {"a": 1}),
-        ({"data_type": dict}, None, False, None),
+        ({"data_type": "json"}, None, False, None),
     ],
 )
 def test_answers_that_fit(changes: Mapping[str, Any], given: Any, text: bool, value: Any) -> None:

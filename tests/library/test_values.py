@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hitl.values import (
     format_value,
     parse_json,
     parse_text,
+    read_json,
     type_name,
 )
 
@@ -61,6 +63,9 @@ def same(one: Value, other: Value) -> bool:
         ("int", "0" * 5000 + "7", 7),
         ("int", "9223372036854775807", INT64_MAX),
         ("int", "-9223372036854775808", INT64_MIN),
+        ("int", "\u22125", -5),
+        ("int", "\u00a0\u202f 1000\u00a0", 1000),
+        ("float", " \u2212.5e1\u2009", -5.0),
         ("float", "4.5", 4.5),
         ("float", "4", 4.0),
         ("float", ".5", 0.5),
@@ -107,6 +112,32 @@ def test_what_text_is_read_as(data_type: DataType, text: str, value: Value) -> N
         ("int", "9223372036854775808", "from -2^63 to 2^63-1"),
         ("int", "-9223372036854775809", "from -2^63 to 2^63-1"),
         ("int", "9" * 60_000, "from -2^63 to 2^63-1"),
+        ("int", "1 000", "write it in digits, without separators or units, such as 1000"),
+        ("int", "1\u202f000", "without separators"),
+        ("int", "1'000", "without separators"),
+        ("int", "1.000", "without separators"),
+        ("int", "12 %", "without separators or units"),
+        ("int", "１２", "is not a whole number"),
+        ("int", "\u2013" + "5", "is not a whole number"),
+        ("int", "5\u22123", "is not a whole number"),
+        ("int", "\u2212\u22125", "is not a whole number"),
+        ("int", "-\u22125", "is not a whole number"),
+        ("int", "\u2212 5", "is not a whole number"),
+        ("int", "5\u200b", "is not a whole number"),
+        ("int", "\u202e5", '"\\u202e5" is not a whole number'),
+        ("float", "0,42", '"0,42" is not a number: write 0.42 with a point, without separators.'),
+        ("float", "\u22120,5", "write -0.5 with a point"),
+        ("float", "12,5", "write 12.5 with a point"),
+        ("float", "1000,125", "write 1000.125 with a point"),
+        # A thousand in one country, a little over one in another: no number is proposed.
+        ("float", "1,000", "write it with a point, without separators or units, such as 1234.5."),
+        ("float", "1.234,5", "such as 1234.5."),
+        ("float", "1,234.5", "such as 1234.5."),
+        ("float", "1,234,567", "such as 1234.5."),
+        ("float", "1 000.5", "such as 1234.5."),
+        ("float", "12 %", "without separators or units"),
+        ("float", "4٫5", "is not a number"),
+        ("float", "1e\u22123", "is not a number"),
         ("float", "NaN", '"NaN" is not a number'),
         ("float", "Infinity", "is not a number"),
         ("float", "-inf", "is not a number"),
@@ -240,6 +271,78 @@ def type_of(value: Value) -> str:
     return type(value).__name__
 
 
+SEPARATORS = ",.'’ _\u00a0\u2009\u202f٬٫·"
+
+
+@pytest.mark.parametrize("data_type", ["int", "float"])
+@given(
+    sign=st.sampled_from(["", "-", "+", "\u2212"]),
+    groups=st.lists(st.text("0123456789", min_size=1, max_size=4), min_size=1, max_size=4),
+    separators=st.lists(st.sampled_from(SEPARATORS), min_size=3, max_size=3),
+    around=st.tuples(*[st.text(" \t\u00a0\u202f", max_size=2)] * 2),
+)
+def test_no_separator_makes_another_number(
+    data_type: DataType, sign: str, groups: list[str], separators: list[str], around: tuple[str, str]
+) -> None:
+    digits = groups[0] + "".join(one + other for one, other in zip(separators, groups[1:], strict=False))
+
+    try:
+        value = parse_text(data_type, around[0] + sign + digits + around[1])
+    except InvalidValue:
+        # A whole number without separators is never refused, nor one with a single point where decimals may be.
+        assert len(groups) > 1
+        assert data_type == "int" or len(groups) > 2 or separators[0] != "."
+        return
+    assert len(groups) == 1 or (data_type == "float" and len(groups) == 2 and separators[0] == ".")
+    assert value == (int if data_type == "int" else float)(sign.replace("\u2212", "-") + digits)
+
+
+json_numbers = st.from_regex(r"\A-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,20})?([eE][+-]?[0-9]{1,3})?\Z")
+
+
+def read(read: Callable[[], Value]) -> tuple[str, Any]:
+    """What a way of reading makes of something: a value, or that it is refused."""
+    try:
+        return "value", repr(read())
+    except InvalidValue:
+        return "refused", None
+
+
+@pytest.mark.parametrize("data_type", ["int", "float", "json"])
+@given(text=json_numbers)
+@example("1e-400")
+@example("1e400")
+@example("-0")
+@example("-0.0")
+@example("9223372036854775808")
+@example("9" * 400)
+@example("9" * 5000)
+def test_a_number_is_the_same_by_form_and_by_json(data_type: DataType, text: str) -> None:
+    assert read(lambda: parse_text(data_type, text)) == read(lambda: parse_json(data_type, read_json(text)))
+
+
+@given(text=st.text() | json_values.map(json.dumps) | st.text('{}[]",:01.-e\\ud8 \u00a0\ufeff'))
+@example('{"a": 1, "a": 2}')
+@example('[{"x": [1e-400]}]')
+@example('{"\\ud800": 1}')
+@example("\ufeff1")
+@example("\u00a01")
+@example("[" * 65 + "]" * 65)
+def test_json_is_the_same_by_form_and_by_json(text: str) -> None:
+    assert read(lambda: parse_text("json", text)) == read(lambda: parse_json("json", read_json(text)))
+
+
+@given(text=st.text())
+def test_text_is_the_same_by_form_and_by_json(text: str) -> None:
+    assert read(lambda: parse_text("str", text)) == read(lambda: parse_json("str", read_json(json.dumps(text))))
+
+
+@pytest.mark.parametrize("value", [{1: "a"}, {"a": [{None: 1}]}, {True: 1}, ({2.5: 1},)], ids=shown)
+def test_names_that_are_no_text_are_refused_instead_of_written_as_text(value: Any) -> None:
+    with pytest.raises(InvalidValue, match="is no text"):
+        parse_json("json", value)
+
+
 @pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), [math.inf], "\ud800", {"a": b"x"}])
 def test_what_json_cannot_hold_is_not_formatted(value: Any) -> None:
     with pytest.raises(InvalidValue):
@@ -267,16 +370,14 @@ def test_a_choice_is_compared_as_canonical_text() -> None:
     [
         *[(name, name) for name in DATA_TYPES],
         *[(int, "int"), (float, "float"), (bool, "bool"), (str, "str")],
-        *[(json_type, "json") for json_type in (dict, list, dict[str, int], list[int], Any, type(None))],
+        *[(json_type, "json") for json_type in (dict, list, dict[str, int], list[int], Any, type(None), None)],
     ],
 )
 def test_type_names(data_type: Any, name: str) -> None:
     assert type_name(data_type) == name
 
 
-@pytest.mark.parametrize(
-    "data_type", [bytes, set, tuple, "integer", "", None, 5, int | None, object, lambda: 1, []]
-)
+@pytest.mark.parametrize("data_type", [bytes, set, tuple, "integer", "", 5, int | None, object, lambda: 1, []])
 def test_other_types_are_refused(data_type: Any) -> None:
     with pytest.raises(InvalidRequest, match="use int, float, bool, str"):
         type_name(data_type)

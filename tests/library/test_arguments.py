@@ -1,0 +1,187 @@
+"""What an author writes is read strictly: wrong shapes are refused as questions, never guessed at."""
+
+from collections import deque
+from datetime import timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+import hitl
+from hitl.errors import InvalidRequest
+from hitl.requests import draft_request
+from tests.library.samples import NOW
+
+
+def draft(**changes: Any) -> Any:
+    content: dict[str, Any] = {
+        "request_id": "a",
+        "event_name": "e",
+        "data_type": str,
+        "prompt": "Which?",
+        "timeout_seconds": 600,
+        "now": NOW,
+    }
+    return draft_request(**{**content, **changes})
+
+
+@pytest.mark.parametrize(
+    ("default", "on_timeout", "wanted"),
+    [
+        (None, None, "fail"),
+        ("red", None, "default"),
+        ("red", "default", "default"),
+        # Said in so many words, a default is only what the form begins with.
+        ("red", "fail", "fail"),
+        (None, "fail", "fail"),
+    ],
+)
+def test_a_default_is_used_at_the_deadline_unless_it_says_otherwise(
+    default: Any, on_timeout: Any, wanted: str
+) -> None:
+    assert draft(default=default, on_timeout=on_timeout).on_timeout == wanted
+
+
+@pytest.mark.parametrize("falsy", [(int, 0), (float, 0.0), (bool, False), (dict, {}), (list, [])])
+def test_a_default_that_is_false_to_python_is_a_default(falsy: tuple[Any, Any]) -> None:
+    data_type, default = falsy
+
+    asked = draft(data_type=data_type, default=default)
+
+    assert asked.on_timeout == "default"
+    assert asked.default is not None
+
+
+@pytest.mark.parametrize("on_timeout", ["", "Default", "UseDefault", True, "later"])
+def test_another_word_for_on_timeout_is_refused(on_timeout: Any) -> None:
+    with pytest.raises(InvalidRequest, match="on_timeout"):
+        draft(default="red", on_timeout=on_timeout)
+
+
+def test_default_needs_a_default() -> None:
+    with pytest.raises(InvalidRequest, match="on_timeout='default' needs a default"):
+        draft(on_timeout="default")
+
+
+@pytest.mark.parametrize("choices", [["red", "green"], ("red", "green"), deque(["red", "green"])])
+def test_choices_keep_their_order(choices: Any) -> None:
+    assert draft(choices=choices).choices == ["red", "green"]
+
+
+@pytest.mark.parametrize("choices", [None, ()])
+def test_no_choices_leave_the_answer_free(choices: Any) -> None:
+    assert draft(choices=choices).choices == []
+
+
+@pytest.mark.parametrize(
+    ("choices", "sentence"),
+    [
+        ([], "choices is empty"),
+        ("red", "type str"),
+        (b"red", "type bytes"),
+        ({"red": "stop"}, "type dict"),
+        ({"red", "green"}, "type set"),
+        (frozenset({"red"}), "type frozenset"),
+        ((each for each in ["red"]), "type generator"),
+        ({"red": 1}.keys(), "type dict_keys"),
+        (5, "type int"),
+        (True, "type bool"),
+        ([""], "An answer is needed"),
+        ([" \u00a0"], "An answer is needed"),
+        ([None], "nothing is not of type str"),
+        ([["red"]], "not of type str"),
+        ([1], "not of type str"),
+        (["red", "red"], "same value twice"),
+        ([str(n) for n in range(65)], "65 values: give at most 64"),
+        (["x" * 257], "choices"),
+        (["half \ud800"], "half a character"),
+    ],
+    ids=lambda given: ascii(given)[:24],
+)
+def test_choices_of_another_shape_are_refused(choices: Any, sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        draft(choices=choices)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data_type": int, "choices": [True]},
+        {"data_type": int, "choices": [1, 2.0]},
+        {"data_type": int, "default": True},
+        {"data_type": float, "choices": [False]},
+        {"data_type": float, "default": True},
+        {"data_type": bool, "default": 1},
+        {"data_type": str, "default": 5},
+        {"data_type": str, "default": ["red"]},
+        {"data_type": int, "default": [1]},
+        {"data_type": dict, "default": {1: "a"}},
+        {"data_type": dict, "default": {"a": {1}}},
+        {"data_type": dict, "default": [1]},
+        {"data_type": list, "default": "[1]"},
+    ],
+    ids=str,
+)
+def test_a_value_of_another_type_is_no_default_and_no_choice(content: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        draft(**content)
+
+
+@pytest.mark.parametrize("argument", ["timeout_seconds", "poll_interval_seconds"])
+@pytest.mark.parametrize(
+    "seconds",
+    [0, -1, float("nan"), float("inf"), "60", None, True, timedelta(minutes=1), [1], Decimal(5), 10**400],
+)
+def test_a_span_is_a_number_of_seconds(argument: str, seconds: Any) -> None:
+    with pytest.raises(hitl.InvalidRequest, match=f"{argument} is"):
+        hitl.new_event("spans", int, **{argument: seconds})
+
+
+@pytest.mark.parametrize("seconds", [0.5, 60, Fraction(1, 2), 366 * 86_400])
+def test_any_number_over_zero_is_a_span(seconds: Any) -> None:
+    asked = draft(timeout_seconds=seconds)
+
+    assert (asked.expires_at - asked.created_at).total_seconds() == float(seconds)
+
+
+class _Model:
+    @staticmethod
+    def model_json_schema() -> dict[str, Any]:
+        return {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "sentence"),
+    [
+        (_Model, r"give _Model\.model_json_schema\(\)"),
+        ('{"type": "object"}', "schema is of type str"),
+        ([], "schema is of type list"),
+        ("", "schema is of type str"),
+        (True, "schema is of type bool"),
+        ({1: 2}, "schema"),
+    ],
+)
+def test_a_schema_is_a_mapping(schema: Any, sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        draft(data_type="json", json_schema=schema)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"key": ""},
+        {"key": " "},
+        {"key": 5},
+        {"scope": "all"},
+        {"name": 5},
+        {"name": None},
+        {"prompt": None},
+        {"prompt": 5},
+        {"data_type": "integer"},
+    ],
+    ids=str,
+)
+def test_other_arguments_of_another_kind_are_refused_as_questions(content: dict[str, Any]) -> None:
+    with pytest.raises(hitl.InvalidRequest):
+        hitl.new_event(**{"name": "n", "data_type": int, **content})

@@ -1,0 +1,45 @@
+"""A misspelt setting is said in the log: without `HITL_AUTH` whoever holds a link may answer."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from hitl.settings import Settings, misspelt
+from hitl_operator.settings import OperatorSettings
+from hitl_webapp.settings import WebSettings
+
+DOCUMENTED = set(re.findall(r"`(HITL_[A-Z_]+)`", Path("docs/settings.md").read_text()))
+
+
+@pytest.mark.parametrize("settings", [Settings, WebSettings, OperatorSettings])
+def test_no_documented_setting_is_taken_for_a_misspelt_one(settings: type[Settings]) -> None:
+    assert len(DOCUMENTED) > 30
+    assert misspelt(DOCUMENTED | {"HITL_BIN", "PATH", "AWS_REGION"}, settings.model_fields) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("HITL_AUHT", "HITL_AUTH"),
+        ("HITL_PROXY_SECRETS", "HITL_PROXY_SECRET"),
+        ("HITL_STORGE_ROOT", "HITL_STORAGE_ROOT"),
+        ("HITL_STORAGE_OPTION", "HITL_STORAGE_OPTIONS"),
+        ("HITL_ENDPOINT_URL", "HITL_ENDPOINT"),
+        ("HITL_MARKER", "HITL_MARKERS"),
+    ],
+)
+def test_a_misspelt_setting_is_found(name: str, meant: str) -> None:
+    assert misspelt([name], WebSettings.model_fields) == {name: meant}
+
+
+def test_it_is_said_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setenv("HITL_AUHT", "proxy")
+
+    with caplog.at_level(logging.WARNING, "hitl"):
+        for _ in range(2):
+            WebSettings()
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["HITL_AUHT is set and is no setting: did you mean HITL_AUTH?"]

@@ -1,0 +1,91 @@
+"""JSON is read as it stands, or refused: nothing that Python's own reader would change gets through."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hitl.errors import InvalidValue
+from hitl.strictjson import MAX_JSON_DEPTH
+from hitl.values import read_json
+from tests.library.test_values import json_values, same
+
+
+@given(value=json_values)
+def test_what_is_written_reads_back_as_text_and_as_bytes(value: Any) -> None:
+    for ascii_only in (True, False):
+        text = json.dumps(value, ensure_ascii=ascii_only)
+        assert same(read_json(text), value)
+        assert same(read_json(text.encode()), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (" [1 ,2.50]\r\n", [1, 2.5]),
+        ('"\\ud83d\\ude00"', "😀"),
+        ("0e-999", 0.0),
+        ("-0.0", -0.0),
+        ("123456789012345678901234567890", 123456789012345678901234567890),
+        (
+            '{"value": ' + "[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH + "}",
+            {"value": json.loads("[" * 64 + "]" * 64)},
+        ),
+    ],
+)
+def test_what_is_read(text: str | bytes, value: Any) -> None:
+    assert same(read_json(text), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "This is not JSON"),
+        (b'{"a": "\xe9"}', "byte 8 is not UTF-8"),
+        ('{"a": 1}'.encode("utf-16"), "is not UTF-8"),
+        ('{"a": 1}'.encode("utf-16-le"), "This is not JSON"),
+        (b"\xef\xbb\xbf\xef\xbb\xbf1", "This is not JSON"),
+        (b"\xed\xa0\x80", "is not UTF-8"),
+        ('{"a": 1, "a": 1}', '"a" twice in one object'),
+        ('[{"b": {"reject": false, "reject": true}}]', '"reject" twice'),
+        ('{"\\u0061": 1, "a": 2}', '"a" twice'),
+        ("NaN", "NaN is not JSON"),
+        ('{"a": [-Infinity]}', "-Infinity is not JSON"),
+        ("1e-400", "too close to zero"),
+        ("[-4.9e-325]", "too close to zero"),
+        ('{"a": 1e309}', "not a finite number"),
+        ("1" * 5_000, "cannot be kept|can be kept"),
+        ('"\\ud800"', "half a character"),
+        ('"\ud800"', "half a character"),
+        ('{"\\uDFFF": 1}', "half a character"),
+        ("[" * 66 + "]" * 66, "at most 64 levels"),
+        ("[" * 500_000, "at most 64 levels|not JSON"),
+        ('{"a": 1} x', "This is not JSON"),
+        ("{'a': 1}", "line 1, column 2"),
+        ("// note\n1", "This is not JSON"),
+        ("01", "This is not JSON"),
+        (".5", "This is not JSON"),
+        ("\u00a01", "This is not JSON"),
+    ],
+    ids=lambda given: ascii(given)[:24],
+)
+def test_what_is_refused(text: str | bytes, sentence: str) -> None:
+    with pytest.raises(InvalidValue, match=sentence) as refused:
+        read_json(text)
+
+    message = str(refused.value)
+    assert message.endswith(".")
+    assert len(message) < 200
+    message.encode()
+
+
+@given(data=st.binary() | st.text(st.characters()).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_bytes_are_a_value_or_a_sentence_and_nothing_else(data: bytes) -> None:
+    try:
+        value = read_json(data)
+    except InvalidValue:
+        return
+    assert same(read_json(json.dumps(value)), value)
