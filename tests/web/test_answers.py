@@ -76,7 +76,7 @@ def test_each_type_is_recorded_as_what_it_is(shared_app: WebApp, data_type: Any,
     assert outcome["status"] == "completed"
     assert outcome["respondent"]["name"] == "Ann"
     assert outcome["respondent"]["verified"] is False
-    for shown in ("Recorded", "Ann", "unverified", "looks right"):
+    for shown in ("Your answer was saved. The workflow continues.", "Ann", "unverified", "looks right"):
         assert shown in page.text
 
 
@@ -95,17 +95,6 @@ def test_the_api_answers_as_the_old_plugin_did(shared_app: WebApp) -> None:
     assert reply["value"] == 42
     assert reply["data_type"] == "int"
     assert reply["request_id"] == question.request_id
-
-
-def test_rejecting_needs_no_value(shared_app: WebApp) -> None:
-    question = asked(shared_app)
-
-    page = question.form("", reject="1", comment="not today")
-
-    outcome = question.stored()
-    assert page.status_code == 200
-    assert outcome is not None
-    assert (outcome["outcome"], outcome["comment"], outcome["value"]) == ("rejected", "not today", None)
 
 
 def test_two_people_answer_at_once_and_the_other_sees_who_won(shared_app: WebApp) -> None:
@@ -146,6 +135,68 @@ def test_the_same_value_over_the_same_link_is_success(shared_app: WebApp) -> Non
     question = asked(shared_app)
 
     assert [question.form("7").status_code for _ in range(2)] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("again", "left_out"),
+    [
+        ({"comment": "another"}, "Your comment was not saved"),
+        ({"name": "Bob"}, "Your name was not saved"),
+        ({"comment": "another", "name": "Bob"}, "Your comment and your name were not saved"),
+    ],
+)
+def test_the_same_answer_with_another_comment_or_name_says_that_the_first_one_stands(
+    shared_app: WebApp, again: dict[str, str], left_out: str
+) -> None:
+    question = asked(shared_app)
+    question.form("7", name="Ann", comment="first")
+
+    page = question.form("7", **{"name": "Ann", "comment": "first", **again})
+
+    assert page.status_code == 200
+    assert left_out in page.text
+    assert "Your answer was saved" not in page.text
+    assert "first" in page.text
+    assert (question.stored() or {})["comment"] == "first"
+
+
+def test_the_same_form_sent_twice_says_twice_that_it_was_saved(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+
+    pages = [question.form("7", name="Ann", comment="first").text for _ in range(2)]
+
+    assert all("Your answer was saved" in page for page in pages)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"comment": "x" * 4_097}, "The comment has 4,097 characters: shorten it to at most 4,096."),
+        ({"name": "x" * 257}, "The name has more than 256 characters"),
+        ({"name": "Ann\x1b[2J"}, "The name has more than 256 characters, or some that cannot be printed"),
+        ({"name": "nnA\u202e"}, "The name has more than 256 characters, or some"),
+    ],
+)
+def test_a_comment_or_name_that_does_not_fit_is_refused_at_its_field_and_all_is_kept(
+    shared_app: WebApp, fields: dict[str, str], sentence: str
+) -> None:
+    question = asked(shared_app)
+
+    page = question.form("7", **fields)
+
+    assert page.status_code == 422
+    assert f'id="{next(iter(fields))}-error" role="alert"><p>{sentence}' in page.text
+    assert '<details class="more" open>' in page.text
+    assert 'value="7"' in page.text
+    assert question.stored() is None
+
+
+def test_names_of_all_scripts_are_taken(shared_app: WebApp) -> None:
+    name = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 O\u2019Brien-\u5f35"
+    question = asked(shared_app)
+
+    assert question.form("7", name=name).status_code == 200
+    assert (question.stored() or {})["respondent"]["name"] == name
 
 
 def test_after_the_deadline_it_is_too_late(shared_app: WebApp) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.web.serving import WebApp
+from tests.web.serving import PAST, WebApp, running
 
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
@@ -29,6 +31,22 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture(scope="module")
+def inbox_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    """A web app behind a proxy, with questions that wait, are settled and cannot be read."""
+    folder = tmp_path_factory.mktemp("inbox")
+    with running(str(folder / "root"), folder, HITL_AUTH="proxy", HITL_PROXY_SECRET="s") as found:
+        found.ask("waits", event_name="deploy to production", prompt="Ship **2.4** to " + "everybody " * 40)
+        found.ask("arabic", event_name="موافقة", prompt="هل نرسل النسخة 2.4؟", data_type=str)
+        found.ask("answered", event_name="rows to keep").form("7", name="محمد")
+        found.ask("declined", event_name="y" * 128).form("", name="Bob", comment="No idea. " * 30, reject="1")
+        found.ask("late", now=datetime.now(UTC) - PAST)
+        damaged = folder / "root" / "hitl-requests" / "damaged-question"
+        damaged.mkdir()
+        (damaged / "request.json").write_text("{")
+        yield found
 
 
 def asked(app: WebApp, **content: Any) -> Any:
@@ -95,8 +113,8 @@ def test_each_type_is_answered_by_keyboard_alone(shared_app: WebApp, page: Page,
     outcome = question.stored()
     assert outcome is not None
     assert outcome["value"] == value
-    assert "Recorded" in page.inner_text("main")
-    shot(page, f"recorded-{name}")
+    assert "Your answer was saved" in page.inner_text("main")
+    shot(page, f"saved-{name}")
 
 
 def test_an_error_is_beside_the_field_which_has_the_focus_and_keeps_what_was_typed(
@@ -164,7 +182,172 @@ def test_axe_finds_nothing_on_any_page_and_nothing_sticks_out(
     page.click("button.primary")
     page.wait_for_selector("#value-error")
     check("error")
+    page.fill("#value", "5")
+    page.click("button.link")
+    page.wait_for_selector("button.decline")
+    check("decline")
+    page.click("button.decline")
+    page.wait_for_selector("#comment-error")
+    check("decline-error")
+    page.fill("#comment", "The numbers of last week are missing. " * 3)
+    page.click("button.decline")
+    page.wait_for_selector(".outcome")
+    check("declined")
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing_in_an_inbox_with_all_that_it_can_show(
+    inbox_app: WebApp, browser: Browser, scheme: Any, width: int
+) -> None:
+    context = browser.new_context(
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+        extra_http_headers={"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ann@example.org"},
+    )
+    page = context.new_page()
+    page.goto(inbox_app.url)
+
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+
+    shot(page, f"inbox-{scheme}-{width}")
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.locator("section").count() == 3
+    context.close()
+
+
+TYPED_NUMBERS = [
+    "0,42",
+    "1.234,5",
+    "1 000",
+    "1,000",
+    "\u22125",
+    "12 %",
+    "about 5",
+    "1e3x",
+    "0x10",
+    "\u0665",
+    "--5",
+]
+
+
+@pytest.mark.parametrize("data_type", [int, float])
+def test_a_number_reaches_the_web_app_as_it_was_typed_or_pasted(
+    shared_app: WebApp, page: Page, data_type: type
+) -> None:
+    for typed in TYPED_NUMBERS:
+        question = asked(shared_app, data_type=data_type)
+        page.goto(question.url)
+        with page.expect_request("**/submit") as sent:
+            page.click("#value")
+            page.keyboard.insert_text(typed)
+            page.click("button.primary")
+        page.wait_for_load_state()
+        posted = parse_qs(sent.value.post_data or "")
+
+        assert posted["value"] == [typed]
+        if question.stored() is None:
+            assert page.input_value("#value") == typed, "it is kept"
+            assert page.evaluate("document.activeElement.id") == "value"
+            assert page.inner_text("#value-error")
+
+
+def test_neither_the_wheel_nor_the_arrows_change_a_number(shared_app: WebApp, page: Page) -> None:
+    question = asked(shared_app, prompt="Long text\n\n" + "word " * 1_500)
+    page.goto(question.url)
+    page.click("#value")
+    page.keyboard.type("1000")
+    box = page.locator("#value").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    for down in (-120, 120, -120):
+        page.mouse.wheel(0, down)
+    for key in ("ArrowUp", "ArrowUp", "ArrowDown", "PageUp", "PageDown"):
+        page.keyboard.press(key)
+
+    assert page.input_value("#value") == "1000"
+
+
+def test_no_form_lets_the_browser_read_a_number(shared_app: WebApp, page: Page) -> None:
+    for content, _, _ in TYPES.values():
+        page.goto(asked(shared_app, **content).url)
+        kinds = page.evaluate("[...document.querySelectorAll('input, textarea')].map(each => each.type)")
+        assert set(kinds) <= {"text", "hidden", "radio", "textarea"}
+        assert page.locator("[maxlength], [pattern], [min], [max], [step]").count() == 0, "nothing cuts or changes"
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_to_decline_by_keyboard_takes_a_step_and_a_reason_and_what_was_typed_is_kept(
+    shared_app: WebApp, browser: Browser, javascript: bool
+) -> None:
+    question = asked(shared_app, data_type=bool)
+    context = browser.new_context(java_script_enabled=javascript, viewport={"width": 360, "height": 640})
+    page = context.new_page()
+    page.goto(question.url)
+    page.check("[value=true]")
+    page.focus("button.link")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("button.decline")
+    assert page.is_visible("h1 >> text=Decline to answer")
+
+    page.focus("button.decline")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#comment-error")
+    assert page.locator("#comment:focus").count() == 1
+    assert page.get_attribute("#comment", "aria-describedby") == "comment-error"
+    assert question.stored() is None
+
+    page.keyboard.type("I was not there")
+    page.click("text=Back to the question")
+    page.wait_for_selector("button.primary")
+    assert page.is_checked("[value=true]")
+    assert page.input_value("#comment") == "I was not there"
+    assert question.stored() is None
+
+    page.click("button.link")
+    page.wait_for_selector("button.decline")
+    page.click("button.decline")
+    page.wait_for_selector(".outcome")
+    assert "You declined to answer" in page.inner_text("main")
+    stored = question.stored() or {}
+    assert (stored["outcome"], stored["comment"], stored["value"]) == ("rejected", "I was not there", None)
+    context.close()
+
+
+def test_enter_in_a_text_field_never_declines(shared_app: WebApp, page: Page) -> None:
+    question = asked(shared_app)
+    page.goto(question.url)
+    page.click("button.link")
+    page.wait_for_selector("button.decline")
+    page.fill("#comment", "because")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.focus("#name")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert not [url for url in sent if url.endswith("/submit")]
+
+    page.click("text=Back to the question")
+    page.wait_for_selector("button.primary")
+    page.fill("#value", "5")
+    page.press("#name", "Enter")
+    page.wait_for_selector(".outcome")
+    assert (question.stored() or {})["outcome"] == "answered"
+
+
+def test_a_choice_that_is_not_safe_to_print_is_recorded_exactly(shared_app: WebApp, page: Page) -> None:
+    for choices in (["yes", "\u202eoN", "a\x1bb"], [f"\u2066{number}" for number in range(20)]):
+        question = asked(shared_app, data_type=str, choices=choices)
+        page.goto(question.url)
+        if len(choices) == 3:
+            page.check("[name=choice] >> nth=1")
+        else:
+            page.select_option("#value", index=2)
+        page.click("button.primary")
+        page.wait_for_selector(".outcome")
+        assert (question.stored() or {})["value"] == choices[1]
 
 
 def test_the_page_notices_that_somebody_else_answered(shared_app: WebApp, page: Page) -> None:
@@ -186,7 +369,7 @@ def test_it_works_without_javascript(shared_app: WebApp, browser: Browser) -> No
     page.fill("#value", "6")
     page.click("button.primary")
 
-    assert "Recorded" in page.inner_text("main")
+    assert "Your answer was saved" in page.inner_text("main")
     context.close()
 
 

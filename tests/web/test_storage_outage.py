@@ -23,7 +23,7 @@ def test_storage_out_of_reach_while_somebody_submits(seaweed: Seaweed, tmp_path:
         assert (page.status_code, problem.status_code) == (503, 503)
         assert page.headers["retry-after"] == problem.headers["retry-after"] == "5"
         assert "what I typed" in page.text
-        assert "Not recorded." in page.text
+        assert "Not saved." in page.text
         assert question.form("what I typed").status_code == 200
 
 

@@ -27,7 +27,7 @@ from hitl.values import read_json
 from hitl_webapp.problems import BadInput, WrongMediaType
 
 _ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")
-_TYPED_FIELDS: Final = ("value", "comment", "name", "reason", "reject", "decline", "declined")
+_TYPED_FIELDS: Final = ("value", "choice", "kept", "comment", "name", "reject", "step")
 FORM_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, *_TYPED_FIELDS))
 # Of a body without a link, at most so many bytes are read. A larger one is read on a thread of its own.
 PREFIX_BYTES: Final = 64 * 1024

@@ -19,6 +19,7 @@ from hitl.errors import DocumentDamaged, HITLError, ServeError, StorageUnavailab
 from hitl.storage import Store
 from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
+from hitl_webapp.inbox import Surveys
 from hitl_webapp.limits import Guard
 from hitl_webapp.logs import redact, redact_servers, shown_error, shown_path
 from hitl_webapp.problems import BadInput, Problem, TooMany, Unauthenticated, problem_of
@@ -54,6 +55,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         async with _identify(settings) as identify:
             app.state.service = Service(opened, settings, identify)
             app.state.forms = Kept[tuple[str, bytes]]()
+            app.state.surveys = Surveys(opened)
             yield
             await app.state.service.close()
 

@@ -1,8 +1,13 @@
-"""Pages for people: which input fits a question, and the templates around it."""
+"""Pages for people: the templates, and what makes other people's text harmless in them.
+
+Whatever a template prints passes `hitl.text.printable`: no page holds a control character, or one that turns the
+direction of writing.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -12,76 +17,41 @@ from typing import Any, Final, Literal, TypeAlias
 import nh3
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markdown_it import MarkdownIt
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hitl.documents import OutcomeDocument, RequestDocument, format_time
+from hitl.text import printable
+from hitl_webapp.fields import field_for
 
 STATIC: Final = Path(__file__).parent / "static"
-_RADIO_CHOICES: Final = 8
 _LONG_PROMPT_CHARS: Final = 400
-# Beyond this a browser's number field rounds: what was typed must arrive as it was typed.
-_JS_SAFE: Final = 2**53 - 1
 _TAGS: Final = {
     *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
 
-Widget: TypeAlias = Literal["number", "text", "textarea", "json", "bool", "radio", "select"]
+# Each block of a prompt is written in its own direction.
+_BLOCKS: Final = ("p", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "th", "td")
+
+# Embeddings, overrides and isolates of direction.
+_TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+Place: TypeAlias = Literal["value", "comment", "name"]
 
 
 @dataclass(frozen=True)
-class Field:
-    """The input of a form.
+class Fault:
+    """What is wrong with one field of a form.
 
     Args:
-        widget: Its kind.
-        step, low, high: Of a number, as HTML writes them; empty when unbounded.
-        choices: What is offered, as canonical texts.
-        hint: A sentence below the label.
+        place: The field.
+        sentence: What is wrong with it, and what would be right.
+        details: One sentence for each fault, when there are several.
     """
 
-    widget: Widget
-    step: str = ""
-    low: str = ""
-    high: str = ""
-    choices: tuple[str, ...] = ()
-    hint: str = ""
-
-
-def field_for(request: RequestDocument) -> Field:
-    """Return the input that fits a question."""
-    schema = request.json_schema or {}
-    if request.choices:
-        kind: Widget = "radio" if len(request.choices) <= _RADIO_CHOICES else "select"
-        return Field(kind, choices=tuple(request.choices))
-    match request.data_type:
-        case "bool":
-            return Field("bool")
-        case "int":
-            low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
-            return Field(
-                "number", _bound(schema, "multipleOf") or "1", low, high, hint=_range(low, high, "A whole number")
-            )
-        case "float":
-            low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
-            return Field("number", "any", low, high, hint=_range(low, high, "A number"))
-        case "str":
-            long = not isinstance(limit := schema.get("maxLength"), int) or limit > 120
-            return Field("textarea" if long else "text")
-        case "json":
-            return Field("json", hint='A JSON value, such as {"table": "users", "rows": 3}')
-
-
-def _bound(schema: dict[str, Any], name: str) -> str:
-    bound = schema.get(name)
-    usable = isinstance(bound, int | float) and not isinstance(bound, bool) and abs(bound) <= _JS_SAFE
-    return format(bound, "g") if usable and isinstance(bound, float) else str(bound) if usable else ""
-
-
-def _range(low: str, high: str, what: str) -> str:
-    if low and high:
-        return f"{what} from {low} to {high}"
-    return f"{what}, at least {low}" if low else f"{what}, at most {high}" if high else what
+    place: Place
+    sentence: str
+    details: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=512)
@@ -94,13 +64,30 @@ def markdown(text: str) -> Markup:
         attributes={"a": {"href"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={block: {"dir": "auto"} for block in _BLOCKS},
     )
-    return Markup(clean)  # noqa: S704 - nh3 has just cleaned it
+    # After the rendering, as Markdown may write a character as a reference.
+    return Markup(printable(clean))  # noqa: S704 - nh3 has just cleaned it
 
 
 def plain(text: str) -> str:
     """Return Markdown as the words that people read, on one line."""
     return " ".join(Markup(nh3.clean(str(markdown(text)), tags=set())).unescape().split())  # noqa: S704 - as above
+
+
+def typed_text(text: str) -> Markup:
+    """Return what somebody typed, for the field they typed it in, which must not change it.
+
+    What turns the direction of writing is written as a reference, so that the page's source holds none.
+    """
+    escaped = str(escape(text)).replace("\r", "&#13;")
+    return Markup(_TURNS.sub(lambda found: f"&#{ord(found[0])};", escaped))  # noqa: S704 - escaped just now
+
+
+def _safe(value: Any) -> Any:
+    if isinstance(value, Markup):
+        return Markup(printable(value))  # noqa: S704 - it was markup before
+    return printable(value) if isinstance(value, str) else value
 
 
 @cache
@@ -119,10 +106,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        finalize=_safe,
     )
     environment.filters["when"] = _when
     environment.filters["markdown"] = markdown
     environment.filters["plain"] = plain
+    environment.filters["typed"] = typed_text
     environment.globals["asset"] = asset
     return environment
 
@@ -138,39 +127,45 @@ def form_page(
     token: str,
     name: str,
     typed: dict[str, str] | None = None,
-    error: str = "",
-    details: tuple[str, ...] = (),
+    fault: Fault | None = None,
     notice: str = "",
     refusal: str = "",
+    declining: bool = False,
 ) -> str:
-    """Return a question's form.
+    """Return a question's form, or the one by which it is declined.
 
     Args:
         request: The question.
         token: The link's token, which the form sends back; empty for a visitor who signed in.
         name: The visitor's verified name; empty lets them type one.
         typed: What was typed before, to be kept.
-        error: What is wrong with it, as a sentence.
-        details: One sentence for each fault.
+        fault: What is wrong with it.
         notice: Something that is wrong with none of it, such as a storage out of reach.
         refusal: Why this visitor may not answer; empty: they may.
+        declining: Whether it is the form by which the question is declined.
     """
     return render(
-        "form.html",
+        "decline.html" if declining else "form.html",
         request=request,
         field=field_for(request),
         token=token,
         name=name,
         typed=typed or {},
-        error=error,
-        details=details if len(details) > 1 else (),
+        fault=fault,
         notice=notice,
         refusal=refusal,
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
     )
 
 
-def outcome_page(request: RequestDocument, outcome: OutcomeDocument, *, recorded: bool, refused: str = "") -> str:
+def outcome_page(
+    request: RequestDocument,
+    outcome: OutcomeDocument,
+    *,
+    recorded: bool,
+    refused: str = "",
+    left_out: tuple[str, ...] = (),
+) -> str:
     """Return what was recorded for a question, by whom and when.
 
     Args:
@@ -178,8 +173,17 @@ def outcome_page(request: RequestDocument, outcome: OutcomeDocument, *, recorded
         outcome: Its outcome.
         recorded: This very visitor's submission has just become it.
         refused: Why the visitor's submission did not.
+        left_out: What of the visitor's submission was not recorded, since the same answer stood already: such as
+            ``"comment"``.
     """
-    return render("outcome.html", request=request, outcome=outcome, recorded=recorded, refused=refused)
+    return render(
+        "outcome.html",
+        request=request,
+        outcome=outcome,
+        recorded=recorded,
+        refused=refused,
+        left_out=left_out,
+    )
 
 
 def _when(moment: datetime) -> Markup:

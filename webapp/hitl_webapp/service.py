@@ -12,13 +12,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NoReturn, TypeVar
 
 from starlette.datastructures import Headers
 
 from hitl import keys
 from hitl.documents import LinkDocument, OutcomeDocument
-from hitl.errors import DocumentDamaged, HITLError, NotAllowed, RequestNotFound
+from hitl.errors import AlreadySettled, DocumentDamaged, HITLError, InvalidValue, NotAllowed, RequestNotFound
 from hitl.requests import StoredRequest, read_link, read_outcome, read_request
 from hitl.settle import Submission, expire, settle
 from hitl.storage import Store
@@ -113,6 +113,10 @@ class Service:
             self._keep(outcome)
         return outcome
 
+    def known_outcome(self, request_id: str) -> OutcomeDocument | None:
+        """Return an outcome that this process has seen, without asking the storage."""
+        return self._settled.get(request_id)
+
     def seen_pending(self, request_id: str) -> bool:
         """Tell whether the question was seen pending within the last second."""
         seen = self._pending.get(request_id)
@@ -175,6 +179,25 @@ class Service:
         self._keep(outcome)
         self._hint(request.request_id)
         return outcome
+
+    async def refuse(
+        self, request: StoredRequest, visitor: Visitor, submission: Submission, error: InvalidValue
+    ) -> NoReturn:
+        """Keep the audit's record of a submission that its form already found wrong, and say why it is refused.
+
+        Raises:
+            NotAllowed: the visitor may not answer, which matters more than what was wrong.
+            AlreadySettled: there is an outcome; so does who won.
+            InvalidValue: else what was wrong.
+        """
+        try:
+            await visitor.require_may_answer(request.document)
+            if (standing := await self.outcome(request)) is not None:
+                raise AlreadySettled(standing)
+            raise error
+        except HITLError as refusal:
+            self._refused(request.request_id, submission, visitor, refusal)
+            raise
 
     async def close(self) -> None:
         """Wait for hints that are under way."""

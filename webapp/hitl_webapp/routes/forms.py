@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, FastAPI, Request
+from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from hitl.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
-from hitl.errors import ClusterUnavailable, HITLError, InvalidValue, StorageUnavailable
+from hitl.documents import MAX_COMMENT_CHARS, OutcomeDocument, RequestDocument, Respondent
+from hitl.errors import HITLError, InvalidValue
+from hitl.requests import StoredRequest
 from hitl.settle import Submission, new_submission_id
 from hitl.submissions import split_token
+from hitl.text import printable
 from hitl_webapp import inbox, pages
 from hitl_webapp.auth import SIGN_IN, Visitor
 from hitl_webapp.bodies import read_form
+from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.metrics import FORMS
-from hitl_webapp.problems import BadInput, Unauthenticated, problem_of
+from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
-from hitl_webapp.service import Kept
+from hitl_webapp.service import Kept, Service
 
 router = APIRouter(include_in_schema=False)
 
+_MAX_NAME_CHARS = 256
 _TYPED = ("value", "comment", "name")
 
 
@@ -34,8 +40,10 @@ async def index(request: Request) -> Response:
     visitor = await service.identify(request.headers)
     if visitor is None:
         raise Unauthenticated(SIGN_IN[service.settings.auth])
-    pending, settled = await inbox.entries(service, visitor)
-    return HTMLResponse(pages.render("inbox.html", pending=pending, settled=settled, name=visitor.name))
+    found = await inbox.listing(request.app.state.surveys, service, visitor)
+    # Some hundred prompts are rendered, so others have their turn meanwhile.
+    page = await asyncio.to_thread(pages.render, "inbox.html", found=found, name=visitor.name)
+    return HTMLResponse(page)
 
 
 @router.get("/form/{request_id}")
@@ -45,11 +53,9 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
     stored, visitor = await service.admit(request_id, token, request.headers)
     check_request_path(request_path, stored.document)
     FORMS.inc()
-    outcome = await service.outcome(stored)
-    if outcome is not None:
-        return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
-    if service.now() >= stored.document.expires_at:
-        return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
+    ended = await _ended(service, stored)
+    if ended is not None:
+        return ended
     page = pages.form_page(
         stored.document,
         token=token if visitor.link else "",
@@ -81,13 +87,21 @@ def _address(scope: Scope) -> str:
 
 @dataclass(frozen=True)
 class _Sent:
-    """A form as it was sent."""
+    """A form as it was sent.
+
+    `step` is ``decline`` or ``back`` when it leads to another form and submits nothing. `choice` and `kept` are an
+    answer as `fields.Field.posted` writes it: one chosen by its place, and one that was left for the form of
+    declining.
+    """
 
     request_id: str
     token: str
     response_path: str
     reject: bool
+    step: str
     submission_id: str
+    choice: str
+    kept: str
     typed: dict[str, str]
 
 
@@ -96,20 +110,59 @@ async def submit(request: Request) -> Response:
     """Record what a form sent, or show the form again with what was typed and what is wrong."""
     service = service_of(request)
     sent = await _sent(request)
+    if sent.step:
+        return await _step(service, sent, request.headers)
     stored, visitor = await service.admit_submission(sent.request_id, sent.token, request.headers)
     check_path(sent.response_path, stored.document.response_path, "response_path")
+    sent = _resolved(sent, stored.document)
     submission = _submission(sent, visitor)
+    fault = _fault(sent, visitor)
     try:
+        if fault is not None:
+            await service.refuse(stored, visitor, submission, InvalidValue(fault.sentence))
         outcome = await service.submit(stored, visitor, submission)
-    except (InvalidValue, StorageUnavailable, ClusterUnavailable) as error:
-        return _form_again(stored.document, sent, visitor, error)
     except HITLError as error:
         problem = problem_of(error)
+        if isinstance(error, InvalidValue):
+            fault = fault or pages.Fault("value", str(error), error.details)
+            return _form_again(stored.document, sent, visitor, problem, fault)
+        if problem.status == 503:
+            return _form_again(stored.document, sent, visitor, problem, None)
         if problem.outcome is None:
             raise
         page = pages.outcome_page(stored.document, problem.outcome, recorded=False, refused=problem.title)
         return HTMLResponse(page, status_code=problem.status)
-    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True))
+    left_out = _left_out(submission, outcome)
+    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, left_out=left_out))
+
+
+async def _step(service: Service, sent: _Sent, headers: Headers) -> Response:
+    """Show the form of declining, or the answer's again, with what was typed so far. Nothing is recorded."""
+    if sent.step not in ("decline", "back"):
+        raise BadInput("The form's step is neither decline nor back.")
+    stored, visitor = await service.admit(sent.request_id, sent.token, headers)
+    await visitor.require_may_answer(stored.document)
+    ended = await _ended(service, stored)
+    if ended is not None:
+        return ended
+    page = pages.form_page(
+        stored.document,
+        token=sent.token,
+        name=visitor.name,
+        typed=_to_show(_resolved(sent, stored.document), stored.document),
+        declining=sent.step == "decline",
+    )
+    return HTMLResponse(page)
+
+
+async def _ended(service: Service, stored: StoredRequest) -> Response | None:
+    """Return the page of a question that takes no answers any more, or None."""
+    outcome = await service.outcome(stored)
+    if outcome is not None:
+        return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
+    if service.now() >= stored.document.expires_at:
+        return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
+    return None
 
 
 @router.get("/healthz", include_in_schema=False)
@@ -128,19 +181,69 @@ async def _sent(request: Request) -> _Sent:
         request_id=request_id,
         token=form.get("token", "") or token_in_path,
         response_path=path,
-        reject="reject" in form,
+        reject=_rejects(form),
+        step=form.get("step", ""),
+        choice=form.get("choice", ""),
+        kept=form.get("kept", ""),
         submission_id=form.get("submission_id", "")[:128] or new_submission_id(),
         # Browsers send line ends as CR LF; what was typed has LF.
         typed={name: form.get(name, "").replace("\r\n", "\n") for name in _TYPED},
     )
 
 
+def _rejects(form: dict[str, str]) -> bool:
+    if "reject" not in form:
+        return False
+    if form.get("reject", "") not in ("1", "true"):
+        raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
+    return True
+
+
+def _resolved(sent: _Sent, question: RequestDocument) -> _Sent:
+    """Return the form with the answer that it means, which may have been sent by its place among the choices."""
+    if sent.typed["value"] or not sent.choice or not field_for(question).by_index:
+        return sent
+    return replace(sent, typed={**sent.typed, "value": chosen(question, sent.choice)})
+
+
+def _to_show(sent: _Sent, question: RequestDocument) -> dict[str, str]:
+    """Return what was typed, with the answer that the form of declining keeps for the way back."""
+    kept = chosen(question, sent.kept) if field_for(question).by_index else sent.kept
+    return {**sent.typed, "value": sent.typed["value"] or kept}
+
+
+def _fault(sent: _Sent, visitor: Visitor) -> pages.Fault | None:
+    """Return what is wrong with a form before anybody looks at the answer itself."""
+    comment = sent.typed["comment"]
+    name = sent.typed["name"].strip()
+    if sent.reject and sent.typed["value"].strip():
+        sentence = "You gave an answer and declined as well: send the answer, or decline without one."
+        return pages.Fault("value", sentence)
+    if sent.reject and not comment.strip():
+        return pages.Fault("comment", "A reason is needed: write why you decline to answer.")
+    if len(comment) > MAX_COMMENT_CHARS:
+        what = "reason" if sent.reject else "comment"
+        return pages.Fault(
+            "comment",
+            f"The {what} has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}.",
+        )
+    if not visitor.name and (len(name) > _MAX_NAME_CHARS or printable(name) != name or "\t" in name):
+        return pages.Fault(
+            "name",
+            f"The name has more than {_MAX_NAME_CHARS} characters, or some that cannot be printed: shorten it or "
+            "type it again.",
+        )
+    return None
+
+
 def _submission(sent: _Sent, visitor: Visitor) -> Submission:
-    name = visitor.name or sent.typed["name"].strip()
-    if len(name) > 256 or not _printable(name):
-        raise BadInput("The name is too long, or holds what cannot be printed: shorten it.")
     respondent = Respondent(
-        name=name, via="web", verified=visitor.verified, groups=list(visitor.groups), link=visitor.link
+        # Too long a name is refused before it could be recorded.
+        name=visitor.name or sent.typed["name"].strip()[:_MAX_NAME_CHARS],
+        via="web",
+        verified=visitor.verified,
+        groups=list(visitor.groups),
+        link=visitor.link,
     )
     return Submission(
         outcome="rejected" if sent.reject else "answered",
@@ -151,26 +254,31 @@ def _submission(sent: _Sent, visitor: Visitor) -> Submission:
     )
 
 
-def _form_again(question: RequestDocument, sent: _Sent, visitor: Visitor, error: HITLError) -> Response:
-    problem = problem_of(error)
-    about_value = isinstance(error, InvalidValue)
-    if about_value and len(sent.typed["comment"]) > MAX_COMMENT_CHARS:
-        about_value = False
+def _left_out(submission: Submission, outcome: OutcomeDocument) -> tuple[str, ...]:
+    """Return what was sent with an answer and differs from what stands, as the same answer came before."""
+    comment = "reason" if submission.outcome == "rejected" else "comment"
+    sent = (
+        (comment, submission.comment, outcome.comment),
+        ("name", submission.respondent.name, outcome.respondent.name),
+    )
+    return tuple(what for what, mine, standing in sent if mine and mine != standing)
+
+
+def _form_again(
+    question: RequestDocument, sent: _Sent, visitor: Visitor, problem: Problem, fault: pages.Fault | None
+) -> Response:
     page = pages.form_page(
         question,
         token=sent.token,
         name=visitor.name,
-        typed=sent.typed,
-        error=str(error) if about_value else "",
-        details=error.details if isinstance(error, InvalidValue) and about_value else (),
-        notice="" if about_value else problem.detail,
+        typed=_to_show(sent, question),
+        fault=fault,
+        notice="" if fault else problem.detail,
+        # Who declined and chose an answer as well sees the form with both.
+        declining=sent.reject and not (fault and fault.place == "value"),
     )
     return HTMLResponse(page, status_code=problem.status, headers=problem.headers)
 
 
 def _message(status: int, title: str, detail: str) -> Response:
     return HTMLResponse(pages.render("message.html", title=title, detail=detail), status_code=status)
-
-
-def _printable(name: str) -> bool:
-    return all(each.isprintable() for each in name)

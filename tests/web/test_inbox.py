@@ -1,0 +1,396 @@
+"""The inbox of a large or damaged root: bounded, off the event loop, one survey for all who want it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from hitl import keys
+from hitl.documents import RequestDocument, Respondent, Respondents
+from hitl.errors import NotAllowed, StorageUnavailable
+from hitl.requests import create_request, draft_request, read_request
+from hitl.settle import Submission, settle
+from hitl.storage import Store
+from hitl_webapp import inbox, pages, survey
+from hitl_webapp.auth import Visitor, nobody
+from hitl_webapp.inbox import Listing, Surveys, listing
+from hitl_webapp.service import Service
+from hitl_webapp.settings import WebSettings
+from tests.web.serving import running
+
+NOW = datetime.now(UTC)
+ANN = Visitor(name="ann", verified=True)
+HEADERS = {"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ann"}
+
+
+async def asked(store: Store, request_id: str, **content: Any) -> None:
+    now = content.pop("now", NOW)
+    wanted = {"event_name": request_id, "data_type": int, "prompt": "How many?", "timeout_seconds": 600, **content}
+    await create_request(store, draft_request(request_id=request_id, now=now, root=store.url, **wanted))
+
+
+async def answered(service: Service, request_id: str) -> None:
+    request = await read_request(service.store, request_id)
+    submission = Submission("answered", Respondent(via="web", name="ann", verified=True), value="7")
+    await service.submit(request, ANN, submission)
+
+
+def service_over(store: Store) -> Service:
+    return Service(store, WebSettings(storage_root=store.url), nobody)
+
+
+def aged(root: Path, request_id: str, name: str, seconds: float) -> None:
+    """Let an object be as old as a question of long ago."""
+    moment = (NOW - timedelta(seconds=seconds)).timestamp()
+    os.utime(root / keys.PREFIX / request_id / name, (moment, moment))
+
+
+def copied(root: Path, number: int) -> None:
+    """Put many questions into a root, as files."""
+    document = draft_request(
+        request_id="model", event_name="x", data_type=int, prompt="How **many**?", timeout_seconds=600, now=NOW
+    )
+    text = document.to_bytes().decode()
+    for each in range(number):
+        folder = root / keys.PREFIX / f"r{each}"
+        folder.mkdir(parents=True)
+        (folder / "request.json").write_text(text.replace('"model"', f'"r{each}"'))
+
+
+def cpu_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_an_inbox_over_20000_questions_costs_little_and_says_what_it_left_out(tmp_path: Path) -> None:
+    copied(tmp_path / "root", 20_000)
+    with running(str(tmp_path / "root"), tmp_path, HITL_AUTH="proxy", HITL_PROXY_SECRET="s") as app:
+        assert app.process
+        before = cpu_seconds(app.process.pid)
+        with httpx.Client(headers=HEADERS, timeout=120) as client:
+            found = client.get(app.url)
+            again = [client.get(app.url) for _ in range(5)]
+        spent = cpu_seconds(app.process.pid) - before
+
+    assert found.status_code == 200
+    assert "Looked at 2,000 of 20,000 questions" in found.text
+    assert found.text.count("<li>") == inbox.SHOWN_PENDING
+    assert "1,800 more wait" in found.text
+    assert all(each.status_code == 200 for each in again)
+    # One takes about half a second; six that each read everything took 60 before.
+    assert spent < 6
+
+
+async def test_nothing_is_read_on_the_event_loop_and_twenty_visitors_share_one_survey(tmp_path: Path) -> None:
+    copied(tmp_path / "root", 300)
+    calls: list[tuple[str, int]] = []
+    store = Store(str(tmp_path / "root"), watcher=lambda name, _: calls.append((name, threading.get_ident())))
+    surveys = Surveys(store)
+    service = service_over(store)
+
+    found = await asyncio.gather(*(listing(surveys, service, ANN) for _ in range(20)))
+
+    assert {len(each.pending) for each in found} == {200}
+    assert threading.get_ident() not in {thread for _, thread in calls}
+    assert len({thread for _, thread in calls}) == 1
+    assert sum(name == "read" for name, _ in calls) == 300
+
+
+async def test_what_was_read_once_is_not_read_again(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    reads: list[str] = []
+    store = Store(str(root), watcher=lambda name, _: reads.append(name) if name == "read" else None)
+    service = service_over(store)
+    for name in ("open", "settled"):
+        await asked(store, name)
+    await answered(service, "settled")
+    first = await survey.survey(store)
+    reads.clear()
+
+    second = await survey.survey(store, first)
+    await answered(service, "open")
+    reads.clear()
+    third = await survey.survey(store, second)
+
+    assert second.entries == first.entries
+    assert [name for name, each in third.entries.items() if each.outcome] == ["open", "settled"]
+    assert len(reads) == 1, "the new outcome alone"
+
+
+async def test_waiting_questions_come_before_settled_ones_and_the_last_asked_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "MOST_READ", 4)
+    root = tmp_path / "root"
+    store = Store(str(root))
+    service = service_over(store)
+    for number in range(6):
+        for kind in ("open", "settled"):
+            await asked(store, f"{kind}-{number}")
+            aged(root, f"{kind}-{number}", "request.json", number)
+        await answered(service, f"settled-{number}")
+        aged(root, f"settled-{number}", "response.json", number)
+
+    found = await survey.survey(store)
+    for number in (1, 2, 3, 4, 5):
+        await answered(service, f"open-{number}")
+        aged(root, f"open-{number}", "response.json", 100)
+    later = await survey.survey(store)
+
+    assert sorted(found.entries) == ["open-0", "open-1", "open-2", "open-3"]
+    assert (found.looked_at, found.there, found.counted) == (4, 12, True)
+    assert sorted(later.entries) == ["open-0", "settled-0", "settled-1", "settled-2"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MOST_BYTES", 25_000), ("READ_SECONDS", -1.0), ("MOST_READ", 2), ("MOST_COUNTED", 3)]
+)
+async def test_every_bound_ends_the_reading_and_the_page_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    monkeypatch.setattr(survey, limit, value)
+    store = Store(str(tmp_path / "root"))
+    for number in range(20):
+        await asked(store, f"q-{number}", prompt="x" * 10_000)
+
+    found = await listing(Surveys(store), service_over(store), ANN)
+
+    assert found.survey.looked_at < 20
+    assert f"Looked at {found.survey.looked_at} of " in pages.render("inbox.html", found=found, name="ann")
+
+
+class Slow(Store):
+    """A store that lists three keys and then keeps one waiting, as a storage far away may."""
+
+    async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        left = 3
+        async for each in super().list_keys(prefix):
+            if left == 0:
+                await asyncio.sleep(60)
+            left -= 1
+            yield each
+
+
+async def test_a_listing_that_takes_too_long_is_used_as_far_as_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "LIST_SECONDS", 1.0)
+    store = Slow(str(tmp_path / "root"))
+    for number in range(5):
+        await asked(store, f"q-{number}")
+
+    found = await listing(Surveys(store), service_over(store), ANN)
+
+    assert (len(found.pending), found.survey.counted) == (3, False)
+    assert "Looked at 3 of more than 3 questions" in pages.render("inbox.html", found=found, name="ann")
+
+
+async def test_what_is_kept_of_a_question_is_small(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "root"))
+    schema = {"enum": ["x" * 60_000, 7]}
+    await asked(store, "large", data_type="json", prompt="p" * 16_000, json_schema=schema)
+    request = await read_request(store, "large")
+    by_ann = Respondent(via="web", name="ann", verified=True)
+    submission = Submission("answered", by_ann, value=json.dumps("x" * 60_000), comment="c" * 4_000)
+    await settle(store, request, submission, now=NOW, markers=False)
+
+    entry = (await survey.survey(store)).entries["large"]
+
+    assert entry.outcome
+    assert len(entry.request.to_bytes()) + len(entry.outcome.to_bytes()) < 4_000
+
+
+BAD = ["folder", "fifo", "damaged", "of another", "loop", "outcome is a folder", "outcome is damaged", "too large"]
+
+
+def spoil(root: Path, kind: str) -> str:
+    """Put a question that cannot be read into a root, and return its id."""
+    name = f"bad-{kind.replace(' ', '-')}"
+    folder = root / keys.PREFIX / name
+    folder.mkdir()
+    request, response = folder / "request.json", folder / "response.json"
+    good = (root / keys.PREFIX / "good" / "request.json").read_text()
+    own = good.replace('"good"', f'"{name}"')
+    match kind:
+        case "folder":
+            request.mkdir()
+        case "fifo":
+            os.mkfifo(request)
+        case "damaged":
+            request.write_text("{")
+        case "of another":
+            request.write_text(good)
+        case "loop":
+            request.symlink_to("request.json")
+        case "outcome is a folder":
+            request.write_text(own)
+            response.mkdir()
+            (response / "x").write_text("x")
+        case "outcome is damaged":
+            request.write_text(own)
+            response.write_text('{"schema_version": 1}')
+        case "too large":
+            request.write_bytes(b" " * (5 * 1024 * 1024))
+    return name
+
+
+@pytest.mark.parametrize("kinds", [[each] for each in BAD] + [BAD], ids=[*BAD, "all of them"])
+async def test_a_question_that_cannot_be_read_costs_its_own_line_and_is_named(
+    tmp_path: Path, kinds: list[str]
+) -> None:
+    root = tmp_path / "root"
+    store = Store(str(root))
+    await asked(store, "good")
+    await asked(store, "settled")
+    await answered(service_over(store), "settled")
+    bad = sorted(spoil(root, kind) for kind in kinds)
+    (root / keys.PREFIX / "a-file").write_text("nothing of ours")
+
+    found = await listing(Surveys(store), service_over(store), ANN)
+
+    assert [each.request.request_id for each in found.pending] == ["good"]
+    assert [each.request.request_id for each in found.settled] == ["settled"]
+    page = pages.render("inbox.html", found=found, name="ann")
+    assert (
+        found.unreadable == [each for each in bad if each != "bad-outcome-is-a-folder"] or found.unreadable == bad
+    )
+    assert all(f"<code>{each}</code>" in page for each in found.unreadable)
+    assert str(tmp_path) not in page
+
+
+async def test_only_who_may_see_every_question_is_told_which_cannot_be_read(tmp_path: Path) -> None:
+    class Stranger(Visitor):
+        async def require_may_see(self, request: RequestDocument | None) -> None:
+            raise NotAllowed("no")
+
+    store = Store(str(tmp_path / "root"))
+    await asked(store, "good")
+    spoil(tmp_path / "root", "damaged")
+    surveys = Surveys(store)
+
+    assert (await listing(surveys, service_over(store), ANN)).unreadable == ["bad-damaged"]
+    assert (await listing(surveys, service_over(store), Stranger(name="x", verified=True))).unreadable == []
+
+
+async def test_visitors_share_a_survey_and_each_sees_what_is_theirs(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "root"))
+    await asked(store, "for-all")
+    await asked(store, "for-bob", respondents=Respondents(users=["bob"]))
+    surveys = Surveys(store, clock=lambda: 0.0)
+    service = service_over(store)
+
+    async def seen(name: str) -> set[str]:
+        found = await listing(surveys, service, Visitor(name=name, verified=True))
+        return {each.request.request_id for each in found.pending}
+
+    assert (await seen("ann"), await seen("bob")) == ({"for-all"}, {"for-all", "for-bob"})
+
+
+async def test_an_answer_that_this_web_app_recorded_is_seen_at_once(tmp_path: Path) -> None:
+    ticks = iter(range(0, 10_000, 50))
+    store = Store(str(tmp_path / "root"))
+    await asked(store, "one")
+    # The survey seems to take so long that it stays for a minute.
+    surveys = Surveys(store, clock=lambda: float(next(ticks)))
+    service = service_over(store)
+    before = await listing(surveys, service, ANN)
+    await answered(service, "one")
+
+    after = await listing(surveys, service, ANN)
+
+    assert after.survey is before.survey
+    assert [len(before.pending), len(after.pending), len(after.settled)] == [1, 0, 1]
+    assert after.as_of
+    assert "Questions as of" in pages.render("inbox.html", found=after, name="ann")
+
+
+async def test_a_question_past_its_deadline_does_not_wait_and_is_not_said_to_be_settled(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "root"))
+    await asked(store, "late", now=NOW - timedelta(hours=1))
+
+    found = await listing(Surveys(store), service_over(store), ANN)
+
+    assert (found.pending, [each.outcome for each in found.settled]) == ([], [None])
+    assert "the deadline has passed" in pages.render("inbox.html", found=found, name="ann")
+    assert await store.read(keys.response_key("late")) is None, "looking records nothing"
+
+
+class Away(Store):
+    """A store that can be made to fail or to hang: no real one does so on demand."""
+
+    gone = False
+    hang: threading.Event | None = None
+
+    async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        self._answer()
+        async for each in super().list_keys(prefix):
+            yield each
+
+    async def list_request_ids(self) -> list[str]:
+        self._answer()
+        return await super().list_request_ids()
+
+    def _answer(self) -> None:
+        if self.hang is not None:
+            self.hang.wait(30)
+        if self.gone:
+            raise StorageUnavailable("away")
+
+
+async def test_an_inbox_without_storage_says_so_and_works_once_it_is_back(tmp_path: Path) -> None:
+    store = Away(str(tmp_path / "root"))
+    await asked(store, "one")
+    surveys = Surveys(store)
+    store.gone = True
+
+    for _ in range(2):
+        with pytest.raises(StorageUnavailable):
+            await listing(surveys, service_over(store), ANN)
+    store.gone = False
+
+    assert len((await listing(surveys, service_over(store), ANN)).pending) == 1
+
+
+@contextmanager
+def hanging(store: Away) -> Iterator[None]:
+    store.hang = threading.Event()
+    try:
+        yield
+    finally:
+        store.hang.set()
+
+
+async def test_storage_that_hangs_is_asked_once_and_the_last_inbox_is_shown_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(inbox, "_KEPT_FACTOR", 0.0)
+    store = Away(str(tmp_path / "root"))
+    await asked(store, "one")
+    fresh = Surveys(store)
+    with hanging(store), pytest.raises(StorageUnavailable):
+        await fresh.current()
+    known = Surveys(store)
+    while True:
+        # On a busy machine one survey may take longer than this patience.
+        try:
+            await known.current()
+            break
+        except StorageUnavailable:
+            continue
+    threads = threading.active_count()
+    with hanging(store):
+        found: list[Listing] = [await listing(known, service_over(store), ANN) for _ in range(5)]
+        assert threading.active_count() <= threads + 1
+
+    assert [len(each.pending) for each in found] == [1] * 5

@@ -1,0 +1,196 @@
+"""No page holds a character that rewrites it, whoever wrote the text; and what a form posts stays exact."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hitl.documents import OutcomeDocument, RequestDocument, Respondent, format_time
+from hitl.requests import draft_request
+from hitl_webapp import pages
+from hitl_webapp.fields import chosen, field_for
+from hitl_webapp.inbox import Listing
+from hitl_webapp.problems import BadInput, problem_of
+from hitl_webapp.survey import Entry, Survey
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n"]
+UNSAFE = set(TURNS) | set(CONTROLS)
+
+hostile = st.text(
+    st.one_of(st.sampled_from([*TURNS, *CONTROLS, *"<>&\"'`*[]|\n\t"]), st.characters(exclude_categories=["Cs"])),
+    min_size=1,
+    max_size=60,
+).filter(lambda text: text.strip() != "")
+
+
+def question(**asked: Any) -> RequestDocument:
+    content = {"event_name": "name", "data_type": str, "prompt": "?", **asked}
+    return draft_request(request_id="q", timeout_seconds=60, now=NOW, **content)
+
+
+def outcome(request: RequestDocument, **told: Any) -> OutcomeDocument:
+    content: dict[str, Any] = {
+        "request_id": request.request_id,
+        "data_type": request.data_type,
+        "status": "completed",
+        "outcome": "answered",
+        "value": "x",
+        "reason": "Answered",
+        "submission_id": "s",
+        "answered_at": NOW,
+        "respondent": Respondent(via="web"),
+        "request_sha256": "",
+        **told,
+    }
+    return OutcomeDocument(**content)
+
+
+def every_page(text: str) -> dict[str, str]:
+    """Return all pages that show what other people wrote, with this text wherever it may come from."""
+    asked = question(event_name=text[:128], prompt=f"{text}\n\n`{text}`\n\n| {text} |\n|---|\n| x |")
+    chosen_of = question(choices=[text, f"not {text}"])
+    many = question(choices=[text, *(f"{number}. {text[:200]}" for number in range(20))])
+    default = question(data_type=str, default=text, on_timeout="default")
+    answered = outcome(asked, value=text, comment=text, respondent=Respondent(via="web", name=text))
+    declined = outcome(
+        asked, value=None, outcome="rejected", comment=text, respondent=Respondent(via="web", name=text)
+    )
+    typed = {"value": text, "comment": text, "name": text}
+    fault = pages.Fault("value", f"{text} does not fit.", (text, text))
+    listed = Listing([Entry(asked, None)], [Entry(asked, answered), Entry(asked, declined)], [], 0, 0, Survey())
+    problem = problem_of(BadInput(text))
+    forms = {
+        f"{name} of {kind}": pages.form_page(
+            each, token="t", name=name, typed=typed, fault=fault, declining=declining
+        )
+        for kind, each in {"text": asked, "choice": chosen_of, "many": many, "default": default}.items()
+        for name, declining in (("", False), (text, True))
+    }
+    return {
+        **forms,
+        "refused": pages.form_page(asked, token="", name=text, refusal=text),
+        "answered": pages.outcome_page(asked, answered, recorded=False),
+        "declined": pages.outcome_page(asked, declined, recorded=True, left_out=("comment",)),
+        "inbox": pages.render("inbox.html", found=listed, name=text),
+        "message": pages.render("message.html", title=problem.title, detail=problem.detail),
+    }
+
+
+@settings(deadline=None)
+@given(hostile)
+def test_no_page_holds_a_control_character_or_one_that_turns_the_writing(text: str) -> None:
+    for name, page in every_page(text).items():
+        assert not UNSAFE & set(page), name
+
+
+@pytest.mark.parametrize(
+    "written", ["&#x202e;", "&#8238;", "&rlo;", "\\\u202e", "**\u202e**", "[\u202e](https://a)"]
+)
+def test_markdown_cannot_write_such_a_character_in_another_way(written: str) -> None:
+    page = pages.form_page(question(prompt=written), token="", name="")
+    shown = pages.render(
+        "inbox.html", name="", found=Listing([Entry(question(prompt=written), None)], [], [], 0, 0, Survey())
+    )
+
+    for each in (page, shown):
+        prompt = re.sub(r'(?s)^.*class="(?:prompt|entry-prompt)".*?>(.*?)</(?:div|span)>.*$', r"\1", each)
+        assert not UNSAFE & set(html.unescape(prompt))
+
+
+@settings(deadline=None)
+@given(hostile)
+def test_a_field_keeps_what_was_typed_into_it(text: str) -> None:
+    # HTML has no way to write a NUL, nor most of C1; a carriage return never reaches the web app alone.
+    text = "".join(each for each in text if unicodedata.category(each) != "Cc" or each in "\t\n").lstrip("\n")
+    page = pages.form_page(question(), token="", name="", typed={"value": text}, fault=pages.Fault("value", "No."))
+    found = re.search(r'(?s)<textarea id="value"[^>]*>\n(.*?)</textarea>', page)
+
+    assert found
+    assert html.unescape(found[1]) == text
+
+
+@settings(deadline=None)
+@given(st.lists(hostile, min_size=1, max_size=12, unique=True))
+def test_every_choice_posts_its_exact_value(choices: list[str]) -> None:
+    request = question(choices=choices)
+    field = field_for(request)
+
+    for choice in choices:
+        name, posted = field.posted(choice)
+        assert not UNSAFE & set(posted)
+        assert (chosen(request, posted) if name == "choice" else posted) == choice
+
+
+@pytest.mark.parametrize("index", ["", "-1", "2", "x", "\u00b2", "0" * 5_000, "1.0", " 1"])
+def test_a_place_that_is_none_of_the_choices_chooses_nothing(index: str) -> None:
+    assert chosen(question(choices=["a", "\u202eb"]), index) == ""
+
+
+@pytest.mark.parametrize(
+    ("data_type", "schema", "keyboard", "hint"),
+    [
+        (int, None, "text", "A whole number"),
+        (int, {"minimum": 0}, "numeric", "A whole number, at least 0"),
+        (int, {"minimum": 1, "maximum": 9}, "numeric", "A whole number from 1 to 9"),
+        (int, {"minimum": -1, "maximum": 9}, "text", "A whole number from -1 to 9"),
+        (int, {"exclusiveMinimum": 0, "maximum": 9}, "numeric", "A whole number, more than 0, at most 9"),
+        (int, {"minimum": 2**60, "multipleOf": 1}, "numeric", f"A whole number, at least {2**60}"),
+        (
+            int,
+            {"minimum": 0, "maximum": 9, "multipleOf": 3},
+            "numeric",
+            "A whole number from 0 to 9, a multiple of 3",
+        ),
+        (float, None, "text", "A number. Write decimals after a point, as in 4.5"),
+        (
+            float,
+            {"minimum": 0.123456789, "exclusiveMaximum": 1},
+            "decimal",
+            "A number, at least 0.123456789, less than 1. Write decimals after a point, as in 4.5",
+        ),
+        (int, {"minimum": True}, "text", "A whole number"),
+    ],
+)
+def test_a_number_has_the_keys_and_the_hint_that_its_range_needs(
+    data_type: type, schema: Any, keyboard: str, hint: str
+) -> None:
+    field = field_for(question(data_type=data_type).model_copy(update={"json_schema": schema}))
+
+    assert (field.keyboard, field.hint) == (keyboard, hint)
+
+
+def test_right_to_left_text_stands_apart_from_what_surrounds_it() -> None:
+    name = "\u0645\u062d\u0645\u062f"
+    asked = question(event_name=name, prompt=name)
+    answered = outcome(asked, respondent=Respondent(via="web", name=name), value=name, comment=name)
+
+    form = pages.form_page(asked, token="", name=name)
+    page = pages.outcome_page(asked, answered, recorded=False)
+    listed = Listing([Entry(asked, None)], [Entry(asked, answered)], [], 0, 0, Survey())
+    inbox = pages.render("inbox.html", found=listed, name=name)
+
+    for each in (form, page, inbox):
+        shown = re.sub(r"(?s)<title>.*?</title>|<h1 class=.visually-hidden.*?</h1>", "", each)
+        around = re.findall(rf"<([^<>]*)>{name}", shown)
+        assert around
+        assert all(tag == "bdi" or 'dir="auto"' in tag for tag in around)
+        assert shown.count(name) == len(around)
+
+
+def test_the_deadline_is_shown_for_what_nobody_settled_yet() -> None:
+    asked = question()
+    listed = Listing([], [Entry(asked, None)], [], 0, 0, Survey())
+
+    page = pages.render("inbox.html", found=listed, name="ann")
+
+    assert "the deadline has passed" in page
+    assert format_time(NOW + timedelta(seconds=60)) in page

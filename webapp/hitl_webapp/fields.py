@@ -1,0 +1,108 @@
+"""Which input fits a question. What is typed into it arrives as it was typed: no input here reads numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from hitl.documents import RequestDocument
+from hitl.text import printable
+from hitl.values import format_value
+
+_RADIO_CHOICES: Final = 8
+_LINE_CHARS: Final = 120
+
+Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select"]
+InputMode: TypeAlias = Literal["text", "numeric", "decimal"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """The input of a form.
+
+    Args:
+        widget: Its kind.
+        keyboard: Which keys a phone shows for it.
+        number: It takes a number: nothing that a phone corrects or completes.
+        choices: What is offered, as canonical texts.
+        by_index: A choice is posted as `choice`, its place in the list: its text is not safe to print.
+        hint: A sentence below the label.
+    """
+
+    widget: Widget
+    keyboard: InputMode = "text"
+    number: bool = False
+    choices: tuple[str, ...] = ()
+    by_index: bool = False
+    hint: str = ""
+
+    def posted(self, value: str) -> tuple[str, str]:
+        """Return the name and the value under which a form posts this value."""
+        if self.by_index:
+            return "choice", str(self.choices.index(value)) if value in self.choices else ""
+        return "value", value
+
+
+def field_for(request: RequestDocument) -> Field:
+    """Return the input that fits a question."""
+    schema = request.json_schema or {}
+    if request.choices:
+        kind: Widget = "radio" if len(request.choices) <= _RADIO_CHOICES else "select"
+        unsafe = any(printable(each) != each or "\n" in each for each in request.choices)
+        return Field(kind, choices=tuple(request.choices), by_index=unsafe)
+    match request.data_type:
+        case "bool":
+            return Field("bool")
+        case "int":
+            keyboard: InputMode = "numeric" if _never_negative(schema) else "text"
+            return Field("line", keyboard, number=True, hint=_range(schema, "A whole number"))
+        case "float":
+            keyboard = "decimal" if _never_negative(schema) else "text"
+            hint = _range(schema, "A number") + ". Write decimals after a point, as in 4.5"
+            return Field("line", keyboard, number=True, hint=hint)
+        case "str":
+            long = not isinstance(limit := schema.get("maxLength"), int) or limit > _LINE_CHARS
+            return Field("textarea" if long else "line")
+        case "json":
+            return Field("json", hint='A JSON value, such as {"table": "users", "rows": 3}')
+
+
+def chosen(request: RequestDocument, index: str) -> str:
+    """Return the choice at a place of the list, as `Field.posted` writes it; empty when there is none."""
+    if index.isascii() and index.isdigit() and len(index) <= 3 and int(index) < len(request.choices):
+        return request.choices[int(index)]
+    return ""
+
+
+def _never_negative(schema: dict[str, Any]) -> bool:
+    # The number keyboards of iPhones have no minus sign.
+    return any(_is_number(schema.get(name)) and schema[name] >= 0 for name in ("minimum", "exclusiveMinimum"))
+
+
+def _range(schema: dict[str, Any], what: str) -> str:
+    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
+    above, below = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
+    if low and high and not (above or below):
+        limits = [f"from {low} to {high}"]
+    else:
+        limits = [
+            f"{word} {bound}"
+            for word, bound in (("at least", low), ("more than", above), ("at most", high), ("less than", below))
+            if bound
+        ]
+    step = _bound(schema, "multipleOf")
+    whole = what == "A whole number" and step == "1"
+    parts = [*limits, *([f"a multiple of {step}"] if step and not whole else [])]
+    if not parts:
+        return what
+    separator = " " if parts[0].startswith("from") else ", "
+    return f"{what}{separator}{', '.join(parts)}"
+
+
+def _bound(schema: dict[str, Any], name: str) -> str:
+    bound = schema.get(name)
+    return format_value("json", bound) if _is_number(bound) else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
