@@ -20,7 +20,14 @@ from hitl.documents import (
     Respondents,
     sha256_hex,
 )
-from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
+from hitl.errors import (
+    DocumentDamaged,
+    InvalidRequest,
+    InvalidValue,
+    RequestMismatch,
+    RequestNotFound,
+    StorageUnavailable,
+)
 from hitl.jsontypes import combined, type_schema
 from hitl.storage import Store
 from hitl.values import Value, check_choice, format_value, parse_json, parse_text, type_name
@@ -210,7 +217,10 @@ async def add_link(
     """
     token = keys.new_token()
     document = LinkDocument(created_at=now, label=label, expires_at=expires_at)
-    await store.create_once(keys.link_key(request_id, keys.hash_token(token)), document.to_bytes())
+    key, data = keys.link_key(request_id, keys.hash_token(token)), document.to_bytes()
+    # Nobody else has this key: "taken" means that the reply to this very creation was lost, or a fault.
+    if not await store.create_once(key, data) and await store.read(key) != data:
+        raise StorageUnavailable(f"{key} could not be written: try again")
     return token
 
 

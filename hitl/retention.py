@@ -81,7 +81,7 @@ async def collect_one(store: Store, request_id: str, *, now: datetime, retention
 
 
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
-    """Delete markers that have announced nothing for 15 minutes, and probes as old.
+    """Delete markers that have announced nothing for 15 minutes, and probes and unfinished files as old.
 
     Args:
         store: The root.
@@ -105,7 +105,7 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
         ]
     for key in stale:
         await store.delete(key)
-    return stale
+    return [*stale, *await store.drop_parts(now - STALE)]
 
 
 async def _due(store: Store, request_id: str, now: datetime, retention: timedelta) -> bool:

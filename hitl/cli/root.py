@@ -62,7 +62,10 @@ def gc(
 
 
 def check(as_json: AsJson = False) -> None:
-    """Make sure that the storage can be reached and records one outcome only; say how fast it is."""
+    """Make sure that the storage can be reached and records one outcome only; say how fast it is.
+
+    Its clock and this machine's must agree, too.
+    """
     settings = Settings()
     problem, times = asyncio.run(probe(settings))
     if as_json:
@@ -97,6 +100,9 @@ async def probe(settings: Settings) -> tuple[str, dict[str, float]]:
         store = settings.open_store()
         with timed("connect and look"):
             await store.exists(key)
+        # First, as the first creation would do it otherwise, and take as long.
+        with timed("exclusive creation"):
+            await store.probe()
         with timed("create"):
             await store.create_once(key, b"probe\n")
         with timed("read"):
@@ -105,8 +111,8 @@ async def probe(settings: Settings) -> tuple[str, dict[str, float]]:
             await store.list_markers(keys.ANSWERED)
         with timed("delete"):
             await store.delete(key)
-        with timed("exclusive creation"):
-            await store.probe()
+        with timed("clock"):
+            await store.require_clock(datetime.now(UTC))
     except StorageUnavailable as error:
         return f"{error}: {_REACH}", times
     except StorageError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -9,15 +10,23 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fate = Literal["pass", "lose the request", "lose the reply"]
+Fate = Literal["pass", "lose the request", "lose the reply", "conflict", "precondition failed"]
 # Decides from a request's first line, such as "PUT /bucket/key HTTP/1.1".
 Decision = Callable[[str], Fate]
+_REFUSALS: dict[Fate, tuple[str, str]] = {
+    "conflict": ("409 Conflict", "<Error><Code>ConditionalRequestConflict</Code></Error>"),
+    "precondition failed": ("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>"),
+}
+_NOTHING = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 _FIRST_LINE = re.compile(rb"^(?:GET|PUT|HEAD|POST|DELETE) [^\r\n]+ HTTP/1\.1\r\n", re.MULTILINE)
 
 
 @asynccontextmanager
 async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
-    """Serve a proxy to a real server, and yield its endpoint. Its losses end the connection, as a crash would."""
+    """Serve a proxy to a real server, and yield its endpoint.
+
+    Its losses end the connection, as a crash would. Its refusals are its own, and the server hears nothing.
+    """
     target = urlsplit(endpoint)
     connections: set[asyncio.Task[None] | None] = set()
 
@@ -31,6 +40,9 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
             while data := await reader.read(65_536):
                 first = _FIRST_LINE.search(data)
                 fate = decide(first.group().decode().strip()) if first else "pass"
+                if fate in _REFUSALS:
+                    writer.write(_refusal(*_REFUSALS[fate]))
+                    break
                 if fate == "lose the request":
                     break
                 losing = losing or fate == "lose the reply"
@@ -63,7 +75,19 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
         await asyncio.gather(*left, return_exceptions=True)
 
 
-Behaviour = Literal["ignores conditions", "knows no conditions", "refuses everybody", "refuses every creation"]
+def _refusal(status: str, body: str) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return f"{head}{body}".encode()
+
+
+Behaviour = Literal[
+    "honours conditions",
+    "ignores conditions",
+    "looks, then writes",
+    "knows no conditions",
+    "refuses everybody",
+    "refuses every creation",
+]
 
 
 @contextmanager
@@ -80,21 +104,36 @@ def fake_s3(behaviour: Behaviour) -> Iterator[str]:
                 self._reply(403, b"<Error><Code>InvalidAccessKeyId</Code></Error>")
             elif behaviour == "knows no conditions" and "If-None-Match" in self.headers:
                 self._reply(501, b"<Error><Code>NotImplemented</Code></Error>")
-            elif behaviour == "refuses every creation" and "If-None-Match" in self.headers:
+            elif "If-None-Match" in self.headers and self._refused(body):
                 self._reply(412, b"<Error><Code>PreconditionFailed</Code></Error>")
             else:
                 objects[self.path] = body
                 self._reply(200)
 
+        def _refused(self, body: bytes) -> bool:
+            if behaviour == "honours conditions":
+                return objects.setdefault(self.path, body) is not body
+            if behaviour == "looks, then writes":
+                found = self.path in objects
+                # Whoever creates at once with others has looked too by then.
+                time.sleep(0.3)
+                return found
+            return behaviour == "refuses every creation"
+
         def do_GET(self) -> None:
-            found = objects.get(self.path)
+            found = _NOTHING if "list-type=2" in self.path else objects.get(self.path)
             self._reply(404 if found is None else 200, found or b"")
+
+        def do_HEAD(self) -> None:
+            self._reply(200 if self.path in objects else 404)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            for key in re.findall("<Key>(.*?)</Key>", body):
+            gone = re.findall("<Key>(.*?)</Key>", body)
+            for key in gone:
                 objects.pop(f"{urlsplit(self.path).path}/{key}", None)
-            self._reply(200, b"<DeleteResult></DeleteResult>")
+            told = "".join(f"<Deleted><Key>{key}</Key></Deleted>" for key in gone)
+            self._reply(200, f"<DeleteResult>{told}</DeleteResult>".encode())
 
         def _reply(self, status: int, body: bytes = b"") -> None:
             self.send_response(status)

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from hitl import keys
 from hitl.cli.app import app
-from hitl.storage import Store
 from tests.backends.plugin import Backend
+from tests.contract.wires import Behaviour, fake_s3
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -133,6 +132,7 @@ def test_storage_check_times_each_step_and_leaves_nothing(tmp_path: Path) -> Non
         "list",
         "delete",
         "exclusive creation",
+        "clock",
     }
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
@@ -145,23 +145,28 @@ def test_storage_check_says_what_is_wrong(unreachable: None) -> None:
     assert "HITL_STORAGE_OPTIONS" in done.stderr
 
 
+@pytest.mark.parametrize("behaviour", ["ignores conditions", "looks, then writes"])
 def test_storage_check_refuses_storage_that_would_record_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    behaviour: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No storage at hand ignores the condition: one that does is made of one that does not.
-    create_once = Store.create_once
-
-    async def careless(self: Store, key: str, data: bytes) -> bool:
-        if key.startswith(keys.PROBES):
-            await self.delete(key)
-        return await create_once(self, key, data)
-
-    monkeypatch.setattr(Store, "create_once", careless)
-
-    done = hitl_("--root", str(tmp_path), "storage", "check", "--json")
+    with fake_s3(behaviour) as endpoint:
+        access = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1"}
+        monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps({**access, "endpoint": endpoint}))
+        done = hitl_("--root", "s3://bucket/hitl", "storage", "check", "--json")
 
     assert done.exit_code == 1
     assert "exclusively" in json.loads(done.stdout)["problem"]
+
+
+def test_storage_check_names_a_clock_that_is_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its objects are years from now.
+    with fake_s3("honours conditions") as endpoint:
+        access = {"access_key_id": "a", "secret_access_key": "b", "region": "us-east-1"}
+        monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps({**access, "endpoint": endpoint}))
+        done = hitl_("--root", "s3://bucket/hitl", "storage", "check", "--json")
+
+    assert done.exit_code == 1
+    assert "set the clock" in json.loads(done.stdout)["problem"]
 
 
 def test_storage_check_finds_a_real_s3_fit(s3_backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

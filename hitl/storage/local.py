@@ -1,0 +1,274 @@
+"""Files of this machine: created whole, exclusively and durably; below the root no symbolic link is followed.
+
+A file is written under a name of its own (``response.json#123``), brought to the disk, and then linked to its
+final name, which fails if the name is taken. A final name never stands for half a file, even after a power loss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import secrets
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Final, ParamSpec, TypeVar
+
+from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
+from hitl.storage.folders import Folders, kind_of, make_root, parts_of, sync
+from hitl.storage.listing import Listing, time_of
+from hitl.storage.objects import Entry, Found, check_size, first_line
+
+# They wait for the disk, which brings to it at once what many ask for at once.
+_SYNCING_THREADS: Final = 16
+_TRIES: Final = 10
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Without O_NONBLOCK the opening of a named pipe would wait for a writer.
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class LocalObjects:
+    """The objects under a folder.
+
+    Args:
+        url: The root's URL, for messages.
+        folder: The root. It may be reached by symbolic links; what is below it may not.
+
+    Raises:
+        StorageUnsuitable: when the folder cannot be made.
+    """
+
+    refuses_without_cause = False
+
+    def __init__(self, url: str, folder: str) -> None:
+        self._url = url
+        self._folders = Folders(url, folder)
+        self._listing = Listing(self._folders)
+        # The folders right under the root that are known to outlast a loss of power, by device and number.
+        self._durable: set[tuple[int, int]] = set()
+        try:
+            make_root(folder)
+        except (OSError, ValueError) as error:
+            raise StorageUnsuitable(f"{url} cannot be opened: {first_line(error)}") from error
+
+    async def create(self, key: str, data: bytes, *, durable: bool) -> None:
+        """Create a file, on the disk when `durable`; FileExistsError when the name is taken.
+
+        It has no time limit: a creation that was given up might be read as confirmed before it is on the disk.
+        """
+        if durable:
+            await self._elsewhere(f"create {key}", self._create, key, data, True)
+        else:
+            with self._translating(f"create {key}"):
+                self._create(key, data, False)
+
+    async def overwrite(self, key: str, data: bytes) -> None:
+        """Write a file, whether there is one or not."""
+        with self._translating(f"mark {key}"):
+            self._repeat(lambda: self._overwrite(key, data))
+
+    async def read(self, key: str) -> Found:
+        """Read a regular file; DocumentDamaged for anything else, at once."""
+        # The reading of a small file is over before a thread could have begun it.
+        with self._translating(f"read {key}"):
+            return self._read(key)
+
+    async def look(self, key: str) -> None:
+        """Do nothing; FileNotFoundError when nothing has that name."""
+        *folders, name = parts_of(key)
+        with self._translating(f"look for {key}"), self._folders.open(folders, key) as opened:
+            os.stat(name, dir_fd=opened[-1], follow_symlinks=False)
+
+    async def delete(self, key: str, *, durable: bool) -> None:
+        """Delete a file, and the folders that it leaves empty."""
+        if durable:
+            await self._elsewhere(f"delete {key}", self._delete, key, True)
+        else:
+            with self._translating(f"delete {key}"):
+                self._delete(key, False)
+
+    async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
+        """Yield all keys under a prefix at once."""
+        yield await self._elsewhere(f"list {prefix}", self._listing.keys, prefix)
+
+    async def list_page(self, prefix: str, after: str) -> list[Entry]:
+        """Return all keys under a prefix that come after one, in their order."""
+        found = await self._elsewhere(f"list {prefix}", self._listing.keys, prefix)
+        return sorted(entry for entry in found if entry[0] > after)
+
+    async def list_folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders right under a prefix."""
+        return await self._elsewhere(f"list {prefix}", self._listing.folders, prefix)
+
+    async def drop_parts(self, before: datetime) -> list[str]:
+        """Delete the files that nobody finished, if they were last written before a moment; return their names."""
+        return await self._elsewhere("look for unfinished files", self._drop_parts, before)
+
+    def _create(self, key: str, data: bytes, durable: bool) -> None:
+        self._repeat(lambda: self._create_in(parts_of(key), key, data, durable))
+
+    def _create_in(self, parts: Sequence[str], key: str, data: bytes, durable: bool) -> None:
+        *folders, name = parts
+        with self._folders.open(folders, key, make=True) as opened:
+            taken: FileExistsError | None = None
+            try:
+                with self._part(opened[-1], name, data, durable) as part:
+                    self._link(part, name, opened[-1])
+            except FileExistsError as error:
+                taken = error
+            # Before "taken" is told too: whoever took it may not have come so far.
+            if durable:
+                self._sync(opened)
+            if taken is not None:
+                raise taken
+
+    def _link(self, part: str, name: str, folder: int) -> None:
+        try:
+            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            raise StorageUnsuitable(
+                f"{self._url}: its filesystem has no hard links ({error.strerror}), without which nothing is "
+                "recorded only once: use a folder on a local disk with ext4, XFS, Btrfs or APFS, or object storage"
+            ) from error
+
+    def _overwrite(self, key: str, data: bytes) -> None:
+        *folders, name = parts_of(key)
+        with (
+            self._folders.open(folders, key, make=True) as opened,
+            self._part(opened[-1], name, data, durable=False) as part,
+        ):
+            try:
+                os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
+            except IsADirectoryError as error:
+                raise DocumentDamaged(key, "it is a folder") from error
+
+    @contextmanager
+    def _part(self, folder: int, name: str, data: bytes, durable: bool) -> Iterator[str]:
+        part = f"{name}#{secrets.randbits(63)}"
+        file = os.open(part, _NEW, 0o666, dir_fd=folder)
+        try:
+            try:
+                while data:
+                    data = data[os.write(file, data) :]
+                if durable:
+                    os.fsync(file)
+            finally:
+                os.close(file)
+            yield part
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part, dir_fd=folder)
+
+    def _sync(self, opened: Sequence[int]) -> None:
+        """Bring to the disk the name of a file, and those of the folders above it."""
+        first = os.fstat(opened[min(1, len(opened) - 1)])
+        known = (first.st_dev, first.st_ino)
+        # The folder right under the root is never deleted; the others may be new each time.
+        for folder in reversed(opened[1:] if known in self._durable else opened):
+            sync(folder)
+        self._durable.add(known)
+
+    def _read(self, key: str) -> Found:
+        *folders, name = parts_of(key)
+        with self._folders.open(folders, key) as opened:
+            file = _opened(name, opened[-1], key)
+        try:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise DocumentDamaged(key, f"it is {kind_of(found.st_mode)}")
+            check_size(key, found.st_size)
+            data = os.read(file, found.st_size)
+            while len(data) < found.st_size and (more := os.read(file, found.st_size - len(data))):
+                data += more
+            return Found(data, time_of(found.st_mtime))
+        finally:
+            os.close(file)
+
+    def _delete(self, key: str, durable: bool) -> None:
+        self._delete_in(parts_of(key), key, durable)
+
+    def _delete_in(self, parts: Sequence[str], key: str, durable: bool) -> None:
+        *folders, name = parts
+        with self._folders.open(folders, key) as opened:
+            try:
+                os.unlink(name, dir_fd=opened[-1])
+            except (IsADirectoryError, PermissionError) as error:
+                if not stat.S_ISDIR(os.stat(name, dir_fd=opened[-1], follow_symlinks=False).st_mode):
+                    raise
+                raise DocumentDamaged(key, "it is a folder") from error
+            if durable:
+                sync(opened[-1])
+        self._folders.remove_empty(folders)
+
+    def _drop_parts(self, before: datetime) -> list[str]:
+        found = [key for key, written_at in self._listing.keys("", parts=True) if written_at < before]
+        for key in found:
+            with suppress(FileNotFoundError, DocumentDamaged):
+                self._delete_in(key.split("/"), key, durable=False)
+        return found
+
+    def _repeat(self, work: Callable[[], None]) -> None:
+        # A folder may be removed as empty just when something is created in it.
+        for _ in range(_TRIES - 1):
+            with suppress(FileNotFoundError):
+                return work()
+        return work()
+
+    async def _elsewhere(self, what: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with self._translating(what):
+            return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: work(*args, **kwargs))
+
+    @contextmanager
+    def _translating(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except PermissionError as error:
+            raise StorageUnsuitable(
+                f"{self._url}: not permitted to {what}: check the rights of its folders and files"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
+
+
+def _opened(name: str, folder: int, key: str) -> int:
+    try:
+        return os.open(name, _READ, dir_fd=folder)
+    except PermissionError as error:
+        raise DocumentDamaged(key, "this user is not permitted to read it") from error
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        kind = "a symbolic link" if error.errno == errno.ELOOP else "a socket"
+        raise DocumentDamaged(key, f"it is {kind}") from error
+
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+
+
+def _threads() -> ThreadPoolExecutor:
+    global _pool  # one for the process, made when it is needed
+    with _lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(_SYNCING_THREADS, thread_name_prefix="hitl-disk")
+        return _pool
+
+
+def _forget_threads() -> None:
+    global _pool, _lock  # a child process has none of its parent's threads
+    _pool, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_threads)

@@ -1,0 +1,89 @@
+"""What each kind of storage does for a `Store`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Protocol, TypeAlias
+
+from hitl.errors import DocumentDamaged
+
+# A key, and when its object was last written.
+Entry: TypeAlias = tuple[str, datetime]
+
+MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
+
+_QUERY: Final = re.compile(r"\?\S+")
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object as it was read.
+
+    Args:
+        data: Its bytes.
+        written_at: When it was last written, by the storage's own clock.
+    """
+
+    data: bytes
+    written_at: datetime
+
+
+class Objects(Protocol):
+    """The objects of one root. Every method may raise StorageUnavailable and StorageUnsuitable besides."""
+
+    refuses_without_cause: bool
+    """Whether "there is one already" may be said while there is none, as S3 does by 409."""
+
+    async def create(self, key: str, data: bytes, *, durable: bool) -> None:
+        """Create an object; FileExistsError when there is one."""
+        ...
+
+    async def overwrite(self, key: str, data: bytes) -> None:
+        """Write an object, whether there is one or not."""
+        ...
+
+    async def read(self, key: str) -> Found:
+        """Read an object; FileNotFoundError when there is none, DocumentDamaged when it cannot be ours."""
+        ...
+
+    async def look(self, key: str) -> None:
+        """Do nothing; FileNotFoundError when there is no such object."""
+        ...
+
+    async def delete(self, key: str, *, durable: bool) -> None:
+        """Delete an object; FileNotFoundError, or nothing, when there is none."""
+        ...
+
+    def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
+        """Yield all keys under a prefix, some at a time."""
+        ...
+
+    async def list_page(self, prefix: str, after: str) -> list[Entry]:
+        """Return the next keys under a prefix, in their order."""
+        ...
+
+    async def list_folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders right under a prefix."""
+        ...
+
+    async def drop_parts(self, before: datetime) -> list[str]:
+        """Delete what writers that died left unfinished before a moment, and return its names."""
+        ...
+
+
+def check_size(key: str, size: int) -> None:
+    """Refuse an object that is too large to be HITL's.
+
+    Raises:
+        DocumentDamaged: when it is.
+    """
+    if size > MAX_OBJECT_BYTES:
+        raise DocumentDamaged(key, f"it has {size:,} bytes, which nothing of HITL's has")
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's first line, without what may grant access, such as the signature in an address."""
+    return _QUERY.sub("?…", (str(error).splitlines() or [type(error).__name__])[0])[:300]

@@ -1,0 +1,43 @@
+"""The URL of a root: which kinds are served, and its one spelling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from hitl.errors import StorageUnsuitable
+
+SERVED_SCHEMES: Final = ("file", "memory", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+
+
+def normalised(url: str) -> tuple[str, str]:
+    """Return a root's URL in the spelling that documents use, and its scheme.
+
+    Args:
+        url: A URL or a local path.
+
+    Raises:
+        StorageUnsuitable: when it cannot be served; says what to write instead.
+    """
+    scheme, separator, path = url.partition("://")
+    if not separator:
+        if not url:
+            raise StorageUnsuitable("the root is empty: give a URL such as s3://bucket/hitl, or a local path")
+        return Path(url).expanduser().absolute().as_uri(), "file"
+    if scheme not in SERVED_SCHEMES:
+        raise StorageUnsuitable(
+            f"storage of kind {scheme!r} is not served: use one of {', '.join(SERVED_SCHEMES)}, or a local path"
+        )
+    if not {"?", "#"}.isdisjoint(path):
+        raise StorageUnsuitable(f"{url} holds '?' or '#': write them as %3F and %23")
+    if not {".", ".."}.isdisjoint(unquote(path).split("/")):
+        raise StorageUnsuitable(f"{url} holds '.' or '..' as a part of its path: write out where it leads")
+    if scheme == "file" and not (path.startswith("/") and path.strip("/")):
+        raise StorageUnsuitable(f"{url} names no folder of this machine: write file:///path/of/the/folder")
+    return url.rstrip("/"), scheme
+
+
+def folder_of(url: str) -> str:
+    """Return the folder that a file URL names."""
+    return unquote(urlsplit(url).path)

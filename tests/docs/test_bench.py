@@ -1,0 +1,47 @@
+"""`make bench` takes its parts from the command line, on every Python that is supported."""
+
+from typing import Any
+
+import pytest
+
+from tests.bench import __main__ as bench
+from tests.bench import pending, web
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The parts that were measured. The measuring itself takes minutes and is no test."""
+    seen: list[str] = []
+
+    def stand_in(part: str) -> Any:
+        def measure(_build: object) -> list[Any]:
+            seen.append(part)
+            return []
+
+        return measure
+
+    for module, part in ((web, "web"), (pending, "operator")):
+        monkeypatch.setattr(module, "measure", stand_in(part))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        ([], ["web", "operator"]),
+        (["web"], ["web"]),
+        (["operator"], ["operator"]),
+        (["operator", "web"], ["operator", "web"]),
+    ],
+)
+def test_what_is_measured(arguments: list[str], parts: list[str], measured: list[str]) -> None:
+    assert bench.main(arguments) == 0
+    assert measured == parts
+
+
+def test_a_part_that_does_not_exist_is_named(measured: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        bench.main(["webb"])
+
+    assert "there is no part 'webb': choose from web, operator" in capsys.readouterr().err
+    assert measured == []
