@@ -46,13 +46,14 @@ class StoredRequest:
         return self.document.request_id
 
 
-def parse_answer(request: RequestDocument, answer: Value, *, text: bool) -> Value:
+def parse_answer(request: RequestDocument, answer: Value, *, text: bool, formats: bool = True) -> Value:
     """Return the typed value of an answer, once it fits the request in every respect.
 
     Args:
         request: The question, as stored.
         answer: What the respondent gave.
         text: The answer is text as a form holds it, rather than a JSON value.
+        formats: Whether `format` in its schema is enforced.
 
     Raises:
         InvalidValue: with a sentence for the respondent.
@@ -63,7 +64,7 @@ def parse_answer(request: RequestDocument, answer: Value, *, text: bool) -> Valu
         parsed = parse_json(request.data_type, answer)
     check_choice(format_value(request.data_type, parsed), request.choices)
     if request.json_schema is not None:
-        _schema().check_value(request.json_schema, parsed)
+        _schema().check_value(request.json_schema, parsed, formats=formats)
     return parsed
 
 
@@ -185,7 +186,8 @@ async def read_request(store: Store, request_id: str) -> StoredRequest:
     document = RequestDocument.from_bytes(data, key)
     _check_own(document.request_id, request_id, key)
     try:
-        _check_whole(document)
+        # The release before this one did not enforce formats: what it stored stays readable.
+        _check_whole(document, formats=False)
     except InvalidRequest as error:
         raise DocumentDamaged(key, str(error)) from error
     return StoredRequest(document, sha256_hex(data))
@@ -238,20 +240,20 @@ async def read_link(store: Store, request_id: str, token: str) -> LinkDocument |
     return None if data is None else LinkDocument.from_bytes(data, key)
 
 
-def _check_whole(request: RequestDocument) -> None:
+def _check_whole(request: RequestDocument, *, formats: bool = True) -> None:
     if request.on_timeout == "default" and request.default is None:
         raise InvalidRequest("on_timeout='default' needs a default")
     if request.json_schema is not None:
         _schema().check_schema(request.json_schema)
     for choice in request.choices:
-        _check_fits(request, "choice", choice)
+        _check_fits(request, "choice", choice, formats)
     if request.default is not None:
-        _check_fits(request, "default", request.default)
+        _check_fits(request, "default", request.default, formats)
 
 
-def _check_fits(request: RequestDocument, what: str, text: str) -> None:
+def _check_fits(request: RequestDocument, what: str, text: str, formats: bool) -> None:
     try:
-        parsed = parse_answer(request, text, text=True)
+        parsed = parse_answer(request, text, text=True, formats=formats)
     except InvalidValue as error:
         raise InvalidRequest(f"the {what} {text!r} does not fit its own question: {error}") from error
     if format_value(request.data_type, parsed) != text:
