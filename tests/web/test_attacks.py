@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import httpx
@@ -26,6 +26,8 @@ import psutil
 import pytest
 import yaml
 
+from hitl import keys
+from hitl.errors import InvalidRequest
 from tests.web.raw import (
     BOUNDARY,
     FORM,
@@ -74,8 +76,8 @@ class Target:
     def port(self) -> int:
         return self.app.port
 
-    def ask(self, data_type: object = int) -> Question:
-        return self.app.ask(f"q-{uuid.uuid4().hex[:12]}", data_type=data_type)
+    def ask(self, data_type: object = int, **asked: Any) -> Question:
+        return self.app.ask(f"q-{uuid.uuid4().hex[:12]}", data_type=data_type, **asked)
 
     def cpu(self) -> float:
         times = self.process.cpu_times()
@@ -503,6 +505,77 @@ def wide_answer(target: Target) -> str:
     for _ in range(20):
         reply = exchange(target.port, post("/submit/json", JSON, body))
     return _refused(reply, 422)
+
+
+# Schemas and values that take long to check, asked by a program and answered with a link
+
+
+def _chain(length: int, link: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    parts: dict[str, Any] = {f"a{n}": link(f"#/$defs/a{n + 1}") for n in range(length)}
+    return {"unevaluatedProperties": False, "$ref": "#/$defs/a0", "$defs": {**parts, f"a{length}": {}}}
+
+
+SCHEMAS: Final[dict[str, tuple[dict[str, Any], object]]] = {
+    "a pattern of 10,000 states": ({"pattern": "[01]*1([01]{100}){100}2"}, "01" * 32_000),
+    "a pattern that goes back": ({"pattern": "^(a|a?)+$"}, "a" * 60_000 + "b"),
+    "40 references in a chain": (_chain(40, lambda to: {"$ref": to, "$dynamicRef": to}), {"x": 1}),
+    "30 dependent schemas in a chain": (
+        _chain(30, lambda to: {"dependentSchemas": {name: {"$ref": to} for name in "xy"}}),
+        {"x": 1, "y": 2},
+    ),
+    "1,500 references to 1,500 parts": (
+        {
+            "$defs": {"b": {"anyOf": [{"const": number} for number in range(1_500)]}},
+            "allOf": [{"$ref": "#/$defs/b"}] * 1_500,
+        },
+        1_499,
+    ),
+    "500 patterns": (
+        {"anyOf": [{"pattern": f"\\w{{{40 + number % 50}}}{number}"} for number in range(500)]},
+        "w" * 60_000,
+    ),
+    "10,000 items that are compared": ({"uniqueItems": True}, list(range(10_000))),
+}
+
+
+@attack("schemas and values that take long to check")
+def schemas(target: Target) -> str:
+    results = Counter[str]()
+    for schema, value in SCHEMAS.values():
+        try:
+            question = target.ask("json", json_schema=schema)
+        except InvalidRequest:
+            results["refused when asked"] += 1
+            continue
+        reply = exchange(target.port, post("/submit/json", JSON, json_of(question, value=value)))
+        assert reply.status in (200, 413, 422)
+        results[f"{reply.status} when answered"] += 1
+    return ", ".join(f"{number} {result}" for result, number in results.items())
+
+
+@attack("20 visitors at once to an inbox of 20,000 questions")
+def inbox(target: Target) -> str:
+    """On a web app of its own, since links have no inbox. Its memory and CPU are what is reported."""
+    root = Path(target.app.root).parent / "large"
+    question = target.ask()
+    text = (Path(target.app.root) / keys.request_key(question.request_id)).read_text()
+    for number in range(20_000):
+        folder = root / keys.PREFIX / f"r{number}"
+        folder.mkdir(parents=True)
+        (folder / "request.json").write_text(text.replace(f'"{question.request_id}"', f'"r{number}"'))
+    with running(str(root), root.parent, HITL_AUTH="proxy", HITL_PROXY_SECRET="s") as app:
+        headers = {"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ann"}
+        large = Target(app)
+        before = large.cpu()
+        with ThreadPoolExecutor(20) as pool:
+            pages = [pool.submit(httpx.get, app.url, headers=headers, timeout=60) for _ in range(20)]
+            while not all(page.done() for page in pages):
+                assert httpx.get(f"{app.url}/health", timeout=20).status_code == 200
+        assert {page.result().status_code for page in pages} == {200}
+        cpu, peak = large.cpu() - before, large.peak_mib()
+    assert cpu < CPU_SECONDS
+    assert peak < _memory_limit_mib()
+    return f"200, with {cpu:.1f} CPU s and {peak:.0f} MiB in all"
 
 
 @attack("a stop while 300 stall in every state")
