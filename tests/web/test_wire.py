@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hitl_webapp.logs import redact, shown_path
 from hitl_webapp.serving import most_connections
-from tests.web.raw import FORM, HOST, Reply, connected, exchange, form_of, json_of, post, read_to_end
+from tests.web.raw import FORM, HOST, Reply, connected, exchange, form_of, json_of, post, read_reply, read_to_end
 from tests.web.serving import WebApp, running
 
 SECRET = "a-secret-of-the-proxy"
@@ -146,6 +146,19 @@ def test_an_upgrade_is_not_made_and_the_request_is_served(shared_app: WebApp) ->
     reply = exchange(shared_app.port, post("/submit", FORM, form_of(question, value="5"), upgrade))
     assert reply.status in (200, 400)
     assert (question.stored() is not None) == (reply.status == 200)
+
+
+def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared_app: WebApp) -> None:
+    question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
+    request = post("/submit", FORM, form_of(question, value="5"), b"Expect: 100-continue\r\n")
+    begin, _, body = request.partition(b"\r\n\r\n")
+
+    with connected(shared_app.port) as connection:
+        connection.sendall(begin + b"\r\n\r\n")
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert question.stored() is None
+        connection.sendall(body)
+        assert read_reply(connection).status == 200
 
 
 def test_requests_in_a_row_are_answered_in_their_order(shared_app: WebApp) -> None:

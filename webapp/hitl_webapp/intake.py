@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -51,51 +51,61 @@ class Intake:
             BadInput: it is not as long as it was announced.
             HITLError, Unauthenticated: for a large body, why its sender may not answer the question.
         """
-        announced = declared_length(headers)
-        if announced is not None and announced > self._settings.max_body_bytes:
-            raise _too_large(self._settings.max_body_bytes)
-        body = bytearray()
-        large = waits = False
-        try:
+        with ExitStack() as held:
             try:
-                async with asyncio.timeout(self._settings.body_seconds) as patience:
-                    more = await _read_until(body, receive, PREFIX_BYTES)
-                    if len(body) > PREFIX_BYTES or more:
-                        waits = True
-                        large = await self._enter()
-                        waits = False
-                        limit = await self._limit(scope, headers, bytes(body[:PREFIX_BYTES]))
-                        # A sender has no part in how long others took.
-                        patience.reschedule(asyncio.get_running_loop().time() + self._settings.body_seconds)
-                        if len(body) <= limit and more:
-                            more = await _read_until(body, receive, limit)
-                        if len(body) > limit:
-                            raise _too_large(limit)
-            except TimeoutError as error:
-                if waits:
-                    raise TooMany(_BUSY) from error
-                seconds = self._settings.body_seconds
-                raise TooSlow(f"The body did not arrive within {seconds:g} s: nothing was recorded.") from error
+                body: bytes | None = await self._whole(scope, headers, receive, held)
             except _Gone:
-                yield None
-                return
-            if announced is not None and announced != len(body):
-                raise BadInput("The body is not as long as its Content-Length: nothing was recorded.")
-            yield bytes(body)
-        finally:
-            if large:
-                self._leave()
+                body = None
+            yield body
 
-    async def _enter(self) -> bool:
+    async def _whole(self, scope: Scope, headers: Headers, receive: Receive, held: ExitStack) -> bytes:
+        announced, most = declared_length(headers), self._settings.max_body_bytes
+        if announced is not None and announced > most:
+            raise _too_large(most)
+        body = bytearray()
+        more = await self._read_until(body, receive, min(most, PREFIX_BYTES))
+        if len(body) > most:
+            raise _too_large(most)
+        if more or len(body) > PREFIX_BYTES:
+            await self._enter()
+            held.callback(self._leave)
+            limit = await self._limit(scope, headers, bytes(body[:PREFIX_BYTES]))
+            if more:
+                await self._read_until(body, receive, limit)
+            if len(body) > limit:
+                raise _too_large(limit)
+        if announced is not None and announced != len(body):
+            raise BadInput("The body is not as long as its Content-Length: nothing was recorded.")
+        return bytes(body)
+
+    async def _read_until(self, body: bytearray, receive: Receive, limit: int) -> bool:
+        """Append pieces until the body ends, or is larger than the limit; return whether there is more to come."""
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                while len(body) <= limit:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    body += message.get("body", b"")
+                    if not message.get("more_body", False):
+                        return False
+        except TimeoutError as error:
+            seconds = self._settings.body_seconds
+            raise TooSlow(f"The body did not arrive within {seconds:g} s: nothing was recorded.") from error
+        return True
+
+    async def _enter(self) -> None:
         if self._large >= self._settings.large_bodies * (1 + _WAITING_PER_SLOT):
             raise TooMany(_BUSY)
         self._large += 1
         try:
-            await self._slots.acquire()
-        except BaseException:
+            async with asyncio.timeout(self._settings.body_seconds):
+                await self._slots.acquire()
+        except BaseException as error:
             self._large -= 1
+            if isinstance(error, TimeoutError):
+                raise TooMany(_BUSY) from error
             raise
-        return True
 
     def _leave(self) -> None:
         self._large -= 1
@@ -116,18 +126,6 @@ class Intake:
 
 class _Gone(Exception):
     """The client went away before the body had come whole."""
-
-
-async def _read_until(body: bytearray, receive: Receive, limit: int) -> bool:
-    """Append pieces until the body ends, or is larger than the limit; return whether there is more to come."""
-    while len(body) <= limit:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return False
-    return True
 
 
 def needed_bytes(question: RequestDocument) -> int:

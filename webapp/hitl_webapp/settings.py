@@ -42,7 +42,7 @@ class WebSettings(StorageSettings):
     """The operator's address, told of each outcome at once, such as `http://hitl-operator.hitl:8080`."""
     markers: bool = False
     """Whether an operator serves the root, so that outcomes are announced to it."""
-    max_body_bytes: int = Field(default=1024 * 1024, ge=64 * 1024)
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
     """The largest body that is read. Before a link or a visitor was admitted, and for numbers and choices, it is
     less. A larger one gets 413."""
     body_seconds: float = Field(default=10, gt=0)
