@@ -39,3 +39,17 @@ def test_a_web_app_that_starts_before_its_storage_waits_for_it(seaweed: Seaweed,
         starting.result()
     assert app.ask().api(1).status_code == 200
     app.stop(kill=True)
+
+
+def test_probes_answer_while_the_storage_does_not(seaweed: Seaweed, tmp_path: Path) -> None:
+    with running(f"s3://{BUCKET}/probes", tmp_path, seaweed.options, HITL_READY_SECONDS="0.5") as app:
+        assert httpx.get(f"{app.url}/ready").status_code == 200
+        seaweed.pause()
+
+        # The storage's own patience is longer than this.
+        with httpx.Client(timeout=5) as client:
+            health, ready = client.get(f"{app.url}/health"), client.get(f"{app.url}/ready")
+
+        seaweed.resume()
+        assert (health.status_code, ready.status_code) == (200, 503)
+        assert httpx.get(f"{app.url}/ready").status_code == 200

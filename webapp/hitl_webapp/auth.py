@@ -103,15 +103,17 @@ class ProxyIdentity:
         """Return the visitor whom the proxy names.
 
         Raises:
-            NotAllowed: the user's name is too long to be recorded.
+            NotAllowed: the user's name or groups cannot be recorded, or are there twice.
         """
-        given = headers.get(SECRET_HEADER, "").encode()
+        given = _once(headers, SECRET_HEADER)
         known = [hmac.compare_digest(given, secret.encode()) for secret in self._secrets()]
-        name = headers.get(self._settings.proxy_user_header, "").strip()
+        name = _once(headers, self._settings.proxy_user_header)
         if not any(known) or not name:
             return None
-        groups = headers.get(self._settings.proxy_groups_header, "").split(",")
-        return Visitor(recordable(name), tuple(each.strip() for each in groups if each.strip()), verified=True)
+        groups = _text(_once(headers, self._settings.proxy_groups_header)).split(",")
+        return Visitor(
+            recordable(_text(name)), tuple(each.strip() for each in groups if each.strip()), verified=True
+        )
 
     def _secrets(self) -> Sequence[str]:
         path = self._settings.proxy_secret_file
@@ -123,12 +125,34 @@ class ProxyIdentity:
         return self._read[1]
 
 
+def _once(headers: Headers, name: str) -> bytes:
+    """Return a header's value, or nothing.
+
+    Raises:
+        NotAllowed: it is there twice: a client's own would stand beside the proxy's.
+    """
+    wanted = name.lower().encode("latin-1")
+    values = [value for each, value in headers.raw if each == wanted]
+    if len(values) > 1:
+        raise NotAllowed(f"The header {name} is there twice: the proxy in front must replace what clients send.")
+    return values[0].strip(b" \t") if values else b""
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError as error:
+        raise NotAllowed("Your name or your groups are not in UTF-8: they cannot be recorded.") from error
+
+
 def recordable(name: str) -> str:
     """Return a user's name, which is recorded whole or not at all: cut off, it could be somebody else's.
 
     Raises:
-        NotAllowed: it has more than 256 characters.
+        NotAllowed: it is blank, has more than 256 characters, or holds what cannot be printed.
     """
+    if not name.strip() or not name.isprintable():
+        raise NotAllowed("Your user name is blank or holds what cannot be printed: it cannot be recorded.")
     if len(name) > _MAX_NAME:
         raise NotAllowed(f"Your user name is longer than {_MAX_NAME} characters: it cannot be recorded.")
     return name

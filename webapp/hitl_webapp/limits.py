@@ -1,89 +1,104 @@
-"""What every request must keep to before anything looks at it, and what every response says about itself."""
+"""What every request must keep to before the app looks at it, and what every response says about itself."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hitl_webapp import pages
+from hitl_webapp.intake import Intake
 from hitl_webapp.logs import log_access
 from hitl_webapp.problems import Problem
+from hitl_webapp.security import HEADERS
 from hitl_webapp.settings import WebSettings
 
-CSP: Final = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": CSP,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-_HEADERS: Final = tuple(
-    (name.lower().encode(), value.encode())
-    for name, value in {**SECURITY_HEADERS, "Cache-Control": "no-store"}.items()
-)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_WITH_BODY: Final = ("/submit", "/submit/json")
+# A second one of these would be another's word against the first.
+_ONCE: Final = (
+    b"host",
+    b"content-length",
+    b"content-type",
+    b"transfer-encoding",
+    b"authorization",
+    b"idempotency-key",
+    b"origin",
+    b"sec-fetch-site",
+    b"x-hitl-proxy-secret",
+)
+_CLIENT_GONE: Final = 499
 
 
 class Guard:
     """Refuses strange hosts, pages of other sites, bodies too large and senders too slow.
 
-    A body is read whole before the app sees the request, within a bound of bytes and of seconds, so that nothing
-    behind this has to care.
+    A body is read whole before the app sees the request, within bounds of bytes and of seconds. One that does not
+    come whole never reaches the app.
     """
 
-    def __init__(self, app: ASGIApp, settings: WebSettings, kept: Callable[[Scope], bytes | None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: WebSettings,
+        kept: Callable[[Scope], bytes | None],
+        explain: Callable[[Request, Exception], Awaitable[Response]],
+    ) -> None:
         """Wrap an app.
 
         Args:
             app: The app.
             settings: The limits.
             kept: Returns a page that is known to be what the app would answer, or None.
+            explain: Makes a response of an error.
         """
         self.app = app
         self.settings = settings
         self.kept = kept
+        self.explain = explain
+        self._intake = Intake(settings)
+        identity = (settings.proxy_user_header, settings.proxy_groups_header)
+        self._once = frozenset((*_ONCE, *(name.lower().encode("latin-1") for name in identity)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        leaving = _Leaving(scope, send)
+        try:
+            await self._serve(scope, receive, leaving)
+        except Exception as error:
+            if leaving.started:
+                raise
+            response = await self.explain(Request(scope), error)
+            response.headers["connection"] = "close"
+            await response(scope, receive, leaving)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: _Leaving) -> None:
         headers = Headers(scope=scope)
-        send = _leaving(scope, send)
         if refusal := self._refusal(scope["method"], headers):
             await _refuse(send, headers, *refusal)
             return
-        if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["method"] != "POST" or scope["path"] not in _WITH_BODY:
             page = self.kept(scope) if scope["method"] == "GET" else None
-            await (self.app(scope, receive, send) if page is None else _send_page(send, page))
+            await (self.app(scope, _no_body, send) if page is None else _send_page(send, page))
             return
-        try:
-            async with asyncio.timeout(self.settings.body_seconds):
-                body = await self._body(headers, receive)
-        except TimeoutError:
-            await _refuse(
-                send, headers, 408, "Too slow", f"The body did not arrive within {self.settings.body_seconds:g} s."
-            )
-            return
-        if body is None:
-            limit = f"{self.settings.max_body_bytes:,}"
-            await _refuse(
-                send, headers, 413, "Too large", f"The body is larger than {limit} bytes: nothing was recorded."
-            )
-            return
-        await self.app(scope, _replay(body, receive), send)
+        async with self._intake.read(scope, headers, receive) as body:
+            if body is None:
+                log_access(scope, _CLIENT_GONE)
+                return
+            await self.app(scope, _replay(body, receive), send)
 
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str, str] | None:
+        if twice := self._twice(headers):
+            return 400, "Malformed request", f"The header {twice} is there twice: send it once."
         host = _host_name(headers.get("host", ""))
         if self.settings.loopback_only and host not in _LOOPBACK:
             return 400, "Wrong host", "This web app answers on this machine's loopback address only."
@@ -92,6 +107,15 @@ class Guard:
         if method not in ("GET", "HEAD", "OPTIONS") and self._of_another_site(headers):
             return 403, "Not from here", "Answers are not accepted from pages of other sites."
         return None
+
+    def _twice(self, headers: Headers) -> str:
+        seen = set()
+        for name, _ in headers.raw:
+            if name in self._once:
+                if name in seen:
+                    return name.decode("latin-1")
+                seen.add(name)
+        return ""
 
     def _of_another_site(self, headers: Headers) -> bool:
         site = headers.get("sec-fetch-site")
@@ -105,32 +129,29 @@ class Guard:
             return site != "same-origin" and not (site is None and by_token)
         if origin is None:
             return False
-        return urlsplit(origin).netloc not in (
-            urlsplit(self.settings.endpoint).netloc or headers.get("host", ""),
+        return _authority(origin) not in (
+            _authority(self.settings.endpoint) or headers.get("host", ""),
             headers.get("host", ""),
         )
 
-    async def _body(self, headers: Headers, receive: Receive) -> bytes | None:
-        limit = self.settings.max_body_bytes
-        announced = headers.get("content-length", "0")
-        if announced.isdigit() and int(announced) > limit:
-            return None
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return bytes(body)
-            body += message.get("body", b"")
-            if len(body) > limit:
-                return None
-            if not message.get("more_body", False):
-                return bytes(body)
+
+def _authority(url: str) -> str | None:
+    """Return host and port of a URL; None: it is no URL, and nobody's."""
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if ":" in host else host
+
+
+async def _no_body() -> Message:
+    """Return an empty body, for routes that read none; the server ends the connection if there is one."""
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
@@ -146,16 +167,24 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _leaving(scope: Scope, send: Send) -> Send:
-    async def wrapped(message: Message) -> None:
+class _Leaving:
+    """Sends a response with the headers that every one has, and writes the log's line of it."""
+
+    __slots__ = ("_scope", "_send", "started")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            log_access(scope, message["status"])
+            self.started = True
+            log_access(self._scope, message["status"])
             given = message["headers"] = [*message.get("headers", ())]
             names = {name for name, _ in given}
-            given += [header for header in _HEADERS if header[0] not in names]
-        await send(message)
-
-    return wrapped
+            given += [header for header in HEADERS if header[0] not in names]
+        await self._send(message)
 
 
 async def _send_page(send: Send, page: bytes) -> None:
@@ -173,7 +202,7 @@ async def _refuse(send: Send, asked: Headers, status: int, title: str, detail: s
     headers = [
         (b"content-type", kind.encode()),
         (b"content-length", str(len(content)).encode()),
-        # What is left of the body is not read, so the connection cannot be used again.
+        # What is left of the request is not read, so the connection cannot be used again.
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,9 +14,21 @@ from starlette.types import Scope
 
 from hitl.text import ascii_controls
 
-_TOKEN: Final = re.compile(r"((?:token=|token%3D|#|%23))[A-Za-z0-9_.-]{16,}", re.IGNORECASE)
-# One of these is in front of every token, and in few lines else.
+_NAMED: Final = re.compile(r"((?:token=|token%(?:25)*3D|#|%(?:25)*23))[A-Za-z0-9_.%-]{16,}", re.IGNORECASE)
+# One of these is in front of every token that is named, and in few lines else.
 _SIGNS: Final = frozenset("=#%")
+# A link's token has 43 characters, large and small letters among them. It may be anywhere, since links break in
+# many ways on their way through mail programs and chats. Ids and hashes have no large letters.
+_LIKE_ONE: Final = re.compile(r"(?<![A-Za-z0-9_%-])[A-Za-z0-9_%-]{40,}")
+_GONE: Final = "[redacted]"
+_KNOWN_PATH: Final = re.compile(
+    r"/(?:form|status)/[a-z0-9-]{1,63}"
+    r"|/(?:submit|submit/json|health|healthz|ready|metrics|docs|openapi\.json|favicon\.ico)?"
+    r"|/static/[0-9a-f]{1,64}/[a-z.]{1,16}",
+    re.ASCII,
+)
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9._-]{1,15}", re.ASCII)
+_MAX_PATH_CHARS: Final = 256
 
 _access = logging.getLogger("hitl.access")
 
@@ -44,12 +57,41 @@ class RedactTokens(logging.Filter):
         record.msg = redact(record.msg) if isinstance(record.msg, str) else record.msg
         if isinstance(record.args, tuple):
             record.args = tuple(redact(each) if isinstance(each, str) else each for each in record.args)
+        if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+            # A formatter takes this text instead of making its own.
+            record.exc_text = shown_error(record.exc_info[1])
         return True
 
 
 def redact(text: str) -> str:
     """Return the text without tokens: links' own, and any that are given in their place."""
-    return text if _SIGNS.isdisjoint(text) else _TOKEN.sub(r"\1[redacted]", text)
+    if not _SIGNS.isdisjoint(text):
+        text = _NAMED.sub(rf"\1{_GONE}", text)
+    return _LIKE_ONE.sub(_without_token, text)
+
+
+def _without_token(found: re.Match[str]) -> str:
+    text = found[0]
+    return text if text.islower() or text.isupper() or not text.strip("0123456789_%-") else _GONE
+
+
+def shown_path(path: str) -> str:
+    """Return a path as logs may have it: a route's own whole, of any other what cannot be a token.
+
+    Args:
+        path: The path of a request, without its query string.
+    """
+    if _KNOWN_PATH.fullmatch(path):
+        return path
+    shown = "/".join(
+        each if not each or _HARMLESS.fullmatch(each) else _GONE for each in path[:_MAX_PATH_CHARS].split("/")
+    )
+    return shown if len(path) <= _MAX_PATH_CHARS else f"{shown}…"
+
+
+def shown_error(error: BaseException) -> str:
+    """Return an error with its traceback, without tokens."""
+    return redact("".join(traceback.format_exception(error)))
 
 
 def log_access(scope: Scope, status: int) -> None:
@@ -61,7 +103,12 @@ def log_access(scope: Scope, status: int) -> None:
     """
     if _access.isEnabledFor(logging.INFO):
         client = scope["client"]
-        line = {"client": client and client[0], "method": scope["method"], "path": scope["path"], "status": status}
+        line = {
+            "client": client and client[0],
+            "method": scope["method"],
+            "path": shown_path(scope["path"]),
+            "status": status,
+        }
         _access.info(line)
 
 

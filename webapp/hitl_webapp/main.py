@@ -21,8 +21,8 @@ from hitl_webapp import pages
 from hitl_webapp.auth import Identify, ProxyIdentity, nobody
 from hitl_webapp.inbox import Surveys
 from hitl_webapp.limits import Guard
-from hitl_webapp.logs import redact_servers
-from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
+from hitl_webapp.logs import redact, redact_servers, shown_error, shown_path
+from hitl_webapp.problems import BadInput, Problem, TooMany, Unauthenticated, problem_of
 from hitl_webapp.routes import api, forms, health
 from hitl_webapp.service import Kept, Service
 from hitl_webapp.settings import WebSettings
@@ -73,7 +73,9 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, _explain)
     app.add_middleware(Direct)
-    app.add_middleware(Guard, settings=settings, kept=lambda scope: forms.kept_page(scope["app"], scope))
+    app.add_middleware(
+        Guard, settings=settings, kept=lambda scope: forms.kept_page(scope["app"], scope), explain=_explain
+    )
     return app
 
 
@@ -132,15 +134,17 @@ async def _identify(settings: WebSettings) -> AsyncIterator[Identify]:
 
 
 async def _explain(request: Request, error: Exception) -> Response:
+    # Not `request.url`, which is made of the Host header too: that may be anything.
+    path: str = request.scope["path"]
     problem = _problem(error)
     if problem.status >= 500:
-        if isinstance(error, HITLError):
-            _log.warning("%s %s: %s", request.method, request.url.path, error)
+        if isinstance(error, HITLError | TooMany):
+            _log.warning("%s %s: %s", request.method, shown_path(path), redact(str(error)))
         else:
-            _log.error("%s %s", request.method, request.url.path, exc_info=error)
+            _log.error("%s %s\n%s", request.method, shown_path(path), shown_error(error))
     if isinstance(error, DocumentDamaged):
         _log.error("damaged object: %s", error.name)
-    if request.url.path.startswith(_API):
+    if path.startswith(_API):
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
     page = pages.render("message.html", title=problem.title, detail=problem.detail)
     return HTMLResponse(page, problem.status, problem.headers)

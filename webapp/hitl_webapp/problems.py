@@ -31,6 +31,22 @@ class BadInput(Exception):
     """A request that is malformed, or names what is not its own. The message is a sentence for the client."""
 
 
+class WrongMediaType(BadInput):
+    """A body in a format or an encoding that is not read here."""
+
+
+class TooLarge(Exception):
+    """A body larger than the question can need. The message is a sentence for the client."""
+
+
+class TooSlow(Exception):
+    """A body that did not arrive in time. The message is a sentence for the client."""
+
+
+class TooMany(Exception):
+    """More large bodies at once than are read here. The message is a sentence for the client."""
+
+
 class Unauthenticated(Exception):
     """Nobody trustworthy said who calls."""
 
@@ -60,6 +76,14 @@ class Problem:
 def problem_of(error: Exception) -> Problem:
     """Return what to tell a client about an exception."""
     match error:
+        case WrongMediaType():
+            return Problem(415, "Not in this format", str(error))
+        case TooLarge():
+            return Problem(413, "Too large", str(error))
+        case TooSlow():
+            return Problem(408, "Too slow", str(error))
+        case TooMany():
+            return Problem(503, "Try again soon", str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case BadInput():
             return Problem(400, "Malformed request", str(error))
         case Unauthenticated():

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import uvicorn
 from fastapi import FastAPI
 
+from hitl_webapp.connections import Limits
 from hitl_webapp.logs import redact_servers, show_logs
+from hitl_webapp.protocol import bounded
 from hitl_webapp.settings import WebSettings
+
+_BACKLOG: Final = 128
+# Files, pipes and sockets beside those of clients: of the storage, the API server, the log, and the backlog's.
+_OTHER_DESCRIPTORS: Final = 256
 
 
 def server_for(app: FastAPI, settings: WebSettings, *, quiet: bool = False) -> uvicorn.Server:
@@ -27,10 +35,47 @@ def server_for(app: FastAPI, settings: WebSettings, *, quiet: bool = False) -> u
         # Identity comes from headers that hitl_webapp.auth checks itself; uvicorn's own trust is not wanted.
         proxy_headers=False,
         server_header=False,
+        http=bounded(_limits(settings)),
+        # No route speaks WebSocket.
+        ws="none",
+        # As many may be accepted in one turn of the loop, before one beyond the limit can be closed.
+        backlog=_BACKLOG,
+        timeout_keep_alive=settings.idle_seconds,
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=32 * 1024,
     )
     redact_servers()
     if not quiet:
         show_logs()
     return uvicorn.Server(config)
+
+
+def most_connections(wanted: int, descriptors: int) -> int:
+    """Return how many connections may be open at once.
+
+    Args:
+        wanted: As the settings have it.
+        descriptors: How many files the process may open; a negative number stands for any number.
+    """
+    if descriptors < 0:
+        return wanted
+    return max(1, min(wanted, max(descriptors - _OTHER_DESCRIPTORS, descriptors // 2)))
+
+
+def _limits(settings: WebSettings) -> Limits:
+    return Limits(
+        connections=most_connections(settings.max_connections, _descriptors()),
+        header_bytes=settings.max_header_bytes,
+        head_seconds=settings.head_seconds,
+        body_seconds=settings.body_seconds,
+        reply_seconds=settings.reply_seconds,
+    )
+
+
+def _descriptors() -> int:
+    try:
+        import resource
+    except ImportError:
+        # Windows has no such limit.
+        return -1
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return -1 if soft == resource.RLIM_INFINITY else soft

@@ -42,10 +42,26 @@ class WebSettings(StorageSettings):
     """The operator's address, told of each outcome at once, such as `http://hitl-operator.hitl:8080`."""
     markers: bool = False
     """Whether an operator serves the root, so that outcomes are announced to it."""
-    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
-    """The largest body that is read; a larger one gets 413."""
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
+    """The largest body that is read. Before a link or a visitor was admitted, and for numbers and choices, it is
+    less. A larger one gets 413."""
     body_seconds: float = Field(default=10, gt=0)
     """Seconds that a sender has for its body before it gets 408."""
+    large_bodies: int = Field(default=8, ge=1)
+    """Bodies of more than 64 KiB that are read at the same time. Four times as many wait; others get 503."""
+    max_header_bytes: int = Field(default=32 * 1024, ge=1024)
+    """The most bytes of a request line and its header fields. More get 431, or 414 when it is the URL."""
+    head_seconds: float = Field(default=10, gt=0)
+    """Seconds that a client has for the request line and the header fields."""
+    idle_seconds: int = Field(default=5, ge=1)
+    """Seconds that a connection stays open after a reply, for the next request."""
+    reply_seconds: float = Field(default=30, gt=0)
+    """Seconds that a client has to read what is waiting for it before its connection is cut."""
+    max_connections: int = Field(default=1000, ge=1)
+    """The most connections at once. Where the process may open few files, it is less: 256 descriptors are kept for
+    other things. Beyond it, the connection that has waited longest for a request is closed first."""
+    ready_seconds: float = Field(default=2, gt=0)
+    """Seconds that the storage has to answer `GET /ready` before it is 503."""
 
     @model_validator(mode="after")
     def _proxy_proves_itself(self) -> Self:

@@ -14,6 +14,7 @@ from hitl.settle import Submission, difference, new_submission_id
 from hitl.submissions import HITLSubmissionTyped, split_token
 from hitl.transitions import phase_of
 from hitl_webapp.auth import bearer
+from hitl_webapp.bodies import read_document
 from hitl_webapp.problems import BadInput, public_outcome
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 
@@ -61,6 +62,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
         409: "Already settled, by somebody else or otherwise; `outcome` says by whom",
         410: "The deadline has passed",
         413: "The body is too large",
+        415: "The body is no JSON, or not in UTF-8",
         422: "The value does not fit; `errors` say why",
         502: "What is stored is damaged, or the API server refuses to say who calls",
         503: "Storage or API server out of reach, or clocks that disagree; try again after `Retry-After`",
@@ -120,14 +122,12 @@ async def submit_json(request: Request) -> Response:
 
 
 async def _read(request: Request) -> tuple[HITLSubmissionTyped, str | None]:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json" and not kind.endswith("+json"):
-        raise BadInput("The body must be JSON, and its Content-Type application/json.")
     key = request.headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadInput("Idempotency-Key has 1 to 128 printable ASCII characters without blanks.")
+    content = await read_document(request.headers.get("content-type", ""), await request.body())
     try:
-        return HITLSubmissionTyped.model_validate_json(await request.body()), key
+        return HITLSubmissionTyped.model_validate(content), key
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in faults]) from error

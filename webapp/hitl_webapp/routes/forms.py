@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.datastructures import FormData, Headers
+from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
@@ -18,6 +18,7 @@ from hitl.submissions import split_token
 from hitl.text import printable
 from hitl_webapp import inbox, pages
 from hitl_webapp.auth import SIGN_IN, Visitor
+from hitl_webapp.bodies import read_form
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
@@ -26,8 +27,6 @@ from hitl_webapp.service import Kept, Service
 
 router = APIRouter(include_in_schema=False)
 
-_MAX_FIELDS = 32
-_MAX_FIELD_BYTES = 8 * 1024 * 1024
 _MAX_NAME_CHARS = 256
 _TYPED = ("value", "comment", "name")
 
@@ -173,33 +172,30 @@ async def healthz() -> Response:
 
 
 async def _sent(request: Request) -> _Sent:
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if content_type not in ("application/x-www-form-urlencoded", "multipart/form-data"):
-        raise BadInput("This takes a form: send application/x-www-form-urlencoded.")
-    form = await request.form(max_files=0, max_fields=_MAX_FIELDS, max_part_size=_MAX_FIELD_BYTES)
-    request_id = _text(form, "request_id")
+    form = await read_form(request.headers.get("content-type", ""), await request.body())
+    request_id = form.get("request_id", "")
     if not request_id:
         raise BadInput("The form names no request_id.")
-    path, token_in_path = split_token(_text(form, "response_path"))
+    path, token_in_path = split_token(form.get("response_path", ""))
     return _Sent(
         request_id=request_id,
-        token=_text(form, "token") or token_in_path,
+        token=form.get("token", "") or token_in_path,
         response_path=path,
         reject=_rejects(form),
-        step=_text(form, "step"),
-        choice=_text(form, "choice"),
-        kept=_text(form, "kept"),
-        submission_id=_text(form, "submission_id")[:128] or new_submission_id(),
+        step=form.get("step", ""),
+        choice=form.get("choice", ""),
+        kept=form.get("kept", ""),
+        submission_id=form.get("submission_id", "")[:128] or new_submission_id(),
         # Browsers send line ends as CR LF; what was typed has LF.
-        typed={name: _text(form, name).replace("\r\n", "\n") for name in _TYPED},
+        typed={name: form.get(name, "").replace("\r\n", "\n") for name in _TYPED},
     )
 
 
-def _rejects(form: FormData) -> bool:
+def _rejects(form: dict[str, str]) -> bool:
     # Older forms had a button of this name with any value. What may be cut off, or says no, is not guessed at.
     if "reject" not in form:
         return False
-    if _text(form, "reject").strip().lower() in ("", "0", "false", "no", "off"):
+    if form["reject"].strip().lower() in ("", "0", "false", "no", "off"):
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     return True
 
@@ -277,8 +273,3 @@ def _form_again(
 
 def _message(status: int, title: str, detail: str) -> Response:
     return HTMLResponse(pages.render("message.html", title=title, detail=detail), status_code=status)
-
-
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value if isinstance(value, str) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 from fastapi import APIRouter, Request
@@ -10,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from hitl import keys
-from hitl.errors import ClockApart
+from hitl.errors import ClockApart, StorageUnavailable
 from hitl_webapp import pages
 from hitl_webapp.metrics import REGISTRY
 from hitl_webapp.problems import BadInput
@@ -34,9 +35,15 @@ async def ready(request: Request) -> dict[str, str]:
     Clocks that disagree are no reason to take pages away from people: their questions can be read.
     """
     service = service_of(request)
-    await service.store.exists(keys.request_key("none"))
-    with suppress(ClockApart):
-        await service.require_clock(service.now())
+    try:
+        async with asyncio.timeout(service.settings.ready_seconds):
+            await service.store.exists(keys.request_key("none"))
+            with suppress(ClockApart):
+                await service.require_clock(service.now())
+    except TimeoutError as error:
+        raise StorageUnavailable(
+            f"the storage did not answer within {service.settings.ready_seconds:g} s"
+        ) from error
     return {"status": "ready", "clock": service.clock}
 
 

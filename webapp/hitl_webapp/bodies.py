@@ -1,0 +1,274 @@
+"""Forms and JSON as they are sent, read strictly: UTF-8 alone, each name once, no name that nobody asked for.
+
+Whatever is unclear is refused with a sentence. Nothing is guessed, since what is read here is recorded for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+from urllib.parse import parse_qsl
+
+import pydantic_core
+from pydantic import JsonValue
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, MultipartState
+from starlette.datastructures import Headers
+
+from hitl.errors import InvalidValue
+from hitl.submissions import split_token
+from hitl.text import one_line
+from hitl.values import read_json
+from hitl_webapp.problems import BadInput, WrongMediaType
+
+_ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")
+_TYPED_FIELDS: Final = ("value", "choice", "kept", "comment", "name", "reject", "step")
+FORM_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, *_TYPED_FIELDS))
+# Of a body without a link, at most so many bytes are read. A larger one is read on a thread of its own.
+PREFIX_BYTES: Final = 64 * 1024
+_SHOWN_CHARS: Final = 40
+_URLENCODED: Final = "application/x-www-form-urlencoded"
+_MULTIPART: Final = "multipart/form-data"
+_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 calls this a token
+_TYPE: Final = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*")
+_PARAMETER: Final = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")[ \t]*)?')
+_BAD_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+_UTF_8: Final = ("utf-8", "utf8")
+
+_T = TypeVar("_T")
+_aside_thread = ThreadPoolExecutor(1, thread_name_prefix="hitl-bodies")
+
+
+@dataclass(frozen=True)
+class Media:
+    """A media type and its parameters, the names in small letters."""
+
+    kind: str
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Address:
+    """Which question a body is for, and by which link."""
+
+    request_id: str
+    token: str
+
+
+def read_media(content_type: str) -> Media:
+    """Read a Content-Type.
+
+    Raises:
+        WrongMediaType: it is none, names a parameter twice, or asks for another encoding than UTF-8.
+    """
+    kind = _TYPE.match(content_type)
+    if kind is None:
+        raise WrongMediaType("The Content-Type says no media type, such as application/json.")
+    parameters: dict[str, str] = {}
+    position = kind.end()
+    while position < len(content_type):
+        found = _PARAMETER.match(content_type, position)
+        if found is None or (found[1] or "").lower() in parameters:
+            raise WrongMediaType("The parameters of the Content-Type are malformed, or one is there twice.")
+        if found[1]:
+            parameters[found[1].lower()] = _unquoted(found[2])
+        position = found.end()
+    if parameters.get("charset", "utf-8").lower() not in _UTF_8:
+        raise WrongMediaType("The only charset that is read here is utf-8: encode the body in it.")
+    return Media(kind[1].lower(), parameters)
+
+
+async def read_form(content_type: str, body: bytes) -> dict[str, str]:
+    """Read a form: each known field at most once.
+
+    Raises:
+        WrongMediaType: it is no form, or not in UTF-8.
+        BadInput: saying what is wrong with it.
+    """
+    media = read_media(content_type)
+    if media.kind not in (_URLENCODED, _MULTIPART):
+        raise WrongMediaType(f"This takes a form: send {_URLENCODED}.")
+    return await _aside(body, lambda: _fields(media, body))
+
+
+async def read_document(content_type: str, body: bytes) -> JsonValue:
+    """Read a JSON body.
+
+    Raises:
+        WrongMediaType: it is not announced as JSON, or not in UTF-8.
+        BadInput: it is no JSON, names something twice, is nested too deeply or holds a number that cannot be kept.
+    """
+    media = read_media(content_type)
+    if media.kind != "application/json" and not media.kind.endswith("+json"):
+        raise WrongMediaType("The body must be JSON, and its Content-Type application/json.")
+    try:
+        return await _aside(body, lambda: read_json(body))
+    except InvalidValue as error:
+        raise BadInput(str(error)) from error
+
+
+def find_address(content_type: str, prefix: bytes) -> Address | None:
+    """Find the question and the link in the first bytes of a body that is not whole yet; None: not there.
+
+    What is found decides only how much more is read. The whole body is read anew, and strictly.
+    """
+    media = read_media(content_type)
+    fields: dict[str, str] = {}
+    if media.kind in (_URLENCODED, _MULTIPART):
+        parts = _urlencoded(prefix.rpartition(b"&")[0]) if media.kind == _URLENCODED else _parts(media, prefix)[0]
+        fields = dict(_known(parts))
+    else:
+        try:
+            content = pydantic_core.from_json(prefix, allow_partial=True)
+        except ValueError:
+            return None
+        if isinstance(content, dict):
+            fields = {name: text for name, text in content.items() if isinstance(text, str)}
+    if "request_id" not in fields:
+        return None
+    _, token_in_path = split_token(fields.get("response_path", ""))
+    return Address(fields["request_id"], fields.get("token", "") or token_in_path)
+
+
+async def _aside(body: bytes, read: Callable[[], _T]) -> _T:
+    # A small body is read sooner than a thread could be asked to. Of large ones, one at a time: what they are made
+    # of while they are read takes many times their size.
+    if len(body) <= PREFIX_BYTES:
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(_aside_thread, read)
+
+
+def _fields(media: Media, body: bytes) -> dict[str, str]:
+    if media.kind == _URLENCODED:
+        return dict(_known(_urlencoded(body)))
+    parts, whole = _parts(media, body)
+    if not whole:
+        raise BadInput("The form ends in the middle of a field: nothing was recorded, send it again.")
+    return dict(_known(parts))
+
+
+def _known(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    found = list(fields)
+    for name, count in Counter(name for name, _ in found).items():
+        if name not in FORM_FIELDS:
+            shown = one_line(name)[:_SHOWN_CHARS]
+            raise BadInput(f'The form has a field "{shown}" that is unknown here: leave it out.')
+        if count > 1:
+            raise BadInput(f'The form has the field "{name}" twice: send it once.')
+    return found
+
+
+def _urlencoded(body: bytes) -> list[tuple[str, str]]:
+    try:
+        text = body.decode("ascii" if body.isascii() else "utf-8")
+        if _BAD_PERCENT.search(text):
+            raise BadInput('The form has a "%" without two digits behind it: send a percent sign as %25.')
+        return parse_qsl(
+            text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=len(FORM_FIELDS)
+        )
+    except UnicodeDecodeError as error:
+        raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
+    except ValueError as error:
+        raise BadInput(f"The form has more than {len(FORM_FIELDS)} fields.") from error
+
+
+class _Part:
+    """One part of a multipart form while it is read."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.data = bytearray()
+        self.whole = False
+
+
+class _Reader:
+    """Collects the parts of a multipart form from the parser's callbacks, and refuses too many."""
+
+    def __init__(self) -> None:
+        self.parts: list[_Part] = []
+        self._name = b""
+        self._value = b""
+
+    def on_part_begin(self) -> None:
+        if len(self.parts) == len(FORM_FIELDS):
+            raise BadInput(f"The form has more than {len(FORM_FIELDS)} fields.")
+        self.parts.append(_Part())
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self.parts[-1].data += data[start:end]
+
+    def on_part_end(self) -> None:
+        self.parts[-1].whole = True
+
+    def on_header_begin(self) -> None:
+        self._name = self._value = b""
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        name = self._name.decode("latin-1").strip().lower()
+        if name in self.parts[-1].headers:
+            raise BadInput("A field of the form has a header twice.")
+        self.parts[-1].headers[name] = self._value.decode("latin-1").strip()
+
+
+def _parts(media: Media, body: bytes) -> tuple[list[tuple[str, str]], bool]:
+    """Return the fields that are whole, and whether the form is."""
+    boundary = media.parameters.get("boundary", "")
+    if not 1 <= len(boundary) <= 70 or not boundary.isascii():
+        raise BadInput("The Content-Type of a multipart form needs a boundary of 1 to 70 characters.")
+    reader = _Reader()
+    try:
+        parser = MultipartParser(
+            boundary.encode(),
+            {
+                "on_part_begin": reader.on_part_begin,
+                "on_part_data": reader.on_part_data,
+                "on_part_end": reader.on_part_end,
+                "on_header_begin": reader.on_header_begin,
+                "on_header_field": reader.on_header_field,
+                "on_header_value": reader.on_header_value,
+                "on_header_end": reader.on_header_end,
+            },
+        )
+        parser.write(body)
+    except FormParserError as error:
+        raise BadInput("The multipart form is malformed: nothing was recorded.") from error
+    return [_field(part) for part in reader.parts if part.whole], parser.state == MultipartState.END
+
+
+def _field(part: _Part) -> tuple[str, str]:
+    disposition = part.headers.pop("content-disposition", "")
+    kind, _, parameters = disposition.partition(";")
+    try:
+        found = read_media(f"x/x;{parameters}").parameters
+        if "content-type" in part.headers:
+            read_media(part.headers["content-type"])
+    except WrongMediaType as error:
+        raise BadInput("A field of the form is not plain text in UTF-8, or its name is malformed.") from error
+    encoding = part.headers.get("content-transfer-encoding", "8bit").lower()
+    if kind.strip().lower() != "form-data" or set(found) != {"name"} or encoding not in ("7bit", "8bit", "binary"):
+        raise BadInput("A field of the form has no name, is a file or is encoded: send plain text.")
+    try:
+        return found["name"].encode("latin-1").decode(), bytes(part.data).decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+
+
+def declared_length(headers: Headers) -> int | None:
+    """Return the length that a request announces for its body; None: it announces none."""
+    announced = headers.get("content-length")
+    return int(announced) if announced is not None and re.fullmatch("[0-9]{1,18}", announced) else None

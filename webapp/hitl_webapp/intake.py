@@ -1,0 +1,144 @@
+"""How much of a body is read, and for whom: little before a link or a visitor was admitted, then what it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from typing import Final
+
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope
+
+from hitl.documents import MAX_COMMENT_CHARS, RequestDocument
+from hitl.values import MAX_VALUE_CHARS
+from hitl_webapp.auth import bearer
+from hitl_webapp.bodies import PREFIX_BYTES, declared_length, find_address
+from hitl_webapp.problems import BadInput, TooLarge, TooMany, TooSlow
+from hitl_webapp.service import Service
+from hitl_webapp.settings import WebSettings
+
+# One character is at most 12 bytes: %F0%9F%98%80 in a form, \ud83d\ude00 in JSON.
+_BYTES_PER_CHAR: Final = 12
+# What a number may be typed with, such as zeros in front of it.
+_SCALAR_CHARS: Final = 4_096
+_WAITING_PER_SLOT: Final = 4
+_BUSY: Final = "Too many large answers arrive at the same time: nothing was recorded, try again."
+
+
+class Intake:
+    """Reads bodies whole, within bounds of bytes, of seconds and of how many large ones there are at once."""
+
+    def __init__(self, settings: WebSettings) -> None:
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.large_bodies)
+        self._large = 0
+
+    @asynccontextmanager
+    async def read(self, scope: Scope, headers: Headers, receive: Receive) -> AsyncIterator[bytes | None]:
+        """Read a body; what it takes in memory is counted until the block ends.
+
+        Args:
+            scope: The request.
+            headers: Its header fields.
+            receive: Gives the body's pieces.
+
+        Returns:
+            The body, or None when the client was gone before it had come whole.
+
+        Raises:
+            TooLarge, TooSlow, TooMany: the body is not read on.
+            BadInput: it is not as long as it was announced.
+            HITLError, Unauthenticated: for a large body, why its sender may not answer the question.
+        """
+        with ExitStack() as held:
+            try:
+                body: bytes | None = await self._whole(scope, headers, receive, held)
+            except _Gone:
+                body = None
+            yield body
+
+    async def _whole(self, scope: Scope, headers: Headers, receive: Receive, held: ExitStack) -> bytes:
+        announced, most = declared_length(headers), self._settings.max_body_bytes
+        if announced is not None and announced > most:
+            raise _too_large(most)
+        body = bytearray()
+        more = await self._read_until(body, receive, min(most, PREFIX_BYTES))
+        if len(body) > most:
+            raise _too_large(most)
+        if more or len(body) > PREFIX_BYTES:
+            await self._enter()
+            held.callback(self._leave)
+            limit = await self._limit(scope, headers, bytes(body[:PREFIX_BYTES]))
+            if more:
+                await self._read_until(body, receive, limit)
+            if len(body) > limit:
+                raise _too_large(limit)
+        if announced is not None and announced != len(body):
+            raise BadInput("The body is not as long as its Content-Length: nothing was recorded.")
+        return bytes(body)
+
+    async def _read_until(self, body: bytearray, receive: Receive, limit: int) -> bool:
+        """Append pieces until the body ends, or is larger than the limit; return whether there is more to come."""
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                while len(body) <= limit:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    body += message.get("body", b"")
+                    if not message.get("more_body", False):
+                        return False
+        except TimeoutError as error:
+            seconds = self._settings.body_seconds
+            raise TooSlow(f"The body did not arrive within {seconds:g} s: nothing was recorded.") from error
+        return True
+
+    async def _enter(self) -> None:
+        if self._large >= self._settings.large_bodies * (1 + _WAITING_PER_SLOT):
+            raise TooMany(_BUSY)
+        self._large += 1
+        try:
+            async with asyncio.timeout(self._settings.body_seconds):
+                await self._slots.acquire()
+        except BaseException as error:
+            self._large -= 1
+            if isinstance(error, TimeoutError):
+                raise TooMany(_BUSY) from error
+            raise
+
+    def _leave(self) -> None:
+        self._large -= 1
+        self._slots.release()
+
+    async def _limit(self, scope: Scope, headers: Headers, prefix: bytes) -> int:
+        """Return how many bytes an answer to this question by this visitor may have."""
+        address = find_address(headers.get("content-type", ""), prefix)
+        if address is None:
+            raise TooLarge(
+                f"The first {PREFIX_BYTES:,} bytes do not say which question this is for: nothing was recorded. "
+                "Send request_id and token before the value."
+            )
+        service: Service = scope["app"].state.service
+        request, _ = await service.admit_submission(address.request_id, address.token or bearer(headers), headers)
+        return min(self._settings.max_body_bytes, needed_bytes(request.document))
+
+
+class _Gone(Exception):
+    """The client went away before the body had come whole."""
+
+
+def needed_bytes(question: RequestDocument) -> int:
+    """Return how many bytes the largest answer to a question can have, as a form or as JSON."""
+    if question.choices:
+        value = max(map(len, question.choices))
+    elif question.data_type in ("int", "float", "bool"):
+        value = _SCALAR_CHARS
+    else:
+        value = MAX_VALUE_CHARS
+    # A comment, a reason and a name beside the value, and as much again for everything around them.
+    return _BYTES_PER_CHAR * (value + 3 * MAX_COMMENT_CHARS) + PREFIX_BYTES
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit:,} bytes: nothing was recorded.")
