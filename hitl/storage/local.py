@@ -6,26 +6,22 @@ final name, which fails if the name is taken. A final name never stands for half
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import secrets
 import stat
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
 from typing import Final, ParamSpec, TypeVar
 
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
+from hitl.storage.disk import disk
 from hitl.storage.folders import Folders, kind_of, make_root, parts_of, readable, sync
 from hitl.storage.listing import Listing, time_of
 from hitl.storage.objects import Entry, Found, check_size, first_line
 
-# They wait for the disk, which brings to it at once what many ask for at once.
-_SYNCING_THREADS: Final = 16
 _TRIES: Final = 10
 _PAGE: Final = 1_000
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -131,7 +127,7 @@ class LocalObjects:
             try:
                 with self._part(opened[-1], name, data) as (part, file):
                     if durable:
-                        await _in_thread(sync, [file])
+                        await disk().sync([file])
                     self._link(part, name, opened[-1])
             except FileExistsError as error:
                 taken = error
@@ -182,7 +178,7 @@ class LocalObjects:
         known = (first.st_dev, first.st_ino)
         # The folder right under the root is never deleted; the others may be new each time.
         with readable(opened[1:] if known in self._durable else opened) as files:
-            await _in_thread(sync, files[::-1])
+            await disk().sync(files[::-1])
         self._durable.add(known)
 
     def _read(self, key: str) -> Found:
@@ -233,7 +229,7 @@ class LocalObjects:
 
     async def _elsewhere(self, what: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         with self._translating(what):
-            return await _in_thread(work, *args, **kwargs)
+            return await disk().run(lambda: work(*args, **kwargs))
 
     @contextmanager
     def _translating(self, what: str) -> Iterator[None]:
@@ -249,10 +245,6 @@ class LocalObjects:
             raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
 
 
-async def _in_thread(work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(_threads(), lambda: work(*args, **kwargs))
-
-
 def _opened(name: str, folder: int, key: str) -> int:
     try:
         return os.open(name, _READ, dir_fd=folder)
@@ -263,23 +255,3 @@ def _opened(name: str, folder: int, key: str) -> int:
             raise
         kind = "a symbolic link" if error.errno == errno.ELOOP else "a socket"
         raise DocumentDamaged(key, f"it is {kind}") from error
-
-
-_lock = threading.Lock()
-_pool: ThreadPoolExecutor | None = None
-
-
-def _threads() -> ThreadPoolExecutor:
-    global _pool  # one for the process, made when it is needed
-    with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(_SYNCING_THREADS, thread_name_prefix="hitl-disk")
-        return _pool
-
-
-def _forget_threads() -> None:
-    global _pool, _lock  # a child process has none of its parent's threads
-    _pool, _lock = None, threading.Lock()
-
-
-os.register_at_fork(after_in_child=_forget_threads)

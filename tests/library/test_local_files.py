@@ -171,6 +171,51 @@ async def test_the_event_loop_does_not_wait_for_the_disk(store: Store, monkeypat
     assert here not in where
 
 
+async def test_those_who_wait_share_the_sync_of_a_folder(
+    store: Store, root: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys_of_all = [keys.response_key(f"question-{number}") for number in range(40)]
+    await store.probe()
+    fsync, held, go_on = os.fsync, threading.Semaphore(4), threading.Event()
+
+    def slow(file: int) -> None:
+        # Each lane waits once, until all others have come.
+        if held.acquire(blocking=False):
+            go_on.wait(60)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    creating = asyncio.gather(*(store.create_once(key, b"x") for key in keys_of_all))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_later(0.1, go_on.set)
+
+    assert await creating == [True] * len(keys_of_all)
+    for key in keys_of_all:
+        assert steps.count(f"sync {root / key}#") == 1
+        assert steps.count(f"sync {(root / key).parent}") == 1
+    assert 1 <= steps.count(f"sync {root}/hitl-requests") < len(keys_of_all)
+
+
+async def test_a_disk_that_fails_for_one_fails_for_nobody_else(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.probe()
+    fsync = os.fsync
+
+    def fails(file: int) -> None:
+        if "/bad/" in str(Path(f"/proc/self/fd/{file}").readlink()):
+            raise OSError(5, "Input/output error")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", fails)
+    told = await asyncio.gather(
+        *(store.create_once(keys.response_key(each), b"x") for each in ("a", "bad", "b")), return_exceptions=True
+    )
+
+    assert [told[0], told[2]] == [True, True]
+    assert isinstance(told[1], StorageUnavailable)
+
+
 @contextmanager
 def mounted(image: Path, at: Path, *make: str) -> Iterator[Path]:
     """Mount a disk image, made by a command unless it is there."""
