@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from hitl_webapp import pages
 from hitl_webapp.logs import redact, shown_path
 from hitl_webapp.serving import most_connections
 from tests.web.raw import FORM, HOST, Reply, connected, exchange, form_of, json_of, post, read_reply, read_to_end
@@ -159,6 +160,16 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(shared_app: WebAp
         assert question.stored() is None
         connection.sendall(body)
         assert read_reply(connection).status == 200
+
+
+@pytest.mark.parametrize("name", ["app.css", "app.js", "icon.svg"])
+def test_a_file_is_served_whole_and_then_others(shared_app: WebApp, name: str) -> None:
+    path = pages.asset(name).encode()
+
+    for headers in ((HOST,), (HOST, b"Range: bytes=0-9\r\n"), (HOST, b"Content-Length: 5\r\n")):
+        assert refused(exchange(shared_app.port, get(path, *headers)), 200, 206)
+        assert refused(exchange(shared_app.port, get(b"/health"), seconds=5), 200)
+    assert exchange(shared_app.port, get(path)).body == (pages.STATIC / name).read_bytes()
 
 
 def test_requests_in_a_row_are_answered_in_their_order(shared_app: WebApp) -> None:

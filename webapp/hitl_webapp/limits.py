@@ -88,7 +88,8 @@ class Guard:
             return
         if scope["method"] != "POST" or scope["path"] not in _WITH_BODY:
             page = self.kept(scope) if scope["method"] == "GET" else None
-            await (self.app(scope, _no_body, send) if page is None else _send_page(send, page))
+            # These routes read no body; the server ends the connection if one was announced.
+            await (self.app(scope, _replay(b"", receive), send) if page is None else _send_page(send, page))
             return
         async with self._intake.read(scope, headers, receive) as body:
             if body is None:
@@ -149,12 +150,8 @@ def _host_name(host: str) -> str:
     return host.rpartition(":")[0] if ":" in host else host
 
 
-async def _no_body() -> Message:
-    """Return an empty body, for routes that read none; the server ends the connection if there is one."""
-    return {"type": "http.request", "body": b"", "more_body": False}
-
-
 def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return what gives the body once, and then waits for the client to go, as a response may do meanwhile."""
     sent = False
 
     async def replay() -> Message:
