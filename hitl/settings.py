@@ -18,8 +18,8 @@ from hitl.storage import Store
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
 
 _PREFIX: Final = "HITL_"
-# Each is a setting, of the library and of the operator; one letter apart, they are no mistakes.
-_ALIKE: Final = frozenset({"HITL_NAMESPACE", "HITL_NAMESPACES"})
+# Settings of different components that are nearly alike: each is meant.
+_ALIKE: Final = frozenset({"HITL_NAMESPACE", "HITL_NAMESPACES", "HITL_AUDIT_SECONDS", "HITL_HEAD_SECONDS"})
 _ALIKE_ENOUGH: Final = 0.85
 
 _log = logging.getLogger("hitl")
