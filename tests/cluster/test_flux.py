@@ -28,8 +28,8 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     plane.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(policies))
     answered = yaml.safe_dump(question("default", "probe", response={"value": "1"}))
     probe = ("create", "-f", "-", "--dry-run=server", "-o=json")
-    # Policies hold a moment after they were made.
-    plane.until("policies", lambda: "respondent" in plane.kubectl(*probe, stdin=answered).out)
+    # Definitions and policies hold a moment after they were made.
+    plane.until("policies", lambda: "respondent" in plane.kubectl(*probe, stdin=answered, check=False).out)
     yield plane
     plane.stop()
 
