@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from hitl import keys
@@ -64,6 +65,9 @@ async def test_two_that_answer_at_once_are_both_refused(behaviour: Behaviour) ->
     with fake_s3("honours conditions") as sound, fake_s3(behaviour) as doubtful:
         request = await asked(s3(sound))
         store = s3(doubtful)
+        # Asked by whoever looked at nothing.
+        place = store.path(keys.request_key(request.request_id)).removeprefix("s3://")
+        assert httpx.put(f"{doubtful}/{place}", content=request.document.to_bytes()).is_success
 
         for _ in range(2):
             told = await asyncio.gather(

@@ -18,7 +18,7 @@ from hitl.retention import collect
 from hitl.settle import settle
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from tests.backends.plugin import Backend
-from tests.library.samples import NOW, answer, asked
+from tests.library.samples import answer, asked
 
 KEY = "hitl-requests/a/response.json"
 FOLDERS = ["file", "s3", "azure", "gcs"]
@@ -150,18 +150,22 @@ async def test_the_probe_passes_and_leaves_nothing(store: Store) -> None:
     assert await everything(store) == {}
 
 
+LIVED = "a-question"
+
+
 async def live(store: Store) -> None:
-    """Go through the life of a request, up to its deletion."""
+    """Go through the life of a request, up to the first step of its deletion: the next is due after 15 minutes."""
+    now = datetime.now(UTC)
+    long_ago = now - timedelta(days=32)
     await store.probe()
-    request = await asked(store)
-    token = await add_link(store, request.request_id, now=NOW)
+    request = await asked(store, LIVED, now=long_ago)
+    token = await add_link(store, request.request_id, now=long_ago)
     await store.mark(keys.new_marker(request.request_id))
-    await settle(store, request, answer(link_of(token)), now=NOW, markers=True)
+    await settle(store, request, answer(link_of(token)), now=long_ago, markers=True)
     # Some S3 servers go on listing the folder of what was deleted.
     assert request.request_id in await store.list_request_ids()
     assert len(await store.list_markers(keys.ANSWERED)) == 1
-    collected = await collect(store, now=NOW + timedelta(days=31), retention=timedelta(days=30))
-    assert collected == [request.request_id]
+    assert await collect(store, now=now, retention=timedelta(days=30)) == [request.request_id]
 
 
 def link_of(token: str) -> str:
@@ -201,7 +205,11 @@ async def test_a_root_of_any_name_holds_its_objects_and_no_others(folders: Backe
     assert await root.list_request_ids() == ["a"]
     await root.delete(KEY)
     await live(root)
-    assert await everything(around) == dict.fromkeys(neighbours, b"untouched")
+    found = await everything(around)
+    left = {f"{name}/{key}" for key in (keys.response_key(LIVED), keys.deleted_marker(LIVED))}
+    assert found.keys() - left == set(neighbours)
+    assert left <= found.keys()
+    assert {found[key] for key in neighbours} == {b"untouched"}
 
 
 async def test_a_root_with_a_slash_at_its_end_is_the_same_root(backend: Backend) -> None:
