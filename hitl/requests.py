@@ -108,7 +108,7 @@ def draft_request(
         root: The root's URL, to record the paths of request and outcome.
 
     Raises:
-        InvalidRequest: saying which argument does not hold together and why.
+        InvalidRequest: saying which argument is invalid and why.
     """
     kind = type_name(data_type)
     span = arguments.seconds("timeout_seconds", timeout_seconds)

@@ -1,4 +1,4 @@
-"""A question is refused before it is stored when it does not hold together, and never changes afterwards."""
+"""A question is refused before it is stored when it is invalid, and never changes afterwards."""
 
 import uuid
 from collections.abc import Mapping

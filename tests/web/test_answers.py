@@ -95,6 +95,17 @@ def test_the_api_answers_as_the_old_plugin_did(shared_app: WebApp) -> None:
     assert reply["value"] == 42
     assert reply["data_type"] == "int"
     assert reply["request_id"] == question.request_id
+    assert reply["message"] == "Your answer was saved. The workflow continues."
+
+
+def test_the_api_says_that_a_rejection_was_saved(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+    body = {"request_id": question.request_id, "reject": True, "token": question.token}
+
+    reply = httpx.post(f"{shared_app.url}/submit/json", json=body).json()
+
+    assert (reply["status"], reply["value"]) == ("submitted", None)
+    assert reply["message"] == "Your rejection was saved. The workflow gets it instead of an answer."
 
 
 def test_two_people_answer_at_once_and_the_other_sees_who_won(shared_app: WebApp) -> None:
