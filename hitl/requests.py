@@ -88,7 +88,7 @@ def draft_request(
     endpoint: str = "",
     root: str = "",
 ) -> RequestDocument:
-    """Return a question that holds together, ready to be stored.
+    """Return a valid question, ready to be stored.
 
     Args:
         request_id: See `hitl.keys`.

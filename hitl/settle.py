@@ -167,7 +167,10 @@ def difference(outcome: OutcomeDocument, submission: Submission) -> str:
     others = [what for what, (first, second) in compared.items() if first != second]
     if not others:
         return ""
-    return f"The same answer was recorded before: the {' and the '.join(others)} sent with that one stay."
+    are, were = ("is", "was") if len(others) == 1 else ("are", "were")
+    return (
+        f"The same submission was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
+    )
 
 
 def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:

@@ -151,9 +151,9 @@ def test_the_same_value_over_the_same_link_is_success(shared_app: WebApp) -> Non
 @pytest.mark.parametrize(
     ("again", "left_out"),
     [
-        ({"comment": "another"}, "the comment sent with that one"),
-        ({"name": "Bob"}, "the name sent with that one"),
-        ({"comment": "another", "name": "Bob"}, "the comment and the name sent with that one"),
+        ({"comment": "another"}, "its comment is kept, and yours was not saved"),
+        ({"name": "Bob"}, "its name is kept, and yours was not saved"),
+        ({"comment": "another", "name": "Bob"}, "its comment and name are kept, and yours were not saved"),
     ],
 )
 def test_the_same_answer_with_another_comment_or_name_says_that_the_first_one_stands(

@@ -256,14 +256,14 @@ def test_the_links_of_a_question_can_be_told_apart_and_revoked_once(web: Web) ->
 def test_the_same_answer_with_another_comment_is_told_that_the_first_ones_stays(web: Web) -> None:
     web.ask()
     token = web.link()
-    assert "recorded before" not in web.post_json(token, comment="one").json()["message"]
+    assert "sent before" not in web.post_json(token, comment="one").json()["message"]
 
     again, page = web.post_json(token, comment="two"), web.post_form(token, comment="three", name="Ann")
 
     assert again.status_code == page.status_code == 200
-    assert again.json()["message"].endswith("recorded before: the comment sent with that one stay.")
+    assert again.json()["message"].endswith("sent before: its comment is kept, and yours was not saved.")
     assert again.json()["outcome"]["comment"] == "one"
-    assert "the comment and the name sent with that one stay" in page.text
+    assert "its comment and name are kept, and yours were not saved" in page.text
     assert "one" in page.text
     assert "three" not in page.text
 
