@@ -18,7 +18,8 @@ from hitl import keys
 from hitl.documents import LinkDocument
 from hitl.requests import StoredRequest, add_link, list_links, read_outcome, revoke_link
 from hitl.retention import STALE, collect
-from hitl.settle import seconds, settle
+from hitl.settle import settle
+from hitl.storage import ticks
 from hitl.transitions import GRACE, KEPT_AT_LEAST
 from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY
@@ -315,8 +316,8 @@ def test_what_is_asked_later_under_the_same_id_is_shown_and_answered_as_what_it_
     web.ask(prompt="How few?")
     again = web.link()
     # Memory lasts for five minutes, and a deletion takes thirty.
-    later = seconds() + 300
-    monkeypatch.setattr("hitl_webapp.service.seconds", lambda: later)
+    later = ticks() + 300
+    monkeypatch.setattr("hitl_webapp.service.ticks", lambda: later)
 
     assert web.status(token).status_code == 403
     status = web.status(again).json()
