@@ -75,7 +75,9 @@ def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: b
     if found:
         found.sort(key=lambda fault: [str(part) for part in path_of(fault.at)])
         sentences = tuple(_sentence(fault) for fault in found)
-        raise InvalidValue(f"The value does not fit the schema: {sentences[0]}.", sentences)
+        # The whole value needs no name in the sentence: it is what the sentence begins with.
+        first = found[0].message if found[0].at is None else sentences[0]
+        raise InvalidValue(f"The value does not fit the schema: {first}.", sentences)
 
 
 def _as_text(schema: Mapping[str, JsonValue]) -> str:

@@ -98,6 +98,19 @@ def test_the_api_answers_as_the_old_plugin_did(shared_app: WebApp) -> None:
     assert reply["message"] == "Your answer was saved. The workflow continues."
 
 
+@pytest.mark.parametrize("text", ["12", "0", "-3"])
+def test_a_number_out_of_its_range_is_told_which_one_to_enter(shared_app: WebApp, text: str) -> None:
+    question = asked(shared_app, json_schema={"minimum": 1, "maximum": 9})
+
+    page = question.form(text)
+
+    assert page.status_code == 422
+    assert "<p>Enter a whole number from 1 to 9.</p>" in page.text
+    assert "schema" not in page.text
+    assert f'value="{text}"' in page.text
+    assert question.stored() is None
+
+
 def test_the_api_says_that_a_rejection_was_saved(shared_app: WebApp) -> None:
     question = asked(shared_app)
     body = {"request_id": question.request_id, "reject": True, "token": question.token}
