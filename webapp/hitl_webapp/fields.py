@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.documents import RequestDocument
+from hitl.jsontypes import json_example
 from hitl.text import printable
 from hitl.values import format_value
 
@@ -30,7 +31,7 @@ class Field:
         choices: What is offered, as canonical texts.
         by_index: A choice is posted as `choice`, its place in the list: its text is not safe to print.
         hint: A sentence below the label.
-        enter: What is wrong with every number that the schema refuses, as a sentence; empty: only the schema tells.
+        enter: What to enter, when the schema refuses a number; empty: the hint does not tell all of it.
     """
 
     widget: Widget
@@ -72,7 +73,7 @@ def field_for(request: RequestDocument) -> Field:
             long = not isinstance(limit := schema.get("maxLength"), int) or limit > _LINE_CHARS
             return Field("textarea" if long else "line")
         case "json":
-            return Field("json", hint='A JSON value, such as {"table": "users", "rows": 3}')
+            return Field("json", hint=f"A JSON value, such as {json_example(schema)}")
 
 
 def chosen(request: RequestDocument, index: str) -> str:
