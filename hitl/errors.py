@@ -3,7 +3,7 @@
 ::
 
     HITLError
-    ├── InvalidRequest (ValueError)       the question itself does not hold together
+    ├── InvalidRequest (ValueError)       the question itself is invalid
     ├── InvalidValue (ValueError)         an answer does not fit its question
     ├── RequestNotFound (LookupError)     no such request under this root
     ├── RequestMismatch                   the stored request asks something else
@@ -42,7 +42,7 @@ class HITLError(Exception):
 
 
 class InvalidRequest(HITLError, ValueError):
-    """The question does not hold together, such as a default that its own choices exclude."""
+    """The question is invalid, for example a default that is not one of the choices."""
 
 
 class InvalidValue(HITLError, ValueError):

@@ -37,7 +37,8 @@ from hitl.requests import (
     read_request,
     require_own,
 )
-from hitl.settle import Submission, expire, seconds, settle
+from hitl.settle import Submission, expire, settle
+from hitl.storage import ticks
 from hitl.syncify import Syncified
 from hitl.text import printable
 from hitl.transitions import GRACE, expiry_due
@@ -82,7 +83,7 @@ class Event(Generic[T]):
         self._request = request
         self._token = token
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
-        self._seconds: Callable[[], float] = seconds
+        self._ticks: Callable[[], float] = ticks
         self._warned = False
         self._request_path = document.request_path
         # Scripts send this back as they find it, which is what lets them answer.
@@ -154,7 +155,7 @@ class Event(Generic[T]):
         submission = Submission("cancelled", Respondent(via="program"), comment=comment)
         now, store = self._now(), self._place.store
         await store.require_clock(now)
-        markers, clock = self._place.markers, self._seconds
+        markers, clock = self._place.markers, self._ticks
         await settle(store, self._request, submission, now=now, markers=markers, clock=clock)
 
     def _typed(self, value: Value) -> Any:
@@ -203,7 +204,7 @@ class Event(Generic[T]):
                     _log.warning("%s: the deadline is not settled here, waiting on: %s", self.name, error)
                 self._warned = True
                 return await read_outcome_of(store, request)
-        return await expire(store, request, now=now, markers=self._place.markers, clock=self._seconds)
+        return await expire(store, request, now=now, markers=self._place.markers, clock=self._ticks)
 
 
 async def _new_event(

@@ -31,6 +31,15 @@ _SCALARS: Final[dict[Any, Schema]] = {
 }
 # Each level of a type is a level of its schema.
 _MAX_LEVELS: Final = 16
+_EXAMPLES: Final[dict[str, str]] = {
+    "array": "[1, 2, 3]",
+    "boolean": "true",
+    "integer": "42",
+    "null": "null",
+    "number": "4.5",
+    "object": '{"table": "users", "rows": 3}',
+    "string": '"some text"',
+}
 _UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
 
 
@@ -66,6 +75,17 @@ def combined(own: Schema | None, of_type: Schema | None) -> Schema | None:
         # What the type allows would count as evaluated, and the author's rule would allow everything.
         of_type = {"not": {"not": of_type}}
     return {**own, "allOf": [*both, of_type]}
+
+
+def json_example(schema: Schema | None) -> str:
+    """Return a JSON value as text, of the type that a schema asks for: it shows how such a value is written."""
+    also: Any = (schema or {}).get("allOf", [])
+    for part in [schema, *also]:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind in _EXAMPLES:
+            items = part.get("items")
+            return f"[{json_example(items)}]" if isinstance(items, dict) and items else _EXAMPLES[kind]
+    return _EXAMPLES["object"]
 
 
 def typed(data_type: Any, value: JsonValue) -> Any:

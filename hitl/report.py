@@ -7,6 +7,7 @@ import shlex
 from html import escape
 
 from hitl.documents import RequestDocument, format_time
+from hitl.jsontypes import json_example
 
 
 def report_html(request: RequestDocument, form_url: str, api_url: str, response_path: str) -> str:
@@ -44,6 +45,5 @@ def example_value(request: RequestDocument) -> str:
     if request.choices:
         return request.choices[0]
     if request.data_type == "json":
-        kind = (request.json_schema or {}).get("type")
-        return {"array": "[]", "null": "null", "string": '"some text"', "number": "4.5"}.get(str(kind), "{}")
+        return json_example(request.json_schema)
     return {"int": "42", "float": "4.5", "bool": "true", "str": "some text"}[request.data_type]

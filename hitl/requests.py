@@ -88,7 +88,7 @@ def draft_request(
     endpoint: str = "",
     root: str = "",
 ) -> RequestDocument:
-    """Return a question that holds together, ready to be stored.
+    """Return a valid question, ready to be stored.
 
     Args:
         request_id: See `hitl.keys`.
@@ -108,7 +108,7 @@ def draft_request(
         root: The root's URL, to record the paths of request and outcome.
 
     Raises:
-        InvalidRequest: saying which argument does not hold together and why.
+        InvalidRequest: saying which argument is invalid and why.
     """
     kind = type_name(data_type)
     span = arguments.seconds("timeout_seconds", timeout_seconds)
@@ -171,7 +171,7 @@ async def create_request(
     except RequestNotFound as error:
         raise StorageUnavailable(
             f"an earlier question {request_id} was kept long enough and is being deleted: ask again when that is "
-            "done (the operator takes an hour; else run `hitl gc` every 15 minutes), or ask under another key"
+            "done (the operator takes about 40 minutes; else run `hitl gc` every 15), or use another key"
         ) from error
     same = {each.question_digest() for each in (request, untyped) if each is not None}
     if stored.document.question_digest() not in same:
@@ -274,20 +274,11 @@ async def add_link(
     return token
 
 
-async def read_link(store: Store, request_id: str, token: str) -> LinkDocument | None:
-    """Return the link that a token stands for, if it is one of this request's.
-
-    The token's hash is the object's name, so nothing secret is ever compared, and a request that does not
-    exist costs the same one read as a token of another request.
-
-    Raises:
-        StorageUnavailable: when the storage did not answer in time.
-    """
-    return await read_link_of(store, request_id, keys.hash_token(token))
-
-
 async def read_link_of(store: Store, request_id: str, token_hash: str) -> LinkDocument | None:
     """Return the link whose token has this hash, if it is one of this request's.
+
+    The hash is the object's name, so nothing secret is ever compared, and a request that does not exist costs the
+    same one read as a token of another request.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.

@@ -8,7 +8,6 @@ it is still there (see `hitl.retention` for the other half).
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,19 +26,13 @@ from hitl.errors import (
     StorageUnavailable,
 )
 from hitl.requests import StoredRequest, is_stored, parse_answer, read_outcome_of
-from hitl.storage import Store
-from hitl.transitions import expiry_due
+from hitl.storage import Store, ticks
+from hitl.transitions import accepts_submissions, expiry_due
 from hitl.values import Value, format_value
 
 # A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
 # minutes ago: what was seen before the creation of an outcome counts for much less than that.
 _FRESH_SECONDS: Final = 60.0
-
-
-def seconds() -> float:
-    """Return seconds that only ever grow, also while the machine sleeps where the system counts those."""
-    boot = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 def new_submission_id() -> str:
@@ -77,7 +70,7 @@ async def settle(
     *,
     now: datetime,
     markers: bool,
-    clock: Callable[[], float] = seconds,
+    clock: Callable[[], float] = ticks,
 ) -> OutcomeDocument:
     """Record a submission as the request's outcome, or say whose outcome stands.
 
@@ -108,7 +101,7 @@ async def settle(
         if (standing := await read_outcome_of(store, request)) is not None:
             raise AlreadySettled(standing) from None
         raise
-    late = submission.outcome != "cancelled" and now >= request.document.expires_at
+    late = submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now)
     # A good submission where no operator listens goes straight to the create, which finds out by itself; a late
     # one must neither be recorded nor announced.
     if (late or markers) and (standing := await read_outcome_of(store, request)) is not None:
@@ -124,7 +117,7 @@ async def expire(
     *,
     now: datetime,
     markers: bool,
-    clock: Callable[[], float] = seconds,
+    clock: Callable[[], float] = ticks,
 ) -> OutcomeDocument | None:
     """Settle the deadline of a request, if that is due, after a last read.
 
@@ -167,7 +160,10 @@ def difference(outcome: OutcomeDocument, submission: Submission) -> str:
     others = [what for what, (first, second) in compared.items() if first != second]
     if not others:
         return ""
-    return f"The same answer was recorded before: the {' and the '.join(others)} sent with that one stay."
+    are, were = ("is", "was") if len(others) == 1 else ("are", "were")
+    return (
+        f"The same submission was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
+    )
 
 
 def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:

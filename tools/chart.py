@@ -136,7 +136,7 @@ class Operator(Pod):
     sweep_seconds: float = Field(default=3, gt=0)
     """Seconds between two looks for new questions and outcomes; a hint makes it look at once."""
     audit_seconds: float = Field(default=60, gt=0)
-    """Seconds between two pages of the slow walk through the storage."""
+    """Seconds between two pages of the full scan of the storage."""
     retention_days: float = Field(default=30, gt=0)
     """Days after its outcome when a question is deleted from the storage."""
     ttl_seconds: int = Field(default=604800, ge=0)

@@ -90,6 +90,13 @@ def pages() -> dict[Path, str]:
     return found
 
 
+def _refusals(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield the messages of all rules: those of the whole object, then those of its fields."""
+    yield from (rule["message"] for rule in schema.get("x-kubernetes-validations", ()))
+    for inner in schema.get("properties", {}).values():
+        yield from _refusals(inner)
+
+
 def _page(definition: dict[str, Any]) -> str:
     names = definition["spec"]["names"]
     version = definition["spec"]["versions"][0]
@@ -107,7 +114,7 @@ def _page(definition: dict[str, Any]) -> str:
         parts += [f"| `{path}` | {kind} | {text} |\n" for path, kind, text in _fields(schema["properties"][part])]
         parts.append("\n")
     parts.append("## What the API server refuses\n\n")
-    parts += [f"- {rule['message']}\n" for rule in schema["x-kubernetes-validations"]]
+    parts += [f"- {message}\n" for message in _refusals(schema)]
     parts.append("\n")
     if names["kind"] == "HumanInput":
         parts.append(

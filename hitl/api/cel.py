@@ -1,4 +1,4 @@
-"""The rules by which the API server refuses what does not hold together, in CEL, with sentences for people.
+"""The rules by which the API server refuses invalid objects, in CEL, with sentences for people.
 
 Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before;
 those of `spec.respondents` to that field. A rule that names `oldSelf` counts for updates only.

@@ -52,20 +52,20 @@ def link(
             metavar="URL", help="The web app's base URL. HITL_ENDPOINT; else as recorded.", show_default=False
         ),
     ] = "",
-    show: Annotated[bool, typer.Option("--list", help="Make none; show those that there are.")] = False,
+    show: Annotated[bool, typer.Option("--list", help="List the links; make none.")] = False,
     revoke: Annotated[
         list[str] | None,
         typer.Option(
             metavar="LINK",
-            help="Make none; end this one at once: its URL, its token, or 8 characters or more of what --list "
-            "shows. Give it once for each.",
+            help="Revoke this link: its URL, its token, or at least 8 characters of what --list shows. Give it "
+            "once for each; none is made.",
             show_default=False,
         ),
     ] = None,
-    revoke_all: Annotated[bool, typer.Option("--revoke-all", help="Make none; end all of them at once.")] = False,
+    revoke_all: Annotated[bool, typer.Option("--revoke-all", help="Revoke all links; make none.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new link to a request's form and print it; whoever has it may answer. Or show links, or end them."""
+    """Make a new link to a request's form and print it; whoever has it may answer. Or list or revoke links."""
     wanted = [bool(revoke), revoke_all, show, bool(label or endpoint)]
     if sum(wanted) > 1:
         output.fail("give one of --list, --revoke and --revoke-all, without --label and --endpoint", Code.USAGE)

@@ -10,9 +10,9 @@
     roots     the root's URL
 """
 
-from hitl.storage.known import CLOCK_LIMIT_SECONDS
+from hitl.storage.known import CLOCK_LIMIT_SECONDS, ticks
 from hitl.storage.objects import MAX_OBJECT_BYTES
 from hitl.storage.roots import SERVED_SCHEMES
 from hitl.storage.store import Marker, Store, Watcher
 
-__all__ = ["CLOCK_LIMIT_SECONDS", "MAX_OBJECT_BYTES", "SERVED_SCHEMES", "Marker", "Store", "Watcher"]
+__all__ = ["CLOCK_LIMIT_SECONDS", "MAX_OBJECT_BYTES", "SERVED_SCHEMES", "Marker", "Store", "Watcher", "ticks"]

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, TypeAlias, TypeVar
 
 from hitl.storage.folders import sync
@@ -60,8 +61,8 @@ class Disk:
             synced: set[tuple[int, int]] = set()
             for files, loop, done in batch:
                 error = _synced(files, synced)
-                # A loop that ended meanwhile has nobody who waits.
-                if not loop.is_closed():
+                # A loop that has ended has nobody who waits. It may end at any moment, so it is not asked before.
+                with suppress(RuntimeError):
                     loop.call_soon_threadsafe(_tell, done, error)
 
 

@@ -15,7 +15,7 @@ from hitl_operator.settings import OperatorSettings
 
 
 def main() -> None:
-    """Run until told to stop. Exits with 2 when the settings do not hold together, with 1 when it cannot go on."""
+    """Run until told to stop. Exits with 2 when the settings are invalid, with 1 when it cannot go on."""
     logging.basicConfig(
         level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )

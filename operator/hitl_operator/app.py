@@ -113,7 +113,7 @@ class Operator:
             tasks.create_task(self._leader.run())
             tasks.create_task(self._watching.run(self._watched))
             tasks.create_task(self._mirror.sweep_forever())
-            tasks.create_task(self._mirror.walk_forever())
+            tasks.create_task(self._mirror.scan_forever())
             tasks.create_task(self._tend())
             tasks.create_task(self._measure())
             for _ in range(self._settings.workers):

@@ -1,4 +1,4 @@
-"""Looking into the roots: markers every few seconds, and a slow walk that finds what no marker tells of."""
+"""Looking into the roots: markers every few seconds, and a full scan that finds requests without a marker."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ class Mirror:
             self._health.swept = self._health.clock()
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
-    async def walk_forever(self) -> None:
-        """Walk through the roots, a page at a time, until cancelled."""
+    async def scan_forever(self) -> None:
+        """List all objects of the roots, a page at a time, until cancelled."""
         while True:
             await asyncio.sleep(self._settings.audit_seconds)
             if not self._leads():
                 continue
-            await asyncio.gather(*(self._guarded(root, self.walk(root)) for root in self._roots))
+            await asyncio.gather(*(self._guarded(root, self.scan(root)) for root in self._roots))
             if time.monotonic() - self._verified > _VERIFY_SECONDS:
                 self._verified = time.monotonic()
                 await self.verify()
@@ -138,25 +138,25 @@ class Mirror:
             if await self._agrees(root, now):
                 await drop_stale(store, now=now)
 
-    async def walk(self, root: Root) -> None:
+    async def scan(self, root: Root) -> None:
         """Look at the next thousand objects of one root.
 
         Raises:
-            StorageError: when they cannot be listed now; the walk goes on from there the next time.
+            StorageError: when they cannot be listed now; the scan goes on from there the next time.
         """
         look, store = self._looks[root.name], root.store
-        walk = look.walk
-        page = await store.list_page(f"{keys.PREFIX}/", walk.after)
+        scan = look.scan
+        page = await store.list_page(f"{keys.PREFIX}/", scan.after)
         for key, changed in page:
             request_id, _, name = key.removeprefix(f"{keys.PREFIX}/").partition("/")
-            if request_id != walk.request_id:
-                await self._visit(root, walk)
-                walk.start(request_id)
-            walk.note(name, changed)
-            walk.after = key
+            if request_id != scan.request_id:
+                await self._visit(root, scan)
+                scan.start(request_id)
+            scan.note(name, changed)
+            scan.after = key
         if not page:
-            await self._visit(root, walk)
-            look.walk = _Walk()
+            await self._visit(root, scan)
+            look.scan = _Scan()
 
     async def verify(self) -> None:
         """Look for HumanInputs that went away without the watch telling of it."""
@@ -172,18 +172,18 @@ class Mirror:
         for namespace, name in before - found:
             self._queue.add(Question(namespace, name))
 
-    async def _visit(self, root: Root, walk: _Walk) -> None:
-        if not keys.is_request_id(walk.request_id):
+    async def _visit(self, root: Root, scan: _Scan) -> None:
+        if not keys.is_request_id(scan.request_id):
             return
-        now, shown = self._now(), self._index.shown_by(walk.request_id)
-        if walk.settled_at is not None:
+        now, shown = self._now(), self._index.shown_by(scan.request_id)
+        if scan.settled_at is not None:
             if shown is not None and shown.pending:
                 self._queue.add(Question(shown.namespace, shown.name))
-            elif await self._collect(root, walk.request_id, walk.settled_at, now):
+            elif await self._collect(root, scan.request_id, scan.settled_at, now):
                 metrics.COLLECTED.inc()
-                _log.info("root %s: request %s was kept long enough and is deleted", root.name, walk.request_id)
-        elif walk.asked_at is not None and now - walk.asked_at >= _SETTLING and shown is None:
-            self._queue.add(Asked(root.name, walk.request_id))
+                _log.info("root %s: request %s was kept long enough and is deleted", root.name, scan.request_id)
+        elif scan.asked_at is not None and now - scan.asked_at >= _SETTLING and shown is None:
+            self._queue.add(Asked(root.name, scan.request_id))
 
     async def _collect(self, root: Root, request_id: str, settled_at: datetime, now: datetime) -> bool:
         """Delete a settled request whose time is over; tell whether that was done just now."""
@@ -194,7 +194,7 @@ class Mirror:
             return False
         done = await collect_one(root.store, request_id, now=now, retention=self._settings.retention)
         if done:
-            # Its outcome goes later, by its marker: until then the walk has nothing to do with it.
+            # Its outcome goes later, by its marker: until then the full scan has nothing to do with it.
             deleted[request_id] = time.monotonic()
         return done
 
@@ -244,8 +244,8 @@ class Mirror:
 
 
 @dataclass
-class _Walk:
-    """Where the walk through a root is, and what it saw of the request that it is at."""
+class _Scan:
+    """Where the full scan of a root is, and what it saw of the request that it is at."""
 
     after: str = ""
     request_id: str = ""
@@ -267,7 +267,7 @@ class _Look:
     """How far the looks into one root are. Times are `time.monotonic()`'s."""
 
     handed: dict[Work, float] = field(default_factory=dict)
-    walk: _Walk = field(default_factory=_Walk)
+    scan: _Scan = field(default_factory=_Scan)
     dropped: float = field(default_factory=time.monotonic)
     deleted: dict[str, float] = field(default_factory=dict)
     away_since: float | None = None

@@ -35,7 +35,7 @@ from hitl_operator.work import Announced, Asked, Given, Gone, Question, Work
 
 # How long a HumanInput that is not there may still be announced as deleted.
 _MISSING_SECONDS: Final = 30.0
-# An object in trouble is looked at each time when the slow walk has seen so many pages.
+# An object in trouble is looked at each time when the full scan has seen so many pages.
 _TROUBLED_PAGES: Final = 5
 
 _log = logging.getLogger("hitl.operator")

@@ -66,8 +66,8 @@ class OperatorSettings(BaseSettings):
     sweep_seconds: float = Field(default=3, gt=0)
     """Seconds between two looks for markers, which tell of questions and outcomes."""
     audit_seconds: float = Field(default=60, gt=0)
-    """Seconds between two pages of a thousand objects in the slow walk through each root, which finds what
-    markers did not tell of and deletes what was kept long enough."""
+    """Seconds between two pages of a thousand objects in the full scan of each root, which finds requests
+    without a marker and deletes those past their retention."""
     retention_days: float = Field(default=30, gt=0)
     """How many days after its outcome a question is kept in storage. Less than a day counts as a day, and so does
     what would end within a day after the deadline: a program may still wait."""

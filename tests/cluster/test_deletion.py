@@ -76,7 +76,7 @@ def test_the_operator_was_away_when_it_happened(
     operator.terminate()
     plane.delete("staying", "HumanInput", "asked")
     operator.start()
-    # Found by the slow walk, which leaves alone what was asked just now.
+    # Found by the full scan, which leaves alone what was asked just now.
     found = questions.until(request_id, "Pending", 60)
     assert before is not None
     assert found["status"]["expiresAt"] == before["status"]["expiresAt"]

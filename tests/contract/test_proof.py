@@ -13,7 +13,7 @@ import pytest
 
 from hitl import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.requests import add_link, create_request, draft_request, read_link, read_outcome, read_request
+from hitl.requests import add_link, create_request, draft_request, read_link_of, read_outcome, read_request
 from hitl.settle import settle
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store
 from tests.backends.plugin import Backend
@@ -206,7 +206,7 @@ async def test_a_refusal_without_a_cause_costs_nothing(
     assert left == 0
     straight = Store(s3_backend.url, s3_backend.options)
     assert await read_request(straight, request.request_id) == request
-    assert await read_link(straight, request.request_id, token) is not None
+    assert await read_link_of(straight, request.request_id, keys.hash_token(token)) is not None
     assert await read_outcome(straight, request.request_id) == outcome
 
 
@@ -244,7 +244,7 @@ async def test_a_link_whose_reply_is_lost_and_refused_again_works(s3_backend: Ba
         token = await add_link(store, "a-question", now=NOW)
 
     assert left == 0
-    assert await read_link(store=Store(s3_backend.url, s3_backend.options), request_id="a-question", token=token)
+    assert await read_link_of(Store(s3_backend.url, s3_backend.options), "a-question", keys.hash_token(token))
 
 
 async def test_the_clock_of_the_storage_is_known(backend: Backend) -> None:

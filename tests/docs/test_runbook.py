@@ -57,7 +57,7 @@ def test_what_the_page_names_is_there() -> None:
 
 
 def standing() -> tuple[int, int, int, int]:
-    """Return the requests of a day that nobody's question causes: sweeps, walk, stale ones, and one web app's."""
+    """Return the requests of a day that nobody's question causes: sweeps, full scan, stale ones, one web app's."""
     operator = VALUES["operator"]
     [webapp] = [each for each in applied_by_operator(render(PLAIN)) if each["kind"] == "Deployment"]
     period = webapp["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["periodSeconds"]
@@ -84,18 +84,18 @@ def reads_of_a_wait(poll: float) -> int:
 def test_a_month_costs_what_its_questions_and_what_stands_there_cost() -> None:
     steps = [row for row in table("step") if not row[0].endswith("instead")]
     writes, reads, deletes = (sum(int(row[column]) for row in steps) for column in (2, 3, 4))
-    sweeps, walk, stale, ready = standing()
+    sweeps, scan, stale, ready = standing()
 
     for questions, roots, *shown in [[number(cell) for cell in row] for row in table("questions a day", "roots")]:
         a_day = [
-            questions * writes + roots * (sweeps + walk + stale),
+            questions * writes + roots * (sweeps + scan + stale),
             *(questions * (reads + reads_of_a_wait(poll)) + bool(questions) * roots * ready for poll in (5, 60)),
             questions * deletes,
         ]
         assert shown == [30 * each for each in a_day]
 
 
-def test_a_round_of_the_walk_takes_what_the_page_says() -> None:
+def test_a_full_scan_takes_what_the_page_says() -> None:
     steps_a_day = DAY / VALUES["operator"]["auditSeconds"]
 
     for questions, objects, takes, _ in table("questions a day", "objects kept for 30 days"):

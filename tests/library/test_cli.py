@@ -24,7 +24,7 @@ from hitl.cli.app import app
 from hitl.cli.output import duration
 from hitl.cli.view import RequestView
 from hitl.documents import Origin, OutcomeDocument, Respondents
-from hitl.requests import StoredRequest, read_link, read_outcome
+from hitl.requests import StoredRequest, read_link_of, read_outcome
 from hitl.settle import Submission, settle
 from hitl.storage import Store
 from tests.library.samples import answer, asked, person
@@ -330,7 +330,9 @@ def test_link_makes_one_more_that_is_labelled(root: Store) -> None:
 
     url = hitl_("link", "a-question", "--label", "for ann").stdout.strip()
 
-    link = asyncio.run(read_link(root, "a-question", parse_qs(urlsplit(url).query)["token"][0]))
+    link = asyncio.run(
+        read_link_of(root, "a-question", keys.hash_token(parse_qs(urlsplit(url).query)["token"][0]))
+    )
     assert url.startswith("http://127.0.0.1:1234/form/a-question?")
     assert link is not None
     assert (link.label, link.expires_at) == ("for ann", request.document.expires_at)

@@ -14,7 +14,7 @@ from hitl import keys
 from hitl.cli.app import app
 from hitl.cli.links import hash_of
 from hitl.errors import InvalidRequest
-from hitl.requests import list_links, read_link, revoke_link
+from hitl.requests import list_links, read_link_of, revoke_link
 from hitl.settle import settle
 from hitl.storage import Store
 from tests.library.samples import answer, asked
@@ -49,7 +49,7 @@ def listed(request_id: str = "q") -> Any:
 
 
 def works(store: Store, token: str, request_id: str = "q") -> bool:
-    return asyncio.run(read_link(store, request_id, token)) is not None
+    return asyncio.run(read_link_of(store, request_id, keys.hash_token(token))) is not None
 
 
 def test_links_are_shown_without_their_tokens(root: Store) -> None:

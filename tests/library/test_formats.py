@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import UUID4, AnyUrl, EmailStr, TypeAdapter
 
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.formats import CHECKED, wanted_instead
 from hitl.requests import create_request, draft_request, parse_answer, read_request
 from hitl.schema import check_value
+from hitl.schema.formats import CHECKED, wanted_instead
 from hitl.storage import Store
 
 GOOD = {

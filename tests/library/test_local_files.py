@@ -22,6 +22,7 @@ from hitl.requests import add_link, read_outcome
 from hitl.retention import collect, drop_stale
 from hitl.settle import settle
 from hitl.storage import MAX_OBJECT_BYTES, Store
+from hitl.storage.disk import Disk
 from tests.library.samples import NOW, Timed, answer, asked
 
 A = "hitl-requests/a"
@@ -194,6 +195,35 @@ async def test_those_who_wait_share_the_sync_of_a_folder(
         assert steps.count(f"sync {root / key}#") == 1
         assert steps.count(f"sync {(root / key).parent}") == 1
     assert 1 <= steps.count(f"sync {root}/hitl-requests") < len(keys_of_all)
+
+
+class Ending(asyncio.SelectorEventLoop):
+    """A loop that ends right after it was asked whether it has."""
+
+    ended = False
+
+    def close(self) -> None:
+        super().close()
+        self.ended = True
+
+    def is_closed(self) -> bool:
+        return False if self.ended else super().is_closed()
+
+
+async def test_a_loop_that_ends_at_the_wrong_moment_keeps_nobody_else_waiting(root: Path) -> None:
+    shared, ending = Disk(), Ending()
+    gone = ending.create_future()
+    ending.close()
+    root.touch()
+    file = os.open(root, os.O_RDONLY)
+    shared._waiting.append(([file], ending, gone))
+
+    # Both are served in one round.
+    await asyncio.wait_for(shared.sync([file]), 30)
+
+    ending.ended = False
+    os.close(file)
+    shared._pool.shutdown()
 
 
 async def test_a_disk_that_fails_for_one_fails_for_nobody_else(

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 from hitl.errors import InvalidRequest
-from hitl.patterns import Pattern, pattern_size
-from hitl.work import TooMuchWork, Work
+from hitl.schema.patterns import Pattern, pattern_size
+from hitl.schema.work import TooMuchWork, Work
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A question is refused before it is stored when it does not hold together, and never changes afterwards."""
+"""A question is refused before it is stored when it is invalid, and never changes afterwards."""
 
 import uuid
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from hitl.requests import (
     create_request,
     draft_request,
     parse_answer,
-    read_link,
+    read_link_of,
     read_outcome,
     read_request,
 )
@@ -30,7 +30,7 @@ def store() -> Store:
 
 
 async def find_link(store: Store, request_id: str, token: str, now: datetime) -> str | None:
-    link = await read_link(store, request_id, token)
+    link = await read_link_of(store, request_id, keys.hash_token(token))
     return keys.hash_token(token) if link is not None and link.valid(now) else None
 
 

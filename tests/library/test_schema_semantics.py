@@ -11,8 +11,8 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import SPECIFICATIONS  # type: ignore[attr-defined]  # its stubs leave it out
 
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.metaschema import METASCHEMA
 from hitl.schema import check_schema, check_value
+from hitl.schema.metaschema import METASCHEMA
 from tests.library.test_values import json_values
 
 names = st.sampled_from(["a", "b", "c", ""])

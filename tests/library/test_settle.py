@@ -124,9 +124,17 @@ async def test_saying_the_same_again_is_success_for_who_is_known_to_be_the_same(
     ("first", "second", "sentence"),
     [
         (by("ann", link=LINK), by("ann", link=LINK), ""),
-        (by("ann", link=LINK), by("ann", link=LINK, comment="well"), "the comment sent with that one stay"),
-        (by("ann", link=LINK), by("bob", link=LINK), "the name sent with that one stay"),
-        (by("ann", link=LINK), by("", link=LINK, comment="x"), "the comment and the name sent with that one stay"),
+        (
+            by("ann", link=LINK),
+            by("ann", link=LINK, comment="well"),
+            "its comment is kept, and yours was not saved",
+        ),
+        (by("ann", link=LINK), by("bob", link=LINK), "its name is kept, and yours was not saved"),
+        (
+            by("ann", link=LINK),
+            by("", link=LINK, comment="x"),
+            "its comment and name are kept, and yours were not saved",
+        ),
     ],
 )
 async def test_the_same_answer_with_another_comment_or_name_is_told_that_the_first_ones_stay(

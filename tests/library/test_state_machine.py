@@ -240,7 +240,7 @@ class Lives(RuleBasedStateMachine):
 
     def _event(self, request: StoredRequest, markers: bool) -> Event[Any]:
         event: Event[Any] = Event(Place(self.store, "", "operator" if markers else "local"), request, "", int, 5)
-        event._now, event._seconds = self._now, self.store.seconds
+        event._now, event._ticks = self._now, self.store.seconds
         return event
 
     async def _cancel(self, request: StoredRequest, markers: bool) -> None:

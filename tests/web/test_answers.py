@@ -95,6 +95,30 @@ def test_the_api_answers_as_the_old_plugin_did(shared_app: WebApp) -> None:
     assert reply["value"] == 42
     assert reply["data_type"] == "int"
     assert reply["request_id"] == question.request_id
+    assert reply["message"] == "Your answer was saved. The workflow continues."
+
+
+@pytest.mark.parametrize("text", ["12", "0", "-3"])
+def test_a_number_out_of_its_range_is_told_which_one_to_enter(shared_app: WebApp, text: str) -> None:
+    question = asked(shared_app, json_schema={"minimum": 1, "maximum": 9})
+
+    page = question.form(text)
+
+    assert page.status_code == 422
+    assert "<p>Enter a whole number from 1 to 9.</p>" in page.text
+    assert "schema" not in page.text
+    assert f'value="{text}"' in page.text
+    assert question.stored() is None
+
+
+def test_the_api_says_that_a_rejection_was_saved(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+    body = {"request_id": question.request_id, "reject": True, "token": question.token}
+
+    reply = httpx.post(f"{shared_app.url}/submit/json", json=body).json()
+
+    assert (reply["status"], reply["value"]) == ("submitted", None)
+    assert reply["message"] == "Your rejection was saved. The workflow gets it instead of an answer."
 
 
 def test_two_people_answer_at_once_and_the_other_sees_who_won(shared_app: WebApp) -> None:
@@ -140,9 +164,9 @@ def test_the_same_value_over_the_same_link_is_success(shared_app: WebApp) -> Non
 @pytest.mark.parametrize(
     ("again", "left_out"),
     [
-        ({"comment": "another"}, "the comment sent with that one"),
-        ({"name": "Bob"}, "the name sent with that one"),
-        ({"comment": "another", "name": "Bob"}, "the comment and the name sent with that one"),
+        ({"comment": "another"}, "its comment is kept, and yours was not saved"),
+        ({"name": "Bob"}, "its name is kept, and yours was not saved"),
+        ({"comment": "another", "name": "Bob"}, "its comment and name are kept, and yours were not saved"),
     ],
 )
 def test_the_same_answer_with_another_comment_or_name_says_that_the_first_one_stands(

@@ -194,3 +194,42 @@ def test_the_deadline_is_shown_for_what_nobody_settled_yet() -> None:
 
     assert "the deadline has passed" in page
     assert format_time(NOW + timedelta(seconds=60)) in page
+
+
+@pytest.mark.parametrize(
+    ("data_type", "schema", "sentence"),
+    [
+        (int, {"minimum": 1, "maximum": 9}, "Enter a whole number from 1 to 9."),
+        (int, {"type": "integer", "exclusiveMinimum": 0}, "Enter a whole number, more than 0."),
+        (float, {"type": "number", "maximum": 0.5}, "Enter a number, at most 0.5."),
+        (int, {"multipleOf": 5, "title": "Fives"}, "Enter a whole number, a multiple of 5."),
+        (int, {"minimum": 1, "not": {"const": 3}}, ""),
+        (int, {"allOf": [{"minimum": 1}]}, ""),
+        (float, {"type": "integer", "minimum": 1}, ""),
+        (float, {"type": ["number", "null"]}, ""),
+        (str, {"minLength": 3}, ""),
+    ],
+)
+def test_a_range_is_told_as_what_to_enter_when_it_is_all_that_is_asked(
+    data_type: Any, schema: dict[str, Any], sentence: str
+) -> None:
+    assert field_for(question(data_type=data_type, json_schema=schema)).enter == sentence
+
+
+@pytest.mark.parametrize(
+    ("data_type", "schema", "example"),
+    [
+        ("json", None, '{"table": "users", "rows": 3}'),
+        (list, None, "[1, 2, 3]"),
+        (list[str], None, '["some text"]'),
+        (list[list[int]], {"minItems": 1}, "[[42]]"),
+        (dict[str, int], None, '{"table": "users", "rows": 3}'),
+        (None, None, "null"),
+        ("json", {"type": "boolean"}, "true"),
+        ("json", {"type": ["array", "null"]}, '{"table": "users", "rows": 3}'),
+    ],
+)
+def test_the_hint_of_json_is_an_example_of_its_type(data_type: Any, schema: Any, example: str) -> None:
+    hint = field_for(question(data_type=data_type, json_schema=schema)).hint
+
+    assert hint == f"A JSON value, such as {example}"

@@ -18,7 +18,8 @@ from hitl import keys
 from hitl.documents import LinkDocument
 from hitl.requests import StoredRequest, add_link, list_links, read_outcome, revoke_link
 from hitl.retention import STALE, collect
-from hitl.settle import seconds, settle
+from hitl.settle import settle
+from hitl.storage import ticks
 from hitl.transitions import GRACE, KEPT_AT_LEAST
 from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY
@@ -256,14 +257,14 @@ def test_the_links_of_a_question_can_be_told_apart_and_revoked_once(web: Web) ->
 def test_the_same_answer_with_another_comment_is_told_that_the_first_ones_stays(web: Web) -> None:
     web.ask()
     token = web.link()
-    assert "recorded before" not in web.post_json(token, comment="one").json()["message"]
+    assert "sent before" not in web.post_json(token, comment="one").json()["message"]
 
     again, page = web.post_json(token, comment="two"), web.post_form(token, comment="three", name="Ann")
 
     assert again.status_code == page.status_code == 200
-    assert again.json()["message"].endswith("recorded before: the comment sent with that one stay.")
+    assert again.json()["message"].endswith("sent before: its comment is kept, and yours was not saved.")
     assert again.json()["outcome"]["comment"] == "one"
-    assert "the comment and the name sent with that one stay" in page.text
+    assert "its comment and name are kept, and yours were not saved" in page.text
     assert "one" in page.text
     assert "three" not in page.text
 
@@ -315,8 +316,8 @@ def test_what_is_asked_later_under_the_same_id_is_shown_and_answered_as_what_it_
     web.ask(prompt="How few?")
     again = web.link()
     # Memory lasts for five minutes, and a deletion takes thirty.
-    later = seconds() + 300
-    monkeypatch.setattr("hitl_webapp.service.seconds", lambda: later)
+    later = ticks() + 300
+    monkeypatch.setattr("hitl_webapp.service.ticks", lambda: later)
 
     assert web.status(token).status_code == 403
     status = web.status(again).json()
@@ -336,4 +337,4 @@ def test_an_outcome_of_another_question_is_damage_on_every_route(web: Web) -> No
     replies = [web.form(token), web.status(token), web.post_form(token, "7"), web.post_json(token, 7)]
 
     assert [each.status_code for each in replies] == [502] * 4
-    assert not any("Recorded" in each.text for each in replies)
+    assert not any("saved" in each.text.lower().replace("not saved", "") for each in replies)

@@ -21,8 +21,8 @@ from python_multipart.multipart import MultipartParser, MultipartState
 from starlette.datastructures import Headers
 
 from hitl.errors import InvalidValue
+from hitl.strictjson import show
 from hitl.submissions import split_token
-from hitl.text import one_line
 from hitl.values import read_json
 from hitl_webapp.problems import BadInput, WrongMediaType
 
@@ -31,7 +31,6 @@ _TYPED_FIELDS: Final = ("value", "choice", "kept", "comment", "name", "reject", 
 FORM_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, *_TYPED_FIELDS))
 # Of a body without a link, at most so many bytes are read. A larger one is read on a thread of its own.
 PREFIX_BYTES: Final = 64 * 1024
-_SHOWN_CHARS: Final = 40
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 calls this a token
@@ -156,8 +155,7 @@ def _known(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     found = list(fields)
     for name, count in Counter(name for name, _ in found).items():
         if name not in FORM_FIELDS:
-            shown = one_line(name)[:_SHOWN_CHARS]
-            raise BadInput(f'The form has a field "{shown}" that is unknown here: leave it out.')
+            raise BadInput(f"The form has a field {show(name)} that is unknown here: leave it out.")
         if count > 1:
             raise BadInput(f'The form has the field "{name}" twice: send it once.')
     return found

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.documents import RequestDocument
+from hitl.jsontypes import json_example
 from hitl.text import printable
 from hitl.values import format_value
 
 _RADIO_CHOICES: Final = 8
 _LINE_CHARS: Final = 120
+# A hint tells these of a number's schema; the others refuse nothing.
+_BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_TOLD: Final = frozenset((*_BOUNDS, "type", "title", "description", "default", "examples", "$comment", "$schema"))
 
 Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select"]
 InputMode: TypeAlias = Literal["text", "numeric", "decimal"]
@@ -27,6 +31,7 @@ class Field:
         choices: What is offered, as canonical texts.
         by_index: A choice is posted as `choice`, its place in the list: its text is not safe to print.
         hint: A sentence below the label.
+        enter: What to enter, when the schema refuses a number; empty: the hint does not tell all of it.
     """
 
     widget: Widget
@@ -35,6 +40,7 @@ class Field:
     choices: tuple[str, ...] = ()
     by_index: bool = False
     hint: str = ""
+    enter: str = ""
 
     def posted(self, value: str) -> tuple[str, str]:
         """Return the name and the value under which a form posts this value."""
@@ -55,16 +61,19 @@ def field_for(request: RequestDocument) -> Field:
             return Field("bool")
         case "int":
             keyboard: InputMode = "numeric" if _never_negative(schema) else "text"
-            return Field("line", keyboard, number=True, hint=_range(schema, "A whole number"))
+            hint = _range(schema, "A whole number")
+            return Field("line", keyboard, number=True, hint=hint, enter=_enter(request, schema, hint))
         case "float":
             keyboard = "decimal" if _never_negative(schema) else "text"
-            hint = _range(schema, "A number") + ". Write decimals after a point, as in 4.5"
-            return Field("line", keyboard, number=True, hint=hint)
+            hint = _range(schema, "A number")
+            enter = _enter(request, schema, hint)
+            hint += ". Write decimals after a point, as in 4.5"
+            return Field("line", keyboard, number=True, hint=hint, enter=enter)
         case "str":
             long = not isinstance(limit := schema.get("maxLength"), int) or limit > _LINE_CHARS
             return Field("textarea" if long else "line")
         case "json":
-            return Field("json", hint='A JSON value, such as {"table": "users", "rows": 3}')
+            return Field("json", hint=f"A JSON value, such as {json_example(schema)}")
 
 
 def chosen(request: RequestDocument, index: str) -> str:
@@ -72,6 +81,13 @@ def chosen(request: RequestDocument, index: str) -> str:
     if index.isascii() and index.isdigit() and len(index) <= 3 and int(index) < len(request.choices):
         return request.choices[int(index)]
     return ""
+
+
+def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:
+    """Return the hint as a request, if it tells all that the schema asks of a number."""
+    kinds = ("integer", "number") if request.data_type == "int" else ("number",)
+    told = set(schema) <= _TOLD and schema.get("type", "number") in kinds
+    return f"Enter {hint[0].lower()}{hint[1:]}." if told else ""
 
 
 def _never_negative(schema: dict[str, Any]) -> bool:

@@ -63,7 +63,7 @@ class Connection(HttpToolsProtocol):
         # uvicorn's `cycle` is the request that came last; this is the one that is being answered.
         self._active: RequestResponseCycle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take the connection in, or refuse it when all places are taken."""
         super().connection_made(transport)
         self.since = self.loop.time()

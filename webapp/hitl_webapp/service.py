@@ -29,9 +29,9 @@ from hitl.errors import (
     RequestNotFound,
 )
 from hitl.requests import StoredRequest, read_link_of, read_outcome_of, read_request
-from hitl.settle import Submission, expire, seconds, settle
-from hitl.storage import Store
-from hitl.transitions import expiry_due
+from hitl.settle import Submission, expire, settle
+from hitl.storage import Store, ticks
+from hitl.transitions import accepts_submissions, expiry_due
 from hitl_webapp.auth import NO_LINK, SIGN_IN, Identify, Visitor
 from hitl_webapp.metrics import CLOCK, OUTCOMES, REFUSALS
 from hitl_webapp.problems import Unauthenticated
@@ -107,9 +107,9 @@ class Service:
             RequestNotFound: when there is none.
         """
         kept = self._requests.get(request_id)
-        if kept is not None and seconds() - kept[1] < _REQUEST_SECONDS:
+        if kept is not None and ticks() - kept[1] < _REQUEST_SECONDS:
             return kept[0]
-        began = seconds()
+        began = ticks()
         try:
             found = await read_request(self.store, request_id)
         except RequestNotFound:
@@ -132,7 +132,7 @@ class Service:
         now = self.now()
         seen = self._pending.get(request_id)
         due = expiry_due(request.document, None, now)
-        if not due and seen is not None and seconds() - seen < _SEEN_SECONDS:
+        if not due and seen is not None and ticks() - seen < _SEEN_SECONDS:
             return None
         if due and await self._agrees(now):
             try:
@@ -143,7 +143,7 @@ class Service:
         else:
             outcome = await read_outcome_of(self.store, request)
         if outcome is None:
-            self._pending.put(request_id, seconds())
+            self._pending.put(request_id, ticks())
         else:
             self._keep(outcome)
         return outcome
@@ -159,7 +159,7 @@ class Service:
             ClockApart: when it would have by this machine's clock, which is not the storage's.
         """
         now = self.now()
-        if now < request.document.expires_at:
+        if accepts_submissions(request.document, None, now):
             return False
         await self.require_clock(now)
         return True
@@ -174,7 +174,7 @@ class Service:
         pending, seen = self._pending.get(request_id), self._links.get(f"{request_id}/{link}")
         if pending is None or seen is None or self._settled.get(request_id) is not None:
             return False
-        return seconds() - min(pending, seen[1]) < _SEEN_SECONDS
+        return ticks() - min(pending, seen[1]) < _SEEN_SECONDS
 
     def keeps_link(self, request_id: str, token: str) -> bool:
         """Tell whether a link is known, and good for as long as its question."""
@@ -346,14 +346,14 @@ class Service:
     async def _link(self, request_id: str, token: str, most_seconds: float) -> str:
         token_hash = keys.hash_token(token)
         kept = self._links.get(f"{request_id}/{token_hash}")
-        if kept is not None and seconds() - kept[1] < most_seconds and kept[0].valid(self.now()):
+        if kept is not None and ticks() - kept[1] < most_seconds and kept[0].valid(self.now()):
             return token_hash
         readable = request_id if keys.is_request_id(request_id) else _NOBODY
         await self._require_link(readable, token_hash, self.now())
         return token_hash
 
     async def _require_link(self, request_id: str, token_hash: str, now: datetime) -> None:
-        kept, began = f"{request_id}/{token_hash}", seconds()
+        kept, began = f"{request_id}/{token_hash}", ticks()
         link = await read_link_of(self.store, request_id, token_hash)
         if link is None or not link.valid(now):
             self._links.drop(kept)

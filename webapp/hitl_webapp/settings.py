@@ -13,7 +13,7 @@ AuthMode: TypeAlias = Literal["link", "proxy", "kubernetes"]
 
 
 class WebSettings(StorageSettings):
-    """How the web app is reached, whom it believes, and what it puts up with."""
+    """The web app's address, authentication, and limits of requests."""
 
     auth: AuthMode = "link"
     """Who may answer: `link` (whoever holds a link), `proxy` (whom headers of a trusted proxy name) or

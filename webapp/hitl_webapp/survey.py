@@ -202,7 +202,7 @@ class _Reading:
         return Entry(request.document, outcome, request.sha256, listed)
 
     async def _request(self, request_id: str) -> StoredRequest | None:
-        # Whether the question holds together is for its own page to find: checking a schema takes long.
+        # Whether the question is valid is for its own page to find: checking a schema takes long.
         key = keys.request_key(request_id)
         data = await self._store.read(key)
         if data is None:

@@ -136,7 +136,7 @@ true
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-operator
 {{- end }}
 
-{{- /* Refuses values that do not hold together. */ -}}
+{{- /* Refuses invalid values. */ -}}
 {{- define "hitl.validate" -}}
 {{- $storage := .Values.storage -}}
 {{- $given := len (compact (list $storage.url (ternary "embedded" "" $storage.embedded.enabled) (ternary "roots" "" (gt (len .Values.roots) 0)))) -}}

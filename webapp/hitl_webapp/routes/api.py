@@ -86,7 +86,10 @@ _SUBMISSION: Final = {
         }
     ],
 }
-_RECORDED: Final = "Recorded. Whoever asked goes on with this."
+_SAVED: Final = {
+    False: "Your answer was saved. The workflow continues.",
+    True: "Your rejection was saved. The workflow gets it instead of an answer.",
+}
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -115,7 +118,7 @@ async def submit_json(request: Request) -> Response:
         request_id=body.request_id,
         value=outcome.value,
         data_type=outcome.data_type,
-        message=" ".join(filter(None, [_RECORDED, difference(outcome, submission)])),
+        message=" ".join(filter(None, [_SAVED[body.reject], difference(outcome, submission)])),
         outcome=public_outcome(outcome),
     )
     return Response(submitted.model_dump_json(), media_type="application/json")

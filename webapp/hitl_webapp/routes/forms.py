@@ -124,7 +124,7 @@ async def submit(request: Request) -> Response:
     except HITLError as error:
         problem = problem_of(error)
         if isinstance(error, InvalidValue):
-            fault = fault or pages.Fault("value", str(error), error.details)
+            fault = fault or _value_fault(stored.document, error)
             return _form_again(stored.document, sent, visitor, problem, fault)
         if problem.status == 503:
             return _form_again(stored.document, sent, visitor, problem, None)
@@ -235,6 +235,15 @@ def _fault(sent: _Sent, visitor: Visitor) -> pages.Fault | None:
             "type it again.",
         )
     return None
+
+
+def _value_fault(question: RequestDocument, error: InvalidValue) -> pages.Fault:
+    """Return what is wrong with an answer. A range is told as what to enter, not as what a schema found."""
+    enter = field_for(question).enter
+    # Only a schema finds details: any other sentence says already how to write the number.
+    if error.details and enter:
+        return pages.Fault("value", enter)
+    return pages.Fault("value", str(error), error.details)
 
 
 def _submission(sent: _Sent, visitor: Visitor) -> Submission:

@@ -1,12 +1,12 @@
-"""The keywords of JSON Schema that hold schemas. See `hitl.schema_keywords` for their form."""
+"""The keywords of JSON Schema that hold schemas. See `hitl.schema.keywords` for their form."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from hitl.schema_keywords import Fault, Part, Seen, faults, fits, never, unexpected
-from hitl.work import Place, Work, shown
+from hitl.schema.keywords import Fault, Part, Seen, faults, fits, never, unexpected
+from hitl.schema.work import Place, Work, shown
 
 ANYTHING: Final = Part()
 NOTHING: Final = Part([(never, None)])

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
-from hitl.formats import wanted_instead
-from hitl.patterns import Pattern
-from hitl.work import Place, Work, shown, shown_list
+from hitl.schema.formats import wanted_instead
+from hitl.schema.patterns import Pattern
+from hitl.schema.work import Place, Work, shown, shown_list
 
 
 @dataclass(frozen=True, slots=True)

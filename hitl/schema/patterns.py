@@ -14,8 +14,8 @@ from typing import Final
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
 from hitl.errors import InvalidRequest
+from hitl.schema.work import Work, shown
 from hitl.text import one_line
-from hitl.work import Work, shown
 
 MAX_PATTERN_CHARS: Final = 1_024
 

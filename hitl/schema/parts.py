@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
-from hitl import schema_applicators as holding
-from hitl import schema_keywords as plain
 from hitl.errors import InvalidRequest
-from hitl.formats import CHECKED
-from hitl.metaschema import NAMED, ONE, SEVERAL
-from hitl.patterns import Pattern
-from hitl.schema_applicators import ANYTHING, NOTHING
-from hitl.schema_keywords import Check, Part
-from hitl.work import Place, Work, shown
+from hitl.schema import applicators as holding
+from hitl.schema import keywords as plain
+from hitl.schema.applicators import ANYTHING, NOTHING
+from hitl.schema.formats import CHECKED
+from hitl.schema.keywords import Check, Part
+from hitl.schema.metaschema import NAMED, ONE, SEVERAL
+from hitl.schema.patterns import Pattern
+from hitl.schema.work import Place, Work, shown
 
 _REFERENCES: Final = ("$ref", "$dynamicRef")
 _LIMITS: Final[dict[str, tuple[Callable[[Any, Any], bool], str]]] = {

@@ -1,4 +1,4 @@
-"""JSON Schema, for `json` answers and to narrow a scalar: draft 2020-12, with bounds.
+"""Whether something is a JSON Schema, and whether a value fits it, within bounds.
 
 A schema comes from one person, an answer from another, and both are checked in processes that serve many more.
 So nothing is ever fetched, and everything that a check does is paid from one budget, when asked and when answered:
@@ -17,13 +17,10 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.metaschema import DIALECT, METASCHEMA
-from hitl.patterns import MAX_PATTERN_CHARS
-from hitl.schema_keywords import Fault, Part, faults
-from hitl.schema_parts import compiled
-from hitl.work import TooMuchWork, Work, path_of, place_text, shown
-
-__all__ = ["DIALECT", "MAX_PATTERN_CHARS", "MAX_SCHEMA_CHARS", "check_schema", "check_value"]
+from hitl.schema.keywords import Fault, Part, faults
+from hitl.schema.metaschema import DIALECT, METASCHEMA
+from hitl.schema.parts import compiled
+from hitl.schema.work import TooMuchWork, Work, path_of, place_text, shown
 
 MAX_SCHEMA_CHARS: Final = 65_536
 
@@ -42,7 +39,7 @@ def check_schema(schema: Mapping[str, JsonValue]) -> None:
 
     Refused besides what the metaschema refuses: references to anything outside the schema, other drafts,
     `patternProperties` (use `propertyNames` with a `pattern`), and patterns with look-around or back-references.
-    `hitl.formats` has the formats that are checked; any other `format` is a note for people.
+    `hitl.schema.formats` has the formats that are checked; any other `format` is a note for people.
 
     Raises:
         InvalidRequest: saying where the schema is wrong, or too large to be checked in about a second.
@@ -78,7 +75,9 @@ def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: b
     if found:
         found.sort(key=lambda fault: [str(part) for part in path_of(fault.at)])
         sentences = tuple(_sentence(fault) for fault in found)
-        raise InvalidValue(f"The value does not fit the schema: {sentences[0]}.", sentences)
+        # The whole value needs no name in the sentence: it is what the sentence begins with.
+        first = found[0].message if found[0].at is None else sentences[0]
+        raise InvalidValue(f"The value does not fit the schema: {first}.", sentences)
 
 
 def _as_text(schema: Mapping[str, JsonValue]) -> str:
