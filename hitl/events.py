@@ -252,6 +252,7 @@ async def _new_event(
         InvalidRequest: when the question is invalid, for example a default that is not one of the choices.
         RequestMismatch: when another question is stored under this key.
         ServeError: when the web app cannot be brought up.
+        ClockApart: when this machine's clock, by which the deadline would be counted, is not the storage's.
         StorageError: when the question cannot be stored.
     """
     if scope != "run":
@@ -260,13 +261,14 @@ async def _new_event(
         raise InvalidRequest(f"key is {key!r}: give a text that names the question, or leave it out")
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     place = await find_place()
+    now = datetime.now(UTC)
     asked = draft_request(
         request_id="draft",
         event_name=name,
         data_type=data_type,
         prompt=prompt,
         timeout_seconds=timeout_seconds,
-        now=datetime.now(UTC),
+        now=now,
         json_schema=schema,
         choices=choices,
         default=default,
@@ -287,7 +289,7 @@ async def _new_event(
     )
     # Neither a key nor an action: the id is random.
     new = key is None and place.action is None
-    stored = await create_request(place.store, request, untyped=untyped, new=new)
+    stored = await create_request(place.store, request, untyped=untyped, new=new, asked_at=now)
     token = await add_link(place.store, request_id, now=datetime.now(UTC), label="asked")
     if place.markers:
         await place.store.mark(keys.new_marker(request_id))
