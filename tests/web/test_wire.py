@@ -168,7 +168,7 @@ def test_a_body_that_stands_for_something_else_is_not_read_as_it_is(
     for path, kind, body_of in (("/submit", FORM, form_of), ("/submit/json", JSON, json_of)):
         question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
 
-        reply = exchange(shared_app.port, post(path, kind, body_of(question, value=1), f"{field}\r\n".encode()))
+        reply = exchange(shared_app.port, post(path, kind, body_of(question, value="1"), f"{field}\r\n".encode()))
 
         assert refused(reply, status)
         assert question.stored() is None
@@ -177,7 +177,7 @@ def test_a_body_that_stands_for_something_else_is_not_read_as_it_is(
 @pytest.mark.parametrize("coding", ["gzip, chunked", "x, chunked"])
 def test_chunks_of_something_that_is_encoded_are_not_read(shared_app: WebApp, coding: str) -> None:
     question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
-    request = chunked("/submit", FORM, form_of(question, value=1), 64)
+    request = chunked("/submit", FORM, form_of(question, value="1"), 64)
     assert b"Transfer-Encoding: chunked" in request
 
     sent = request.replace(b"Transfer-Encoding: chunked", b"Transfer-Encoding: " + coding.encode())
@@ -191,13 +191,13 @@ def test_a_body_that_says_it_is_not_encoded_is_read(shared_app: WebApp, name: st
     question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
     field = b"" if name == "none" else b"Content-Encoding: identity\r\n"
 
-    assert exchange(shared_app.port, post("/submit", FORM, form_of(question, value=1), field)).status == 200
+    assert exchange(shared_app.port, post("/submit", FORM, form_of(question, value="1"), field)).status == 200
 
 
 def test_a_client_that_goes_while_several_requests_wait_is_no_server_error(app: WebApp) -> None:
     for number in range(20):
         question = app.ask(f"q-{number}")
-        request = post("/submit", FORM, form_of(question, value=1))
+        request = post("/submit", FORM, form_of(question, value="1"))
         with connected(app.port) as connection:
             connection.sendall(request + request)
             connection.shutdown(socket.SHUT_WR)
