@@ -253,7 +253,7 @@ async def _new_event(
         InvalidRequest: when the question is invalid, for example a default that is not one of the choices.
         RequestMismatch: when another question is stored under this key.
         ServeError: when the web app cannot be brought up.
-        ClockApart: when this machine's clock is not the storage's; nothing is stored.
+        ClockApart: when this machine's clock, by which the deadline would be counted, is not the storage's.
         StorageError: when the question cannot be stored.
     """
     if scope != "run":
@@ -263,8 +263,6 @@ async def _new_event(
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     place = await find_place()
     now = datetime.now(UTC)
-    # The deadline is taken from this clock: by a wrong one the question would end too soon, or too late.
-    await place.store.require_clock(now)
     asked = draft_request(
         request_id="draft",
         event_name=name,
@@ -292,7 +290,7 @@ async def _new_event(
     )
     # Neither a key nor an action: the id is random.
     new = key is None and place.action is None
-    stored = await create_request(place.store, request, untyped=untyped, new=new)
+    stored = await create_request(place.store, request, untyped=untyped, new=new, asked_at=now)
     token = await add_link(place.store, request_id, now=now, label="asked")
     if place.markers:
         await place.store.mark(keys.new_marker(request_id))

@@ -22,6 +22,7 @@ from hitl.documents import (
     sha256_hex,
 )
 from hitl.errors import (
+    ClockApart,
     DocumentDamaged,
     InvalidRequest,
     InvalidValue,
@@ -146,7 +147,12 @@ def at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
 
 
 async def create_request(
-    store: Store, request: RequestDocument, *, untyped: RequestDocument | None = None, new: bool = False
+    store: Store,
+    request: RequestDocument,
+    *,
+    untyped: RequestDocument | None = None,
+    new: bool = False,
+    asked_at: datetime | None = None,
 ) -> StoredRequest:
     """Store a question, or return the one that is stored under its id already.
 
@@ -156,16 +162,21 @@ async def create_request(
         untyped: The same question as release 0.1.0 stored it, without the schema of its data type, which a task
             that was restarted since may still have asked.
         new: Its id is random, so it was never used. Saves two storage requests.
+        asked_at: The moment by this machine's clock from which its deadline was counted; None: by another clock.
 
     Raises:
         RequestMismatch: when the stored one asks something else.
+        ClockApart: when there is none yet, and `asked_at` is not the storage's time.
         DocumentDamaged: when the stored one cannot be read.
         StorageUnavailable: when the storage did not answer in time, or a question of this id is being deleted;
             trying again is safe.
     """
     request_id, data = request.request_id, request.to_bytes()
-    if (new or not await _used(store, request_id)) and await store.create_once(keys.request_key(request_id), data):
-        return StoredRequest(request, sha256_hex(data))
+    if new or not await _used(store, request_id):
+        if asked_at is not None:
+            await _require_clock(store, request_id, asked_at)
+        if await store.create_once(keys.request_key(request_id), data):
+            return StoredRequest(request, sha256_hex(data))
     try:
         stored = await read_request(store, request_id)
     except RequestNotFound as error:
@@ -327,6 +338,17 @@ async def _used(store: Store, request_id: str) -> bool:
     # An outcome without its question is what a deletion leaves for a while, and so is its marker. A question that
     # was created beside them would seem to be answered by the old outcome, or lose its own when that is deleted.
     return await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id))
+
+
+async def _require_clock(store: Store, request_id: str, now: datetime) -> None:
+    # By a clock that is behind, the deadline would be over before anybody could answer.
+    await store.prove()
+    try:
+        await store.require_clock(now)
+    except ClockApart:
+        # A task that was restarted only reads what it asked before.
+        if not await store.exists(keys.request_key(request_id)):
+            raise
 
 
 def _check_whole(request: RequestDocument, *, formats: bool = True) -> None:

@@ -84,8 +84,7 @@ class Store:
             StorageUnavailable: when the storage did not answer in time. The object may or may not be there.
             StorageUnsuitable: when it does not create exclusively, or may not be written.
         """
-        if not self._known.proven:
-            await self.probe()
+        await self.prove()
         return await self._create(key, data)
 
     async def read(self, key: str) -> bytes | None:
@@ -189,6 +188,16 @@ class Store:
         """
         names = await self._watched("list", self._objects.list_folders(keys.PREFIX))
         return sorted(name for name in names if keys.is_request_id(name))
+
+    async def prove(self) -> None:
+        """Probe the storage, unless this process has proven it already.
+
+        Raises:
+            StorageUnsuitable: as `probe` does.
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        if not self._known.proven:
+            await self.probe()
 
     async def probe(self) -> None:
         """Make sure that the storage creates exclusively, and read its clock.

@@ -2,14 +2,23 @@
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+import hitl
 from hitl import keys
 from hitl.documents import sha256_hex
-from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch, RequestNotFound
+from hitl.errors import (
+    ClockApart,
+    DocumentDamaged,
+    InvalidRequest,
+    InvalidValue,
+    RequestMismatch,
+    RequestNotFound,
+)
+from hitl.place import Place
 from hitl.requests import (
     add_link,
     create_request,
@@ -21,7 +30,7 @@ from hitl.requests import (
 )
 from hitl.settle import settle
 from hitl.storage import Store
-from tests.library.samples import DEADLINE, NOW, SECOND, answer, asked
+from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked
 
 
 @pytest.fixture
@@ -256,3 +265,40 @@ async def test_creating_is_told_apart_from_finding_by_the_bytes(store: Store) ->
 
     assert created.document == request
     assert (await read_request(store, "a")).document == request
+
+
+@pytest.mark.parametrize("seconds", [31, -31, 3600, -3600])
+async def test_no_deadline_is_counted_by_a_clock_that_is_not_the_storages(seconds: int) -> None:
+    store = Timed(f"memory://{uuid.uuid4().hex}")
+    now = NOW + timedelta(seconds=seconds)
+    question = draft(now=now)
+
+    for new in (True, False):
+        with pytest.raises(ClockApart, match="set the clock"):
+            await create_request(store, question, new=new, asked_at=now)
+        assert await store.read(keys.request_key("a")) is None
+
+    # What was asked before is only read, as a task that is restarted does.
+    store.time = now
+    stored = await create_request(store, question, asked_at=now)
+    store.time = NOW
+    assert await create_request(store, question, asked_at=now) == stored
+
+
+async def test_new_event_counts_the_deadline_by_a_clock_that_is_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Timed(f"memory://{uuid.uuid4().hex}")
+
+    async def here() -> Place:
+        return Place(store, "http://127.0.0.1:1", "local")
+
+    monkeypatch.setattr("hitl.events.find_place", here)
+
+    with pytest.raises(ClockApart):
+        await hitl.new_event.aio("a", int, prompt="How many?")
+    assert await store.list_request_ids() == []
+
+    store.time = datetime.now(UTC)
+    event: Any = await hitl.new_event.aio("a", int, prompt="How many?")
+    assert await store.list_request_ids() == [event.request_id]

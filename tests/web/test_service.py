@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import tracemalloc
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -21,6 +22,8 @@ from hitl.retention import STALE, collect
 from hitl.settle import settle
 from hitl.storage import ticks
 from hitl.transitions import GRACE, KEPT_AT_LEAST
+from hitl_webapp.auth import Visitor
+from hitl_webapp.inbox import Surveys, listing
 from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY
 from hitl_webapp.service import Service
@@ -175,6 +178,65 @@ def test_a_clock_ahead_settles_no_deadline_and_tells_nobody_that_it_has_passed(w
     assert web.outcome() is None
 
 
+@pytest.mark.parametrize("post", POSTS)
+@pytest.mark.parametrize("off", APART)
+def test_a_clock_that_is_wrong_ends_no_link_and_keeps_none_open(web: Web, off: timedelta, post: Posts) -> None:
+    web.ask(timeout_seconds=86_400)
+    good, ended = web.link(expires_at=NOW + 120 * SECOND), web.link(expires_at=NOW + 20 * SECOND)
+    web.store.time += 60 * SECOND
+    web.off = off
+
+    for token in (good, ended):
+        assert post(web, token).status_code == 503
+        assert web.form(token).status_code == 503
+        assert web.status(token).status_code == 503
+    assert web.form("another").status_code == 403
+    web.off = timedelta(0)
+
+    assert (web.form(good).status_code, web.form(ended).status_code) == (200, 403)
+    assert web.outcome() is None
+
+
+@pytest.mark.parametrize("off", APART)
+def test_the_inbox_tells_by_the_storages_clock_what_waits(web: Web, off: timedelta) -> None:
+    web.ask()
+    web.off = off
+    surveys = Surveys(web.store)
+
+    found = run(listing(surveys, web.service, Visitor(name="ann", verified=True)))
+    assert [each.request.request_id for each in found.pending] == [ID]
+    web.store.time = DEADLINE
+
+    found = run(listing(surveys, web.service, Visitor(name="ann", verified=True)))
+    assert [each.request.request_id for each in found.settled] == [ID]
+
+
+def test_what_is_kept_of_questions_and_outcomes_is_counted_by_what_it_takes(web: Web) -> None:
+    properties: Any = {f"field{each}": {"type": "string", "maxLength": each + 1} for each in range(1_000)}
+    run(asked(web.store, "large", now=web.store.time, data_type=dict, json_schema={"properties": properties}))
+    choices = [f"{each:0>250}" for each in range(64)]
+    run(asked(web.store, "many-choices", now=web.store.time, data_type=str, choices=choices))
+    kept = web.service._requests
+
+    for request_id in ("large", "many-choices"):
+        before = kept._bytes
+        tracemalloc.start()
+        run(web.service.request(request_id))
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert taken < 2 * (kept._bytes - before), request_id
+
+    web.ask(data_type=list)
+    assert web.post_json(web.link(), [{}] * 20_000, comment="x" * 4_096).status_code == 200
+    outcome = web.service._settled
+    tracemalloc.start()
+    again = outcome._values[ID][0].model_copy(deep=True)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert again.outcome == "answered"
+    assert taken < 2 * outcome._bytes
+
+
 def test_a_clock_ahead_still_shows_what_was_recorded(web: Web) -> None:
     request = web.ask()
     token = web.link()
@@ -286,6 +348,24 @@ def test_the_form_refuses_the_same_key_with_another_answer(web: Web, key: str) -
         assert reply.status_code == 409
         assert "Your submission changed nothing" in reply.text
     assert web.post_form(token, "1", submission_id=key).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        ({"choices": ["a", "\u202eb"]}, {"value": "a", "choice": "1"}),
+        ({"choices": ["a", "\u202eb"]}, {"value": "a", "choice": "0"}),
+        ({"choices": ["a", "b"]}, {"value": "a", "choice": "1"}),
+        ({}, {"value": "a", "choice": "0"}),
+    ],
+)
+def test_a_form_with_a_value_and_a_choice_records_neither(
+    web: Web, content: dict[str, Any], fields: dict[str, str]
+) -> None:
+    web.ask(data_type=str, **content)
+
+    assert web.post_form(web.link(), **fields).status_code == 400
+    assert web.outcome() is None
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3])

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import socket
 import string
 import uuid
 from pathlib import Path
@@ -16,7 +17,19 @@ from hypothesis import strategies as st
 from hitl_webapp import pages
 from hitl_webapp.logs import redact, shown_path
 from hitl_webapp.serving import most_connections
-from tests.web.raw import FORM, HOST, Reply, connected, exchange, form_of, json_of, post, read_reply, read_to_end
+from tests.web.raw import (
+    FORM,
+    HOST,
+    Reply,
+    chunked,
+    connected,
+    exchange,
+    form_of,
+    json_of,
+    post,
+    read_reply,
+    read_to_end,
+)
 from tests.web.serving import WebApp, running
 
 SECRET = "a-secret-of-the-proxy"
@@ -137,6 +150,62 @@ def test_broken_http_behind_an_answer_does_not_hide_that_it_was_recorded(shared_
 
     assert reply.status == 200
     assert question.stored() is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "status"),
+    [
+        ("Content-Encoding: gzip", 415),
+        ("content-encoding: DEFLATE", 415),
+        ("Content-Encoding: identity, br", 415),
+        ("Content-Encoding: identity\r\nContent-Encoding: gzip", 400),
+        ("Content-Range: bytes 0-9/99", 400),
+    ],
+)
+def test_a_body_that_stands_for_something_else_is_not_read_as_it_is(
+    shared_app: WebApp, field: str, status: int
+) -> None:
+    for path, kind, body_of in (("/submit", FORM, form_of), ("/submit/json", JSON, json_of)):
+        question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
+
+        reply = exchange(shared_app.port, post(path, kind, body_of(question, value="1"), f"{field}\r\n".encode()))
+
+        assert refused(reply, status)
+        assert question.stored() is None
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "x, chunked"])
+def test_chunks_of_something_that_is_encoded_are_not_read(shared_app: WebApp, coding: str) -> None:
+    question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
+    request = chunked("/submit", FORM, form_of(question, value="1"), 64)
+    assert b"Transfer-Encoding: chunked" in request
+
+    sent = request.replace(b"Transfer-Encoding: chunked", b"Transfer-Encoding: " + coding.encode())
+
+    assert refused(exchange(shared_app.port, sent), 400, 415)
+    assert question.stored() is None
+
+
+@pytest.mark.parametrize("name", ["identity", "none"])
+def test_a_body_that_says_it_is_not_encoded_is_read(shared_app: WebApp, name: str) -> None:
+    question = shared_app.ask(f"q-{uuid.uuid4().hex[:12]}")
+    field = b"" if name == "none" else b"Content-Encoding: identity\r\n"
+
+    assert exchange(shared_app.port, post("/submit", FORM, form_of(question, value="1"), field)).status == 200
+
+
+def test_a_client_that_goes_while_several_requests_wait_is_no_server_error(app: WebApp) -> None:
+    for number in range(20):
+        question = app.ask(f"q-{number}")
+        request = post("/submit", FORM, form_of(question, value="1"))
+        with connected(app.port) as connection:
+            connection.sendall(request + request)
+            connection.shutdown(socket.SHUT_WR)
+            read_to_end(connection)
+
+    app.stop()
+    assert [line for line in app.logged("hitl.web") if line["level"] == "ERROR"] == []
+    assert "Traceback" not in app.log.read_text()
 
 
 def test_an_upgrade_is_not_made_and_the_request_is_served(shared_app: WebApp) -> None:

@@ -114,7 +114,7 @@ async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listi
         ClusterError: when nobody can say what this visitor may see.
     """
     found = await surveys.current()
-    now, age = service.now(), surveys.age()
+    now, age = await service.storage_time(), surveys.age()
     entries = await _visible(visitor, found.entries.values())
     # What this process recorded after the survey is known all the same.
     entries = [_as_known(each, service) for each in entries]

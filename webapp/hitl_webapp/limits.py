@@ -26,6 +26,7 @@ _ONCE: Final = (
     b"host",
     b"content-length",
     b"content-type",
+    b"content-encoding",
     b"transfer-encoding",
     b"authorization",
     b"idempotency-key",
@@ -91,6 +92,9 @@ class Guard:
             # These routes read no body; the server ends the connection if one was announced.
             await (self.app(scope, _replay(b"", receive), send) if page is None else _send_page(send, page))
             return
+        if refusal := _encoded(headers):
+            await _refuse(send, headers, *refusal)
+            return
         async with self._intake.read(scope, headers, receive) as body:
             if body is None:
                 log_access(scope, _CLIENT_GONE)
@@ -134,6 +138,17 @@ class Guard:
             _authority(self.settings.endpoint) or headers.get("host", ""),
             headers.get("host", ""),
         )
+
+
+def _encoded(headers: Headers) -> tuple[int, str, str] | None:
+    """Return why a body is not what it stands for, as its header fields say; None: it is."""
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        return 415, "Not in this format", "The body is encoded: send it without Content-Encoding."
+    if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        return 415, "Not in this format", "The body is encoded: chunked is the only Transfer-Encoding read here."
+    if "content-range" in headers:
+        return 400, "Malformed request", "The body is a part of something, as Content-Range says: send it whole."
+    return None
 
 
 def _authority(url: str) -> str | None:

@@ -75,6 +75,10 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Give the place free. Whoever reads a body learns that it did not come whole."""
         self.among.forget(self)
+        if self._active is not None and self._active is not self.cycle and not self._active.response_complete:
+            # uvicorn tells the request that came last only.
+            self._active.disconnected = True
+            self._active.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -12,13 +12,14 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, NoReturn, TypeVar
 
 from starlette.datastructures import Headers
 
 from hitl import keys
-from hitl.documents import LinkDocument, OutcomeDocument
+from hitl.documents import LinkDocument, OutcomeDocument, RequestDocument
 from hitl.errors import (
     AlreadySettled,
     ClockApart,
@@ -27,11 +28,13 @@ from hitl.errors import (
     InvalidValue,
     NotAllowed,
     RequestNotFound,
+    StorageError,
 )
 from hitl.requests import StoredRequest, read_link_of, read_outcome_of, read_request
 from hitl.settle import Submission, expire, settle
-from hitl.storage import Store, ticks
+from hitl.storage import CLOCK_LIMIT_SECONDS, Store, ticks
 from hitl.transitions import accepts_submissions, expiry_due
+from hitl.values import format_value
 from hitl_webapp.auth import NO_LINK, SIGN_IN, Identify, Visitor
 from hitl_webapp.metrics import CLOCK, OUTCOMES, REFUSALS
 from hitl_webapp.problems import Unauthenticated
@@ -41,6 +44,9 @@ _audit = logging.getLogger("hitl.audit")
 _log = logging.getLogger("hitl.web")
 _KEPT: Final = 4_096
 _KEPT_BYTES: Final = 32 * 1024 * 1024
+# About what JSON takes in memory for each character of its text: a list of empty ones takes more, a schema less.
+_JSON_BYTES_PER_CHAR: Final = 16
+_TEXT_BYTES_PER_CHAR: Final = 4
 # `hitl.retention` takes half an hour to delete a question for good.
 _REQUEST_SECONDS: Final = 300.0
 _SEEN_SECONDS: Final = 1.0
@@ -85,6 +91,22 @@ class Kept(Generic[_V]):
             self._bytes -= freed
 
 
+def _size_of_request(question: RequestDocument) -> int:
+    names = [*question.respondents.users, *question.respondents.groups]
+    texts = [question.prompt, question.default or "", *question.choices, *names]
+    schema = 0 if question.json_schema is None else len(format_value("json", question.json_schema))
+    # A text has some bytes besides its characters.
+    chars = sum(len(each) + 16 for each in texts)
+    return 2_048 + _TEXT_BYTES_PER_CHAR * chars + _JSON_BYTES_PER_CHAR * schema
+
+
+def _size_of_outcome(outcome: OutcomeDocument) -> int:
+    per_char = _JSON_BYTES_PER_CHAR if outcome.data_type == "json" else _TEXT_BYTES_PER_CHAR
+    texts = [outcome.comment, outcome.reason, *outcome.respondent.groups]
+    chars = sum(len(each) + 16 for each in texts)
+    return 2_048 + per_char * len(outcome.value_text() or "") + _TEXT_BYTES_PER_CHAR * chars
+
+
 class Service:
     """The questions under one root, as visitors may see and answer them."""
 
@@ -117,7 +139,7 @@ class Service:
             raise
         if kept is not None and kept[0].sha256 != found.sha256:
             self._forget(request_id)
-        self._requests.put(request_id, (found, began), 2_048 + 4 * len(found.document.prompt))
+        self._requests.put(request_id, (found, began), _size_of_request(found.document))
         return found
 
     async def outcome(self, request: StoredRequest) -> OutcomeDocument | None:
@@ -201,6 +223,18 @@ class Service:
         if self.clock not in (_AGREES, _UNKNOWN):
             _log.warning("the clock agrees with the storage's again")
         self.clock = _AGREES
+
+    async def storage_time(self) -> datetime:
+        """Return the present moment, by the storage's clock where this machine's is wrong.
+
+        It decides what a page shows, and nothing that is recorded. While the storage is away it is this machine's.
+        """
+        now = self.now()
+        with suppress(StorageError):
+            difference = await self.store.clock_difference(now)
+            if abs(difference) > CLOCK_LIMIT_SECONDS:
+                return now - timedelta(seconds=difference)
+        return now
 
     async def admit(self, request_id: str, token: str, headers: Headers) -> tuple[StoredRequest, Visitor]:
         """Return the question and the visitor, if they may see it.
@@ -329,7 +363,7 @@ class Service:
         _audit.info(line)
 
     def _keep(self, outcome: OutcomeDocument) -> None:
-        self._settled.put(outcome.request_id, outcome, 2_048 + 4 * len(outcome.value_text() or ""))
+        self._settled.put(outcome.request_id, outcome, _size_of_outcome(outcome))
 
     def _forget(self, request_id: str) -> None:
         self._requests.drop(request_id)
@@ -346,7 +380,7 @@ class Service:
     async def _link(self, request_id: str, token: str, most_seconds: float) -> str:
         token_hash = keys.hash_token(token)
         kept = self._links.get(f"{request_id}/{token_hash}")
-        if kept is not None and ticks() - kept[1] < most_seconds and kept[0].valid(self.now()):
+        if kept is not None and ticks() - kept[1] < most_seconds and await self._valid(kept[0], self.now()):
             return token_hash
         readable = request_id if keys.is_request_id(request_id) else _NOBODY
         await self._require_link(readable, token_hash, self.now())
@@ -355,10 +389,16 @@ class Service:
     async def _require_link(self, request_id: str, token_hash: str, now: datetime) -> None:
         kept, began = f"{request_id}/{token_hash}", ticks()
         link = await read_link_of(self.store, request_id, token_hash)
-        if link is None or not link.valid(now):
+        if link is None or not await self._valid(link, now):
             self._links.drop(kept)
             raise NotAllowed(NO_LINK)
         self._links.put(kept, (link, began))
+
+    async def _valid(self, link: LinkDocument, now: datetime) -> bool:
+        # By a clock that is wrong, a link has neither ended nor not.
+        if link.expires_at is not None:
+            await self.require_clock(now)
+        return link.valid(now)
 
     def _hint(self, request_id: str) -> None:
         if not self.settings.hint_url:

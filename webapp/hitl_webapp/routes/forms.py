@@ -201,9 +201,15 @@ def _rejects(form: dict[str, str]) -> bool:
 
 
 def _resolved(sent: _Sent, question: RequestDocument) -> _Sent:
-    """Return the form with the answer that it means, which may have been sent by its place among the choices."""
-    if sent.typed["value"] or not sent.choice or not field_for(question).by_index:
+    """Return the form with the answer that it means, which may have been sent by its place among the choices.
+
+    Raises:
+        BadInput: it could mean two answers.
+    """
+    if not sent.choice:
         return sent
+    if sent.typed["value"] or not field_for(question).by_index:
+        raise BadInput("The form's field choice stands for an answer of this question's list, instead of a value.")
     return replace(sent, typed={**sent.typed, "value": chosen(question, sent.choice)})
 
 
