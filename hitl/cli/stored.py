@@ -153,7 +153,9 @@ def me() -> Respondent:
     """Return the user who runs the command."""
     # A container's user may have no name.
     with contextlib.suppress(OSError, KeyError):
-        return Respondent(name=getpass.getuser()[:256], via="cli")
+        # Names come from the environment, whose bytes need be no UTF-8.
+        name = getpass.getuser().encode(errors="replace").decode()
+        return Respondent(name=name[:256], via="cli")
     return Respondent(via="cli")
 
 

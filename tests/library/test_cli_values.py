@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
+from hitl.cli.stored import me
 from hitl.requests import read_outcome
 from hitl.storage import Store
 from tests.library.samples import asked
@@ -101,3 +102,9 @@ def test_a_schema_file_may_begin_with_a_byte_order_mark(root: Store, tmp_path: P
 
     assert done.exit_code == 2
     assert "less than the minimum of 5" in done.stderr
+
+
+def test_a_user_name_that_is_no_utf_8_is_recorded_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ann\udcff")
+
+    assert me().name == "ann?"
