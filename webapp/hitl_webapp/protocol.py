@@ -22,6 +22,7 @@ MAX_URL_BYTES: Final = 8 * 1024
 MAX_PIPELINED: Final = 16
 # Signs of chunks and trailers beside what they carry: a chunk of one byte has five.
 _FRAMING_BYTES: Final = 64 * 1024
+_HELD_BYTES: Final = 4 * 1024
 _FRAMING_PER_BYTE: Final = 8
 # What a client still sends after it was refused is thrown away, so that it can read why.
 _LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -31,16 +32,36 @@ _BEFORE_BODY: Final = (Stage.BETWEEN, Stage.HEAD)
 
 
 class _Outlet:
-    """What a reply is written to: the connection's transport, which is closed in a way that the reply survives."""
+    """What a reply is written to: the connection's transport, which is closed in a way that the reply survives.
 
-    __slots__ = ("_connection", "is_closing", "write")
+    The head of a reply waits for the body that follows it, as one call of the system costs half of two.
+    """
+
+    __slots__ = ("_connection", "_held", "is_closing")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.write = connection.transport.write
+        self._held = b""
         self.is_closing = connection.transport.is_closing
 
+    def write(self, data: bytes) -> None:
+        if self._held:
+            self._held, data = b"", self._held + data
+        elif len(data) <= _HELD_BYTES:
+            # What nobody follows leaves at the end of this turn of the loop.
+            self._connection.loop.call_soon(self.flush)
+            self._held = data
+            return
+        self._connection.transport.write(data)
+
+    def flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, b""
+            if not self.is_closing():
+                self._connection.transport.write(held)
+
     def close(self) -> None:
+        self.flush()
         self._connection.end()
 
 
@@ -163,6 +184,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request, unless the rest of this one was not worth reading."""
         self._served = True
+        self._outlet.flush()
         if self.pipeline:
             self._active = self.pipeline[-1][0]
         super().on_response_complete()
@@ -249,6 +271,7 @@ class Connection(HttpToolsProtocol):
         elif self._busy():
             self._end_reading()
             return
+        self._outlet.flush()
         self.transport.write(raw_problem(status, detail))
         self._linger()
 
