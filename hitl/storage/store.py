@@ -226,9 +226,6 @@ class Store:
             StorageUnavailable: when the storage did not answer in time.
         """
         at = ticks()
-        if self._known.reading is None and not self._known.proven:
-            # The proof reads the clock too, and whoever decides by it will create something.
-            await self.probe()
         reading = self._known.reading
         if reading is None or reading.is_old(at):
             reading = await self._read_clock()

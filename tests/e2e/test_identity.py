@@ -62,7 +62,13 @@ def test_behind_a_proxy_the_inbox_shows_what_waits_and_an_answer_has_a_verified_
     until("the web app as it is now", lambda: _auth() == "proxy")
     kubectl("rollout", "status", f"deployment/{RELEASE}-webapp", "-n", SYSTEM, "--timeout=90s")
     with browsing(chromium, _AS_WITH_TLS, headers=_ADA) as page:
-        page.goto(ENDPOINT)
+
+        def shows_the_inbox() -> bool:
+            # For a moment the Service may still lead to the pod that ends.
+            page.goto(ENDPOINT)
+            return "Inbox" in page.title()
+
+        until("the inbox", shows_the_inbox)
         shot(page, "cluster-inbox")
         assert page.locator("text=for-others").count() == 0
         page.click("text=approval")

@@ -24,7 +24,6 @@ from hitl.retention import STALE, collect
 from hitl.settings import Settings
 from hitl.settle import Submission, settle
 from hitl.storage import Store
-from hitl.storage.known import Reading, known_of, ticks
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.library.running import Program, answer, form_url
 from tests.library.samples import Timed
@@ -136,23 +135,6 @@ def timed() -> Timed:
     store = Timed(f"memory://{uuid.uuid4().hex}")
     store.time = datetime.now(UTC)
     return store
-
-
-@pytest.mark.parametrize("apart", [timedelta(hours=1), timedelta(minutes=-1)])
-async def test_nothing_is_asked_by_a_clock_that_is_not_the_storage_s(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: timedelta
-) -> None:
-    root = tmp_path / "root"
-    monkeypatch.setenv("HITL_STORAGE_ROOT", str(root))
-    monkeypatch.setenv("HITL_ENDPOINT", "http://127.0.0.1:1")
-    store = Settings().open_store()
-    # A folder's clock is this machine's: what was read of it a moment ago is put elsewhere.
-    known_of(store.url, {}).reading = Reading(datetime.now(UTC) - apart, ticks())
-
-    with pytest.raises(ClockApart, match="set the clock"):
-        await hitl.new_event.aio("q", int)
-
-    assert await store.list_request_ids() == []
 
 
 @pytest.mark.parametrize("hours", [1, 24 * 366])

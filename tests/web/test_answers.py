@@ -233,6 +233,30 @@ def test_after_the_deadline_it_is_too_late(shared_app: WebApp) -> None:
     assert question.form("1").status_code == 410
 
 
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_was_typed_too_late_is_shown_to_be_copied(shared_app: WebApp, settled: bool) -> None:
+    question = asked(shared_app, data_type=str, now=datetime.now(UTC) - PAST)
+    if settled:
+        assert httpx.get(question.url).status_code == 200, "the page settles the deadline"
+
+    page = question.form("half an hour of typing", comment="and why")
+
+    assert page.status_code == 410
+    assert "half an hour of typing" in page.text
+    assert "and why" in page.text
+    assert "It was not saved" in page.text
+
+
+def test_what_lost_is_shown_to_be_copied(shared_app: WebApp) -> None:
+    question = asked(shared_app, data_type=str)
+    assert question.api("first").status_code == 200
+
+    page = question.form("my own words")
+
+    assert page.status_code == 409
+    assert "my own words" in page.text
+
+
 def test_the_web_app_is_killed_and_started_again(app: WebApp) -> None:
     question = app.ask()
     answered = app.ask("answered")

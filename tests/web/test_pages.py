@@ -81,7 +81,7 @@ def every_page(text: str) -> dict[str, str]:
         "answered": pages.outcome_page(asked, answered, recorded=False),
         "declined": pages.outcome_page(asked, declined, recorded=True, note="x"),
         "inbox": pages.render("inbox.html", found=listed, name=text),
-        "message": pages.render("message.html", title=problem.title, detail=problem.detail),
+        "message": pages.message_page(problem.title, problem.detail, {"value": text, "comment": text}),
     }
 
 

@@ -207,7 +207,7 @@ async def _send_page(send: Send, page: bytes) -> None:
 
 async def _refuse(send: Send, asked: Headers, status: int, title: str, detail: str) -> None:
     if "text/html" in asked.get("accept", ""):
-        kind, body = "text/html; charset=utf-8", pages.render("message.html", title=title, detail=detail)
+        kind, body = "text/html; charset=utf-8", pages.message_page(title, detail)
     else:
         kind, body = "application/problem+json", json.dumps(Problem(status, title, detail).document())
     content = body.encode()

@@ -146,7 +146,7 @@ async def _explain(request: Request, error: Exception) -> Response:
         _log.error("damaged object: %s", error.name)
     if path.startswith(_API):
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
-    page = pages.render("message.html", title=problem.title, detail=problem.detail)
+    page = pages.message_page(problem.title, problem.detail)
     return HTMLResponse(page, problem.status, problem.headers)
 
 

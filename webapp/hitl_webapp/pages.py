@@ -159,7 +159,13 @@ def form_page(
 
 
 def outcome_page(
-    request: RequestDocument, outcome: OutcomeDocument, *, recorded: bool, refused: str = "", note: str = ""
+    request: RequestDocument,
+    outcome: OutcomeDocument,
+    *,
+    recorded: bool,
+    refused: str = "",
+    note: str = "",
+    typed: dict[str, str] | None = None,
 ) -> str:
     """Return what was recorded for a question, by whom and when.
 
@@ -169,8 +175,22 @@ def outcome_page(
         recorded: This very visitor's submission has just become it.
         refused: Why the visitor's submission did not.
         note: What of the submission was not taken over, as it was recorded before.
+        typed: What the visitor had typed into a form that came too late, so that it is not lost.
     """
-    return render("outcome.html", request=request, outcome=outcome, recorded=recorded, refused=refused, note=note)
+    return render(
+        "outcome.html",
+        request=request,
+        outcome=outcome,
+        recorded=recorded,
+        refused=refused,
+        note=note,
+        typed=typed or {},
+    )
+
+
+def message_page(title: str, detail: str, typed: dict[str, str] | None = None) -> str:
+    """Return a page with one sentence, and what the visitor had typed, if anything."""
+    return render("message.html", title=title, detail=detail, typed=typed or {})
 
 
 def _when(moment: datetime) -> Markup:

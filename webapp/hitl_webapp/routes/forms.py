@@ -128,9 +128,14 @@ async def submit(request: Request) -> Response:
             return _form_again(stored.document, sent, visitor, problem, fault)
         if problem.status == 503:
             return _form_again(stored.document, sent, visitor, problem, None)
+        typed = _to_show(sent, stored.document)
+        if problem.status == 410 and problem.outcome is None:
+            return _message(problem.status, problem.title, problem.detail, typed)
         if problem.outcome is None:
             raise
-        page = pages.outcome_page(stored.document, problem.outcome, recorded=False, refused=problem.title)
+        page = pages.outcome_page(
+            stored.document, problem.outcome, recorded=False, refused=problem.title, typed=typed
+        )
         return HTMLResponse(page, status_code=problem.status)
     note = difference(outcome, submission)
     return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, note=note))
@@ -195,7 +200,7 @@ def _rejects(form: dict[str, str]) -> bool:
     # Older forms had a button of this name with any value. What may be cut off, or says no, is not guessed at.
     if "reject" not in form:
         return False
-    if form["reject"].strip().lower() in ("", "0", "false", "no", "off"):
+    if form["reject"].strip().lower() in ("", "0", "false", "no", "n", "none", "null", "off"):
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     return True
 
@@ -286,5 +291,5 @@ def _form_again(
     return HTMLResponse(page, status_code=problem.status, headers=problem.headers)
 
 
-def _message(status: int, title: str, detail: str) -> Response:
-    return HTMLResponse(pages.render("message.html", title=title, detail=detail), status_code=status)
+def _message(status: int, title: str, detail: str, typed: dict[str, str] | None = None) -> Response:
+    return HTMLResponse(pages.message_page(title, detail, typed), status_code=status)
