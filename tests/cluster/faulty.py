@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 from hitl.kube import Kube
-from hitl.storage import Store
+from hitl.storage.remote import RemoteObjects
 from hitl_operator.__main__ import main
 
 _left = int(os.environ["FAULT_AFTER"])
@@ -31,7 +31,7 @@ def _faulty(name: str, original: Any) -> Any:
     return call
 
 
-for kind, name in ((Store, "_put"), (Store, "_delete"), (Kube, "_call")):
+for kind, name in ((RemoteObjects, "_put"), (RemoteObjects, "_delete"), (Kube, "_call")):
     setattr(kind, name, _faulty(name, getattr(kind, name)))
 
 main()

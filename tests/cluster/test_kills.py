@@ -1,6 +1,7 @@
 """The operator dies between any two of its writes: it ends as if it had not."""
 
 import asyncio
+import signal
 import subprocess
 import time
 import uuid
@@ -49,16 +50,18 @@ def _is_over(questions: Questions, root: Root, *others: str) -> bool:
 
 
 def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: float = 60) -> bool:
-    """Wait until the operator is dead, or has long had nothing more to write."""
+    """Wait until the operator has killed itself, or has long had nothing more to write; tell which."""
     deadline = time.monotonic() + seconds
     while process.poll() is None:
         assert time.monotonic() < deadline, f"neither dead nor done within {seconds} s"
         if over():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(2)
-            return process.poll() is not None
+            break
         time.sleep(0.3)
-    return True
+    # Had it ended by itself, nothing would have been killed, and this would go on for ever.
+    assert process.returncode in (None, -signal.SIGKILL), f"it ended with {process.returncode}"
+    return process.returncode is not None
 
 
 def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tuple[bool, str]:
