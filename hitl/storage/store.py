@@ -231,7 +231,7 @@ class Store:
             reading = await self._read_clock()
         return reading.difference(now, at)
 
-    async def require_clock(self, now: datetime) -> None:
+    async def require_clock(self, now: datetime) -> float:
         """Make sure that a clock and the storage's own are at most `CLOCK_LIMIT_SECONDS` apart.
 
         Before it refuses, it reads the storage's clock again, unless it did so a few seconds ago: this machine may
@@ -240,6 +240,9 @@ class Store:
         Args:
             now: The present moment by the clock in question, with a time zone.
 
+        Returns:
+            By how many seconds that clock is ahead of the storage's; negative when behind.
+
         Raises:
             ClockApart: when they are further apart.
             StorageUnavailable: when the storage did not answer in time.
@@ -247,12 +250,13 @@ class Store:
         at = ticks()
         difference = await self.clock_difference(now)
         if abs(difference) <= CLOCK_LIMIT_SECONDS:
-            return
+            return difference
         reading = self._known.reading
         if reading is None or not reading.may_refuse(at):
             difference = (await self._read_clock()).difference(now, at)
         if abs(difference) > CLOCK_LIMIT_SECONDS:
             raise ClockApart(self.url, difference)
+        return difference
 
     async def _prove(self) -> None:
         key = keys.probe_key()

@@ -70,10 +70,11 @@ class Root:
             ClockApart: when it is more than 30 s from the storage's.
             StorageUnavailable: when the storage does not answer.
         """
-        CLOCK.labels(root=self.name).set(await self._store.clock_difference(now))
+        difference = CLOCK.labels(root=self.name)
         try:
-            await self._store.require_clock(now)
+            difference.set(await self._store.require_clock(now))
         except ClockApart as error:
+            difference.set(error.seconds)
             if not self._apart:
                 _log.error("root %s: %s", self.name, error)
             self._apart = True

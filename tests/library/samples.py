@@ -43,9 +43,10 @@ class Timed(Store):
         self.looks += 1
         return (now - self.time).total_seconds()
 
-    async def require_clock(self, now: datetime) -> None:
+    async def require_clock(self, now: datetime) -> float:
         if abs(seconds := await self.clock_difference(now)) > 30:
             raise ClockApart(self.url, seconds)
+        return seconds
 
 
 async def asked(store: Store, request_id: str = "a-question", **changes: Any) -> StoredRequest:

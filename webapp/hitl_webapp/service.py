@@ -210,10 +210,10 @@ class Service:
             ClockApart: when it is more than 30 s from the storage's.
             StorageUnavailable: when the storage did not answer in time.
         """
-        CLOCK.set(await self.store.clock_difference(now))
         try:
-            await self.store.require_clock(now)
+            CLOCK.set(await self.store.require_clock(now))
         except ClockApart as error:
+            CLOCK.set(error.seconds)
             # Not the storage's address, which is nobody's business.
             told = f"{abs(error.seconds):.0f} s {'ahead of' if error.seconds > 0 else 'behind'} the storage's"
             if self.clock in (_AGREES, _UNKNOWN):
