@@ -38,7 +38,9 @@ def test_nothing_is_lost_over_an_upgrade_and_over_an_uninstallation() -> None:
     # What the operator brought up goes with it, and the questions stay.
     until("the web app is gone", lambda: get("deployment", f"{RELEASE}-webapp", SYSTEM) is None)
     assert (get("humaninput", "over-an-uninstallation") or {})["status"]["phase"] == "Pending"
-    kubectl("patch", "hi", "over-an-uninstallation", "-n", TEAM, "--type=merge", "-p", patch)
+    # An API server goes on enforcing the admission policies for a moment after they are deleted.
+    answer = ("patch", "hi", "over-an-uninstallation", "-n", TEAM, "--type=merge", "-p", patch)
+    until("the API server takes an answer", lambda: kubectl(*answer, check=False).returncode == 0)
     with cluster() as found:
         found.install(CHART, RELEASE, values())
     wait_ready()

@@ -28,13 +28,12 @@ from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 from tests.web.serving import running
 
-NOW = datetime.now(UTC)
 ANN = Visitor(name="ann", verified=True)
 HEADERS = {"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ann"}
 
 
 async def asked(store: Store, request_id: str, **content: Any) -> None:
-    now = content.pop("now", NOW)
+    now = content.pop("now", None) or datetime.now(UTC)
     wanted = {"event_name": request_id, "data_type": int, "prompt": "How many?", "timeout_seconds": 600, **content}
     await create_request(store, draft_request(request_id=request_id, now=now, root=store.url, **wanted))
 
@@ -51,14 +50,19 @@ def service_over(store: Store) -> Service:
 
 def aged(root: Path, request_id: str, name: str, seconds: float) -> None:
     """Let an object be as old as a question of long ago."""
-    moment = (NOW - timedelta(seconds=seconds)).timestamp()
+    moment = (datetime.now(UTC) - timedelta(seconds=seconds)).timestamp()
     os.utime(root / keys.PREFIX / request_id / name, (moment, moment))
 
 
 def copied(root: Path, number: int) -> None:
     """Put many questions into a root, as files."""
     document = draft_request(
-        request_id="model", event_name="x", data_type=int, prompt="How **many**?", timeout_seconds=600, now=NOW
+        request_id="model",
+        event_name="x",
+        data_type=int,
+        prompt="How **many**?",
+        timeout_seconds=600,
+        now=datetime.now(UTC),
     )
     text = document.to_bytes().decode()
     for each in range(number):
@@ -222,7 +226,7 @@ async def test_what_is_kept_of_a_question_is_small(tmp_path: Path) -> None:
     request = await read_request(store, "large")
     by_ann = Respondent(via="web", name="ann", verified=True)
     submission = Submission("answered", by_ann, value=json.dumps("x" * 60_000), comment="c" * 4_000)
-    await settle(store, request, submission, now=NOW, markers=False)
+    await settle(store, request, submission, now=datetime.now(UTC), markers=False)
 
     entry = (await survey.survey(store)).entries["large"]
 
@@ -336,7 +340,7 @@ async def test_an_answer_that_this_web_app_recorded_is_seen_at_once(tmp_path: Pa
 
 async def test_a_question_past_its_deadline_does_not_wait_and_is_not_said_to_be_settled(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "root"))
-    await asked(store, "late", now=NOW - timedelta(hours=1))
+    await asked(store, "late", now=datetime.now(UTC) - timedelta(hours=1))
 
     found = await listing(Surveys(store), service_over(store), ANN)
 
