@@ -35,7 +35,7 @@ docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python docs/tools/settings.py
 	$(BIN)/python docs/tools/cli.py
 	$(BIN)/python docs/tools/spec.py
-	$(BIN)/python -m hitl.api.crd
+	$(BIN)/python -m tools.crd
 	$(BIN)/python tools/chart.py
 
 .PHONY: site
@@ -46,10 +46,10 @@ site: $(READY) ## Build the docs as a site in build/site; a broken link fails it
 check: $(READY) ## Format, lint, types, import contracts, insecure code, generated files, docs and their site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) docs/tools tests
+	$(BIN)/mypy $(PACKAGES) $(wildcard dropin/flyteplugins) docs/tools tests tools/crd
 	$(BIN)/lint-imports --no-logo
 	$(BANDIT)
-	$(if $(wildcard hitl/api/crd.py),$(BIN)/python -m hitl.api.crd --check)
+	$(BIN)/python -m tools.crd --check
 	$(BIN)/python tools/chart.py --check
 	$(if $(wildcard tests/docs/test_*.py),$(BIN)/pytest --quiet tests/docs)
 

@@ -40,9 +40,9 @@ from hitl.errors import (
 if TYPE_CHECKING:
     import flyte
 
-    from hitl.events import Event, EventScope, ask, new_event
-    from hitl.flyte_binding import EventFormLink
-    from hitl.submissions import HITLSubmissionTyped
+    from hitl.author.events import Event, EventScope, ask, new_event
+    from hitl.core.submissions import HITLSubmissionTyped
+    from hitl.engines.flyte import EventFormLink
 
     env: flyte.TaskEnvironment
     """What a task that asks names in its environment's `depends_on`. Needs Flyte."""
@@ -85,19 +85,19 @@ def __getattr__(name: str) -> Any:
     # Loaded when asked for: web app and operator ask nothing, and a program that asks may do without Flyte.
     match name:
         case "Event" | "EventScope" | "ask" | "new_event":
-            from hitl import events
+            from hitl.author import events
 
             return getattr(events, name)
         case "HITLSubmissionTyped":
-            from hitl.submissions import HITLSubmissionTyped
+            from hitl.core.submissions import HITLSubmissionTyped
 
             return HITLSubmissionTyped
         case "EventFormLink":
-            from hitl.flyte_binding import EventFormLink
+            from hitl.engines.flyte import EventFormLink
 
             return EventFormLink
         case "env":
-            from hitl import flyte_binding
+            from hitl.engines.flyte import env
 
-            return flyte_binding.env()
+            return env()
     raise AttributeError(f"module 'hitl' has no attribute {name!r}")

@@ -29,12 +29,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from hitl.text import one_line
 
-if TYPE_CHECKING:
-    from hitl.documents import OutcomeDocument
+class Sender(Protocol):
+    """Whose submission became the outcome; `hitl.core.documents.Respondent` is one."""
+
+    @property
+    def name(self) -> str:
+        """What they call themselves, or who they are where that is verified; may be empty."""
+        ...
+
+    @property
+    def via(self) -> str:
+        """The channel, such as ``web`` or ``kubectl``."""
+        ...
+
+    @property
+    def verified(self) -> bool:
+        """Whether somebody else than the sender vouches for the name."""
+        ...
+
+    @property
+    def groups(self) -> Sequence[str]:
+        """The groups of a verified sender."""
+        ...
+
+
+class RecordedOutcome(Protocol):
+    """What an exception tells of the outcome that stands; `hitl.core.documents.OutcomeDocument` is one."""
+
+    @property
+    def request_id(self) -> str:
+        """The question's id."""
+        ...
+
+    @property
+    def outcome(self) -> str:
+        """One of ``answered``, ``rejected``, ``timed_out``, ``cancelled``."""
+        ...
+
+    @property
+    def value(self) -> Any:
+        """The answer as JSON has it; None where there is none."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it ended so, as one word."""
+        ...
+
+    @property
+    def comment(self) -> str:
+        """What the sender added; may be empty."""
+        ...
+
+    @property
+    def respondent(self) -> Sender:
+        """Who sent it."""
+        ...
+
+    def summary(self) -> str:
+        """Return a sentence that says who ended it and how."""
+        ...
 
 
 class HITLError(Exception):
@@ -77,7 +135,7 @@ class AlreadySettled(HITLError):
         outcome: The outcome that stands.
     """
 
-    def __init__(self, outcome: OutcomeDocument) -> None:
+    def __init__(self, outcome: RecordedOutcome) -> None:
         super().__init__(f"request {outcome.request_id} is already settled: {outcome.summary()}")
         self.outcome = outcome
 
@@ -93,7 +151,7 @@ class EventFailed(HITLError):
         outcome: The outcome that was recorded instead of an answer.
     """
 
-    def __init__(self, outcome: OutcomeDocument) -> None:
+    def __init__(self, outcome: RecordedOutcome) -> None:
         super().__init__(f"request {outcome.request_id}: {outcome.summary()}")
         self.outcome = outcome
 
@@ -172,6 +230,12 @@ class DocumentDamaged(StorageError):
 
     def __init__(self, name: str, why: str) -> None:
         # Why may repeat what lies there.
-        super().__init__(f"{one_line(name)} is damaged: {one_line(why)}")
+        super().__init__(f"{_one_line(name)} is damaged: {_one_line(why)}")
         self.name = name
         self.why = why
+
+
+def _one_line(text: str) -> str:
+    # A control character would rewrite the terminal that shows it.
+    shown = (character if character.isprintable() or character.isspace() else "\ufffd" for character in text)
+    return " ".join("".join(shown).split())

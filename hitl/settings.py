@@ -13,8 +13,6 @@ import platformdirs
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from hitl.storage import Store
-
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
 
 _PREFIX: Final = "HITL_"
@@ -68,14 +66,6 @@ class StorageSettings(BaseSettings):
     def root(self) -> str:
         """Return the root's URL or local path."""
         return self.storage_root or str(self.data_dir)
-
-    def open_store(self) -> Store:
-        """Open the store under the root.
-
-        Raises:
-            StorageUnsuitable: for a kind of storage that cannot be served.
-        """
-        return Store(self.root(), self.storage_options if self.storage_root else None)
 
 
 class Settings(StorageSettings):

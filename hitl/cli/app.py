@@ -20,8 +20,8 @@ from hitl.cli.arguments import Command, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster
 from hitl.cli.output import fail
+from hitl.core.text import printable
 from hitl.errors import HITLError
-from hitl.text import printable
 
 
 class _Printable(logging.Formatter):

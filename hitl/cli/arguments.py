@@ -18,7 +18,7 @@ from typer.core import TyperCommand
 
 from hitl.cli.codes import Code
 from hitl.cli.output import fail
-from hitl.text import one_line
+from hitl.core.text import one_line
 
 # With the minus sign of word processors too: in front of a number it can mean nothing else.
 _NUMBER: Final = re.compile(r"[-\u2212](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)

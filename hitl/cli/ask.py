@@ -10,14 +10,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from hitl.author.events import Event, new_event
 from hitl.cli import output
 from hitl.cli.options import AsJson
 from hitl.cli.requests import finish
-from hitl.cli.stored import Stored
+from hitl.cli.storage_backend import Stored
+from hitl.core.values import DataType, Value, parse_text, read_json
 from hitl.errors import EventFailed, HITLError, InvalidRequest, InvalidValue
-from hitl.events import Event, new_event
 from hitl.settings import Settings
-from hitl.values import DataType, Value, parse_text, read_json
 
 _SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)\Z", re.ASCII)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from hitl.core.lifecycle import Phase
 from hitl.errors import (
     ClusterUnavailable,
     EventCancelled,
@@ -17,7 +18,6 @@ from hitl.errors import (
     ServeError,
     StorageError,
 )
-from hitl.transitions import Phase
 
 
 class Code(IntEnum):

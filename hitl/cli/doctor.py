@@ -15,8 +15,8 @@ from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.cli.root import probe
+from hitl.core.text import printable
 from hitl.settings import Settings
-from hitl.text import printable
 
 State = Literal["ok", "off", "broken"]
 _HTTP_SECONDS: Final = 3.0

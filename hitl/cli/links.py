@@ -12,14 +12,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import typer
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from hitl import keys
 from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson, RequestId
-from hitl.cli.stored import Stored
-from hitl.documents import LinkDocument, format_time
+from hitl.cli.storage_backend import Stored
+from hitl.core import keys
+from hitl.core.documents import LinkDocument, format_time
 from hitl.errors import AlreadySettled, InvalidRequest, ServeError
-from hitl.requests import add_link, list_links, read_outcome, revoke_link
+from hitl.records.requests import add_link, list_links, read_outcome, revoke_link
 from hitl.settings import Settings
 
 _SHOWN_CHARS: Final = 12

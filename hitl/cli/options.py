@@ -10,7 +10,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from hitl.cli.stored import Stored
+from hitl.cli.storage_backend import Stored
 from hitl.errors import HITLError
 from hitl.settings import Settings
 

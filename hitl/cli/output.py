@@ -21,8 +21,8 @@ from rich.text import Text
 
 from hitl.cli.codes import Code
 from hitl.cli.view import RequestView
-from hitl.documents import format_time
-from hitl.text import ascii_controls, one_line, printable
+from hitl.core.documents import format_time
+from hitl.core.text import ascii_controls, one_line, printable
 
 _NARROWEST: Final = 16
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))

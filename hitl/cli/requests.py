@@ -22,12 +22,12 @@ from hitl.cli.options import (
     RequestId,
     in_cluster,
 )
-from hitl.cli.stored import Stored
+from hitl.cli.storage_backend import Stored
 from hitl.cli.view import RequestView
-from hitl.documents import format_time
+from hitl.core.documents import format_time
+from hitl.core.text import one_line, printable
 from hitl.errors import ClusterError
 from hitl.settings import Settings
-from hitl.text import one_line, printable
 
 
 def list_requests(
@@ -186,7 +186,7 @@ def _backend(
     if not (in_cluster.get() or namespace or everywhere or context or kubeconfig):
         return Stored(Settings(), warn)
     try:
-        from hitl.cli.cluster import InCluster, Target
+        from hitl.cli.cluster_backend import InCluster, Target
     except ImportError as error:
         raise ClusterError(
             f"for a cluster more is needed: pip install 'flyte-hitl[kubernetes]' ({error})"

@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from hitl import keys
 from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
+from hitl.core import keys
 from hitl.errors import InvalidRequest, StorageError, StorageUnavailable
-from hitl.retention import collect
+from hitl.records.retention import collect
 from hitl.settings import Settings
+from hitl.storage import open_store
 
 _REACH = "check the network, the credentials and the endpoint (HITL_STORAGE_OPTIONS), and that the bucket exists"
 
@@ -48,7 +49,7 @@ def gc(
         task = bar.add_task("looking", total=None)
         collected = asyncio.run(
             collect(
-                settings.open_store(),
+                open_store(settings),
                 now=datetime.now(UTC),
                 retention=retention,
                 dry_run=dry_run,
@@ -110,7 +111,7 @@ async def probe(settings: Settings) -> tuple[str, dict[str, float]]:
 
     key = keys.probe_key()
     try:
-        store = settings.open_store()
+        store = open_store(settings)
         with timed("connect and look"):
             await store.exists(key)
         # First, as the first creation would do it otherwise, and take as long.

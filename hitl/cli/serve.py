@@ -11,6 +11,7 @@ import typer
 from hitl.cli import output
 from hitl.errors import ServeError
 from hitl.settings import Settings
+from hitl.storage import open_store
 
 
 def serve(
@@ -46,7 +47,7 @@ def serve(
         raise ServeError(f"the web app is not installed: pip install 'flyte-hitl[webapp]' ({error})") from error
     given: dict[str, Any] = {"host": host, "port": port, "auth": auth, "storage_root": Settings().root()}
     web = WebSettings(**{name: value for name, value in given.items() if value is not None})
-    store = web.open_store()
+    store = open_store(web)
     asyncio.run(store.probe())
     server = server_for(create_app(web, store), web)
     output.say(f"Serving the questions under {web.root()}; Ctrl-C ends it.")

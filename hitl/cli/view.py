@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from hitl.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
-from hitl.transitions import Phase, phase_of
-from hitl.values import DataType, Value, format_value
+from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
+from hitl.core.lifecycle import Phase, phase_of
+from hitl.core.values import DataType, Value, format_value
 
 
 class RequestView(BaseModel):

@@ -10,10 +10,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
+from hitl.core.text import printable
 from hitl.errors import DocumentDamaged
 from hitl.storage.folders import Folders, is_part
 from hitl.storage.objects import Entry
-from hitl.text import printable
 
 _MOST_NAMED: Final = 1_000
 _log = logging.getLogger("hitl.storage")

@@ -64,20 +64,19 @@ class LocalObjects:
         """
         with self._translating(f"create {key}"):
             parts = parts_of(key)
-            for left in reversed(range(_TRIES)):
-                try:
-                    await self._create(parts, key, data, durable)
-                except FileNotFoundError:
-                    # A folder may be removed as empty just when something is created in it.
-                    if not left:
-                        raise
-                else:
-                    return
+            for _ in range(_TRIES):
+                # A folder may be removed as empty just when something is created in it.
+                with suppress(FileNotFoundError):
+                    return await self._create(parts, key, data, durable)
+            raise self._vanishing(key)
 
     async def overwrite(self, key: str, data: bytes) -> None:
         """Write a file, whether there is one or not."""
         with self._translating(f"mark {key}"):
-            self._repeat(lambda: self._overwrite(key, data))
+            for _ in range(_TRIES):
+                with suppress(FileNotFoundError):
+                    return self._overwrite(key, data)
+            raise self._vanishing(key)
 
     async def read(self, key: str) -> Found:
         """Read a regular file; DocumentDamaged for anything else, at once."""
@@ -221,11 +220,8 @@ class LocalObjects:
                 self._delete_in(key.split("/"), key, durable=False)
         return found
 
-    def _repeat(self, work: Callable[[], None]) -> None:
-        for _ in range(_TRIES - 1):
-            with suppress(FileNotFoundError):
-                return work()
-        return work()
+    def _vanishing(self, key: str) -> StorageUnavailable:
+        return StorageUnavailable(f"{self._url}: could not create {key}: its folder was removed again and again")
 
     async def _elsewhere(self, what: str, work: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         with self._translating(what):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.storage.known import CLOCK_LIMIT_SECONDS, Reading, known_of, ticks
 from hitl.storage.objects import Found, Objects

@@ -12,22 +12,22 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from hitl.api.v1alpha1 import HumanInput, HumanInputResponse
+from hitl.cluster.client import HUMAN_INPUTS, Kube, Object
+from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.errors import ClusterError, HITLError, InvalidRequest, StorageUnavailable
-from hitl.kube import HUMAN_INPUTS, Kube, Object
 from hitl_operator import metrics
 from hitl_operator.cluster import Cluster
+from hitl_operator.context import Context
 from hitl_operator.index import Index
 from hitl_operator.leader import Leader
-from hitl_operator.mirror import Mirror
-from hitl_operator.parts import Parts
 from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.reconcile import Reconciler
 from hitl_operator.roots import Roots
+from hitl_operator.scanner import Scanner
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.watching import Watching
-from hitl_operator.webapp import WebApps
-from hitl_operator.work import Work
+from hitl_operator.watcher import Watching
+from hitl_operator.webapp_scaler import WebApps
+from hitl_operator.work_items import WorkItem
 from hitl_operator.workqueue import WorkQueue
 
 _SLOW_SECONDS: Final = 5.0
@@ -77,7 +77,7 @@ class Operator:
 
     def __init__(self, kube: Kube, settings: OperatorSettings) -> None:
         self._settings = settings
-        self._queue: WorkQueue[Work] = WorkQueue()
+        self._queue: WorkQueue[WorkItem] = WorkQueue()
         self._index = Index()
         self._roots = Roots(settings.all_roots())
         self._health = Health(settings.sweep_seconds)
@@ -89,8 +89,8 @@ class Operator:
             settings.operator_deployment,
             identity=f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
         )
-        self._reconciler = Reconciler(Parts(Cluster(kube), self._roots, self._index, self._queue, settings))
-        self._mirror = Mirror(
+        self._reconciler = Reconciler(Context(Cluster(kube), self._roots, self._index, self._queue, settings))
+        self._mirror = Scanner(
             kube, self._roots, self._index, self._queue, settings, self._health, lambda: self._leader.leading
         )
         managed = settings.webapp_mode == "managed"
@@ -102,7 +102,7 @@ class Operator:
             settings.idle_seconds,
         )
         self._watching = Watching(kube, settings.namespaces, self._changed)
-        self._failed: set[Work] = set()
+        self._failed: set[WorkItem] = set()
         self._wanted = asyncio.Event()
 
     async def run(self) -> None:

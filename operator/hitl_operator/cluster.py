@@ -8,7 +8,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from hitl.api.v1alpha1 import (
+from hitl.cluster.client import EVENTS, HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
+from hitl.cluster.v1alpha1 import (
     API_VERSION,
     GROUP,
     OPERATOR_MANAGER,
@@ -22,11 +23,10 @@ from hitl.api.v1alpha1 import (
     OnTimeout,
     RequestRef,
 )
-from hitl.api.v1alpha1 import Respondents as ApiRespondents
-from hitl.documents import OnTimeout as StoredOnTimeout
-from hitl.documents import RequestDocument
+from hitl.cluster.v1alpha1 import Respondents as ApiRespondents
+from hitl.core.documents import OnTimeout as StoredOnTimeout
+from hitl.core.documents import RequestDocument
 from hitl.errors import ClusterConflict, ClusterError, ClusterNotFound
-from hitl.kube import EVENTS, HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
 from hitl_operator.decide import Notice
 
 _ON_TIMEOUT: Final[dict[StoredOnTimeout, OnTimeout]] = {"fail": "Fail", "default": "UseDefault"}
@@ -113,7 +113,7 @@ class Cluster:
         }
         await self.kube.apply(SECRETS, content, manager=OPERATOR_MANAGER)
 
-    async def tell(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
+    async def emit_event(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Post a Kubernetes Event, once: told again it is the same. One that is refused stops nobody."""
         identity = repr((metadata.uid, notice.reason, notice.message))
         moment = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

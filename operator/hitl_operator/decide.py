@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
-from hitl.api.v1alpha1 import (
+from hitl.cluster.v1alpha1 import (
     CLI_MANAGER,
     COMMIT_ANNOTATION,
     Condition,
@@ -20,9 +20,9 @@ from hitl.api.v1alpha1 import (
     Identity,
     Metadata,
 )
-from hitl.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent, Via
-from hitl.settle import Submission
-from hitl.transitions import GRACE, phase_of
+from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent, Via
+from hitl.core.lifecycle import GRACE, phase_of
+from hitl.records.outcomes import Submission
 
 RefusalReason: TypeAlias = Literal["Superseded", "Invalid", "NotAllowed", "Expired"]
 AcceptedReason: TypeAlias = Literal[

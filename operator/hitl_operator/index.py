@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
-from hitl.api.v1alpha1 import HumanInput
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl_operator.decide import is_final
 
 Key: TypeAlias = tuple[str, str]

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from hitl.cluster.client import LEASES, Kube, Object
 from hitl.errors import ClusterConflict, ClusterError
-from hitl.kube import LEASES, Kube, Object
 from hitl_operator.metrics import LEADING
-from hitl_operator.ownership import owned_by
+from hitl_operator.owner_references import owned_by
 
 _LEASE_SECONDS: Final = 15
 _RENEW_SECONDS: Final = 5.0

@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from hitl import keys
+from hitl.core import keys
 from hitl_operator.metrics import HINTS, REGISTRY
 
 _LAG_SECONDS: Final = 10.0

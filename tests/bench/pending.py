@@ -15,10 +15,10 @@ import httpx
 import psutil
 from rich.progress import Progress
 
-from hitl import keys
-from hitl.documents import Origin, Respondent
-from hitl.requests import create_request, draft_request, read_request
-from hitl.settle import Submission, settle
+from hitl.core import keys
+from hitl.core.documents import Origin, Respondent
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import create_request, draft_request, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
-from hitl.keys import request_key, response_key
-from hitl.requests import add_link, create_request, draft_request
+from hitl.core.keys import request_key, response_key
+from hitl.records.requests import add_link, create_request, draft_request
 from hitl.storage import Store
 from tests.bench.budgets import Row
 from tests.bench.disk import syncs_a_second

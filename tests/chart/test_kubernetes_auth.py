@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hitl.documents import Origin, Respondents
+from hitl.core.documents import Origin, Respondents
 from tests.chart.charts import (
     NAMESPACE,
     PLAIN,
@@ -436,7 +436,7 @@ def test_the_other_modes_load_no_client_of_the_api_server() -> None:
         "        app = create_app(settings)\n"
         "        async with app.router.lifespan_context(app): pass\n"
         "anyio.run(main)\n"
-        "print(sorted({'aiohttp', 'kubernetes', 'hitl.kube'} & set(sys.modules)))\n"
+        "print(sorted({'aiohttp', 'kubernetes', 'hitl.cluster.client'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hitl import keys
-from hitl.documents import Origin
-from hitl.requests import create_request, draft_request
+from hitl.core import keys
+from hitl.core.documents import Origin
+from hitl.records.requests import create_request, draft_request
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.chart.charts import NAMESPACE, PLAIN, Object, environment, found, pods, render

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import Any
 
-from hitl.kube import Kube
+from hitl.cluster.client import Kube
 from hitl.storage.remote import RemoteObjects
 from hitl_operator.__main__ import main
 

@@ -7,8 +7,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from hitl import retention
-from hitl_operator import app, mirror, parts, stored
+from hitl.records import retention
+from hitl_operator import app, context, scanner, storage_reconciler
 
 OFF = timedelta(seconds=float(os.environ.get("TEST_OFF", "0")))
 
@@ -20,8 +20,8 @@ def _now() -> datetime:
 if __name__ == "__main__":
     from hitl_operator.__main__ import main
 
-    vars(app).update(Parts=partial(parts.Parts, now=_now), Mirror=partial(mirror.Mirror, now=_now))
+    vars(app).update(Context=partial(context.Context, now=_now), Scanner=partial(scanner.Scanner, now=_now))
     if "TEST_STALE" in os.environ:
-        for module in (retention, mirror, stored):
+        for module in (retention, scanner, storage_reconciler):
             vars(module)["STALE"] = timedelta(seconds=float(os.environ["TEST_STALE"]))
     main()

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import httpx
 
-from hitl import keys
-from hitl.documents import OutcomeDocument, Respondent
-from hitl.requests import read_outcome, read_request
-from hitl.settle import Submission, settle
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.core.values import Value
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
-from hitl.values import Value
 from tests.backends.plugin import Backend
 from tests.backends.processes import ServerProcess, free_ports
 from tests.cluster.control_plane import ControlPlane

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hitl import keys
-from hitl.documents import Respondent
-from hitl.requests import create_request, draft_request
-from hitl.settle import Submission, settle
+from hitl.core import keys
+from hitl.core.documents import Respondent
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import create_request, draft_request
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, run

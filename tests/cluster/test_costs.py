@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 import hitl
-from hitl import keys
-from hitl.documents import Respondent
+from hitl.core import keys
+from hitl.core.documents import Respondent
 from hitl.errors import StorageError
-from hitl.requests import add_link, create_request, draft_request
-from hitl.settle import Submission, settle
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import add_link, create_request, draft_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
-from hitl.api import cel
-from hitl.api.crd import definitions
-from hitl.api.v1alpha1 import HumanInput
-from hitl.values import DataType, parse_text
+from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core.values import DataType, parse_text
 from tests.cluster.control_plane import ControlPlane, Done
 from tests.cluster.operators import question, response
+from tools.crd import cel
+from tools.crd.generate import definitions
 
 _FULL_CHOICES = [f"{n:03d}" + "c" * 253 for n in range(64)]
 

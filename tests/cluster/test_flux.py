@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hitl.documents import OutcomeDocument
+from hitl.core.documents import OutcomeDocument
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.chart.charts import PLAIN, render

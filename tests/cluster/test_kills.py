@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hitl import keys
-from hitl.documents import Origin
-from hitl.requests import create_request, draft_request
+from hitl.core import keys
+from hitl.core.documents import Origin
+from hitl.records.requests import create_request, draft_request
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane

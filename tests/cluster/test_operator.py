@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from hitl.requests import read_request
+from hitl.records.requests import read_request
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response, run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hitl import keys
+from hitl.core import keys
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
@@ -171,7 +171,7 @@ def test_a_damaged_or_older_object_stalls_alone(
     questions: Questions, root: Root, key: object, content: bytes, reason: str, message: str
 ) -> None:
     poisoned, fine = questions.ask("poisoned"), questions.ask("fine")
-    path = key(poisoned)  # type: ignore[operator]  # one of hitl.keys' functions
+    path = key(poisoned)  # type: ignore[operator]  # one of hitl.core.keys' functions
 
     async def poison() -> None:
         store = root.store

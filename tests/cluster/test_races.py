@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import httpx
 
-from hitl.documents import Respondent
+from hitl.core.documents import Respondent
 from hitl.errors import AlreadySettled
-from hitl.requests import read_outcome, read_request
-from hitl.settle import Submission, settle
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane

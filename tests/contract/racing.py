@@ -6,12 +6,13 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
-from hitl import keys
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument
 from hitl.errors import AlreadySettled, StorageUnavailable
-from hitl.requests import StoredRequest
-from hitl.settle import settle
+from hitl.records.outcomes import settle
+from hitl.records.requests import StoredRequest
 from hitl.storage import Store
 from tests.library.samples import NOW, answer
 
@@ -68,7 +69,7 @@ async def submit(store: Store, request: StoredRequest, racer: str) -> str:
             # Without markers nobody looks before creating: all of them lose, or win, where it is decided.
             outcome = await settle(store, request, submission, now=NOW, markers=False)
         except AlreadySettled as lost:
-            outcome = lost.outcome
+            outcome = cast("OutcomeDocument", lost.outcome)
         except StorageUnavailable:
             continue
         return outcome.respondent.name

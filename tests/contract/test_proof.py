@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.requests import add_link, create_request, draft_request, read_link_of, read_outcome, read_request
-from hitl.settle import settle
+from hitl.records.outcomes import settle
+from hitl.records.requests import add_link, create_request, draft_request, read_link_of, read_outcome, read_request
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 
 from hitl.errors import StorageUnavailable
-from hitl.requests import read_outcome
+from hitl.records.requests import read_outcome
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.contract.racing import Race, Told, race_processes, race_threads, submit

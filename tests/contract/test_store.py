@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hitl import keys
-from hitl.documents import RequestDocument
+from hitl.core import keys
+from hitl.core.documents import RequestDocument
 from hitl.errors import DocumentDamaged, StorageUnsuitable
-from hitl.requests import add_link, read_request
-from hitl.retention import collect
-from hitl.settle import settle
+from hitl.records.outcomes import settle
+from hitl.records.requests import add_link, read_request
+from hitl.records.retention import collect
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from tests.backends.plugin import Backend
 from tests.library.samples import answer, asked

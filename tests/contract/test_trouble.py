@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.requests import read_outcome, read_request
-from hitl.settle import new_submission_id, settle
+from hitl.records.outcomes import new_submission_id, settle
+from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.api.v1alpha1 import HumanInput, HumanInputStatus
-from hitl.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
-from hitl.transitions import GRACE
+from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
+from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
+from hitl.core.lifecycle import GRACE
 from hitl_operator.decide import (
     Refusal,
     Trouble,
@@ -21,7 +21,7 @@ from hitl_operator.decide import (
     submission_of,
     via_of,
 )
-from hitl_operator.webapp import Scale, decide
+from hitl_operator.webapp_scaler import Scale, decide
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hitl.api.v1alpha1 import HumanInput
-from hitl.documents import RequestDocument, Respondents
-from hitl.requests import draft_request
+from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core.documents import RequestDocument, Respondents
+from hitl.records.requests import draft_request
 from hitl_operator.cluster import human_input_of
 from tests.library.samples import NOW
 

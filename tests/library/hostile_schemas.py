@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hitl.core.schema import check_schema, check_value
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.schema import check_schema, check_value
 
 LONG = "a" * 65_535 + "!"
 MANY: list[Any] = [[n] for n in range(9_000)]

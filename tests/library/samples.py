@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hitl.documents import Respondent, Via
+from hitl.core.documents import Respondent, Via
 from hitl.errors import ClockApart
-from hitl.requests import StoredRequest, create_request, draft_request
-from hitl.settle import Submission
+from hitl.records.outcomes import Submission
+from hitl.records.requests import StoredRequest, create_request, draft_request
 from hitl.storage import Store
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)

@@ -10,7 +10,7 @@ import pytest
 
 import hitl
 from hitl.errors import InvalidRequest
-from hitl.requests import draft_request
+from hitl.records.requests import draft_request
 from tests.library.samples import NOW
 
 

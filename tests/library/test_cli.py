@@ -19,13 +19,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import hitl.cli
-from hitl import keys
 from hitl.cli.app import app
 from hitl.cli.output import duration
 from hitl.cli.view import RequestView
-from hitl.documents import Origin, OutcomeDocument, Respondents
-from hitl.requests import StoredRequest, read_link_of, read_outcome
-from hitl.settle import Submission, settle
+from hitl.core import keys
+from hitl.core.documents import Origin, OutcomeDocument, Respondents
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import StoredRequest, read_link_of, read_outcome
 from hitl.storage import Store
 from tests.library.samples import answer, asked, person
 

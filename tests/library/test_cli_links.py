@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from typer.testing import CliRunner, Result
 
-from hitl import keys
 from hitl.cli.app import app
 from hitl.cli.links import hash_of
+from hitl.core import keys
 from hitl.errors import InvalidRequest
-from hitl.requests import list_links, read_link_of, revoke_link
-from hitl.settle import settle
+from hitl.records.outcomes import settle
+from hitl.records.requests import list_links, read_link_of, revoke_link
 from hitl.storage import Store
 from tests.library.samples import answer, asked
 

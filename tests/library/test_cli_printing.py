@@ -14,12 +14,12 @@ from typer.testing import CliRunner, Result
 
 from hitl.cli import app as cli
 from hitl.cli.app import app
-from hitl.documents import Respondents
+from hitl.core.documents import Respondents
+from hitl.core.text import printable
 from hitl.errors import AlreadySettled, DocumentDamaged, EventRejected
-from hitl.requests import add_link, create_request, draft_request, read_outcome
-from hitl.settle import Submission, settle
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import add_link, create_request, draft_request, read_outcome
 from hitl.storage import Store
-from hitl.text import printable
 from tests.library.samples import answer, asked, person
 
 HOSTILE = "no\x1b]0;pwn\x07\nCRITICAL forged line \x9b31m\u202e\u2066 end"

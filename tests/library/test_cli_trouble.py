@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
 from hitl.errors import StorageUnavailable
-from hitl.settle import settle
+from hitl.records.outcomes import settle
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
-from hitl.cli.stored import me
-from hitl.requests import read_outcome
+from hitl.cli.storage_backend import me
+from hitl.records.requests import read_outcome
 from hitl.storage import Store
 from tests.library.samples import asked
 

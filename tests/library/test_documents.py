@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.documents import (
+from hitl.core.documents import (
     SCHEMA_VERSION,
     LinkDocument,
     Origin,
@@ -19,7 +19,7 @@ from hitl.documents import (
     format_time,
 )
 from hitl.errors import DocumentDamaged
-from hitl.requests import draft_request
+from hitl.records.requests import draft_request
 from tests.library.samples import DEADLINE, NOW
 from tests.library.test_values import values
 

@@ -14,15 +14,16 @@ import pytest
 import requests
 
 import hitl
-from hitl import keys
-from hitl.documents import OutcomeDocument, Respondent
+from hitl.author.context import Context, choose_mode
+from hitl.author.events import Event
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.engines.base import Action
 from hitl.errors import ClockApart
-from hitl.events import Event
-from hitl.place import Action, Place, choose_mode
-from hitl.requests import create_request, draft_request, read_outcome, read_request
-from hitl.retention import STALE, collect
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import create_request, draft_request, read_outcome, read_request
+from hitl.records.retention import STALE, collect
 from hitl.settings import Settings
-from hitl.settle import Submission, settle
 from hitl.storage import Store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.library.running import Program, answer, form_url
@@ -41,7 +42,7 @@ async def event_on(store: Store, *, seconds: float = 600, ago: float = 0, **aske
         **asked,
     }
     request = await create_request(store, draft_request(root=store.url, **content))
-    return Event(Place(store, "http://127.0.0.1:1", "local"), request, "token", content["data_type"], 0.2)
+    return Event(Context(store, "http://127.0.0.1:1", "local"), request, "token", content["data_type"], 0.2)
 
 
 async def settled(store: Store, outcome: Any, **content: Any) -> None:
@@ -208,7 +209,7 @@ async def test_an_outcome_of_another_question_is_damage_in_storage_and_in_a_trac
     assert right is not None
     wrong = right.model_copy(update=change).to_bytes()
     traced: Event[Any] = Event(
-        replace(event._place, action=cast("Action", _Traced(wrong.decode()))), event._request, "token", int, 0.2
+        replace(event._context, action=cast("Action", _Traced(wrong.decode()))), event._request, "token", int, 0.2
     )
     await store.delete(keys.response_key("an-event"))
     await store.create_once(keys.response_key("an-event"), wrong)
@@ -376,7 +377,7 @@ def test_importing_hitl_loads_neither_flyte_nor_a_web_server() -> None:
 
 
 def test_the_report_escapes_what_came_from_outside() -> None:
-    from hitl.report import report_html
+    from hitl.author.report import report_html
 
     request = draft_request(
         request_id="an-event",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hitl import keys
+from hitl.core import keys
 from tests.library.running import Program, answer, form_url
 
 REPO = Path(__file__).parents[2]

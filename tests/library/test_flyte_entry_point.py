@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hitl.requests import read_request
-from hitl.settle import settle
+from hitl.records.outcomes import settle
+from hitl.records.requests import read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.library import entry_point

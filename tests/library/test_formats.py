@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import UUID4, AnyUrl, EmailStr, TypeAdapter
 
+from hitl.core.schema import check_value
+from hitl.core.schema.formats import CHECKED, wanted_instead
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.requests import create_request, draft_request, parse_answer, read_request
-from hitl.schema import check_value
-from hitl.schema.formats import CHECKED, wanted_instead
+from hitl.records.requests import create_request, draft_request, parse_answer, read_request
 from hitl.storage import Store
 
 GOOD = {
@@ -212,7 +212,7 @@ async def test_what_an_older_release_stored_with_another_default_is_readable() -
 
 def test_nothing_is_loaded_before_it_is_needed() -> None:
     program = (
-        "import sys; from hitl.schema import check_value; check_value({'format': 'date'}, '2026-02-28');"
+        "import sys; from hitl.core.schema import check_value; check_value({'format': 'date'}, '2026-02-28');"
         "loaded = {'email_validator', 'dns', 'jsonschema'} & set(sys.modules); assert not loaded, loaded;"
         "check_value({'format': 'email'}, 'ann@example.com'); assert 'dns' not in sys.modules"
     )

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.documents import RequestDocument
+from hitl.author.context import Context
+from hitl.author.events import Event, new_event
+from hitl.core.documents import RequestDocument
+from hitl.core.jsontypes import combined, type_schema, typed
+from hitl.core.keys import derived_request_id, request_key
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch
-from hitl.events import Event, new_event
-from hitl.jsontypes import combined, type_schema, typed
-from hitl.keys import derived_request_id, request_key
-from hitl.place import Place
-from hitl.requests import StoredRequest, create_request, draft_request, parse_answer, read_request
+from hitl.records.outcomes import settle
+from hitl.records.requests import StoredRequest, create_request, draft_request, parse_answer, read_request
 from hitl.settings import Settings
-from hitl.settle import settle
-from hitl.storage import Store
+from hitl.storage import Store, open_store
 from tests.library.samples import NOW, answer
 from tests.library.test_values import json_values, same
 
@@ -247,7 +247,7 @@ def test_a_default_is_of_the_type_too() -> None:
 
 
 def _event(store: Store, request: StoredRequest, data_type: Any) -> Event[Any]:
-    return Event(Place(store, "http://127.0.0.1:1", "local"), request, "token", data_type, 0.2)
+    return Event(Context(store, "http://127.0.0.1:1", "local"), request, "token", data_type, 0.2)
 
 
 @pytest.mark.parametrize("given_", [("[1.0, 2]", True), ([1.0, 2], False)])
@@ -307,10 +307,10 @@ async def test_a_restarted_task_finds_what_release_0_1_0_asked(
     asked_before = draft("json", request_id=request_id, json_schema=own, default=content.get("default"))
     await create_request(store, asked_before)
 
-    async def here() -> Place:
-        return Place(store, "http://127.0.0.1:1", "flyte", cast("Any", _Action()))
+    async def here() -> Context:
+        return Context(store, "http://127.0.0.1:1", "flyte", cast("Any", _Action()))
 
-    monkeypatch.setattr("hitl.events.find_place", here)
+    monkeypatch.setattr("hitl.author.events.find_context", here)
 
     event = await new_event.aio("e", dict, prompt="Which?", **content)
 
@@ -320,7 +320,7 @@ async def test_a_restarted_task_finds_what_release_0_1_0_asked(
 
 @pytest.mark.parametrize("own", [None, {"minProperties": 1}])
 async def test_a_key_finds_what_release_0_1_0_asked(own: Any) -> None:
-    store = Settings().open_store()
+    store = open_store(Settings())
     key = uuid.uuid4().hex
     first = await new_event.aio("an-old-one", dict, prompt="Which?", key=key, schema=own)
     stored = (await read_request(store, first.request_id)).document

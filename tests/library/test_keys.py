@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import RequestNotFound
 
 anything = st.text(st.characters())

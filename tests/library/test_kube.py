@@ -3,7 +3,7 @@
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration
 
-from hitl.kube import Kube
+from hitl.cluster.client import Kube
 
 
 @pytest.mark.parametrize("written", ["Bearer t0ken", "bearer t0ken", "t0ken"])

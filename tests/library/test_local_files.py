@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.requests import add_link, read_outcome
-from hitl.retention import collect, drop_stale
-from hitl.settle import settle
+from hitl.records.outcomes import settle
+from hitl.records.requests import add_link, read_outcome
+from hitl.records.retention import collect, drop_stale
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from hitl.storage.disk import Disk
 from tests.library.samples import NOW, Timed, answer, asked

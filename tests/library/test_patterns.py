@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from hitl.core.schema.patterns import Pattern, pattern_size
+from hitl.core.schema.work import TooMuchWork, Work
 from hitl.errors import InvalidRequest
-from hitl.schema.patterns import Pattern, pattern_size
-from hitl.schema.work import TooMuchWork, Work
 
 
 @pytest.mark.parametrize(

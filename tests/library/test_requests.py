@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 import hitl
-from hitl import keys
-from hitl.documents import sha256_hex
+from hitl.author.context import Context
+from hitl.core import keys
+from hitl.core.documents import sha256_hex
 from hitl.errors import (
     ClockApart,
     DocumentDamaged,
@@ -18,8 +19,8 @@ from hitl.errors import (
     RequestMismatch,
     RequestNotFound,
 )
-from hitl.place import Place
-from hitl.requests import (
+from hitl.records.outcomes import settle
+from hitl.records.requests import (
     add_link,
     create_request,
     draft_request,
@@ -28,7 +29,6 @@ from hitl.requests import (
     read_outcome,
     read_request,
 )
-from hitl.settle import settle
 from hitl.storage import Store
 from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked
 
@@ -290,10 +290,10 @@ async def test_new_event_counts_the_deadline_by_a_clock_that_is_right(
 ) -> None:
     store = Timed(f"memory://{uuid.uuid4().hex}")
 
-    async def here() -> Place:
-        return Place(store, "http://127.0.0.1:1", "local")
+    async def here() -> Context:
+        return Context(store, "http://127.0.0.1:1", "local")
 
-    monkeypatch.setattr("hitl.events.find_place", here)
+    monkeypatch.setattr("hitl.author.events.find_context", here)
 
     with pytest.raises(ClockApart):
         await hitl.new_event.aio("a", int, prompt="How many?")

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hitl
-from hitl.documents import RequestDocument, Respondents
+from hitl.core.documents import RequestDocument, Respondents
 from hitl.errors import DocumentDamaged, InvalidRequest
-from hitl.requests import draft_request
+from hitl.records.requests import draft_request
 from tests.library.samples import NOW
 
 WRONG: dict[str, Any] = {

@@ -4,16 +4,17 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
-from hitl import keys
-from hitl.documents import OutcomeDocument, Respondent
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
 from hitl.errors import AlreadySettled, ClockApart, RequestNotFound, StorageUnavailable, StorageUnsuitable
-from hitl.requests import StoredRequest, add_link, read_outcome, read_outcome_of, read_request
-from hitl.retention import STALE, collect, collect_one, drop_stale
-from hitl.settle import Submission, expire, settle
-from hitl.transitions import GRACE, KEPT_AT_LEAST
+from hitl.records.outcomes import Submission, expire, settle
+from hitl.records.requests import StoredRequest, add_link, read_outcome, read_outcome_of, read_request
+from hitl.records.retention import STALE, collect, collect_one, drop_stale
 from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked
 
 MONTH = timedelta(days=30)
@@ -115,7 +116,7 @@ async def test_whoever_holds_a_question_records_nothing_once_it_is_deleted(
     try:
         told = await ATTEMPTS[attempt](store, request)
     except AlreadySettled as lost:
-        told = lost.outcome
+        told = cast("OutcomeDocument", lost.outcome)
     except RequestNotFound:
         told = None
 
@@ -231,7 +232,7 @@ async def test_a_question_that_an_older_release_asked_again_keeps_what_lies_ther
     await pass_by(store, MONTH)
     await store.create_once(keys.request_key(ID), data.replace(b"How many?", b"How few?"))
 
-    with caplog.at_level(logging.WARNING, "hitl.retention"):
+    with caplog.at_level(logging.WARNING, "hitl.records.retention"):
         await pass_by(store, STALE)
 
     assert await under(store) >= {f"{ID}/request.json", f"{ID}/response.json"}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hitl.core.schema import check_schema, check_value
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.schema import check_schema, check_value
 from tests.library.hostile_schemas import CASES, ITEMS, NAMES
 
 # A check takes about a second at most; without bounds, many of these take hours.

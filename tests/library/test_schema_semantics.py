@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.validators import SPECIFICATIONS  # type: ignore[attr-defined]  # its stubs leave it out
 
+from hitl.core.schema import check_schema, check_value
+from hitl.core.schema.metaschema import METASCHEMA
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.schema import check_schema, check_value
-from hitl.schema.metaschema import METASCHEMA
 from tests.library.test_values import json_values
 
 names = st.sampled_from(["a", "b", "c", ""])

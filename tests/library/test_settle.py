@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from hitl import keys
-from hitl.documents import OutcomeDocument, Respondent
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.core.lifecycle import GRACE
 from hitl.errors import AlreadySettled, DocumentDamaged, Expired, InvalidValue, StorageUnavailable
-from hitl.requests import StoredRequest, read_outcome, read_outcome_of
-from hitl.settle import Submission, difference, expire, settle, timeout_outcome
+from hitl.records.outcomes import Submission, difference, expire, settle, timeout_outcome
+from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of
 from hitl.storage import Store
-from hitl.transitions import GRACE
 from tests.library.samples import DEADLINE, NOW, SECOND, asked
 
 

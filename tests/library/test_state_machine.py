@@ -14,22 +14,23 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hitl.documents import OutcomeDocument, OutcomeKind, Respondent
+from hitl.author.context import Context
+from hitl.author.events import Event
+from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
+from hitl.core.lifecycle import GRACE, phase_of
 from hitl.errors import (
     AlreadySettled,
     ClockApart,
     DocumentDamaged,
     Expired,
     InvalidValue,
+    RecordedOutcome,
     RequestNotFound,
     StorageUnavailable,
 )
-from hitl.events import Event
-from hitl.place import Place
-from hitl.requests import StoredRequest, read_outcome, read_request
-from hitl.retention import STALE, collect
-from hitl.settle import Submission, settle
-from hitl.transitions import GRACE, phase_of
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import StoredRequest, read_outcome, read_request
+from hitl.records.retention import STALE, collect
 from tests.library.samples import NOW, Timed, asked
 
 ID = "a-question"
@@ -239,7 +240,7 @@ class Lives(RuleBasedStateMachine):
             self.asked.append(request)
 
     def _event(self, request: StoredRequest, markers: bool) -> Event[Any]:
-        event: Event[Any] = Event(Place(self.store, "", "operator" if markers else "local"), request, "", int, 5)
+        event: Event[Any] = Event(Context(self.store, "", "operator" if markers else "local"), request, "", int, 5)
         event._now, event._ticks = self._now, self.store.seconds
         return event
 
@@ -281,7 +282,8 @@ class Lives(RuleBasedStateMachine):
             assert self._is_mine(told, submission)
             self._told(request, told)
 
-    def _is_mine(self, outcome: OutcomeDocument, submission: Submission) -> bool:
+    def _is_mine(self, outcome: RecordedOutcome, submission: Submission) -> bool:
+        assert isinstance(outcome, OutcomeDocument)
         said = (outcome.outcome, outcome.value_text())
         mine = (submission.outcome, str(submission.value) if submission.outcome == "answered" else None)
         return (said, sender(outcome.submission_id, outcome.respondent)) == (
@@ -297,9 +299,9 @@ class Lives(RuleBasedStateMachine):
         """Of a question that was deleted, only another one that was asked later can be told."""
         assert self.asked[-1] != request
 
-    def _told(self, request: StoredRequest, outcome: OutcomeDocument | None) -> None:
+    def _told(self, request: StoredRequest, outcome: RecordedOutcome | None) -> None:
         """Whoever is told an outcome, ever, is told the same one, recorded by a clock that was right."""
-        assert outcome is not None
+        assert isinstance(outcome, OutcomeDocument)
         assert outcome.request_sha256 == request.sha256
         assert outcome == self.known.setdefault(request.sha256, outcome)
         assert phase_of(outcome) != "Pending"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl.core.strictjson import MAX_JSON_DEPTH
+from hitl.core.values import read_json
 from hitl.errors import InvalidValue
-from hitl.strictjson import MAX_JSON_DEPTH
-from hitl.values import read_json
 from tests.library.test_values import json_values, same
 
 

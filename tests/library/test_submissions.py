@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hitl.submissions import HITLSubmissionTyped
+from hitl.core.submissions import HITLSubmissionTyped
 
 
 def read(body: Any) -> HITLSubmissionTyped:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hitl.documents import OutcomeDocument, OutcomeKind, RequestDocument
-from hitl.transitions import GRACE, KEPT_AT_LEAST, Phase, accepts_submissions, collectable, expiry_due, phase_of
+from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument
+from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST, Phase, accepts_submissions, collectable, expiry_due, phase_of
 from tests.library.samples import DEADLINE, NOW, SECOND
 from tests.library.test_documents import outcome, request
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hitl.errors import InvalidRequest, InvalidValue
-from hitl.values import (
+from hitl.core.values import (
     DATA_TYPES,
     INT64_MAX,
     INT64_MIN,
@@ -25,6 +24,7 @@ from hitl.values import (
     read_json,
     type_name,
 )
+from hitl.errors import InvalidRequest, InvalidValue
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 # What JSON can hold as such: names are text, numbers finite.

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hitl.place import choose_mode
+from hitl.author.context import choose_mode
 from hitl.settings import Settings
 from tests.chart.charts import environment, found, pods, render
 from tests.library.running import Program, answer, form_url

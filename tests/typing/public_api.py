@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, assert_type
 
 import hitl
-from hitl.documents import OutcomeDocument
+from hitl.errors import RecordedOutcome
 
 
 def an_answer_has_no_type_yet() -> None:
@@ -51,7 +51,7 @@ def a_failure_carries_the_outcome(event: hitl.Event[str]) -> None:
     try:
         event.wait()
     except hitl.EventFailed as failure:
-        assert_type(failure.outcome, OutcomeDocument)
+        assert_type(failure.outcome, RecordedOutcome)
     except hitl.InvalidValue as refusal:
         assert_type(refusal.details, tuple[str, ...])
     except hitl.DocumentDamaged as damage:
@@ -59,7 +59,7 @@ def a_failure_carries_the_outcome(event: hitl.Event[str]) -> None:
     try:
         event.cancel()
     except hitl.AlreadySettled as winner:
-        assert_type(winner.outcome, OutcomeDocument)
+        assert_type(winner.outcome, RecordedOutcome)
 
 
 def exceptions_are_of_pythons_classes_too(

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from hitl import keys
-from hitl.requests import add_link, create_request, draft_request
+from hitl.core import keys
+from hitl.records.requests import add_link, create_request, draft_request
 from hitl.storage import Store
 from tests.backends.processes import free_ports
 

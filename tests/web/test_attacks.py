@@ -26,7 +26,7 @@ import psutil
 import pytest
 import yaml
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import InvalidRequest
 from tests.web.raw import (
     BOUNDARY,

@@ -10,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from hitl import keys
+from hitl.core import keys
 from tests.web.serving import WebApp, running
 
 NASTY = [

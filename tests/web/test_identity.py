@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hitl.documents import Respondents
+from hitl.core.documents import Respondents
 from tests.web.serving import Question, WebApp, running
 
 SECRET = "a-secret-of-the-proxy"

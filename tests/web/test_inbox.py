@@ -15,20 +15,20 @@ from typing import Any
 import httpx
 import pytest
 
-from hitl import keys
-from hitl.documents import RequestDocument, Respondent, Respondents
+from hitl.core import keys
+from hitl.core.documents import RequestDocument, Respondent, Respondents
 from hitl.errors import NotAllowed, StorageUnavailable
-from hitl.requests import create_request, draft_request, read_request
-from hitl.settle import Submission, settle
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import create_request, draft_request, read_request
 from hitl.storage import Store
 from hitl_webapp import inbox, pages, survey
-from hitl_webapp.auth import Visitor, nobody
+from hitl_webapp.auth import Principal, nobody
 from hitl_webapp.inbox import Listing, Surveys, listing
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 from tests.web.serving import running
 
-ANN = Visitor(name="ann", verified=True)
+ANN = Principal(name="ann", verified=True)
 HEADERS = {"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ann"}
 
 
@@ -293,7 +293,7 @@ async def test_a_question_that_cannot_be_read_costs_its_own_line_and_is_named(
 
 
 async def test_only_who_may_see_every_question_is_told_which_cannot_be_read(tmp_path: Path) -> None:
-    class Stranger(Visitor):
+    class Stranger(Principal):
         async def require_may_see(self, request: RequestDocument | None) -> None:
             raise NotAllowed("no")
 
@@ -314,7 +314,7 @@ async def test_visitors_share_a_survey_and_each_sees_what_is_theirs(tmp_path: Pa
     service = service_over(store)
 
     async def seen(name: str) -> set[str]:
-        found = await listing(surveys, service, Visitor(name=name, verified=True))
+        found = await listing(surveys, service, Principal(name=name, verified=True))
         return {each.request.request_id for each in found.pending}
 
     assert (await seen("ann"), await seen("bob")) == ({"for-all"}, {"for-all", "for-bob"})

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitl.documents import OutcomeDocument, RequestDocument, Respondent, format_time
-from hitl.requests import draft_request
+from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
+from hitl.records.requests import draft_request
 from hitl_webapp import pages
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.inbox import Listing

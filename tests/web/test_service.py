@@ -15,14 +15,14 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from hitl import keys
-from hitl.documents import LinkDocument
-from hitl.requests import StoredRequest, add_link, list_links, read_outcome, revoke_link
-from hitl.retention import STALE, collect
-from hitl.settle import settle
+from hitl.core import keys
+from hitl.core.documents import LinkDocument
+from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
+from hitl.records.outcomes import settle
+from hitl.records.requests import StoredRequest, add_link, list_links, read_outcome, revoke_link
+from hitl.records.retention import STALE, collect
 from hitl.storage import ticks
-from hitl.transitions import GRACE, KEPT_AT_LEAST
-from hitl_webapp.auth import Visitor
+from hitl_webapp.auth import Principal
 from hitl_webapp.inbox import Surveys, listing
 from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY
@@ -203,11 +203,11 @@ def test_the_inbox_tells_by_the_storages_clock_what_waits(web: Web, off: timedel
     web.off = off
     surveys = Surveys(web.store)
 
-    found = run(listing(surveys, web.service, Visitor(name="ann", verified=True)))
+    found = run(listing(surveys, web.service, Principal(name="ann", verified=True)))
     assert [each.request.request_id for each in found.pending] == [ID]
     web.store.time = DEADLINE
 
-    found = run(listing(surveys, web.service, Visitor(name="ann", verified=True)))
+    found = run(listing(surveys, web.service, Principal(name="ann", verified=True)))
     assert [each.request.request_id for each in found.settled] == [ID]
 
 

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from starlette.datastructures import Headers
 
-from hitl.documents import RequestDocument
+from hitl.core.documents import RequestDocument
 from hitl.errors import NotAllowed
 from hitl_webapp.settings import AuthMode, WebSettings
 
@@ -32,7 +32,7 @@ SIGN_IN: Final[dict[AuthMode, str]] = {
 
 
 @dataclass(frozen=True)
-class Visitor:
+class Principal:
     """Who visits: a name that somebody trustworthy vouched for, or the hash of the link that they came by.
 
     What they may do, the question says. Where others have a say too, what keeps those from it is raised as well.
@@ -84,10 +84,10 @@ class Visitor:
         return request.respondents.allow(self.name, list(self.groups))
 
 
-class Identify(Protocol):
+class Authenticator(Protocol):
     """Finds out who sends a request, from its headers."""
 
-    async def __call__(self, headers: Headers) -> Visitor | None:
+    async def __call__(self, headers: Headers) -> Principal | None:
         """Return the visitor, or None when nobody trustworthy says who it is."""
         ...
 
@@ -99,7 +99,7 @@ class ProxyIdentity:
         self._settings = settings
         self._read: tuple[float, tuple[str, ...]] = (0.0, ())
 
-    async def __call__(self, headers: Headers) -> Visitor | None:
+    async def __call__(self, headers: Headers) -> Principal | None:
         """Return the visitor whom the proxy names.
 
         Raises:
@@ -111,7 +111,7 @@ class ProxyIdentity:
         if not any(known) or not name:
             return None
         groups = _text(_once(headers, self._settings.proxy_groups_header)).split(",")
-        return Visitor(
+        return Principal(
             recordable(_text(name)), tuple(each.strip() for each in groups if each.strip()), verified=True
         )
 
@@ -158,8 +158,8 @@ def recordable(name: str) -> str:
     return name
 
 
-async def nobody(headers: Headers) -> Visitor | None:  # noqa: ARG001 - the protocol has it
-    """Identify nobody: in `link` mode a token says what one may do, not who one is."""
+async def nobody(headers: Headers) -> Principal | None:  # noqa: ARG001 - the protocol has it
+    """Authenticator nobody: in `link` mode a token says what one may do, not who one is."""
     return None
 
 

@@ -20,10 +20,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState
 from starlette.datastructures import Headers
 
+from hitl.core.strictjson import show
+from hitl.core.submissions import split_token
+from hitl.core.values import read_json
 from hitl.errors import InvalidValue
-from hitl.strictjson import show
-from hitl.submissions import split_token
-from hitl.values import read_json
 from hitl_webapp.problems import BadInput, WrongMediaType
 
 _ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from hitl.documents import RequestDocument
-from hitl.jsontypes import json_example
-from hitl.text import printable
-from hitl.values import format_value
+from hitl.core.documents import RequestDocument
+from hitl.core.jsontypes import json_example
+from hitl.core.text import printable
+from hitl.core.values import format_value
 
 _RADIO_CHOICES: Final = 8
 _LINE_CHARS: Final = 120

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 from hitl.errors import NotAllowed, StorageUnavailable
 from hitl.storage import Store
-from hitl_webapp.auth import Visitor
+from hitl_webapp.auth import Principal
 from hitl_webapp.service import Service
 from hitl_webapp.survey import Entry, Survey, survey
 
@@ -106,7 +106,7 @@ class Listing:
     as_of: datetime | None = None
 
 
-async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listing:
+async def listing(surveys: Surveys, service: Service, principal: Principal) -> Listing:
     """Return what this visitor may see: at most 200 pending, 50 settled and 50 unreadable questions.
 
     Raises:
@@ -115,12 +115,12 @@ async def listing(surveys: Surveys, service: Service, visitor: Visitor) -> Listi
     """
     found = await surveys.current()
     now, age = await service.storage_time(), surveys.age()
-    entries = await _visible(visitor, found.entries.values())
+    entries = await _visible(principal, found.entries.values())
     # What this process recorded after the survey is known all the same.
     entries = [_as_known(each, service) for each in entries]
     pending = sorted((each for each in entries if _open(each, now)), key=lambda each: each.request.created_at)
     settled = sorted((each for each in entries if not _open(each, now)), key=_ended_at, reverse=True)
-    unreadable = found.unreadable if await _may_see_all(visitor) else ()
+    unreadable = found.unreadable if await _may_see_all(principal) else ()
     return Listing(
         pending=pending[:SHOWN_PENDING],
         settled=settled[:SHOWN_SETTLED],
@@ -147,20 +147,20 @@ def _ended_at(entry: Entry) -> datetime:
     return entry.request.expires_at if entry.outcome is None else entry.outcome.answered_at
 
 
-async def _visible(visitor: Visitor, entries: Iterable[Entry]) -> list[Entry]:
+async def _visible(principal: Principal, entries: Iterable[Entry]) -> list[Entry]:
     # A visitor's rights may have to be asked for, some at once; in between others have their turn.
     all_of_them = list(entries)
     visible: list[Entry] = []
     for start in range(0, len(all_of_them), _AT_ONCE):
         some = all_of_them[start : start + _AT_ONCE]
-        may = await asyncio.gather(*(visitor.may_list(each.request) for each in some))
+        may = await asyncio.gather(*(principal.may_list(each.request) for each in some))
         visible += [each for each, shown in zip(some, may, strict=True) if shown]
     return visible
 
 
-async def _may_see_all(visitor: Visitor) -> bool:
+async def _may_see_all(principal: Principal) -> bool:
     try:
-        await visitor.require_may_see(None)
+        await principal.require_may_see(None)
     except NotAllowed:
         return False
     return True

@@ -10,8 +10,8 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
-from hitl.documents import MAX_COMMENT_CHARS, RequestDocument
-from hitl.values import MAX_VALUE_CHARS
+from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument
+from hitl.core.values import MAX_VALUE_CHARS
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import PREFIX_BYTES, declared_length, find_address
 from hitl_webapp.problems import BadInput, TooLarge, TooMany, TooSlow

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from starlette.types import Scope
 
-from hitl.text import ascii_controls
+from hitl.core.text import ascii_controls
 
 _NAMED: Final = re.compile(r"((?:token=|token%(?:25)*3D|#|%(?:25)*23))[A-Za-z0-9_.%-]{16,}", re.IGNORECASE)
 # One of these is in front of every token that is named, and in few lines else.

@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hitl.errors import DocumentDamaged, HITLError, ServeError, StorageUnavailable
-from hitl.storage import Store
+from hitl.storage import Store, open_store
 from hitl_webapp import pages
-from hitl_webapp.auth import Identify, ProxyIdentity, nobody
+from hitl_webapp.auth import Authenticator, ProxyIdentity, nobody
 from hitl_webapp.inbox import Surveys
 from hitl_webapp.limits import Guard
 from hitl_webapp.logs import redact, redact_servers, shown_error, shown_path
@@ -49,11 +49,11 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Set here and not before: Flyte clears the state of an app that it serves.
-        opened = store or settings.open_store()
+        opened = store or open_store(settings)
         if store is None:
             await _proven(opened)
-        async with _identify(settings) as identify:
-            app.state.service = Service(opened, settings, identify)
+        async with _authenticator(settings) as authenticate:
+            app.state.service = Service(opened, settings, authenticate)
             app.state.forms = Kept[tuple[str, str, bytes]]()
             app.state.surveys = Surveys(opened)
             yield
@@ -117,11 +117,11 @@ class Direct:
 
 
 @asynccontextmanager
-async def _identify(settings: WebSettings) -> AsyncIterator[Identify]:
+async def _authenticator(settings: WebSettings) -> AsyncIterator[Authenticator]:
     if settings.auth == "kubernetes":
         try:
-            from hitl.kube import Kube
-            from hitl_webapp.reviews import Reviews
+            from hitl.cluster.client import Kube
+            from hitl_webapp.kubernetes_auth import Reviews
         except ImportError as error:
             advice = f"auth=kubernetes needs more: pip install 'flyte-hitl[webapp,kubernetes]' ({error})"
             raise ServeError(advice) from error

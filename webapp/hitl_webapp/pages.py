@@ -1,7 +1,7 @@
 """Pages for people: the templates, and what makes other people's text harmless in them.
 
-Whatever a template prints passes `hitl.text.printable`: no page holds a control character, or one that turns the
-direction of writing.
+Whatever a template prints passes `hitl.core.text.printable`: no page holds a control character, or one that turns
+the direction of writing.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from hitl.documents import OutcomeDocument, RequestDocument, format_time
-from hitl.text import printable
+from hitl.core.documents import OutcomeDocument, RequestDocument, format_time
+from hitl.core.text import printable
 from hitl_webapp.fields import field_for
 
 STATIC: Final = Path(__file__).parent / "static"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hitl.documents import OutcomeDocument
+from hitl.core.documents import OutcomeDocument
 from hitl.errors import (
     AlreadySettled,
     ClockApart,
@@ -92,9 +92,9 @@ def problem_of(error: Exception) -> Problem:
             return Problem(403, "Not allowed", str(error))
         case RequestNotFound():
             return Problem(404, "No such question", "There is no question of this id.")
-        case AlreadySettled(outcome=outcome) if outcome.outcome == "timed_out":
+        case AlreadySettled(outcome=OutcomeDocument() as outcome) if outcome.outcome == "timed_out":
             return Problem(410, "Too late", _sentence(outcome), extra=_winner(outcome), outcome=outcome)
-        case AlreadySettled(outcome=outcome):
+        case AlreadySettled(outcome=OutcomeDocument() as outcome):
             return Problem(409, "Already settled", _sentence(outcome), extra=_winner(outcome), outcome=outcome)
         case Expired():
             return Problem(410, "Too late", "The deadline has passed: nothing was recorded.")

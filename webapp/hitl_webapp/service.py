@@ -18,8 +18,10 @@ from typing import Final, Generic, NoReturn, TypeVar
 
 from starlette.datastructures import Headers
 
-from hitl import keys
-from hitl.documents import LinkDocument, OutcomeDocument, RequestDocument
+from hitl.core import keys
+from hitl.core.documents import LinkDocument, OutcomeDocument, RequestDocument
+from hitl.core.lifecycle import accepts_submissions, expiry_due
+from hitl.core.values import format_value
 from hitl.errors import (
     AlreadySettled,
     ClockApart,
@@ -30,12 +32,10 @@ from hitl.errors import (
     RequestNotFound,
     StorageError,
 )
-from hitl.requests import StoredRequest, read_link_of, read_outcome_of, read_request
-from hitl.settle import Submission, expire, settle
+from hitl.records.outcomes import Submission, expire, settle
+from hitl.records.requests import StoredRequest, read_link_of, read_outcome_of, read_request
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store, ticks
-from hitl.transitions import accepts_submissions, expiry_due
-from hitl.values import format_value
-from hitl_webapp.auth import NO_LINK, SIGN_IN, Identify, Visitor
+from hitl_webapp.auth import NO_LINK, SIGN_IN, Authenticator, Principal
 from hitl_webapp.metrics import CLOCK, OUTCOMES, REFUSALS
 from hitl_webapp.problems import Unauthenticated
 from hitl_webapp.settings import WebSettings
@@ -47,7 +47,7 @@ _KEPT_BYTES: Final = 32 * 1024 * 1024
 # About what JSON takes in memory for each character of its text: a list of empty ones takes more, a schema less.
 _JSON_BYTES_PER_CHAR: Final = 16
 _TEXT_BYTES_PER_CHAR: Final = 4
-# `hitl.retention` takes half an hour to delete a question for good.
+# `hitl.records.retention` takes half an hour to delete a question for good.
 _REQUEST_SECONDS: Final = 300.0
 _SEEN_SECONDS: Final = 1.0
 _HINT_SECONDS: Final = 2.0
@@ -110,10 +110,10 @@ def _size_of_outcome(outcome: OutcomeDocument) -> int:
 class Service:
     """The questions under one root, as visitors may see and answer them."""
 
-    def __init__(self, store: Store, settings: WebSettings, identify: Identify) -> None:
+    def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
         self.store = store
         self.settings = settings
-        self.identify = identify
+        self.authenticate = authenticate
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.clock = _UNKNOWN
         self._requests: Kept[tuple[StoredRequest, float]] = Kept()
@@ -236,7 +236,7 @@ class Service:
                 return now - timedelta(seconds=difference)
         return now
 
-    async def admit(self, request_id: str, token: str, headers: Headers) -> tuple[StoredRequest, Visitor]:
+    async def admit(self, request_id: str, token: str, headers: Headers) -> tuple[StoredRequest, Principal]:
         """Return the question and the visitor, if they may see it.
 
         Args:
@@ -249,56 +249,58 @@ class Service:
             NotAllowed: the same whether the question exists or not, for whoever holds no link or has no right.
             RequestNotFound: for an identified visitor who may see what there is.
         """
-        return await self._admit(request_id, token, await self.identify(headers))
+        return await self._admit(request_id, token, await self.authenticate(headers))
 
     async def admit_submission(
         self, request_id: str, token: str, headers: Headers
-    ) -> tuple[StoredRequest, Visitor]:
+    ) -> tuple[StoredRequest, Principal]:
         """Return what `admit` returns, and keep the audit's record of who was refused.
 
         Raises:
             HITLError, Unauthenticated: whatever `admit` raises.
         """
-        visitor: Visitor | None = None
+        principal: Principal | None = None
         try:
-            visitor = await self.identify(headers)
+            principal = await self.authenticate(headers)
             # Links of any age will do here: `submit` reads them again.
-            return await self._admit(request_id, token, visitor, link_seconds=math.inf)
+            return await self._admit(request_id, token, principal, link_seconds=math.inf)
         except (HITLError, Unauthenticated) as error:
-            self._refused(request_id, None, visitor, error)
+            self._refused(request_id, None, principal, error)
             raise
 
-    async def submit(self, request: StoredRequest, visitor: Visitor, submission: Submission) -> OutcomeDocument:
+    async def submit(
+        self, request: StoredRequest, principal: Principal, submission: Submission
+    ) -> OutcomeDocument:
         """Settle, keep the audit's record of it, and tell the operator.
 
         The link is read from the storage, and the clock compared with the storage's.
 
         Raises:
-            HITLError: whatever `hitl.settle.settle` raises, NotAllowed, and ClockApart.
+            HITLError: whatever `hitl.records.outcomes.settle` raises, NotAllowed, and ClockApart.
         """
         now = self.now()
         try:
             await self.require_clock(now)
-            if visitor.link:
-                await self._require_link(request.request_id, visitor.link, now)
-            await visitor.require_may_answer(request.document)
+            if principal.link:
+                await self._require_link(request.request_id, principal.link, now)
+            await principal.require_may_answer(request.document)
             outcome = await settle(self.store, request, submission, now=now, markers=self.settings.markers)
         except HITLError as error:
             if isinstance(error, RequestNotFound):
                 self._forget(request.request_id)
-            self._refused(request.request_id, submission, visitor, error)
+            self._refused(request.request_id, submission, principal, error)
             raise
         # What was sent twice was recorded by the first one.
         first = (outcome.answered_at, outcome.submission_id) == (now, submission.submission_id)
         if first:
             OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
-        self._record(request.request_id, submission, visitor, "Recorded" if first else "RecordedBefore")
+        self._record(request.request_id, submission, principal, "Recorded" if first else "RecordedBefore")
         self._keep(outcome)
         self._hint(request.request_id)
         return outcome
 
     async def refuse(
-        self, request: StoredRequest, visitor: Visitor, submission: Submission, error: InvalidValue
+        self, request: StoredRequest, principal: Principal, submission: Submission, error: InvalidValue
     ) -> NoReturn:
         """Keep the audit's record of a submission that its form already found wrong, and say why it is refused.
 
@@ -308,14 +310,14 @@ class Service:
             InvalidValue: else what was wrong.
         """
         try:
-            if visitor.link:
-                await self._require_link(request.request_id, visitor.link, self.now())
-            await visitor.require_may_answer(request.document)
+            if principal.link:
+                await self._require_link(request.request_id, principal.link, self.now())
+            await principal.require_may_answer(request.document)
             if (standing := await self.outcome(request)) is not None:
                 raise AlreadySettled(standing)
             raise error
         except HITLError as refusal:
-            self._refused(request.request_id, submission, visitor, refusal)
+            self._refused(request.request_id, submission, principal, refusal)
             raise
 
     async def close(self) -> None:
@@ -324,29 +326,29 @@ class Service:
             await asyncio.wait(self._hints, timeout=_HINT_SECONDS)
 
     async def _admit(
-        self, request_id: str, token: str, visitor: Visitor | None, *, link_seconds: float = _SEEN_SECONDS
-    ) -> tuple[StoredRequest, Visitor]:
+        self, request_id: str, token: str, principal: Principal | None, *, link_seconds: float = _SEEN_SECONDS
+    ) -> tuple[StoredRequest, Principal]:
         auth = self.settings.auth
-        if visitor is None and (auth == "kubernetes" or (auth == "proxy" and not token)):
+        if principal is None and (auth == "kubernetes" or (auth == "proxy" and not token)):
             raise Unauthenticated(SIGN_IN[auth])
-        if visitor is None:
-            visitor = Visitor(link=await self._link(request_id, token, link_seconds))
+        if principal is None:
+            principal = Principal(link=await self._link(request_id, token, link_seconds))
         try:
             request = await self.request(request_id)
         except (RequestNotFound, DocumentDamaged):
-            await visitor.require_may_see(None)
+            await principal.require_may_see(None)
             raise
-        await visitor.require_may_see(request.document)
-        return request, visitor
+        await principal.require_may_see(request.document)
+        return request, principal
 
     def _refused(
-        self, request_id: str, submission: Submission | None, visitor: Visitor | None, error: Exception
+        self, request_id: str, submission: Submission | None, principal: Principal | None, error: Exception
     ) -> None:
         REFUSALS.labels(reason=type(error).__name__).inc()
-        self._record(request_id, submission, visitor, type(error).__name__)
+        self._record(request_id, submission, principal, type(error).__name__)
 
     def _record(
-        self, request_id: str, submission: Submission | None, visitor: Visitor | None, result: str
+        self, request_id: str, submission: Submission | None, principal: Principal | None, result: str
     ) -> None:
         """Write the audit's line of one submission, a refused one too. It holds no token and no value."""
         if not _audit.isEnabledFor(logging.INFO):
@@ -355,8 +357,8 @@ class Service:
             "request_id": request_id if keys.is_request_id(request_id) else "(malformed)",
             "submission_id": submission.submission_id if submission else None,
             "attempt": submission.outcome if submission else None,
-            "name": (submission.respondent.name if submission else visitor.name if visitor else ""),
-            "verified": visitor.verified if visitor else False,
+            "name": (submission.respondent.name if submission else principal.name if principal else ""),
+            "verified": principal.verified if principal else False,
             "via": submission.respondent.via if submission else None,
             "result": result,
         }

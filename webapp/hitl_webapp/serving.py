@@ -7,8 +7,11 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from hitl.settings import Settings
+from hitl.storage import Store
 from hitl_webapp.connections import Limits
 from hitl_webapp.logs import redact_servers, show_logs
+from hitl_webapp.main import create_app
 from hitl_webapp.protocol import bounded
 from hitl_webapp.settings import WebSettings
 
@@ -59,6 +62,27 @@ def most_connections(wanted: int, descriptors: int) -> int:
     if descriptors < 0:
         return wanted
     return max(1, min(wanted, max(descriptors - _OTHER_DESCRIPTORS, descriptors // 2)))
+
+
+def embedded_server(settings: Settings, store: Store, port: int) -> uvicorn.Server:
+    """Return the server of local mode: links only, on loopback, inside somebody else's program.
+
+    Args:
+        settings: The library's settings.
+        store: The root's store.
+        port: The port of loopback that is listened on already.
+    """
+    web = WebSettings(
+        storage_root=settings.root(),
+        storage_options=settings.storage_options if settings.storage_root else {},
+        auth="link",
+        host="127.0.0.1",
+        port=port,
+        endpoint=f"http://127.0.0.1:{port}",
+        loopback_only=True,
+        markers=False,
+    )
+    return server_for(create_app(web, store), web, quiet=True)
 
 
 def _limits(settings: WebSettings) -> Limits:

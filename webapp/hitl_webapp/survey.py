@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from hitl import keys
-from hitl.documents import OutcomeDocument, RequestDocument, sha256_hex
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable
-from hitl.requests import StoredRequest, read_outcome_of
+from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store
 
 MOST_READ: Final = 2_000

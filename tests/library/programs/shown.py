@@ -9,8 +9,8 @@ from unittest.mock import patch
 import flyte
 
 import hitl
-from hitl import flyte_binding
-from hitl.place import FormLink
+from hitl.engines import flyte as flyte_binding
+from hitl.engines.base import FormLink
 
 env = flyte.TaskEnvironment(name="shown", depends_on=[hitl.env])
 

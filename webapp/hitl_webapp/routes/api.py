@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, JsonValue, ValidationError
 
-from hitl.documents import Respondent
-from hitl.settle import Submission, difference, new_submission_id
-from hitl.submissions import HITLSubmissionTyped, split_token
-from hitl.transitions import phase_of
+from hitl.core.documents import Respondent
+from hitl.core.lifecycle import phase_of
+from hitl.core.submissions import HITLSubmissionTyped, split_token
+from hitl.records.outcomes import Submission, difference, new_submission_id
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
 from hitl_webapp.problems import BadInput, public_outcome
@@ -100,10 +100,14 @@ async def submit_json(request: Request) -> Response:
     service = service_of(request)
     path, token_in_path = split_token(body.response_path)
     token = body.token or token_in_path or bearer(request.headers)
-    stored, visitor = await service.admit_submission(body.request_id, token, request.headers)
+    stored, principal = await service.admit_submission(body.request_id, token, request.headers)
     check_path(path, stored.document.response_path, "response_path")
     respondent = Respondent(
-        name=visitor.name, via="api", verified=visitor.verified, groups=list(visitor.groups), link=visitor.link
+        name=principal.name,
+        via="api",
+        verified=principal.verified,
+        groups=list(principal.groups),
+        link=principal.link,
     )
     submission = Submission(
         outcome="rejected" if body.reject else "answered",
@@ -113,7 +117,7 @@ async def submit_json(request: Request) -> Response:
         comment=body.comment,
         submission_id=idempotency_key or new_submission_id(),
     )
-    outcome = await service.submit(stored, visitor, submission)
+    outcome = await service.submit(stored, principal, submission)
     submitted = Submitted(
         request_id=body.request_id,
         value=outcome.value,

@@ -6,7 +6,7 @@ from typing import cast
 
 from fastapi import Request
 
-from hitl.documents import RequestDocument
+from hitl.core.documents import RequestDocument
 from hitl_webapp.problems import BadInput
 from hitl_webapp.service import Service
 

@@ -10,14 +10,14 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from hitl.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
+from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
+from hitl.core.submissions import split_token
+from hitl.core.text import printable
 from hitl.errors import HITLError, InvalidValue
-from hitl.requests import StoredRequest
-from hitl.settle import Submission, difference, new_submission_id
-from hitl.submissions import split_token
-from hitl.text import printable
+from hitl.records.outcomes import Submission, difference, new_submission_id
+from hitl.records.requests import StoredRequest
 from hitl_webapp import inbox, pages
-from hitl_webapp.auth import SIGN_IN, Visitor
+from hitl_webapp.auth import SIGN_IN, Principal
 from hitl_webapp.bodies import read_form
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.metrics import FORMS
@@ -37,12 +37,12 @@ async def index(request: Request) -> Response:
     service = service_of(request)
     if service.settings.auth == "link":
         return HTMLResponse(pages.render("links.html"))
-    visitor = await service.identify(request.headers)
-    if visitor is None:
+    principal = await service.authenticate(request.headers)
+    if principal is None:
         raise Unauthenticated(SIGN_IN[service.settings.auth])
-    found = await inbox.listing(request.app.state.surveys, service, visitor)
+    found = await inbox.listing(request.app.state.surveys, service, principal)
     # Some hundred prompts are rendered, so others have their turn meanwhile.
-    page = await asyncio.to_thread(pages.render, "inbox.html", found=found, name=visitor.name)
+    page = await asyncio.to_thread(pages.render, "inbox.html", found=found, name=principal.name)
     return HTMLResponse(page)
 
 
@@ -50,7 +50,7 @@ async def index(request: Request) -> Response:
 async def form(request: Request, request_id: str, token: str = "", request_path: str = "") -> Response:
     """Show a question's form, or its outcome once it has one."""
     service = service_of(request)
-    stored, visitor = await service.admit(request_id, token, request.headers)
+    stored, principal = await service.admit(request_id, token, request.headers)
     check_request_path(request_path, stored.document)
     FORMS.inc()
     ended = await _ended(service, stored)
@@ -58,12 +58,12 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
         return ended
     page = pages.form_page(
         stored.document,
-        token=token if visitor.link else "",
-        name=visitor.name,
-        refusal=await visitor.refusal(stored.document),
+        token=token if principal.link else "",
+        name=principal.name,
+        refusal=await principal.refusal(stored.document),
     ).encode()
-    if visitor.link and service.keeps_link(request_id, token):
-        request.app.state.forms.put(_address(request.scope), (request_id, visitor.link, page), len(page))
+    if principal.link and service.keeps_link(request_id, token):
+        request.app.state.forms.put(_address(request.scope), (request_id, principal.link, page), len(page))
     return HTMLResponse(page)
 
 
@@ -112,22 +112,22 @@ async def submit(request: Request) -> Response:
     sent = await _sent(request)
     if sent.step:
         return await _step(service, sent, request.headers)
-    stored, visitor = await service.admit_submission(sent.request_id, sent.token, request.headers)
+    stored, principal = await service.admit_submission(sent.request_id, sent.token, request.headers)
     check_path(sent.response_path, stored.document.response_path, "response_path")
     sent = _resolved(sent, stored.document)
-    submission = _submission(sent, visitor)
-    fault = _fault(sent, visitor)
+    submission = _submission(sent, principal)
+    fault = _fault(sent, principal)
     try:
         if fault is not None:
-            await service.refuse(stored, visitor, submission, InvalidValue(fault.sentence))
-        outcome = await service.submit(stored, visitor, submission)
+            await service.refuse(stored, principal, submission, InvalidValue(fault.sentence))
+        outcome = await service.submit(stored, principal, submission)
     except HITLError as error:
         problem = problem_of(error)
         if isinstance(error, InvalidValue):
             fault = fault or _value_fault(stored.document, error)
-            return _form_again(stored.document, sent, visitor, problem, fault)
+            return _form_again(stored.document, sent, principal, problem, fault)
         if problem.status == 503:
-            return _form_again(stored.document, sent, visitor, problem, None)
+            return _form_again(stored.document, sent, principal, problem, None)
         typed = _to_show(sent, stored.document)
         if problem.status == 410 and problem.outcome is None:
             return _message(problem.status, problem.title, problem.detail, typed)
@@ -145,15 +145,15 @@ async def _step(service: Service, sent: _Sent, headers: Headers) -> Response:
     """Show the form of declining, or the answer's again, with what was typed so far. Nothing is recorded."""
     if sent.step not in ("decline", "back"):
         raise BadInput("The form's step is neither decline nor back.")
-    stored, visitor = await service.admit(sent.request_id, sent.token, headers)
-    await visitor.require_may_answer(stored.document)
+    stored, principal = await service.admit(sent.request_id, sent.token, headers)
+    await principal.require_may_answer(stored.document)
     ended = await _ended(service, stored)
     if ended is not None:
         return ended
     page = pages.form_page(
         stored.document,
         token=sent.token,
-        name=visitor.name,
+        name=principal.name,
         typed=_to_show(_resolved(sent, stored.document), stored.document),
         declining=sent.step == "decline",
     )
@@ -224,7 +224,7 @@ def _to_show(sent: _Sent, question: RequestDocument) -> dict[str, str]:
     return {**sent.typed, "value": sent.typed["value"] or kept}
 
 
-def _fault(sent: _Sent, visitor: Visitor) -> pages.Fault | None:
+def _fault(sent: _Sent, principal: Principal) -> pages.Fault | None:
     """Return what is wrong with a form before anybody looks at the answer itself."""
     comment = sent.typed["comment"]
     name = sent.typed["name"].strip()
@@ -239,7 +239,7 @@ def _fault(sent: _Sent, visitor: Visitor) -> pages.Fault | None:
             "comment",
             f"The {what} has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}.",
         )
-    if not visitor.name and (len(name) > _MAX_NAME_CHARS or printable(name) != name or "\t" in name):
+    if not principal.name and (len(name) > _MAX_NAME_CHARS or printable(name) != name or "\t" in name):
         return pages.Fault(
             "name",
             f"The name has more than {_MAX_NAME_CHARS} characters, or some that cannot be printed: shorten it or "
@@ -257,14 +257,14 @@ def _value_fault(question: RequestDocument, error: InvalidValue) -> pages.Fault:
     return pages.Fault("value", str(error), error.details)
 
 
-def _submission(sent: _Sent, visitor: Visitor) -> Submission:
+def _submission(sent: _Sent, principal: Principal) -> Submission:
     respondent = Respondent(
         # Too long a name is refused before it could be recorded.
-        name=visitor.name or sent.typed["name"].strip()[:_MAX_NAME_CHARS],
+        name=principal.name or sent.typed["name"].strip()[:_MAX_NAME_CHARS],
         via="web",
-        verified=visitor.verified,
-        groups=list(visitor.groups),
-        link=visitor.link,
+        verified=principal.verified,
+        groups=list(principal.groups),
+        link=principal.link,
     )
     return Submission(
         outcome="rejected" if sent.reject else "answered",
@@ -276,12 +276,12 @@ def _submission(sent: _Sent, visitor: Visitor) -> Submission:
 
 
 def _form_again(
-    question: RequestDocument, sent: _Sent, visitor: Visitor, problem: Problem, fault: pages.Fault | None
+    question: RequestDocument, sent: _Sent, principal: Principal, problem: Problem, fault: pages.Fault | None
 ) -> Response:
     page = pages.form_page(
         question,
         token=sent.token,
-        name=visitor.name,
+        name=principal.name,
         typed=_to_show(sent, question),
         fault=fault,
         notice="" if fault else problem.detail,

@@ -10,7 +10,7 @@ from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import FileResponse, HTMLResponse, Response
 
-from hitl import keys
+from hitl.core import keys
 from hitl.errors import ClockApart, StorageUnavailable
 from hitl_webapp import pages
 from hitl_webapp.metrics import REGISTRY

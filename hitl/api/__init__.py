@@ -1,1 +1,0 @@
-"""The custom resources, as pydantic models."""

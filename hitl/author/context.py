@@ -1,0 +1,85 @@
+"""Where a question is asked: which root, which web app, for what. The seam between the ways of serving."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+
+from hitl.core.documents import Origin
+from hitl.engines.base import Action
+from hitl.errors import ServeError
+from hitl.settings import ServeMode, Settings
+from hitl.storage import Store, open_store
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where a question is asked, and how it is served.
+
+    Args:
+        store: The root's store.
+        endpoint: The web app's base URL.
+        mode: Who serves the web app.
+        action: The Flyte action that asks, or None outside Flyte.
+        hint_url: The operator's address, or empty.
+    """
+
+    store: Store
+    endpoint: str
+    mode: ServeMode
+    action: Action | None = None
+    hint_url: str = ""
+    origin: Origin = field(default_factory=Origin)
+
+    @property
+    def markers(self) -> bool:
+        """Whether an operator serves the root."""
+        return self.mode == "operator"
+
+
+async def find_context(settings: Settings | None = None) -> Context:
+    """Return where a question asked just now belongs, and bring up what serves it.
+
+    Raises:
+        ServeError: when the web app cannot be brought up; says what to do.
+        StorageError: when the root cannot be used.
+    """
+    settings = settings or Settings()
+    action = _action()
+    mode = choose_mode(settings, action)
+    origin = action.origin if action else Origin()
+    if settings.namespace:
+        origin = origin.model_copy(update={"namespace": settings.namespace})
+    if mode == "operator":
+        if not (settings.storage_root and settings.endpoint):
+            raise ServeError("operator mode needs HITL_STORAGE_ROOT and HITL_ENDPOINT: set both")
+        store = open_store(settings)
+        return Context(store, settings.endpoint.rstrip("/"), mode, action, settings.hint_url, origin)
+    if mode == "flyte":
+        if action is None:
+            raise ServeError("flyte mode works inside a Flyte action only: unset HITL_SERVE here")
+        endpoint, root = await action.serve(settings)
+        return Context(Store(root, settings.storage_options), endpoint, mode, action, origin=origin)
+    # Loads the web framework, which a task in operator mode does without.
+    from hitl.serving.local import serve_locally
+
+    endpoint = await serve_locally(settings)
+    return Context(open_store(settings), endpoint, mode, action, origin=origin)
+
+
+def choose_mode(settings: Settings, action: Action | None) -> ServeMode:
+    """Return how to serve: what is set, else what fits what is there."""
+    if settings.serve is not None:
+        return settings.serve
+    if settings.storage_root and (settings.endpoint or (action is not None and action.remote)):
+        return "operator"
+    return "flyte" if action is not None and action.remote else "local"
+
+
+def _action() -> Action | None:
+    # A program that has not imported Flyte is in none of its actions, and need not have it installed.
+    if "flyte" not in sys.modules:
+        return None
+    from hitl.engines.flyte import current_action
+
+    return current_action()

@@ -1,0 +1,276 @@
+"""Requests as the API server holds them: HumanInputs, answered by HumanInputResponses."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from hitl.cli.output import say
+from hitl.cli.view import RequestView
+from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
+from hitl.cluster.v1alpha1 import (
+    API_VERSION,
+    CLI_MANAGER,
+    GROUP,
+    HumanInput,
+    HumanInputResponse,
+    HumanInputResponseSpec,
+    Metadata,
+    ResponseTarget,
+)
+from hitl.core.documents import Respondents
+from hitl.core.lifecycle import phase_of
+from hitl.core.values import Value, format_value, parse_json, parse_text, read_json
+from hitl.errors import (
+    ClusterConflict,
+    ClusterError,
+    ClusterUnavailable,
+    DocumentDamaged,
+    InvalidRequest,
+    InvalidValue,
+    NotAllowed,
+    RequestNotFound,
+)
+
+# The API server's rule; anything else could name other objects by its path or its selector.
+_NAME: Final = re.compile("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
+_POLL_SECONDS: Final = 0.5
+_OPERATOR_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which cluster, and where in it."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    everywhere: bool = False
+
+    def __bool__(self) -> bool:
+        return self != Target()
+
+
+class InCluster:
+    """The HumanInputs of a namespace, or of all. They are named `NAME`, or `NAMESPACE/NAME` with ``-A``.
+
+    Args:
+        target: Which cluster, and where in it.
+        warn: Told of each HumanInput that cannot be read.
+    """
+
+    def __init__(self, target: Target, warn: Callable[[str], None] = say) -> None:
+        self._target = target
+        self._warn = warn
+
+    async def list(self, *, settled: bool) -> list[RequestView]:
+        """Return the pending requests, oldest first; the settled ones too if wanted."""
+        fields = None if settled else {"status.phase": "Pending"}
+        async with self._connected() as kube:
+            namespace = None if self._target.everywhere else self._namespace(kube)
+            found = [self._row(each) async for each in kube.items(HUMAN_INPUTS, namespace, fields=fields)]
+        shown = [view for view in found if view is not None]
+        return sorted(shown, key=lambda view: (view.phase != "Pending", view.created_at))
+
+    async def show(self, request_id: str) -> RequestView:
+        """Return one request."""
+        async with self._connected() as kube:
+            return self._view(await self._find(kube, request_id))
+
+    async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
+        """Answer a request; the API server knows who does."""
+        async with self._connected() as kube:
+            human_input = await self._find(kube, request_id)
+            given = value if text else _as_text(human_input, value)
+            return await self._respond(kube, human_input, {"value": given, "comment": comment})
+
+    async def reject(self, request_id: str, *, comment: str) -> RequestView:
+        """Refuse to answer a request."""
+        async with self._connected() as kube:
+            human_input = await self._find(kube, request_id)
+            return await self._respond(kube, human_input, {"reject": True, "comment": comment})
+
+    async def cancel(self, request_id: str, *, comment: str) -> RequestView:
+        """Withdraw a request, by deleting its HumanInput."""
+        if comment:
+            raise InvalidRequest("a HumanInput is withdrawn by deleting it, which takes no comment: leave it out")
+        async with self._connected() as kube:
+            human_input = await self._find(kube, request_id)
+            view = self._view(human_input)
+            if view.phase != "Pending":
+                raise ClusterConflict(f"{view.id} is settled already ({view.phase}): there is nothing to withdraw")
+            metadata = human_input.metadata
+            await kube.delete(HUMAN_INPUTS, metadata.name, metadata.namespace, uid=metadata.uid)
+            return view.model_copy(update={"phase": "Cancelled", "via": "operator"})
+
+    async def wait(self, request_id: str) -> RequestView:
+        """Return a request once it is settled, or withdrawn."""
+        async with self._connected() as kube:
+            view = self._view(await self._find(kube, request_id))
+            while view.phase == "Pending":
+                await asyncio.sleep(_POLL_SECONDS)
+                try:
+                    view = self._view(await self._find(kube, request_id))
+                except RequestNotFound:
+                    return view.model_copy(update={"phase": "Cancelled"})
+                except ClusterUnavailable:
+                    continue
+            return view
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Kube]:
+        try:
+            connected = await Kube.connect(kubeconfig=self._target.kubeconfig, context=self._target.context)
+        except ClusterError as error:
+            raise ClusterUnavailable(str(error)) from error
+        async with connected as kube:
+            yield kube
+
+    def _row(self, content: Object) -> RequestView | None:
+        try:
+            return self._view(_read(content))
+        except DocumentDamaged as error:
+            # One object that cannot be read must not hide the others.
+            self._warn(f"left out: {error}")
+            return None
+
+    def _namespace(self, kube: Kube) -> str:
+        return self._target.namespace or kube.namespace
+
+    async def _find(self, kube: Kube, request_id: str) -> HumanInput:
+        namespace, _, name = request_id.rpartition("/")
+        namespace = namespace or self._namespace(kube)
+        if not (_NAME.fullmatch(name) and _NAME.fullmatch(namespace)):
+            raise RequestNotFound(
+                f"{request_id!r} is no name of a HumanInput: `kubectl hitl list` shows what waits"
+            )
+        if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
+            return _read(found)
+        async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
+            return _read(each)
+        raise RequestNotFound(
+            f"there is no HumanInput {name!r} in namespace {namespace}: `kubectl hitl list` shows what waits; "
+            "-n names another namespace"
+        )
+
+    async def _respond(self, kube: Kube, human_input: HumanInput, response: dict[str, Any]) -> RequestView:
+        metadata = human_input.metadata
+        spec = HumanInputResponseSpec(request_ref=ResponseTarget(name=metadata.name), **response)
+        given = HumanInputResponse(
+            metadata=Metadata(name=f"{metadata.name[:200]}-{uuid.uuid4().hex[:8]}", namespace=metadata.namespace),
+            spec=spec,
+        )
+        content = given.to_object()
+        # It goes when its question goes.
+        content["metadata"]["ownerReferences"] = [
+            {"apiVersion": API_VERSION, "kind": HUMAN_INPUTS.kind, "name": metadata.name, "uid": metadata.uid}
+        ]
+        await kube.create(RESPONSES, content, manager=CLI_MANAGER)
+        await self._accepted(kube, given)
+        deadline = time.monotonic() + _OPERATOR_SECONDS
+        while time.monotonic() < deadline:
+            view = self._view(await self._find(kube, f"{metadata.namespace}/{metadata.name}"))
+            if view.phase != "Pending":
+                return view
+            await asyncio.sleep(_POLL_SECONDS / 5)
+        raise ClusterUnavailable(f"recorded, but HumanInput {metadata.name} does not show it yet")
+
+    async def _accepted(self, kube: Kube, given: HumanInputResponse) -> None:
+        metadata = given.metadata
+        deadline = time.monotonic() + _OPERATOR_SECONDS
+        while time.monotonic() < deadline:
+            found: Object | None = await kube.get(RESPONSES, metadata.name, metadata.namespace)
+            accepted = HumanInputResponse.from_object(found).status.condition("Accepted") if found else None
+            match accepted.reason if accepted else "":
+                case "Accepted":
+                    return
+                case "Invalid":
+                    raise InvalidValue(accepted.message if accepted else "")
+                case "NotAllowed":
+                    raise NotAllowed(accepted.message if accepted else "")
+                case "Superseded":
+                    raise ClusterConflict(accepted.message if accepted else "")
+            await asyncio.sleep(_POLL_SECONDS / 5)
+        raise ClusterUnavailable(
+            f"HumanInputResponse {metadata.namespace}/{metadata.name} was created, and nobody looked at it for "
+            f"{_OPERATOR_SECONDS:.0f} s: is the operator running? It counts as soon as it does"
+        )
+
+    def _view(self, human_input: HumanInput) -> RequestView:
+        metadata, spec, status = human_input.metadata, human_input.spec, human_input.status
+        created = metadata.creation_timestamp
+        settled = status.condition("Settled")
+        named = spec.respondents
+        return _checked(
+            metadata,
+            {
+                "id": f"{metadata.namespace}/{metadata.name}" if self._target.everywhere else metadata.name,
+                "request_id": human_input.request_id,
+                "namespace": metadata.namespace,
+                "event_name": metadata.annotations.get(f"{GROUP}/event", metadata.name),
+                "prompt": spec.prompt,
+                "data_type": spec.data_type,
+                "choices": spec.choices,
+                "default": spec.default,
+                "on_timeout": "default" if spec.at_deadline() == "UseDefault" else "fail",
+                "schema_": spec.json_schema,
+                "respondents": Respondents(users=named.users, groups=named.groups) if named else Respondents(),
+                "created_at": created,
+                "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
+                "phase": status.phase or phase_of(None),
+                "value": _typed(human_input),
+                "by": status.answered_by or "",
+                "via": status.answered_via or "",
+                "verified": bool(status.verified),
+                "settled_at": status.answered_at,
+                "reason": settled.reason if settled and settled.status == "True" else "",
+                "comment": status.comment or "",
+            },
+        )
+
+
+def _read(content: Object) -> HumanInput:
+    try:
+        return HumanInput.from_object(content)
+    except InvalidRequest as error:
+        metadata = content.get("metadata") or {}
+        raise _damaged(metadata.get("namespace"), metadata.get("name"), str(error)) from error
+
+
+def _typed(human_input: HumanInput) -> Value:
+    metadata, value = human_input.metadata, human_input.status.value
+    try:
+        return None if value is None else parse_text(human_input.spec.data_type, value)
+    except InvalidValue as error:
+        raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
+
+
+def _checked(metadata: Metadata, content: dict[str, Any]) -> RequestView:
+    try:
+        return RequestView.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise _damaged(metadata.namespace, metadata.name, why) from error
+
+
+def _damaged(namespace: str | None, name: str | None, why: str) -> DocumentDamaged:
+    return DocumentDamaged(f"HumanInput {namespace}/{name}", why)
+
+
+def _as_text(human_input: HumanInput, value: str) -> str:
+    kind = human_input.spec.data_type
+    try:
+        given = read_json(value)
+    except InvalidValue as error:
+        raise InvalidValue(f"VALUE: {error} Leave out --json-value to give it as text.") from error
+    return format_value(kind, parse_json(kind, given))

@@ -1,0 +1,191 @@
+"""Requests as they lie in storage."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from hitl.author.context import Context, choose_mode
+from hitl.author.events import Event
+from hitl.cli.output import say
+from hitl.cli.view import RequestView, view_of
+from hitl.core import keys
+from hitl.core.documents import Respondent
+from hitl.core.values import Value, read_json
+from hitl.errors import (
+    DocumentDamaged,
+    EventFailed,
+    InvalidValue,
+    NotAllowed,
+    RequestNotFound,
+    StorageError,
+    StorageUnsuitable,
+)
+from hitl.records.outcomes import Submission, settle
+from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
+from hitl.settings import Settings
+from hitl.storage import open_store
+
+_AT_ONCE: Final = 16
+_POLL_SECONDS: Final = 2.0
+_LOCAL: Final = ("file:", "memory:")
+_T = TypeVar("_T")
+
+
+class Stored:
+    """The requests under one root.
+
+    Args:
+        settings: The root, and whether an operator serves it.
+        warn: Told of each request that cannot be read.
+    """
+
+    def __init__(self, settings: Settings, warn: Callable[[str], None] = say) -> None:
+        self.store = open_store(settings)
+        self.markers = _operator_serves(settings, self.store.url)
+        self._warn = warn
+
+    async def list(self, *, settled: bool) -> list[RequestView]:
+        """Return the pending requests, oldest first; the settled ones too if wanted.
+
+        What cannot be read costs its own row only. It is told to `warn`.
+        """
+        looks = await _all_of(
+            partial(self._look, each, settled=settled) for each in await self.store.list_request_ids()
+        )
+        damaged = [look for look in looks if isinstance(look, StorageError)]
+        if damaged and len(damaged) == len(looks) and isinstance(damaged[0], StorageUnsuitable):
+            # Nothing may be read here: that is a fault of the rights, and not of one request.
+            raise damaged[0]
+        for error in damaged:
+            self._warn(f"left out: {error}")
+        found = [look for look in looks if isinstance(look, RequestView)]
+        return sorted(found, key=lambda view: (view.phase != "Pending", view.created_at))
+
+    async def show(self, request_id: str) -> RequestView:
+        """Return one request."""
+        request = await self.read(request_id)
+        return view_of(request.document, await read_outcome_of(self.store, request))
+
+    async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
+        """Answer a request as the user who runs the command, for whom nobody vouches."""
+        given: Value = value if text else _parsed(value)
+        request = await self._answerable(request_id)
+        return await self._settle(request, Submission("answered", me(), given, text=text, comment=comment))
+
+    async def reject(self, request_id: str, *, comment: str) -> RequestView:
+        """Refuse to answer a request."""
+        request = await self._answerable(request_id)
+        return await self._settle(request, Submission("rejected", me(), comment=comment))
+
+    async def cancel(self, request_id: str, *, comment: str) -> RequestView:
+        """Withdraw a request."""
+        request = await self.read(request_id)
+        return await self._settle(request, Submission("cancelled", me(), comment=comment))
+
+    async def wait(self, request_id: str) -> RequestView:
+        """Return a request once it is settled, which its deadline does at the latest."""
+        request = await self.read(request_id)
+        context = Context(self.store, "", "operator" if self.markers else "local")
+        # How it ended, the outcome says.
+        with contextlib.suppress(EventFailed):
+            await Event(context, request, "", request.document.data_type, _POLL_SECONDS).wait.aio()
+        return view_of(request.document, await read_outcome_of(self.store, request))
+
+    async def _look(self, request_id: str, *, settled: bool) -> RequestView | StorageError | None:
+        try:
+            outcome = await read_outcome(self.store, request_id)
+            if outcome is not None and not settled:
+                return None
+            request = await read_request(self.store, request_id)
+            if outcome is not None:
+                require_own(request, outcome)
+            return view_of(request.document, outcome)
+        except RequestNotFound:
+            # Deleted since it was listed, or asked but not written yet.
+            return None
+        except (DocumentDamaged, StorageUnsuitable) as error:
+            return error
+
+    async def read(self, request_id: str) -> StoredRequest:
+        """Return a question, or say where it was looked for.
+
+        Raises:
+            RequestNotFound: when there is none of this id.
+        """
+        try:
+            return await read_request(self.store, request_id)
+        except RequestNotFound as error:
+            await self._reach(request_id)
+            raise RequestNotFound(
+                f"there is no request {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
+                "--root names another root"
+            ) from error
+
+    async def _reach(self, request_id: str) -> None:
+        # A bucket that is not there looks like one without the request, until something is listed. Whoever may not
+        # list may still read and answer.
+        if keys.is_request_id(request_id):
+            with contextlib.suppress(StorageUnsuitable):
+                await self.store.list_page(keys.links_prefix(request_id))
+
+    async def _answerable(self, request_id: str) -> StoredRequest:
+        request = await self.read(request_id)
+        if request.document.respondents:
+            raise NotAllowed(
+                f"{request_id} names who may answer it, and nobody vouches for a shell: answer it in the web form "
+                "where you sign in, or with kubectl"
+            )
+        return request
+
+    async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:
+        now = datetime.now(UTC)
+        await self.store.require_clock(now)
+        outcome = await settle(self.store, request, submission, now=now, markers=self.markers)
+        return view_of(request.document, outcome)
+
+
+def me() -> Respondent:
+    """Return the user who runs the command."""
+    # A container's user may have no name.
+    with contextlib.suppress(OSError, KeyError):
+        # Names come from the environment, whose bytes need be no UTF-8.
+        name = getpass.getuser().encode(errors="replace").decode()
+        return Respondent(name=name[:256], via="cli")
+    return Respondent(via="cli")
+
+
+async def _all_of(calls: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
+    """Make calls, some at once, and return their results; the first error ends all and is raised as it is."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(call: Callable[[], Awaitable[_T]]) -> _T:
+        async with limit:
+            return await call()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(call)) for call in calls]
+    except BaseExceptionGroup as errors:
+        # A group is no error of ours: the command would end with a traceback instead of a sentence.
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+    return [task.result() for task in tasks]
+
+
+def _parsed(value: str) -> Value:
+    try:
+        return read_json(value)
+    except InvalidValue as error:
+        raise InvalidValue(f"VALUE: {error} Leave out --json-value to give it as text.") from error
+
+
+def _operator_serves(settings: Settings, url: str) -> bool:
+    # A marker where no operator looks is merely collected later; a missing one delays the mirror by an audit.
+    remote = settings.serve is None and not url.startswith(_LOCAL)
+    return remote or choose_mode(settings, None) == "operator"

@@ -1,0 +1,295 @@
+"""HumanInput and HumanInputResponse, version v1alpha1: what the API server holds, as pydantic models.
+
+The descriptions here are what ``kubectl explain`` shows. `tools.crd.generate` makes the custom resource
+definitions from them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.alias_generators import to_camel
+
+from hitl.core.documents import (
+    MAX_CHOICE_CHARS,
+    MAX_CHOICES,
+    MAX_COMMENT_CHARS,
+    MAX_PROMPT_CHARS,
+    MAX_RESPONDENTS,
+    MAX_TIMEOUT_SECONDS,
+    Person,
+)
+from hitl.core.keys import REQUEST_ID_PATTERN
+from hitl.core.lifecycle import Phase
+from hitl.core.values import MAX_VALUE_CHARS, DataType
+from hitl.errors import InvalidRequest
+
+GROUP: Final = "hitl.flyte.org"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+OPERATOR_MANAGER: Final = "hitl-operator"
+STATUS_MANAGER: Final = "hitl-operator-status"
+CLI_MANAGER: Final = "hitl"
+COMMIT_ANNOTATION: Final = f"{GROUP}/commit"
+
+OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
+ConditionStatus: TypeAlias = Literal["True", "False", "Unknown"]
+
+_Choice: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]
+_ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, alias_generator=to_camel)
+
+
+class Metadata(_Part):
+    """What of an object's metadata matters here."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: AwareDatetime | None = None
+    deletion_timestamp: AwareDatetime | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    managed_fields: list[dict[str, Any]] = []
+
+
+class Condition(_Part):
+    """One aspect of the state, as `kubectl wait` and GitOps tools read it."""
+
+    type: str = Field(max_length=316, description="What the condition is about.")
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    reason: str = Field(max_length=1024, description="Why, as one CamelCase word for programs.")
+    message: str = Field(default="", max_length=32_768, description="Why, as a sentence for people.")
+    last_transition_time: AwareDatetime = Field(description="When the status last changed.")
+    observed_generation: int = Field(default=0, description="The metadata.generation that this was found for.")
+
+
+class Respondents(_Part):
+    """Who may answer: at least one user or group. Absent: whoever may answer in the namespace, or holds a link."""
+
+    users: list[Person] = Field(
+        default=[],
+        max_length=MAX_RESPONDENTS,
+        description="User names, as the API server or the proxy knows them; at least one, or no `users` at all.",
+    )
+    groups: list[Person] = Field(
+        default=[],
+        max_length=MAX_RESPONDENTS,
+        description="Groups, any member of which may answer; at least one, or no `groups` at all.",
+    )
+
+
+class Identity(_Part):
+    """Whom the API server knew when the response was made. Stamped at admission; what a client writes is
+    replaced."""
+
+    username: str = Field(default="", max_length=256, description="The user's name.")
+    groups: list[Annotated[str, Field(max_length=256)]] = Field(
+        default=[], max_length=256, description="The user's groups."
+    )
+
+
+class RequestRef(_Part):
+    """The request in storage that this HumanInput shows."""
+
+    id: str = Field(pattern=REQUEST_ID_PATTERN, max_length=63, description="The request's id.")
+
+
+class Response(_Part):
+    """An answer or a rejection. Once given it does not change."""
+
+    value: _ValueText | None = Field(
+        default=None,
+        description='The answer, always as a string: "42", "4.5", "true", "some text", "{\\"a\\": 1}".',
+    )
+    reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
+    comment: str = Field(
+        default="", max_length=MAX_COMMENT_CHARS, description="A remark that is recorded with it."
+    )
+    respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")
+
+
+class HumanInputSpec(_Part):
+    """A question for people. Everything but `response` stays as it was asked."""
+
+    prompt: str = Field(
+        min_length=1, max_length=MAX_PROMPT_CHARS, description="The question, in Markdown, as the form shows it."
+    )
+    data_type: DataType = Field(description="What kind of value answers it: int, float, bool, str or json.")
+    timeout_seconds: int = Field(
+        default=3600, ge=1, le=MAX_TIMEOUT_SECONDS, description="Seconds from creation to the deadline."
+    )
+    on_timeout: OnTimeout | None = Field(
+        default=None,
+        description="At the deadline: UseDefault answers with `default`, Fail ends in TimedOut, even if there is "
+        "one. Absent: UseDefault where there is a default, else Fail.",
+    )
+    default: _ValueText | None = Field(
+        default=None, description="The answer that is recorded at the deadline when nobody gave one, as a string."
+    )
+    choices: list[_Choice] = Field(
+        default=[],
+        max_length=MAX_CHOICES,
+        description="The only values that may be answered; for int, float and str.",
+    )
+    json_schema: dict[str, JsonValue] | None = Field(
+        default=None, alias="schema", description="A JSON Schema (draft 2020-12) that the answer must fit."
+    )
+    respondents: Respondents | None = Field(
+        default=None,
+        description="Who may answer: at least one user or group. Absent: whoever may answer in the namespace, or "
+        "holds a link.",
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=2**31 - 1,
+        description="Seconds after the outcome when this HumanInput is deleted; absent: never. The outcome in "
+        "storage stays.",
+    )
+    request: RequestRef | None = Field(
+        default=None,
+        description="Set by the operator alone, for a question that was asked through storage. Absent: it was "
+        "asked here.",
+    )
+    response: Response | None = Field(
+        default=None, description="The response: kubectl and GitOps tools write here."
+    )
+
+    def at_deadline(self) -> OnTimeout:
+        """Return what the deadline does: what is said, else the default where there is one."""
+        if self.on_timeout is not None:
+            return self.on_timeout
+        return "Fail" if self.default is None else "UseDefault"
+
+
+class HumanInputStatus(_Part):
+    """What became of the question, mirrored from storage, which alone decides."""
+
+    phase: Phase | None = Field(
+        default=None, description="Pending, Answered, Rejected, TimedOut or Cancelled; all but Pending are final."
+    )
+    value: _ValueText | None = Field(default=None, description="The recorded answer, in its canonical form.")
+    answered_by: str | None = Field(default=None, max_length=256, description="Who made the recorded submission.")
+    answered_via: str | None = Field(
+        default=None,
+        max_length=32,
+        description="Over which channel: web, api, cli, kubectl, gitops, timeout, operator or program.",
+    )
+    verified: bool | None = Field(
+        default=None, description="Whether somebody trustworthy vouched for who that was."
+    )
+    answered_at: AwareDatetime | None = Field(default=None, description="When the outcome was recorded.")
+    comment: str | None = Field(
+        default=None, max_length=MAX_COMMENT_CHARS, description="The remark that came with the submission."
+    )
+    form_url: str | None = Field(
+        default=None,
+        alias="formURL",
+        max_length=2048,
+        description="Where the form is. It carries no token: reading this grants no right to answer.",
+    )
+    request_id: str | None = Field(
+        default=None, alias="requestID", max_length=63, description="The id of the request in storage."
+    )
+    expires_at: AwareDatetime | None = Field(default=None, description="The deadline.")
+    observed_generation: int | None = Field(
+        default=None,
+        description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
+    )
+    conditions: list[Condition] = Field(
+        default=[],
+        max_length=16,
+        description="Settled, Answered, Ready, Reconciling, Stalled and ResponseRefused.",
+    )
+
+    def condition(self, kind: str) -> Condition | None:
+        """Return the condition of a type, if there is one."""
+        return next((each for each in self.conditions if each.type == kind), None)
+
+
+class _Object(_Part):
+    metadata: Metadata
+
+    @classmethod
+    def from_object(cls, content: dict[str, Any]) -> Self:
+        """Read an object as the API server holds it.
+
+        Raises:
+            InvalidRequest: when it is not one, as when a newer version wrote it.
+        """
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+    def to_object(self) -> dict[str, Any]:
+        """Return the object as the API server takes it."""
+        content = self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
+        return {"apiVersion": API_VERSION, "kind": type(self).__name__, **content}
+
+
+class HumanInput(_Object):
+    """A question that automation asks and a person answers."""
+
+    spec: HumanInputSpec
+    status: HumanInputStatus = HumanInputStatus()
+
+    @property
+    def request_id(self) -> str:
+        """The id of the request in storage: the one it was made for, or its own uid."""
+        return self.spec.request.id if self.spec.request else self.metadata.uid
+
+
+class ResponseTarget(_Part):
+    """Which question is answered: by the HumanInput's name, in the same namespace, or by the request's id."""
+
+    name: _Name | None = Field(default=None, description="The HumanInput's name.")
+    request_id: str | None = Field(
+        default=None,
+        alias="requestID",
+        pattern=REQUEST_ID_PATTERN,
+        max_length=63,
+        description="The request's id, as `status.requestID` shows it.",
+    )
+
+
+class HumanInputResponseSpec(_Part):
+    """An answer or a rejection, given without touching the question. It never changes."""
+
+    request_ref: ResponseTarget = Field(description="Which question is answered.")
+    value: _ValueText | None = Field(default=None, description="The answer, always as a string.")
+    reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
+    comment: str = Field(
+        default="", max_length=MAX_COMMENT_CHARS, description="A remark that is recorded with it."
+    )
+    respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")
+
+
+class HumanInputResponseStatus(_Part):
+    """What became of the response."""
+
+    observed_generation: int | None = Field(
+        default=None,
+        description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
+    )
+    conditions: list[Condition] = Field(default=[], max_length=16, description="Accepted.")
+
+    def condition(self, kind: str) -> Condition | None:
+        """Return the condition of a type, if there is one."""
+        return next((each for each in self.conditions if each.type == kind), None)
+
+
+class HumanInputResponse(_Object):
+    """A response to a HumanInput, as an object of its own: for GitOps, and for those who may only answer."""
+
+    spec: HumanInputResponseSpec
+    status: HumanInputResponseStatus = HumanInputResponseStatus()

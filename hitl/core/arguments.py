@@ -1,0 +1,82 @@
+"""What an author writes, read strictly: each argument is of its kind, or is refused with a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from hitl.core.documents import MAX_CHOICES, MAX_TIMEOUT_SECONDS
+from hitl.core.jsontypes import Schema
+from hitl.core.strictjson import shortened
+from hitl.core.values import DataType, Value, format_value, parse_json
+from hitl.errors import InvalidRequest, InvalidValue
+
+
+def seconds(argument: str, given: object) -> float:
+    """Return a number of seconds, over 0 and at most 366 days.
+
+    Raises:
+        InvalidRequest: naming the argument.
+    """
+    if not isinstance(given, Real) or isinstance(given, bool):
+        raise InvalidRequest(f"{argument} is {shortened(repr(given))}: give a number of seconds")
+    number: Any = given
+    if not 0 < number <= MAX_TIMEOUT_SECONDS:
+        raise InvalidRequest(f"{argument} is {number}: it must be over 0 and at most 366 days")
+    return float(number)
+
+
+def choices(kind: DataType, given: object) -> list[str]:
+    """Return what may be answered, as canonical texts in the order given; none for None.
+
+    Raises:
+        InvalidRequest: for what is no list of different values of the type.
+    """
+    # An empty tuple stood for "none given" in release 0.1.0.
+    if given is None or (isinstance(given, tuple) and not given):
+        return []
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes | bytearray):
+        raise InvalidRequest(
+            f"choices is of type {type(given).__name__}, {shortened(repr(given))}: "
+            "give a list of values, in the order in which they are shown"
+        )
+    if not given:
+        raise InvalidRequest(
+            "choices is empty, so nothing could be chosen: give a list of values, or leave it out"
+        )
+    if len(given) > MAX_CHOICES:
+        raise InvalidRequest(f"choices has {len(given):,} values: give at most {MAX_CHOICES}")
+    if kind in ("bool", "json"):
+        raise InvalidRequest(f"choices cannot be given with data_type {kind}")
+    offered = [canonical(kind, choice, "choices") for choice in given]
+    if len(set(offered)) != len(offered):
+        raise InvalidRequest("choices holds the same value twice")
+    return offered
+
+
+def canonical(kind: DataType, value: Value, argument: str) -> str:
+    """Return a value of the type as its canonical text.
+
+    Raises:
+        InvalidRequest: naming the argument, when the value is not of the type.
+    """
+    try:
+        return format_value(kind, parse_json(kind, value))
+    except InvalidValue as error:
+        raise InvalidRequest(f"{argument}: {error}") from error
+
+
+def schema(given: Any) -> Schema | None:
+    """Return what an author gave as `schema`, once it is a mapping.
+
+    Raises:
+        InvalidRequest: for anything else, such as a model's class.
+    """
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        return dict(given)
+    if hasattr(given, "model_json_schema"):
+        raise InvalidRequest(f"schema is the model {given.__name__}: give {given.__name__}.model_json_schema()")
+    raise InvalidRequest(f"schema is of type {type(given).__name__}: give a JSON Schema as a dict")

@@ -1,0 +1,153 @@
+"""The Python types that JSON can hold: which they are, what JSON Schema says of each, and values of them.
+
+Read once when a question is asked, and once when its answer is handed over. In between only the schema counts,
+which lies in storage with the question, so that every channel refuses what the program could not take.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from functools import lru_cache
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+
+from hitl.core.values import DATA_TYPES, INT64_MAX, INT64_MIN
+from hitl.errors import InvalidRequest, InvalidValue
+
+Schema: TypeAlias = dict[str, JsonValue]
+
+_LARGEST: Final = 1.7976931348623157e308
+_SCALARS: Final[dict[Any, Schema]] = {
+    int: {"type": "integer", "minimum": INT64_MIN, "maximum": INT64_MAX},
+    # A whole number may be longer than a double can hold.
+    float: {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
+    bool: {"type": "boolean"},
+    str: {"type": "string"},
+    None: {"type": "null"},
+    types.NoneType: {"type": "null"},
+    Any: {},
+}
+# Each level of a type is a level of its schema.
+_MAX_LEVELS: Final = 16
+_EXAMPLES: Final[dict[str, str]] = {
+    "array": "[1, 2, 3]",
+    "boolean": "true",
+    "integer": "42",
+    "null": "null",
+    "number": "4.5",
+    "object": '{"table": "users", "rows": 3}',
+    "string": '"some text"',
+}
+_UNEVALUATED: Final = ("unevaluatedProperties", "unevaluatedItems")
+
+
+def type_schema(data_type: Any) -> Schema | None:
+    """Return the JSON Schema of a type, or None where the type's name says all: for scalars, "json" and Any.
+
+    Args:
+        data_type: What `hitl.core.values.type_name` takes: ``dict``, ``list``, ``dict[str, T]``, ``list[T]`` or
+            ``None``, where T is again one of these, int, float, bool, str, Any, a union, or a Literal of texts.
+
+    Raises:
+        InvalidRequest: for a type that JSON cannot hold; says what to write instead.
+    """
+    if data_type is Any or (isinstance(data_type, str) and data_type in DATA_TYPES):
+        return None
+    if isinstance(data_type, type) and data_type in (int, float, bool, str):
+        return None
+    return _schema(data_type, data_type, _MAX_LEVELS)
+
+
+def combined(own: Schema | None, of_type: Schema | None) -> Schema | None:
+    """Return the schema that asks for both, the author's own and that of the type, or None for neither.
+
+    The author's stays at the root, where its references lead to what they led to.
+    """
+    if own is None or of_type is None:
+        return of_type if own is None else own
+    both = own.get("allOf", [])
+    if not isinstance(both, list):
+        # It is refused as it stands, when the schema is checked.
+        return own
+    if any(name in own for name in _UNEVALUATED) and len(of_type) > 1:
+        # What the type allows would count as evaluated, and the author's rule would allow everything.
+        of_type = {"not": {"not": of_type}}
+    return {**own, "allOf": [*both, of_type]}
+
+
+def json_example(schema: Schema | None) -> str:
+    """Return a JSON value as text, of the type that a schema asks for: it shows how such a value is written."""
+    also: Any = (schema or {}).get("allOf", [])
+    for part in [schema, *also]:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind in _EXAMPLES:
+            items = part.get("items")
+            return f"[{json_example(items)}]" if isinstance(items, dict) and items else _EXAMPLES[kind]
+    return _EXAMPLES["object"]
+
+
+def typed(data_type: Any, value: JsonValue) -> Any:
+    """Return a recorded value as one of the type: ``[1.0]`` is ``[1]`` for ``list[int]``.
+
+    Raises:
+        InvalidValue: when it is none, as for a question that was asked before the type was enforced.
+    """
+    schema = type_schema(data_type)
+    if schema is None:
+        return value
+    # Loaded only here: a program that asks for a scalar never needs it.
+    from hitl.core.schema import check_value
+
+    check_value(schema, value)
+    try:
+        return _adapter(data_type).validate_python(value)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"]) or "the value"
+        raise InvalidValue(f"The value is no {_name(data_type)}: {place}: {first['msg']}.") from error
+
+
+@lru_cache(maxsize=64)
+def _adapter(data_type: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(data_type)
+
+
+def _schema(part: Any, whole: Any, levels: int) -> Schema:
+    if levels == 0:
+        raise InvalidRequest(f"data_type {_name(whole)} is nested too deeply: use dict, list or 'json'")
+    for scalar, schema in _SCALARS.items():
+        if part is scalar:
+            return dict(schema)
+    origin, arguments = typing.get_origin(part) or part, typing.get_args(part)
+    if origin is list:
+        return {"type": "array"} | _named("items", [_schema(each, whole, levels - 1) for each in arguments])
+    if origin is dict:
+        if arguments and arguments[0] is not str:
+            raise InvalidRequest(
+                f"data_type {_name(whole)} has names of type {_name(arguments[0])}, and JSON's names are text: "
+                f"use dict[str, {_name(arguments[1])}] and convert the names of the answer"
+            )
+        inner = [_schema(each, whole, levels - 1) for each in arguments[1:]]
+        return {"type": "object"} | _named("additionalProperties", inner)
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": [_schema(each, whole, levels - 1) for each in arguments]}
+    if origin is Literal and all(isinstance(each, str) for each in arguments):
+        return {"enum": list(arguments)}
+    raise InvalidRequest(
+        f"data_type {_name(whole)} is not supported, because of {_name(part)}: inside dict[str, …] and list[…] "
+        "use int, float, bool, str, None, dict, list, a union of them, or a Literal of texts; or use dict or list "
+        "with a schema"
+    )
+
+
+def _named(keyword: str, schemas: list[Schema]) -> Schema:
+    # An empty schema allows everything, as does its absence.
+    return {keyword: schemas[0]} if schemas and schemas[0] else {}
+
+
+def _name(data_type: Any) -> str:
+    if isinstance(data_type, type) and not typing.get_args(data_type):
+        return data_type.__name__
+    return repr(data_type)

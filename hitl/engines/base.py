@@ -1,0 +1,50 @@
+"""What a question needs of the engine that runs the task: one protocol, which each engine fulfils."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from hitl.core.documents import Origin
+from hitl.settings import Settings
+
+
+class Action(Protocol):
+    """A task, or a step of one, that asks."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where the action runs."""
+        ...
+
+    @property
+    def remote(self) -> bool:
+        """Whether it runs in a cluster, rather than in this user's own process."""
+        ...
+
+    def count(self, event_name: str, digest: str) -> int:
+        """Return how many identical questions this action has asked before, and count this one."""
+        ...
+
+    async def serve(self, settings: Settings) -> tuple[str, str]:
+        """Bring up the web app as a Flyte app; return its endpoint and its root."""
+        ...
+
+    async def show(self, name: str, form_url: str, html: str, link: FormLink) -> None:
+        """Show the question in the Flyte UI."""
+        ...
+
+    async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
+        """Wait as one traced step, whose result a retry finds again."""
+        ...
+
+
+@dataclass(frozen=True)
+class FormLink:
+    """What a link to a form is made of."""
+
+    endpoint: str
+    request_id: str
+    request_path: str
+    token: str

@@ -1,0 +1,122 @@
+"""Local mode: the web app in a thread of this process, with an event loop of its own, on loopback.
+
+One for each process and root. Nothing of it lives on the caller's loop, so that a caller who blocks that loop is
+still answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from importlib import import_module
+from pathlib import Path
+from typing import Final, Protocol
+
+from hitl.errors import HITLError, ServeError
+from hitl.settings import Settings
+from hitl.storage import open_store
+
+# An extra, and above this package: loaded by its name when it is needed, as a server loads an application.
+_WEBAPP: Final = "hitl_webapp.serving"
+_START_SECONDS: Final = 30.0
+_log = logging.getLogger("hitl")
+_lock = threading.Lock()
+_endpoints: dict[str, str] = {}
+
+
+class _Server(Protocol):
+    """A uvicorn server, as far as it is used here."""
+
+    started: bool
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None: ...
+
+
+async def serve_locally(settings: Settings) -> str:
+    """Serve the root's questions on loopback, unless this process does so already.
+
+    Args:
+        settings: The root, and the data folder, in which the port is remembered.
+
+    Returns:
+        The web app's base URL.
+
+    Raises:
+        ServeError: when it cannot be started; says what to do.
+        StorageError: when the root cannot be used.
+    """
+    return await asyncio.to_thread(_serve_once, settings)
+
+
+def _serve_once(settings: Settings) -> str:
+    root = settings.root()
+    with _lock:
+        if root not in _endpoints:
+            _endpoints[root] = _start(settings)
+        return _endpoints[root]
+
+
+def _start(settings: Settings) -> str:
+    try:
+        webapp = import_module(_WEBAPP)
+    except ImportError as error:
+        raise ServeError(f"the web app is not installed: pip install 'flyte-hitl[webapp]' ({error})") from error
+    listening = _listen(settings.data_dir / "port")
+    port = listening.getsockname()[1]
+    store = open_store(settings)
+    server: _Server = webapp.embedded_server(settings, store, port)
+    ready = threading.Event()
+    failure: list[HITLError] = []
+
+    async def serve() -> None:
+        try:
+            await store.probe()
+        except HITLError as error:
+            failure.append(error)
+            return
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn sets a flag, no event
+            await asyncio.sleep(0.005)
+        ready.set()
+        await serving
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        finally:
+            ready.set()
+
+    threading.Thread(target=run, name="hitl-webapp", daemon=True).start()
+    if not ready.wait(_START_SECONDS) or failure or not server.started:
+        listening.close()
+        raise failure[0] if failure else ServeError("the local web app did not start: see the log")
+    with contextlib.suppress(OSError):
+        _remember(settings.data_dir / "port", port)
+    return f"http://127.0.0.1:{port}"
+
+
+def _listen(remembered: Path) -> socket.socket:
+    try:
+        wanted = int(remembered.read_text())
+    except (OSError, ValueError):
+        wanted = 0
+    for port in dict.fromkeys((wanted if 1024 <= wanted <= 65535 else 0, 0)):
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # A port whose last owner has just ended may be taken at once; one that is in use may not.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("127.0.0.1", port))
+            listening.listen(128)
+        except OSError:
+            listening.close()
+            continue
+        return listening
+    raise ServeError("no port of this machine's loopback is free: end something that listens there")
+
+
+def _remember(path: Path, port: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(str(port))

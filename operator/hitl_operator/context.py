@@ -1,0 +1,39 @@
+"""What every piece of work is done with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hitl_operator.cluster import Cluster
+from hitl_operator.index import Index
+from hitl_operator.roots import Roots
+from hitl_operator.settings import OperatorSettings
+from hitl_operator.work_items import WorkItem
+from hitl_operator.workqueue import WorkQueue
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Context:
+    """The operator's parts, as those who do its work know them.
+
+    Args:
+        cluster: What the operator writes to the API server.
+        roots: The roots.
+        index: What was seen of the cluster.
+        queue: Where further work goes.
+        settings: The operator's settings.
+        now: The present moment.
+    """
+
+    cluster: Cluster
+    roots: Roots
+    index: Index
+    queue: WorkQueue[WorkItem]
+    settings: OperatorSettings
+    now: Callable[[], datetime] = _now
