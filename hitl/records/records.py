@@ -1,0 +1,31 @@
+"""What every operation on records is done with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hitl.storage import Store, ticks
+
+
+def utc_now() -> datetime:
+    """Return the present moment by this machine's clock, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records under one root.
+
+    Args:
+        store: Where they lie.
+        announce: Whether an operator serves the root, so that markers tell it of what is new.
+        now: The present moment, with a time zone, by a clock that `Store.require_clock` checks.
+        ticks: Seconds that only ever grow; they tell how old a look at the storage is.
+    """
+
+    store: Store
+    announce: bool = False
+    now: Callable[[], datetime] = utc_now
+    ticks: Callable[[], float] = ticks
