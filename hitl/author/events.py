@@ -18,7 +18,7 @@ from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondent, Respondents
 from hitl.core.jsontypes import typed
-from hitl.core.lifecycle import GRACE, expiry_due
+from hitl.core.lifecycle import GRACE
 from hitl.core.text import printable
 from hitl.core.values import Value, type_name
 from hitl.engines.base import FormLink
@@ -34,12 +34,12 @@ from hitl.errors import (
     StorageUnavailable,
 )
 from hitl.records.outcomes import Submission, expire, settle
+from hitl.records.records import Records
 from hitl.records.requests import (
     StoredRequest,
     add_link,
     create_request,
     draft_request,
-    read_outcome_of,
     read_request,
     require_own,
 )
@@ -154,10 +154,10 @@ class Event(Generic[T]):
             ClockApart: when this machine's clock is not the storage's.
         """
         submission = Submission("cancelled", Respondent(via="program"), comment=comment)
-        now, store = self._now(), self._context.store
-        await store.require_clock(now)
-        markers, clock = self._context.markers, self._ticks
-        await settle(store, self._request, submission, now=now, markers=markers, clock=clock)
+        (await settle(self._records(), self._request, submission)).outcome_or_raise()
+
+    def _records(self) -> Records:
+        return Records(self._context.store, self._context.markers, self._now, self._ticks)
 
     def _typed(self, value: Value) -> Any:
         try:
@@ -174,7 +174,7 @@ class Event(Generic[T]):
                 if looks % _LOOK_AGAIN_EVERY == 0:
                     # A question that was damaged since cannot be answered: better told now than at the deadline.
                     await read_request(self._context.store, self.request_id)
-                outcome = await self._look(now)
+                outcome = await self._look()
             except RequestNotFound as error:
                 raise RequestNotFound(
                     f"request {self.request_id} was deleted while this program waited, so its outcome is not "
@@ -194,18 +194,15 @@ class Event(Generic[T]):
             await asyncio.sleep(min(pause, due) if due > 0 else pause)
             pause = min(pause * 1.5, float(self.poll_interval_seconds))
 
-    async def _look(self, now: datetime) -> OutcomeDocument | None:
+    async def _look(self) -> OutcomeDocument | None:
         """Return the outcome, if there is one; settle the deadline once it is due by the storage's clock too."""
-        store, request = self._context.store, self._request
-        if expiry_due(request.document, None, now):
-            try:
-                await store.require_clock(now)
-            except ClockApart as error:
-                if not self._warned:
-                    _log.warning("%s: the deadline is not settled here, waiting on: %s", self.name, error)
-                self._warned = True
-                return await read_outcome_of(store, request)
-        return await expire(store, request, now=now, markers=self._context.markers, clock=self._ticks)
+        try:
+            return await expire(self._records(), self._request)
+        except ClockApart as error:
+            if not self._warned:
+                _log.warning("%s: the deadline is not settled here, waiting on: %s", self.name, error)
+            self._warned = True
+            return None
 
 
 async def _new_event(

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import getpass
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
@@ -27,6 +26,7 @@ from hitl.errors import (
     StorageUnsuitable,
 )
 from hitl.records.outcomes import Submission, settle
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
 from hitl.settings import Settings
 from hitl.storage import open_store
@@ -144,10 +144,8 @@ class Stored:
         return request
 
     async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:
-        now = datetime.now(UTC)
-        await self.store.require_clock(now)
-        outcome = await settle(self.store, request, submission, now=now, markers=self.markers)
-        return view_of(request.document, outcome)
+        settled = await settle(Records(self.store, self.markers), request, submission)
+        return view_of(request.document, settled.outcome_or_raise())
 
 
 def me() -> Respondent:

@@ -7,6 +7,7 @@ import logging
 from hitl.cluster.v1alpha1 import Identity
 from hitl.errors import AlreadySettled, Expired, InvalidValue
 from hitl.records.outcomes import Submission, settle
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics
 from hitl_operator.context import Context
@@ -22,7 +23,7 @@ async def record(
     """Try to make a submission the outcome; return why it was refused, if it was.
 
     Args:
-        parts: The operator's parts.
+        context: The operator's parts.
         root: Where the question lies.
         request: The question.
         submission: What an object says.
@@ -40,7 +41,8 @@ async def record(
         if refusal is None:
             now = context.now()
             await root.require_clock(now)
-            await settle(root.store, request, submission, now=now, markers=True)
+            settled = await settle(Records(root.store, announce=True), request, submission, now=now)
+            settled.outcome_or_raise()
     except AlreadySettled as error:
         refusal = Refusal("Superseded", f"not recorded, as the question was {error.outcome.summary()}")
     except Expired:

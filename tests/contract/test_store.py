@@ -13,12 +13,11 @@ import pytest
 from hitl.core import keys
 from hitl.core.documents import RequestDocument
 from hitl.errors import DocumentDamaged, StorageUnsuitable
-from hitl.records.outcomes import settle
 from hitl.records.requests import add_link, read_request
 from hitl.records.retention import collect
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from tests.backends.plugin import Backend
-from tests.library.samples import answer, asked
+from tests.library.samples import answer, asked, settle
 
 KEY = "hitl-requests/a/response.json"
 FOLDERS = ["file", "s3", "azure", "gcs"]

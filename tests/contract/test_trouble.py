@@ -11,14 +11,14 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import new_submission_id, settle
+from hitl.records.outcomes import new_submission_id
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.contract.wires import Behaviour, Fate, fake_s3, lossy_wire
-from tests.library.samples import NOW, answer, asked
+from tests.library.samples import NOW, answer, asked, settle
 
 KEY = "hitl-requests/a/response.json"
 # A person waits for it: the bound of a call, and a little for a busy machine.

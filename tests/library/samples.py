@@ -1,14 +1,16 @@
 """Questions and submissions that tests begin with, at a fixed moment."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hitl.core.documents import Respondent, Via
+from hitl.core.documents import OutcomeDocument, Respondent, Via
 from hitl.errors import ClockApart
+from hitl.records import outcomes
 from hitl.records.outcomes import Submission
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create_request, draft_request
-from hitl.storage import Store
+from hitl.storage import Store, ticks
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -71,3 +73,22 @@ def person(name: str, *, via: Via = "web", verified: bool = True, link: str = ""
 def answer(value: Any = "42", by: Respondent | str = "ann", **more: Any) -> Submission:
     """A submission that answers."""
     return Submission("answered", by if isinstance(by, Respondent) else person(by), value, **more)
+
+
+async def settle(
+    store: Store,
+    request: StoredRequest,
+    submission: Submission,
+    *,
+    now: datetime,
+    markers: bool = False,
+    clock: Callable[[], float] = ticks,
+) -> OutcomeDocument:
+    """Settle a request; return the outcome that is the sender's, or raise what stands in its way."""
+    records = Records(store, markers, ticks=clock)
+    return (await outcomes.settle(records, request, submission, now=now)).outcome_or_raise()
+
+
+async def expire(store: Store, request: StoredRequest, *, now: datetime, markers: bool) -> OutcomeDocument | None:
+    """Settle a deadline, if it is due."""
+    return await outcomes.expire(Records(store, markers), request, now=now)

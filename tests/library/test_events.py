@@ -20,14 +20,14 @@ from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission
 from hitl.records.requests import create_request, draft_request, read_outcome, read_request
 from hitl.records.retention import STALE, collect
 from hitl.settings import Settings
 from hitl.storage import Store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.library.running import Program, answer, form_url
-from tests.library.samples import Timed
+from tests.library.samples import Timed, settle
 
 
 async def event_on(store: Store, *, seconds: float = 600, ago: float = 0, **asked: Any) -> Event[Any]:

@@ -17,11 +17,10 @@ from hitl.core.documents import RequestDocument
 from hitl.core.jsontypes import combined, type_schema, typed
 from hitl.core.keys import derived_request_id, request_key
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch
-from hitl.records.outcomes import settle
 from hitl.records.requests import StoredRequest, create_request, draft_request, parse_answer, read_request
 from hitl.settings import Settings
 from hitl.storage import Store, open_store
-from tests.library.samples import NOW, answer
+from tests.library.samples import NOW, answer, settle
 from tests.library.test_values import json_values, same
 
 

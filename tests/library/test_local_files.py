@@ -18,12 +18,11 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import settle
 from hitl.records.requests import add_link, read_outcome
 from hitl.records.retention import collect, drop_stale
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from hitl.storage.disk import Disk
-from tests.library.samples import NOW, Timed, answer, asked
+from tests.library.samples import NOW, Timed, answer, asked, settle
 
 A = "hitl-requests/a"
 KEY = f"{A}/response.json"

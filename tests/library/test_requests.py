@@ -19,7 +19,6 @@ from hitl.errors import (
     RequestMismatch,
     RequestNotFound,
 )
-from hitl.records.outcomes import settle
 from hitl.records.requests import (
     add_link,
     create_request,
@@ -30,7 +29,7 @@ from hitl.records.requests import (
     read_request,
 )
 from hitl.storage import Store
-from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked
+from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked, settle
 
 
 @pytest.fixture

@@ -28,10 +28,10 @@ from hitl.errors import (
     RequestNotFound,
     StorageUnavailable,
 )
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_outcome, read_request
 from hitl.records.retention import STALE, collect
-from tests.library.samples import NOW, Timed, asked
+from tests.library.samples import NOW, Timed, asked, settle
 
 ID = "a-question"
 LINK, OTHER_LINK = "l" * 64, "m" * 64
@@ -182,7 +182,7 @@ class Lives(RuleBasedStateMachine):
     def whoever_waits_looks(self, data: st.DataObject, markers: bool) -> None:
         request = self._held(data)
         try:
-            found = asyncio.run(self._event(request, markers)._look(self._now()))
+            found = asyncio.run(self._event(request, markers)._look())
         except (Killed, StorageUnavailable, RequestNotFound) as end:
             self._ended(request, end)
         except DocumentDamaged:
