@@ -17,6 +17,7 @@ from typing import Final, Literal, TypeAlias
 from hitl.core import keys
 from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
 from hitl.core.lifecycle import accepts_submissions, expiry_due
+from hitl.core.question import parse_answer
 from hitl.core.values import Value, format_value
 from hitl.errors import (
     AlreadySettled,
@@ -28,7 +29,7 @@ from hitl.errors import (
     StorageUnavailable,
 )
 from hitl.records.records import Records
-from hitl.records.requests import StoredRequest, is_stored, parse_answer, read_outcome_of
+from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
 
 # A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
 # minutes ago: what was seen before the creation of an outcome counts for much less than that.

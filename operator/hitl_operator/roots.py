@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from hitl.core.urls import form_url
 from hitl.errors import ClockApart, StorageUnavailable
 from hitl.storage import Store
 from hitl_operator.metrics import CLOCK, DAMAGED, FOREIGN, STORAGE_REQUESTS
@@ -85,8 +86,7 @@ class Root:
 
     def form_url(self, request_id: str) -> str:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""
-        endpoint = self.settings.endpoint.rstrip("/")
-        return f"{endpoint}/form/{request_id}" if endpoint else ""
+        return form_url(self.settings.endpoint, request_id) if self.settings.endpoint else ""
 
 
 class Roots:

@@ -13,7 +13,8 @@ import pytest
 from hitl.core import keys
 from hitl.core.documents import RequestDocument
 from hitl.errors import DocumentDamaged, StorageUnsuitable
-from hitl.records.requests import add_link, read_request
+from hitl.records.links import add_link
+from hitl.records.requests import read_request
 from hitl.records.retention import collect
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from tests.backends.plugin import Backend

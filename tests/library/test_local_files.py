@@ -18,7 +18,8 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.requests import add_link, read_outcome
+from hitl.records.links import add_link
+from hitl.records.requests import read_outcome
 from hitl.records.retention import collect, drop_stale
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from hitl.storage.disk import Disk

@@ -18,7 +18,8 @@ from fastapi import FastAPI
 from hitl.core import keys
 from hitl.core.documents import LinkDocument
 from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
-from hitl.records.requests import StoredRequest, add_link, list_links, read_outcome, revoke_link
+from hitl.records.links import add_link, list_links, revoke_link
+from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.retention import STALE, collect
 from hitl.storage import ticks
 from hitl_webapp.auth import Principal

@@ -32,9 +32,10 @@ from hitl.errors import (
     RequestNotFound,
     StorageError,
 )
+from hitl.records.links import read_link_of
 from hitl.records.outcomes import Settled, Submission, expire, settle
 from hitl.records.records import Records
-from hitl.records.requests import StoredRequest, read_link_of, read_outcome_of, read_request
+from hitl.records.requests import StoredRequest, read_outcome_of, read_request
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store, ticks
 from hitl_webapp.auth import NO_LINK, SIGN_IN, Authenticator, Principal
 from hitl_webapp.metrics import CLOCK, OUTCOMES, REFUSALS
