@@ -299,6 +299,23 @@ def test_two_programs_at_once_have_a_web_app_each() -> None:
     assert [program.end() for program in programs] == [0, 0]
 
 
+def test_a_program_forks_and_both_ask_and_get_their_answers() -> None:
+    parent = Program("forked")
+    of_parent, of_child = form_url(parent.line("parent asks")), form_url(parent.line("child asks"))
+    assert of_parent.split("/")[2] != of_child.split("/")[2], "each serves its own"
+
+    assert answer(of_parent, 1).status_code == 200
+    assert "1" in parent.line("parent got")
+    assert parent.process.wait(timeout=60) == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(of_parent, timeout=10)
+    assert answer(of_child, 2).status_code == 200
+
+    assert "2" in parent.line("child got")
+    assert "1" in parent.line("child sees")
+    assert parent.end() == 0
+
+
 def test_operator_mode_writes_request_link_and_marker_and_lives_without_an_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
