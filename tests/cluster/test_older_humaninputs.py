@@ -1,5 +1,6 @@
 """HumanInputs of the release before, with the root behind them, are served by this release's operator."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from tests.cluster.operators import OperatorProcess, Questions, Root, conditions
 from tests.fixtures import older
 
 NAMESPACE = "team"
+FIELDS = ("request_id", "submission_id", "attempt", "name", "verified", "via", "result")
 API = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{NAMESPACE}"
 
 # Answers to what was asked in the cluster, by name.
@@ -126,3 +128,15 @@ def test_a_refused_response_is_corrected_and_a_waiting_one_finds_its_question(
     assert "ResponseRefused" not in conditions(upgraded.until("open-refused", "Answered"))
     assert upgraded.until("not-yet-there", "Answered")["status"]["value"] == "1"
     upgraded.until_condition("waiting", "Accepted", "Accepted", "HumanInputResponse")
+
+
+def test_the_log_is_json_with_the_same_line_of_a_submission_as_the_web_apps(
+    upgraded: Questions, operator: OperatorProcess
+) -> None:
+    upgraded.patch("open-int", {"response": {"value": "5"}})
+    upgraded.until("open-int", "Answered")
+
+    lines = [json.loads(line) for line in operator.said().splitlines()]
+    [audited] = [line for line in lines if line["logger"] == "hitl.audit" and line["result"] == "Recorded"]
+    assert audited.keys() == {"time", "logger", "level", *FIELDS}
+    assert (audited["attempt"], audited["via"], audited["verified"]) == ("answered", "kubectl", False)
