@@ -1,5 +1,7 @@
 """The objects under a root: local files, memory, S3, GCS or Azure, behind one small `Store`.
 
+Every room above may import it.
+
 ::
 
     store     the Store: what everybody else calls
