@@ -5,18 +5,34 @@ It neither retries nor caches: its callers know what may be tried again, and whe
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Self, TypeAlias
-from urllib.parse import quote, urlencode
+from datetime import datetime
+from typing import Final, Self, TypeAlias
+from urllib.parse import urlencode
 
 import aiohttp
-from kubernetes.aio import config as loading
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
 
+from hitl.cluster.body import Lines, Object, encode
+from hitl.cluster.credentials import Connection, connection_of, load, token_of
+from hitl.cluster.resources import (
+    ACCESS_REVIEWS,
+    CRDS,
+    DEPLOYMENTS,
+    EVENTS,
+    HUMAN_INPUTS,
+    LEASES,
+    NAMESPACES,
+    RESPONSES,
+    SECRETS,
+    TOKEN_REVIEWS,
+    Resource,
+)
+from hitl.cluster.server_clock import ServerClock
+from hitl.cluster.transport import request_options, session
 from hitl.errors import (
     ClusterConflict,
     ClusterError,
@@ -25,10 +41,29 @@ from hitl.errors import (
     ClusterUnavailable,
 )
 
-Object: TypeAlias = dict[str, Any]
+__all__ = [
+    "ACCESS_REVIEWS",
+    "CRDS",
+    "DEPLOYMENTS",
+    "EVENTS",
+    "HUMAN_INPUTS",
+    "LEASES",
+    "NAMESPACES",
+    "RESPONSES",
+    "SECRETS",
+    "TOKEN_REVIEWS",
+    "Connection",
+    "Kube",
+    "Object",
+    "Resource",
+    "Watcher",
+]
+
 Watcher: TypeAlias = Callable[[str, int], None]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5)
+# So many at once pay; watches are not counted.
+_AT_ONCE: Final = 48
 _PAGE: Final = 500
 _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -36,72 +71,24 @@ _MERGE: Final = "application/merge-patch+json"
 _APPLY: Final = "application/apply-patch+yaml"
 
 
-@dataclass(frozen=True)
-class Resource:
-    """A kind of object, as the API server's addresses name it."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        """What `apiVersion` says in objects of this kind."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
-        """Return the address of one object, or of all in a namespace, or of all."""
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
-        if self.namespaced and namespace:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (self.plural, name, subresource) if part]
-        return "/" + "/".join(quote(part, safe="") for part in parts)
-
-
-HUMAN_INPUTS: Final = Resource("hitl.flyte.org", "v1alpha1", "humaninputs", "HumanInput")
-RESPONSES: Final = Resource("hitl.flyte.org", "v1alpha1", "humaninputresponses", "HumanInputResponse")
-EVENTS: Final = Resource("", "v1", "events", "Event")
-NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-SECRETS: Final = Resource("", "v1", "secrets", "Secret")
-LEASES: Final = Resource("coordination.k8s.io", "v1", "leases", "Lease")
-DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
-CRDS: Final = Resource(
-    "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False
-)
-TOKEN_REVIEWS: Final = Resource("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
-ACCESS_REVIEWS: Final = Resource(
-    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
-)
-
-
-@dataclass(frozen=True)
-class Connection:
-    """How to reach the API server, for clients of other makes."""
-
-    server: str
-    ca_path: str | None
-    certificate_path: str | None
-    private_key_path: str | None
-    token: str | None
-    insecure: bool
-    namespace: str
-
-
 class Kube:
-    """A connection to one API server. Use it in the event loop that made it, and close it.
+    """The connections to one API server. Use it in the event loop that made it, and close it.
 
     Args:
-        client: The client of the `kubernetes` package.
+        configuration: How the API server is reached, as the `kubernetes` package read it.
         namespace: Where objects are when nobody says otherwise.
-        watcher: Told the verb and the status (0: none came) of every request.
+        watcher: Told the verb and the status (0: none came) of every request beside watches.
     """
 
-    def __init__(self, client: ApiClient, namespace: str, watcher: Watcher | None = None) -> None:
-        self._client = client
+    def __init__(self, configuration: Configuration, namespace: str, watcher: Watcher | None = None) -> None:
+        self._configuration = configuration
         self.namespace = namespace
         self._watcher = watcher
+        self._base = configuration.host.rstrip("/")
+        self._options = request_options(configuration)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._session: aiohttp.ClientSession | None = None
+        self._clock: ServerClock | None = None
 
     @classmethod
     async def connect(
@@ -112,18 +99,8 @@ class Kube:
         Raises:
             ClusterError: when there are no credentials to be found, or none that can be read.
         """
-        configuration = Configuration()
-        try:
-            if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
-                loading.load_incluster_config(configuration)
-                namespace = _own_namespace()
-            else:
-                loader = await loading.load_kube_config(kubeconfig, context, configuration)
-                namespace = loader.current_context["context"].get("namespace", "default")
-        except (loading.ConfigException, OSError, ValueError, TypeError) as error:
-            raise ClusterError(f"no Kubernetes cluster: {error}") from error
-        configuration.connection_pool_maxsize = 50
-        return cls(ApiClient(configuration), namespace, watcher)
+        configuration, own_namespace = await load(kubeconfig, context)
+        return cls(configuration, own_namespace, watcher)
 
     async def __aenter__(self) -> Self:
         return self
@@ -133,23 +110,22 @@ class Kube:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def connection(self) -> Connection:
         """Return how this API server is reached, with a token that is fresh now."""
-        configuration = self._client.configuration
-        auth = (await configuration.auth_settings()).get("BearerToken", {})
-        # Its scheme is written "Bearer" or "bearer", by where the credentials come from.
-        token = str(auth.get("value", "")).strip().rpartition(" ")[2]
-        return Connection(
-            server=configuration.host,
-            ca_path=configuration.ssl_ca_cert,
-            certificate_path=configuration.cert_file,
-            private_key_path=configuration.key_file,
-            token=token or None,
-            insecure=not configuration.verify_ssl,
-            namespace=self.namespace,
-        )
+        return await connection_of(self._configuration, self.namespace)
+
+    def clock_difference(self, now: datetime) -> float | None:
+        """Return by how many seconds a clock is surely ahead of the API server's; negative when behind.
+
+        None before the API server answered anything.
+
+        Args:
+            now: The present moment by the clock in question, with a time zone.
+        """
+        return None if self._clock is None else self._clock.difference(now, time.monotonic())
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Object | None:
         """Return an object, or None when there is none of this name.
@@ -180,6 +156,24 @@ class Kube:
             labels: Only objects with these labels.
             metadata_only: Their metadata suffices.
         """
+        pages = self.pages(resource, namespace, fields=fields, labels=labels, metadata_only=metadata_only)
+        async for found, _ in pages:
+            for each in found:
+                yield each
+
+    async def pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        fields: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        metadata_only: bool = False,
+    ) -> AsyncIterator[tuple[list[Object], str]]:
+        """Yield pages of objects, as `items` takes them apart, each with the version of the whole list.
+
+        Such objects say neither their kind nor their API version.
+        """
         accept = _METADATA_LIST if metadata_only else _JSON
         query = {"limit": str(_PAGE)}
         for selector, wanted in (("fieldSelector", fields), ("labelSelector", labels)):
@@ -187,11 +181,41 @@ class Kube:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())
         while True:
             page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
-            for each in page["items"]:
-                yield each
+            yield page["items"], page["metadata"].get("resourceVersion", "")
             if not (following := page["metadata"].get("continue")):
                 return
             query["continue"] = following
+
+    async def watch(
+        self, resource: Resource, namespace: str | None, since: str, *, seconds: int, silence: float
+    ) -> AsyncIterator[Object]:
+        """Yield what happens to objects of a kind, as the API server tells it, bookmarks and errors too.
+
+        Args:
+            resource: The kind.
+            namespace: None: everywhere.
+            since: The version after which to begin.
+            seconds: After so many seconds the API server ends it, which is no error.
+            silence: It is an error when nothing comes for so many seconds, not even a bookmark.
+
+        Raises:
+            ClusterError: when it cannot begin, or breaks off.
+        """
+        query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": since}
+        path = f"{resource.path(namespace)}?{urlencode(query | {'timeoutSeconds': str(seconds)})}"
+        lines = Lines()
+        try:
+            timeout = aiohttp.ClientTimeout(sock_connect=5, sock_read=silence)
+            async with self._connected().get(
+                self._base + path, headers=await self._headers(_JSON), timeout=timeout, **self._options
+            ) as response:
+                if response.status >= 400:
+                    raise _refusal(response.status, await response.read())
+                async for data in response.content.iter_any():
+                    for line in lines.feed(data):
+                        yield _parsed(line)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _away(error) from error
 
     async def create(self, resource: Resource, content: Object, *, manager: str = "hitl") -> Object:
         """Create an object; one that is there already is a `ClusterConflict`."""
@@ -250,34 +274,66 @@ class Kube:
         kind: str = _JSON,
         accept: str = _JSON,
     ) -> Object:
-        status = 0
+        async with self._turns:
+            status, data = await self._answer(verb, path, body, query or {}, kind, accept)
+        if status >= 400:
+            raise _refusal(status, data)
+        return _parsed(data)
+
+    async def _answer(
+        self, verb: str, path: str, body: Object | None, query: Mapping[str, str], kind: str, accept: str
+    ) -> tuple[int, bytes]:
+        status, began = 0, time.monotonic()
+        url = self._base + path
+        if query:
+            url = f"{url}?{urlencode(query)}"
+        headers = await self._headers(accept)
+        if body is not None:
+            headers["Content-Type"] = kind
         try:
-            method, url, headers, content, _ = await self._client.param_serialize(
+            async with self._connected().request(
                 verb,
-                path,
-                header_params={"Accept": accept, "Content-Type": kind},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            if query:
-                url = f"{url}?{urlencode(query)}"
-            response = await self._client.call_api(method, url, headers, content, _request_timeout=_TIMEOUT)
-            data = await response.read()
-            status = response.status
+                url,
+                headers=headers,
+                data=None if body is None else encode(body),
+                timeout=_TIMEOUT,
+                **self._options,
+            ) as response:
+                data = await response.read()
+                status = response.status
+                date = response.headers.get("Date", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            why = str(error) or type(error).__name__
-            raise ClusterUnavailable(f"the API server cannot be reached: {why}") from error
+            raise _away(error) from error
         finally:
             if self._watcher is not None:
                 self._watcher(verb, status)
-        if status >= 400:
-            raise _refusal(status, data)
-        try:
-            found: Object = json.loads(data)
-        except ValueError as error:
-            # A proxy's own page, most often.
-            raise ClusterUnavailable("what answers for the API server is none: it sent no JSON") from error
-        return found
+        at = time.monotonic()
+        self._clock = ServerClock.of_header(date, at, at - began) or self._clock
+        return status, data
+
+    async def _headers(self, accept: str) -> dict[str, str]:
+        headers = {"Accept": accept, "User-Agent": "hitl"}
+        if token := await token_of(self._configuration):
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    def _connected(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = session(self._configuration)
+        return self._session
+
+
+def _parsed(data: bytes) -> Object:
+    try:
+        found: Object = json.loads(data)
+    except ValueError as error:
+        # A proxy's own page, most often.
+        raise ClusterUnavailable("what answers for the API server is none: it sent no JSON") from error
+    return found
+
+
+def _away(error: Exception) -> ClusterUnavailable:
+    return ClusterUnavailable(f"the API server cannot be reached: {str(error) or type(error).__name__}")
 
 
 def _refusal(status: int, data: bytes) -> ClusterError:
@@ -289,7 +345,3 @@ def _refusal(status: int, data: bytes) -> ClusterError:
     if status == 429 or status >= 500:
         return ClusterUnavailable(message)
     return kinds.get(status, ClusterError)(message)
-
-
-def _own_namespace() -> str:
-    return Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text().strip()

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from hitl.cluster.body import encode
 from tests.backends.processes import ServerProcess, free_ports
 from tests.cluster import installs
 
@@ -278,7 +279,7 @@ class ControlPlane:
 
     def _send(self, client: httpx.Client, verb: str, path: str, content: dict[str, Any] | None, kind: str) -> Done:
         headers = {"Content-Type": f"application/{kind}"}
-        answer = client.request(verb, path, content=json.dumps(content or {}), headers=headers)
+        answer = client.request(verb, path, content=encode(content or {}), headers=headers)
         error = answer.json().get("message", "") if answer.is_error else ""
         return Done(0 if answer.is_success else answer.status_code, answer.text, error)
 

@@ -1,7 +1,7 @@
 """How the API server is reached."""
 
 import pytest
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
 
 from hitl.cluster.client import Kube
 
@@ -12,12 +12,12 @@ async def test_a_token_is_handed_on_without_its_scheme(written: str) -> None:
     # A pod's own credentials write it in small letters, a kubeconfig's in others.
     configuration.api_key["BearerToken"] = written
 
-    async with Kube(ApiClient(configuration), "default") as kube:
+    async with Kube(configuration, "default") as kube:
         connection = await kube.connection()
 
     assert connection.token == "t0ken"
 
 
 async def test_without_a_token_there_is_none() -> None:
-    async with Kube(ApiClient(Configuration()), "default") as kube:
+    async with Kube(Configuration(), "default") as kube:
         assert (await kube.connection()).token is None

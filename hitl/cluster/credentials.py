@@ -1,0 +1,65 @@
+"""Where the API server is, and who we are there: a pod's own credentials, or a kubeconfig's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from kubernetes.aio import config as loading
+from kubernetes.aio.client import Configuration
+
+from hitl.errors import ClusterError
+
+_OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach the API server, for clients of other makes."""
+
+    server: str
+    ca_path: str | None
+    certificate_path: str | None
+    private_key_path: str | None
+    token: str | None
+    insecure: bool
+    namespace: str
+
+
+async def load(kubeconfig: str | None, context: str | None) -> tuple[Configuration, str]:
+    """Return how the API server is reached, and the namespace where objects are when nobody says otherwise.
+
+    Raises:
+        ClusterError: when there are no credentials to be found, or none that can be read.
+    """
+    configuration = Configuration()
+    try:
+        if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
+            loading.load_incluster_config(configuration)
+            return configuration, _OWN_NAMESPACE.read_text().strip()
+        loader = await loading.load_kube_config(kubeconfig, context, configuration)
+        return configuration, loader.current_context["context"].get("namespace", "default")
+    except (loading.ConfigException, OSError, ValueError, TypeError) as error:
+        raise ClusterError(f"no Kubernetes cluster: {error}") from error
+
+
+async def token_of(configuration: Configuration) -> str:
+    """Return the token to show, or an empty text. Asked each time, as a pod's token is replaced every hour."""
+    auth = (await configuration.auth_settings()).get("BearerToken", {})
+    # Its scheme is written "Bearer" or "bearer", by where the credentials come from, or not at all.
+    return str(auth.get("value") or "").strip().rpartition(" ")[2]
+
+
+async def connection_of(configuration: Configuration, namespace: str) -> Connection:
+    """Return how the API server is reached, with a token that is fresh now."""
+    return Connection(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        token=await token_of(configuration) or None,
+        insecure=not configuration.verify_ssl,
+        namespace=namespace,
+    )
