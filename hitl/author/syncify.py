@@ -3,8 +3,8 @@
 The blocking form runs on a thread of ours with a loop of its own, so that it works in plain programs and inside
 coroutines alike, and with the caller's context variables, so that it is still inside the caller's Flyte action.
 
-anyio's blocking portal does nearly the same. It is not used because a `SystemExit` in one call ends it for all, and
-because leaving it joins its thread: in a forked child, which has no such thread, that never ends.
+anyio's blocking portal does nearly the same. It is not used because a `SystemExit` in one call ends it for all,
+and because leaving it joins its thread: in a forked child, which has no such thread, that never ends.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
 
 @functools.cache
 def _loop(_process: int) -> asyncio.AbstractEventLoop:
-    # One for each process: a forked child has no threads of its parent. It keeps its parent's loop and never closes
-    # it, which would end the selector that both share.
+    # One for each process: a forked child has no threads of its parent. It keeps its parent's loop and never
+    # closes it, which would end the selector that both share.
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="hitl-sync", daemon=True).start()
     return loop

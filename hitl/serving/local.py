@@ -1,7 +1,7 @@
 """Local mode: the web app in a thread of this process, with an event loop of its own, on loopback.
 
-One for each process and root; a forked child gets one of its own. Nothing of it lives on the caller's loop, so that
-a caller who blocks that loop is still answered.
+One for each process and root; a forked child gets one of its own. Nothing of it lives on the caller's loop, so
+that a caller who blocks that loop is still answered.
 """
 
 from __future__ import annotations
