@@ -57,7 +57,8 @@ class Event(Generic[T]):
         self.poll_interval_seconds = poll
         self.expires_at: datetime = document.expires_at
         self._asked = asked
-        # The names of the old plugin, whose scripts send them back as they find them.
+        # Scripts send these back as they find them, which lets them answer.
+        self._token = asked.token
         self._request_path = document.request_path
         self._response_path = asked.response_path
 
