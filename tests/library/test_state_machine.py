@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -71,6 +71,12 @@ class Fragile(Timed):
 
     async def delete(self, key: str) -> None:
         await self._write(super().delete(key))
+
+    async def delete_many(self, several: Sequence[str]) -> int:
+        # A bulk deletion may end after any of them.
+        for key in several:
+            await self.delete(key)
+        return len(several)
 
     def seconds(self) -> float:
         return (self.time - NOW).total_seconds()
