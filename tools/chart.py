@@ -135,7 +135,9 @@ class Operator(Pod):
 
     sweep_seconds: float = Field(default=3, gt=0)
     """Seconds between two looks for new questions and outcomes; a hint makes it look at once."""
-    audit_seconds: float = Field(default=60, gt=0)
+    open_seconds: float = Field(default=30, gt=0)
+    """Seconds between two pages of the index of open questions."""
+    audit_seconds: float = Field(default=300, gt=0)
     """Seconds between two pages of the full scan of the storage."""
     retention_days: float = Field(default=30, gt=0)
     """Days after its outcome when a question is deleted from the storage."""

@@ -20,6 +20,7 @@ from hitl.errors import (
     RequestNotFound,
     StorageUnavailable,
 )
+from hitl.records.index import note_open
 from hitl.records.records import Records
 from hitl.storage import Store
 
@@ -75,6 +76,7 @@ async def create(
             await _require_clock(store, request_id, moment)
         data = document.to_bytes()
         if await store.create_once(keys.request_key(request_id), data):
+            await note_open(records, document)
             return StoredRequest(document, sha256_hex(data))
     return await _asked_before(store, question, request_id)
 
@@ -171,9 +173,13 @@ async def is_stored(store: Store, request: StoredRequest) -> bool:
 
 
 async def _used(store: Store, request_id: str) -> bool:
-    # An outcome without its question is what a deletion leaves for a while, and so is its marker. A question that
-    # was created beside them would seem to be answered by the old outcome, or lose its own when that is deleted.
-    return await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id))
+    # An outcome without its question is what a deletion leaves for a while, and then the id in a list, or a
+    # marker. A question that was created beside them would seem to be answered by the old outcome, or lose its
+    # own when that is deleted.
+    if await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id)):
+        return True
+    gone = await store.read(keys.gone_key(request_id))
+    return gone is not None and request_id in gone.decode(errors="replace").split("\n")
 
 
 async def _require_clock(store: Store, request_id: str, now: datetime) -> None:

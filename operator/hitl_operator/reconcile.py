@@ -161,7 +161,7 @@ class Reconciler:
             self._schedule(work, after)
         elif not is_final(status):
             # Whoever mends what is wrong need not say so.
-            self._context.queue.add_after(work, _TROUBLED_PAGES * self._context.settings.audit_seconds)
+            self._context.queue.add_after(work, _TROUBLED_PAGES * self._context.settings.open_seconds)
 
     def _schedule(self, work: ReconcileHumanInput, human_input: HumanInput) -> None:
         seconds = due_in(human_input, self._context.now())
