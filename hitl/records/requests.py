@@ -6,7 +6,7 @@ What needs no more than the storage takes a `Store`; what needs the time as well
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hitl.core import keys
@@ -27,10 +27,14 @@ from hitl.storage import Store
 
 @dataclass(frozen=True)
 class StoredRequest:
-    """A request as it lies in storage, with the digest of its very bytes."""
+    """A request as it lies in storage, with the digest of its very bytes.
+
+    `created` tells that the call which returned it stored it just now.
+    """
 
     document: RequestDocument
     sha256: str
+    created: bool = field(default=False, compare=False)
 
     @property
     def request_id(self) -> str:
@@ -77,7 +81,7 @@ async def create(
         data = document.to_bytes()
         if await store.create_once(keys.request_key(request_id), data):
             await note_open(records, document)
-            return StoredRequest(document, sha256_hex(data))
+            return StoredRequest(document, sha256_hex(data), created=True)
     return await _asked_before(store, question, request_id)
 
 

@@ -20,7 +20,7 @@ from hitl_operator.probes import Health
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
 from hitl_operator.upkeep import Upkeep
-from hitl_operator.work_items import MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
+from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
 from hitl_operator.workqueue import WorkQueue
 
 # A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
@@ -120,10 +120,13 @@ class Scanner:
         for marker in await store.list_markers(keys.ANSWERED):
             work: WorkItem = MirrorOutcome(root.name, marker.request_id)
             if (shown := self._index.shown_by(marker.request_id)) is not None:
-                if not shown.pending:
-                    await store.delete(keys.answered_marker(marker.request_id))
-                    continue
                 work = ReconcileHumanInput(shown.namespace, shown.name)
+                if not shown.pending:
+                    # Most often it was shown just now. Else somebody recorded what the status does not show.
+                    work = CheckOutcome(shown.namespace, shown.name)
+                    current.add(work)
+                    self._hand_over(look, work, fresh=False)
+                    continue
             elif MirrorRequest(root.name, marker.request_id) in current:
                 continue
             current.add(work)

@@ -20,7 +20,7 @@ from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import MirrorRequest, ReconcileHumanInput, WorkItem
+from hitl_operator.work_items import CheckOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
 from hitl_operator.workqueue import WorkQueue
 
 # A question younger than this is about to be shown.
@@ -140,6 +140,8 @@ class Upkeep:
                 self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
         elif listed.asked_at is not None and self._now - listed.asked_at >= _SETTLING and shown is None:
             self._queue.add(MirrorRequest(self._root.name, listed.request_id))
+        elif listed.asked_at is not None and shown is not None and not shown.pending:
+            self._queue.add(CheckOutcome(shown.namespace, shown.name))
 
     def _pending(self) -> set[str]:
         return {
