@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Final, Self, TypeAlias
 from urllib.parse import urlencode
@@ -187,8 +187,15 @@ class Kube:
             query["continue"] = following
 
     async def watch(
-        self, resource: Resource, namespace: str | None, since: str, *, seconds: int, silence: float
-    ) -> AsyncIterator[Object]:
+        self,
+        resource: Resource,
+        namespace: str | None,
+        since: str,
+        *,
+        seconds: int,
+        silence: float,
+        opened: Callable[[], None],
+    ) -> AsyncGenerator[Object, None]:
         """Yield what happens to objects of a kind, as the API server tells it, bookmarks and errors too.
 
         Args:
@@ -197,6 +204,7 @@ class Kube:
             since: The version after which to begin.
             seconds: After so many seconds the API server ends it, which is no error.
             silence: It is an error when nothing comes for so many seconds, not even a bookmark.
+            opened: Called when the API server has agreed to tell.
 
         Raises:
             ClusterError: when it cannot begin, or breaks off.
@@ -209,8 +217,13 @@ class Kube:
             async with self._connected().get(
                 self._base + path, headers=await self._headers(_JSON), timeout=timeout, **self._options
             ) as response:
+                if response.status == 410:
+                    # As most API servers say it within the watch.
+                    yield {"type": "ERROR", "object": {"code": 410}}
+                    return
                 if response.status >= 400:
                     raise _refusal(response.status, await response.read())
+                opened()
                 async for data in response.content.iter_any():
                     for line in lines.feed(data):
                         yield _parsed(line)
