@@ -65,6 +65,8 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5)
 # So many at once pay; watches are not counted.
 _AT_ONCE: Final = 48
 _PAGE: Final = 500
+# A proxy's own page, most often.
+_NO_API: Final = "what answers for the API server is none: it sent no JSON"
 _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE: Final = "application/merge-patch+json"
@@ -213,16 +215,22 @@ class Kube:
         path = f"{resource.path(namespace)}?{urlencode(query | {'timeoutSeconds': str(seconds)})}"
         lines = Lines()
         try:
-            timeout = aiohttp.ClientTimeout(sock_connect=5, sock_read=silence)
-            async with self._connected().get(
-                self._base + path, headers=await self._headers(_JSON), timeout=timeout, **self._options
-            ) as response:
+            async with asyncio.timeout(_TIMEOUT.total):
+                response = await self._connected().get(
+                    self._base + path,
+                    headers=await self._headers(_JSON),
+                    timeout=aiohttp.ClientTimeout(sock_connect=_TIMEOUT.connect, sock_read=silence),
+                    **self._options,
+                )
+            async with response:
                 if response.status == 410:
                     # As most API servers say it within the watch.
                     yield {"type": "ERROR", "object": {"code": 410}}
                     return
                 if response.status >= 400:
                     raise _refusal(response.status, await response.read())
+                if response.content_type != _JSON:
+                    raise ClusterUnavailable(_NO_API)
                 opened()
                 async for data in response.content.iter_any():
                     for line in lines.feed(data):
@@ -340,8 +348,7 @@ def _parsed(data: bytes) -> Object:
     try:
         found: Object = json.loads(data)
     except ValueError as error:
-        # A proxy's own page, most often.
-        raise ClusterUnavailable("what answers for the API server is none: it sent no JSON") from error
+        raise ClusterUnavailable(_NO_API) from error
     return found
 
 

@@ -96,6 +96,10 @@ class Operator:
                 workers = Workers(queue, self._reconciler.do, self._settings.workers)
                 tasks.create_task(self._work(root, workers))
 
+    async def seen(self) -> None:
+        """Wait until the API server was seen to serve what this operator needs."""
+        await self._watching.seen.wait()
+
     async def close(self) -> None:
         """Post the last Events, and let the next operator take over at once."""
         with suppress(TimeoutError):

@@ -76,9 +76,8 @@ class Health:
         faults += [f"root {root.name}: {root.trouble}" for root in self.roots or () if root.trouble]
         if len(faults) > _TOLD:
             faults[_TOLD:] = [f"and {len(faults) - _TOLD} more"]
-        return len(unseen) < len(self.sights), "\n".join(
-            ["ok" if len(unseen) < len(self.sights) else "", *faults]
-        ).strip()
+        ready = len(unseen) < len(self.sights)
+        return ready, "; ".join(["ok", *faults] if ready else faults)
 
     async def run(self) -> None:
         """Show that the event loop turns, until cancelled."""

@@ -99,6 +99,9 @@ class _Process:
 
     async def _login(self, **_: object) -> kopf.ConnectionInfo:
         assert self._kube is not None
+        assert self._operator is not None
+        # kopf asks once what the API server serves, and would end by an answer that it does not expect.
+        await self._operator.seen()
         connection = await self._kube.connection()
         return kopf.ConnectionInfo(
             server=connection.server,

@@ -101,6 +101,7 @@ class Watching:
 
     Attributes:
         sights: What each watch knows of itself.
+        seen: Set once one of them has listed all there is.
     """
 
     def __init__(self, kube: Kube, namespaces: Sequence[str], changed: Change, listed: Listed) -> None:
@@ -109,6 +110,7 @@ class Watching:
             _Watch(kube, each, place, changed, listed) for place in places for each in (HUMAN_INPUTS, RESPONSES)
         ]
         self.sights = [each.sight for each in self._watches]
+        self.seen = asyncio.Event()
         self._told: set[str] = set()
 
     async def run(self) -> None:
@@ -124,7 +126,11 @@ class Watching:
 
     def _tell(self) -> None:
         """Log each trouble once, however many watches have it."""
-        troubles = {each.trouble for each in self.sights if each.trouble}
+        if any(each.sign is not None for each in self.sights):
+            self.seen.set()
+        troubles = {
+            f"{each}: {each.trouble}" if each.namespace else each.trouble for each in self.sights if each.trouble
+        }
         for trouble in sorted(troubles - self._told):
             _log.error("waiting: %s", trouble)
         if self._told and not troubles:
@@ -162,10 +168,10 @@ class _Watch:
                 api = self._resource.api_version
                 self.sight.failed(f"the API server does not serve {api}: install the custom resource definitions")
             except ClusterError as error:
-                self.sight.failed(f"{self.sight}: {error}" if self._namespace else str(error))
+                self.sight.failed(str(error))
             except Exception as error:  # noqa: BLE001 - whatever it was, this watch begins anew and no other ends
                 self._version = ""
-                self.sight.failed(f"{self.sight}: {error!r}")
+                self.sight.failed(repr(error))
                 _log.exception("the watch of %s failed", self.sight)
             if self.sight.trouble:
                 failures = failures + 1 if self.sight.sign == sign else 1
