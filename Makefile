@@ -37,6 +37,16 @@ docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python docs/tools/spec.py
 	$(BIN)/python -m tools.crd
 	$(BIN)/python tools/chart.py
+	$(BIN)/python docs/tools/rooms.py
+
+.PHONY: rooms
+rooms: $(READY) ## Draw the rooms of the code, and what each imports, into docs/architecture.md
+	@$(BIN)/python docs/tools/rooms.py
+	@sed -n '/^<!-- rooms: made/,/^<!-- rooms: end/p' docs/architecture.md
+
+.PHONY: words
+words: $(READY) ## Name each word that docs/glossary.md rules out, and where it stands
+	@$(BIN)/python docs/tools/words.py
 
 .PHONY: site
 site: $(READY) ## Build the docs as a site in build/site; a broken link fails it

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from hitl.core.documents import Origin
 from hitl.engines.base import Action
 from hitl.errors import ServeError
+from hitl.records.records import Records
 from hitl.settings import ServeMode, Settings
 from hitl.storage import Store, open_store
 
@@ -17,24 +18,19 @@ class Context:
     """Where a question is asked, and how it is served.
 
     Args:
-        store: The root's store.
+        records: The records under the root.
         endpoint: The web app's base URL.
         mode: Who serves the web app.
         action: The Flyte action that asks, or None outside Flyte.
         hint_url: The operator's address, or empty.
     """
 
-    store: Store
+    records: Records
     endpoint: str
     mode: ServeMode
     action: Action | None = None
     hint_url: str = ""
     origin: Origin = field(default_factory=Origin)
-
-    @property
-    def markers(self) -> bool:
-        """Whether an operator serves the root."""
-        return self.mode == "operator"
 
 
 async def find_context(settings: Settings | None = None) -> Context:
@@ -53,18 +49,18 @@ async def find_context(settings: Settings | None = None) -> Context:
     if mode == "operator":
         if not (settings.storage_root and settings.endpoint):
             raise ServeError("operator mode needs HITL_STORAGE_ROOT and HITL_ENDPOINT: set both")
-        store = open_store(settings)
-        return Context(store, settings.endpoint.rstrip("/"), mode, action, settings.hint_url, origin)
+        records = Records(open_store(settings), announce=True)
+        return Context(records, settings.endpoint.rstrip("/"), mode, action, settings.hint_url, origin)
     if mode == "flyte":
         if action is None:
             raise ServeError("flyte mode works inside a Flyte action only: unset HITL_SERVE here")
         endpoint, root = await action.serve(settings)
-        return Context(Store(root, settings.storage_options), endpoint, mode, action, origin=origin)
+        return Context(Records(Store(root, settings.storage_options)), endpoint, mode, action, origin=origin)
     # Loads the web framework, which a task in operator mode does without.
     from hitl.serving.local import serve_locally
 
     endpoint = await serve_locally(settings)
-    return Context(open_store(settings), endpoint, mode, action, origin=origin)
+    return Context(Records(open_store(settings)), endpoint, mode, action, origin=origin)
 
 
 def choose_mode(settings: Settings, action: Action | None) -> ServeMode:

@@ -2,56 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
-from urllib.parse import urlencode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import JsonValue
 
-from hitl.author.context import Context, find_context
-from hitl.author.report import report_html
+from hitl.author.asking import AskedQuestion, ask_question
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
-from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondent, Respondents
+from hitl.core.documents import OnTimeout, Respondents
 from hitl.core.jsontypes import typed
-from hitl.core.lifecycle import GRACE, expiry_due
+from hitl.core.question import Question
 from hitl.core.text import printable
 from hitl.core.values import Value, type_name
-from hitl.engines.base import FormLink
 from hitl.errors import (
-    ClockApart,
     DocumentDamaged,
     EventCancelled,
     EventRejected,
     EventTimedOut,
     InvalidRequest,
     InvalidValue,
-    RequestNotFound,
-    StorageUnavailable,
 )
-from hitl.records.outcomes import Submission, expire, settle
-from hitl.records.requests import (
-    StoredRequest,
-    add_link,
-    create_request,
-    draft_request,
-    read_outcome_of,
-    read_request,
-    require_own,
-)
-from hitl.storage import ticks
 
 T = TypeVar("T")
 EventScope: TypeAlias = Literal["run"]
-
-_log = logging.getLogger("hitl")
-_FIRST_PAUSE_SECONDS: Final = 0.2
-_LOOK_AGAIN_EVERY: Final = 20
-_HINT_SECONDS: Final = 2.0
 
 
 class Event(Generic[T]):
@@ -70,8 +46,8 @@ class Event(Generic[T]):
         expires_at: The deadline, with its time zone.
     """
 
-    def __init__(self, context: Context, request: StoredRequest, token: str, data_type: Any, poll: float) -> None:
-        document = request.document
+    def __init__(self, asked: AskedQuestion, data_type: Any, poll: float) -> None:
+        document = asked.document
         self.name = document.event_name
         self.scope: EventScope = document.scope
         self.data_type = data_type
@@ -79,32 +55,26 @@ class Event(Generic[T]):
         self.request_id = document.request_id
         self.timeout_seconds = (document.expires_at - document.created_at).total_seconds()
         self.poll_interval_seconds = poll
-        self.expires_at = document.expires_at
-        self._context = context
-        self._request = request
-        self._token = token
-        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
-        self._ticks: Callable[[], float] = ticks
-        self._warned = False
+        self.expires_at: datetime = document.expires_at
+        self._asked = asked
+        # The names of the old plugin, whose scripts send them back as they find them.
         self._request_path = document.request_path
-        # Scripts send this back as they find it, which is what lets them answer.
-        self._response_path = f"{document.response_path}#{token}"
+        self._response_path = asked.response_path
 
     @property
     def endpoint(self) -> str:
         """The web app's base URL."""
-        return self._context.endpoint
+        return self._asked.context.endpoint
 
     @property
     def form_url(self) -> str:
         """The link to the form. Whoever has it may answer."""
-        query = urlencode({"request_path": self._request_path, "token": self._token})
-        return f"{self.endpoint}/form/{self.request_id}?{query}"
+        return self._asked.form_url
 
     @property
     def api_url(self) -> str:
         """The URL to which a program posts its answer."""
-        return f"{self.endpoint}/submit/json"
+        return self._asked.api_url
 
     @Syncified
     @staticmethod
@@ -129,11 +99,7 @@ class Event(Generic[T]):
             RequestNotFound: the question was deleted while it was waited for.
             DocumentDamaged: what is stored cannot be read, or belongs to another question; names the object.
         """
-        action = self._context.action
-        text = await (action.once(self.request_id, self._outcome_text) if action else self._outcome_text())
-        # What Flyte kept of an earlier attempt is believed no more than what lies in storage.
-        key = keys.response_key(self.request_id)
-        outcome = require_own(self._request, OutcomeDocument.from_bytes(text.encode(), key))
+        outcome = await self._asked.outcome(self.poll_interval_seconds)
         match outcome.outcome:
             case "answered":
                 return cast("T", self._typed(outcome.value))
@@ -153,59 +119,13 @@ class Event(Generic[T]):
             RequestNotFound: when it was deleted.
             ClockApart: when this machine's clock is not the storage's.
         """
-        submission = Submission("cancelled", Respondent(via="program"), comment=comment)
-        now, store = self._now(), self._context.store
-        await store.require_clock(now)
-        markers, clock = self._context.markers, self._ticks
-        await settle(store, self._request, submission, now=now, markers=markers, clock=clock)
+        await self._asked.withdraw(comment)
 
     def _typed(self, value: Value) -> Any:
         try:
             return typed(self.data_type, value)
         except InvalidValue as error:
             raise DocumentDamaged(keys.response_key(self.request_id), str(error)) from error
-
-    async def _outcome_text(self) -> str:
-        pause, unreachable, looks = _FIRST_PAUSE_SECONDS, False, 0
-        self._warned = False
-        while True:
-            now = self._now()
-            try:
-                if looks % _LOOK_AGAIN_EVERY == 0:
-                    # A question that was damaged since cannot be answered: better told now than at the deadline.
-                    await read_request(self._context.store, self.request_id)
-                outcome = await self._look(now)
-            except RequestNotFound as error:
-                raise RequestNotFound(
-                    f"request {self.request_id} was deleted while this program waited, so its outcome is not "
-                    "known: ask again under another key, and keep requests longer (HITL_RETENTION_DAYS)"
-                ) from error
-            except StorageUnavailable as error:
-                if not unreachable:
-                    _log.warning("%s: the storage is out of reach, waiting on: %s", self.name, error)
-                unreachable = True
-            else:
-                if unreachable:
-                    _log.warning("%s: the storage is back", self.name)
-                unreachable, looks = False, looks + 1
-                if outcome is not None:
-                    return outcome.to_bytes().decode()
-            due = (self.expires_at + GRACE - now).total_seconds()
-            await asyncio.sleep(min(pause, due) if due > 0 else pause)
-            pause = min(pause * 1.5, float(self.poll_interval_seconds))
-
-    async def _look(self, now: datetime) -> OutcomeDocument | None:
-        """Return the outcome, if there is one; settle the deadline once it is due by the storage's clock too."""
-        store, request = self._context.store, self._request
-        if expiry_due(request.document, None, now):
-            try:
-                await store.require_clock(now)
-            except ClockApart as error:
-                if not self._warned:
-                    _log.warning("%s: the deadline is not settled here, waiting on: %s", self.name, error)
-                self._warned = True
-                return await read_outcome_of(store, request)
-        return await expire(store, request, now=now, markers=self._context.markers, clock=self._ticks)
 
 
 async def _new_event(
@@ -231,77 +151,37 @@ async def _new_event(
         name: Shown to people; 1 to 128 characters.
         data_type: ``int``, ``float``, ``bool``, ``str``; ``dict``, ``list``, ``dict[str, T]`` or ``list[T]``,
             where T is one of these, a union or a Literal of texts; ``None`` for null; ``"json"`` for any JSON
-            value. An answer of another type is refused, and `wait` returns a value of this one.
+            value. `wait` returns a value of this type.
         scope: ``"run"``, the only one there is.
         prompt: The question, in Markdown; at most 16,384 characters.
         timeout_seconds: Seconds until the deadline, over 0 and at most 366 days.
         poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0.
         key: Names the question within its action, instead of its content and its order; outside Flyte, names it
             for good. Another question under the same key is refused.
-        choices: What may be answered, for int, float and str; a list of at most 64 values, shown in this order.
-            None: anything of the type.
+        choices: At most 64 values in the order in which they are shown, for int, float and str. None: any value.
         default: The answer at the deadline when nobody gave one. None: there is none.
-        on_timeout: ``"default"`` answers with `default`, ``"fail"`` raises `EventTimedOut`, even if there is a
-            default. None: ``"default"`` where there is a default, else ``"fail"``.
+        on_timeout: At the deadline, ``"default"`` answers with `default`, and ``"fail"`` raises `EventTimedOut`.
+            None: ``"default"`` where there is a default, else ``"fail"``.
         schema: A JSON Schema that the answer must fit, besides the data type.
-        respondents: ``{"users": […]}``, ``{"groups": […]}`` or both, each with at least one name: who may answer,
-            where people sign in. None: whoever may reach the form.
+        respondents: Who may answer where people sign in: ``{"users": […]}``, ``{"groups": […]}`` or both. None:
+            whoever may reach the form.
 
     Returns:
         The event, whose `form_url` is to be given to somebody.
 
     Raises:
-        InvalidRequest: when the question is invalid, for example a default that is not one of the choices.
-        RequestMismatch: when another question is stored under this key.
-        ServeError: when the web app cannot be brought up.
-        ClockApart: when this machine's clock, by which the deadline would be counted, is not the storage's.
-        StorageError: when the question cannot be stored.
+        InvalidRequest: the question is invalid, for example a default that is not one of the choices.
+        RequestMismatch: another question is stored under this key.
+        ServeError: the web app cannot be brought up.
+        StorageError: the question cannot be stored, as when this machine's clock is not the storage's.
     """
     if scope != "run":
         raise InvalidRequest(f"scope {scope!r} is not supported: use 'run'")
-    if key is not None and (not isinstance(key, str) or not key.strip()):
-        raise InvalidRequest(f"key is {key!r}: give a text that names the question, or leave it out")
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
-    context = await find_context()
-    now = datetime.now(UTC)
-    asked = draft_request(
-        request_id="draft",
-        event_name=name,
-        data_type=data_type,
-        prompt=prompt,
-        timeout_seconds=timeout_seconds,
-        now=now,
-        json_schema=schema,
-        choices=choices,
-        default=default,
-        on_timeout=on_timeout,
-        respondents=respondents,
-        origin=context.origin,
-        endpoint=context.endpoint,
+    question = Question.of(
+        name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents
     )
-    # As release 0.1.0 asked it: the schema of the data type was not part of the question, nor of its id.
-    untyped = asked.model_copy(update={"json_schema": arguments.schema(schema)})
-    request_id = _request_id(context, untyped, key)
-    request = asked.model_copy(
-        update={
-            "request_id": request_id,
-            "request_path": context.store.path(keys.request_key(request_id)),
-            "response_path": context.store.path(keys.response_key(request_id)),
-        }
-    )
-    # Neither a key nor an action: the id is random.
-    new = key is None and context.action is None
-    stored = await create_request(context.store, request, untyped=untyped, new=new, asked_at=now)
-    token = await add_link(context.store, request_id, now=now, label="asked")
-    if context.markers:
-        await context.store.mark(keys.new_marker(request_id))
-        await _hint(context, request_id)
-    event: Event[Any] = Event(context, stored, token, data_type, poll)
-    if context.action is not None:
-        link = FormLink(context.endpoint, request_id, request.request_path, token)
-        html = report_html(stored.document, event.form_url, event.api_url, event._response_path)
-        await context.action.show(name, event.form_url, html, link)
-    return event
+    return Event(await ask_question(question, key=key), data_type, poll)
 
 
 async def _ask(
@@ -325,48 +205,13 @@ async def _ask(
     Returns:
         The answer, of `data_type`.
     """
-    event = await _new_event(
-        name,
-        data_type,
-        "run",
-        prompt,
-        timeout_seconds,
-        poll_interval_seconds,
-        key=key,
-        choices=choices,
-        default=default,
-        on_timeout=on_timeout,
-        schema=schema,
-        respondents=respondents,
+    poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
+    question = Question.of(
+        name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents
     )
+    event: Event[Any] = Event(await ask_question(question, key=key), data_type, poll)
     print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
     return await event.wait.aio()
-
-
-def _request_id(context: Context, asked: RequestDocument, key: str | None) -> str:
-    origin = asked.origin
-    where = (origin.org, origin.project, origin.domain, origin.run, origin.action)
-    if key is not None:
-        return keys.derived_request_id(asked.event_name, *where, "key", key)
-    if context.action is None:
-        return keys.random_request_id(asked.event_name)
-    digest = asked.question_digest()
-    return keys.derived_request_id(
-        asked.event_name, *where, digest, str(context.action.count(asked.event_name, digest))
-    )
-
-
-async def _hint(context: Context, request_id: str) -> None:
-    if not context.hint_url:
-        return
-    import httpx
-
-    try:
-        async with httpx.AsyncClient(timeout=_HINT_SECONDS) as client:
-            await client.post(f"{context.hint_url.rstrip('/')}/hints/{request_id}")
-    except httpx.HTTPError as error:
-        # The operator's sweep finds the marker without it.
-        _log.debug("no hint to the operator: %s", error)
 
 
 new_event = Syncified(_new_event)

@@ -2,6 +2,9 @@
 
 The blocking form runs on a thread of ours with a loop of its own, so that it works in plain programs and inside
 coroutines alike, and with the caller's context variables, so that it is still inside the caller's Flyte action.
+
+anyio's blocking portal does nearly the same. It is not used because a `SystemExit` in one call ends it for all,
+and because leaving it joins its thread: in a forked child, which has no such thread, that never ends.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
+import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
@@ -39,7 +43,7 @@ class Syncified(Generic[_P, _R]):
 
 
 def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
-    loop = _loop()
+    loop = _loop(os.getpid())
     done: Future[_R] = Future()
     task: list[asyncio.Task[None]] = []
 
@@ -60,7 +64,9 @@ def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
 
 
 @functools.cache
-def _loop() -> asyncio.AbstractEventLoop:
+def _loop(_process: int) -> asyncio.AbstractEventLoop:
+    # One for each process: a forked child has no threads of its parent. It keeps its parent's loop and never
+    # closes it, which would end the selector that both share.
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, name="hitl-sync", daemon=True).start()
     return loop

@@ -1,4 +1,7 @@
-"""The `hitl` command, which kubectl also finds as `kubectl hitl`."""
+"""The `hitl` command, which kubectl also finds as `kubectl hitl`.
+
+Nothing imports it.
+"""
 
 from __future__ import annotations
 

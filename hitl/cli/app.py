@@ -20,6 +20,7 @@ from hitl.cli.arguments import Command, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster
 from hitl.cli.output import fail
+from hitl.core.faults import faults
 from hitl.core.text import printable
 from hitl.errors import HITLError
 
@@ -125,10 +126,9 @@ def _setting(error: SettingsError | ValidationError) -> str:
     if isinstance(error, SettingsError):
         field = re.search(r'field "(\w+)"', str(error))
         return f"HITL_{field[1].upper()} is not JSON: correct or unset it" if field else str(error)
-    first = error.errors(include_url=False)[0]
-    why = first["msg"].removeprefix("Value error, ")
-    name = "_".join(str(part) for part in first["loc"]).upper()
+    first, given = faults(error)[0], error.errors(include_url=False)[0]["input"]
+    name = first.place.replace(".", "_").upper()
     if not name:
-        return why
-    shown = f" is {first['input']!r}" if isinstance(first["input"], str) and "SECRET" not in name else ""
-    return f"HITL_{name}{shown}: {why}"
+        return first.why
+    shown = f" is {given!r}" if isinstance(given, str) and "SECRET" not in name else ""
+    return f"HITL_{name}{shown}: {first.why}"

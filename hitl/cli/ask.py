@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from hitl.author.events import Event, new_event
+from hitl.author.asking import ask_question
 from hitl.cli import output
 from hitl.cli.options import AsJson
 from hitl.cli.requests import finish
-from hitl.cli.storage_backend import Stored
+from hitl.cli.view import RequestView, view_of
+from hitl.core.question import Question
 from hitl.core.values import DataType, Value, parse_text, read_json
-from hitl.errors import EventFailed, HITLError, InvalidRequest, InvalidValue
-from hitl.settings import Settings
+from hitl.errors import HITLError, InvalidRequest, InvalidValue
 
+_POLL_SECONDS: Final = 5.0
 _SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)\Z", re.ASCII)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -70,38 +71,41 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question, wait, and print the answer."""
-    options: dict[str, Any] = {
-        "name": name,
-        "data_type": data_type,
-        "prompt": prompt,
-        "timeout_seconds": timeout,
-        "key": key,
-        "choices": choices or None,
-        "default": _default(data_type, default),
-        "schema": _schema(schema),
-    }
-    asyncio.run(_ask(options, as_json))
+    question = Question.of(
+        name,
+        data_type,
+        prompt,
+        timeout_seconds=timeout,
+        choices=choices or None,
+        default=_default(data_type, default),
+        schema=_schema(schema),
+    )
+    finish(asyncio.run(_ask(question, key)), as_json)
 
 
-async def _ask(options: dict[str, Any], as_json: bool) -> None:
-    event: Event[Any] = await new_event.aio(**options)
-    output.say(f"{event.prompt}\nAnswer at {event.form_url}")
+async def _ask(question: Question, key: str | None) -> RequestView:
+    asked = await ask_question(question, key=key)
+    output.say(f"{question.prompt}\nAnswer at {asked.form_url}")
     try:
-        with output.waiting("waiting for the answer"), contextlib.suppress(EventFailed):
-            await event.wait.aio()
+        with output.waiting("waiting for the answer"):
+            outcome = await asked.outcome(_POLL_SECONDS)
     except asyncio.CancelledError:
-        if options["key"] is None:
-            await withdraw(event)
+        if key is None:
+            await withdraw(asked.withdraw)
         else:
             output.say("hitl: interrupted; the question stays, and the same command finds it again")
         raise
-    finish(await Stored(Settings()).show(event.request_id), as_json)
+    return view_of(asked.document, outcome)
 
 
-async def withdraw(event: Event[Any]) -> None:
-    """Withdraw a question for whose answer nobody waits any more."""
+async def withdraw(by: Callable[[str], Awaitable[None]]) -> None:
+    """Withdraw a question for whose answer nobody waits any more.
+
+    Args:
+        by: Withdraws it, for the reason that it is given.
+    """
     try:
-        await event.cancel.aio("nobody waits for the answer any more")
+        await by("nobody waits for the answer any more")
     except HITLError as error:
         output.say(f"hitl: interrupted; the question could not be withdrawn: {error}")
     else:

@@ -28,6 +28,7 @@ from hitl.cluster.v1alpha1 import (
     ResponseTarget,
 )
 from hitl.core.documents import Respondents
+from hitl.core.faults import sentence
 from hitl.core.lifecycle import phase_of
 from hitl.core.values import Value, format_value, parse_json, parse_text, read_json
 from hitl.errors import (
@@ -258,9 +259,7 @@ def _checked(metadata: Metadata, content: dict[str, Any]) -> RequestView:
     try:
         return RequestView.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise _damaged(metadata.namespace, metadata.name, why) from error
+        raise _damaged(metadata.namespace, metadata.name, sentence(error)) from error
 
 
 def _damaged(namespace: str | None, name: str | None, why: str) -> DocumentDamaged:

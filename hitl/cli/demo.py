@@ -40,7 +40,7 @@ def demo(
         value = demo_task.run(announce)
     except KeyboardInterrupt:
         for event in demo_task.asked:
-            asyncio.run(withdraw(event))
+            asyncio.run(withdraw(event.cancel.aio))
         raise
     if as_json:
         output.print_json({"request_id": demo_task.asked[-1].request_id, "value": value})

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Final
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import typer
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -18,8 +17,10 @@ from hitl.cli.options import AsJson, RequestId
 from hitl.cli.storage_backend import Stored
 from hitl.core import keys
 from hitl.core.documents import LinkDocument, format_time
+from hitl.core.urls import form_url
 from hitl.errors import AlreadySettled, InvalidRequest, ServeError
-from hitl.records.requests import add_link, list_links, read_outcome, revoke_link
+from hitl.records.links import add_link, list_links, revoke_link
+from hitl.records.requests import read_outcome
 from hitl.settings import Settings
 
 _SHOWN_CHARS: Final = 12
@@ -134,10 +135,9 @@ async def _new_link(stored: Stored, request_id: str, label: str, endpoint: str) 
         raise ServeError(
             f"where the web app is reached is not recorded with {request_id}: give --endpoint or set HITL_ENDPOINT"
         )
-    token = await add_link(
-        stored.store, request_id, now=datetime.now(UTC), label=label, expires_at=document.expires_at
-    )
-    return f"{base}/form/{request_id}?{urlencode({'token': token})}"
+    now = stored.records.now()
+    token = await add_link(stored.store, request_id, now=now, label=label, expires_at=document.expires_at)
+    return form_url(base, request_id, token=token)
 
 
 async def _links(stored: Stored, request_id: str) -> list[tuple[str, LinkDocument]]:

@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import getpass
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeVar
 
-from hitl.author.context import Context, choose_mode
-from hitl.author.events import Event
+from hitl.author.context import choose_mode
 from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
@@ -19,7 +17,6 @@ from hitl.core.documents import Respondent
 from hitl.core.values import Value, read_json
 from hitl.errors import (
     DocumentDamaged,
-    EventFailed,
     InvalidValue,
     NotAllowed,
     RequestNotFound,
@@ -27,7 +24,9 @@ from hitl.errors import (
     StorageUnsuitable,
 )
 from hitl.records.outcomes import Submission, settle
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
+from hitl.records.waiting import wait_for_outcome
 from hitl.settings import Settings
 from hitl.storage import open_store
 
@@ -47,7 +46,7 @@ class Stored:
 
     def __init__(self, settings: Settings, warn: Callable[[str], None] = say) -> None:
         self.store = open_store(settings)
-        self.markers = _operator_serves(settings, self.store.url)
+        self.records = Records(self.store, announce=_operator_serves(settings, self.store.url))
         self._warn = warn
 
     async def list(self, *, settled: bool) -> list[RequestView]:
@@ -91,11 +90,8 @@ class Stored:
     async def wait(self, request_id: str) -> RequestView:
         """Return a request once it is settled, which its deadline does at the latest."""
         request = await self.read(request_id)
-        context = Context(self.store, "", "operator" if self.markers else "local")
-        # How it ended, the outcome says.
-        with contextlib.suppress(EventFailed):
-            await Event(context, request, "", request.document.data_type, _POLL_SECONDS).wait.aio()
-        return view_of(request.document, await read_outcome_of(self.store, request))
+        outcome = await wait_for_outcome(self.records, request, longest_pause=_POLL_SECONDS)
+        return view_of(request.document, outcome)
 
     async def _look(self, request_id: str, *, settled: bool) -> RequestView | StorageError | None:
         try:
@@ -144,10 +140,8 @@ class Stored:
         return request
 
     async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:
-        now = datetime.now(UTC)
-        await self.store.require_clock(now)
-        outcome = await settle(self.store, request, submission, now=now, markers=self.markers)
-        return view_of(request.document, outcome)
+        settled = await settle(self.records, request, submission)
+        return view_of(request.document, settled.outcome_or_raise())
 
 
 def me() -> Respondent:

@@ -20,6 +20,7 @@ from hitl.core.documents import (
     MAX_TIMEOUT_SECONDS,
     Person,
 )
+from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
 from hitl.core.values import MAX_VALUE_CHARS, DataType
@@ -228,8 +229,7 @@ class _Object(_Part):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise InvalidRequest(sentence(error)) from error
 
     def to_object(self) -> dict[str, Any]:
         """Return the object as the API server takes it."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any
 
-from hitl.core.documents import MAX_CHOICES, MAX_TIMEOUT_SECONDS
 from hitl.core.jsontypes import Schema
+from hitl.core.limits import MAX_CHOICES, MAX_TIMEOUT_SECONDS
 from hitl.core.strictjson import shortened
 from hitl.core.values import DataType, Value, format_value, parse_json
 from hitl.errors import InvalidRequest, InvalidValue

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+from datetime import datetime, timedelta
+from typing import Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from hitl.core.keys import REQUEST_ID_PATTERN
+from hitl.core.faults import sentence
+from hitl.core.keys import REQUEST_ID_PATTERN, path_under, request_key, response_key
+from hitl.core.limits import MAX_CHOICE_CHARS as MAX_CHOICE_CHARS
+from hitl.core.limits import MAX_CHOICES as MAX_CHOICES
+from hitl.core.limits import MAX_COMMENT_CHARS as MAX_COMMENT_CHARS
+from hitl.core.limits import MAX_PROMPT_CHARS as MAX_PROMPT_CHARS
+from hitl.core.limits import MAX_TIMEOUT_SECONDS as MAX_TIMEOUT_SECONDS
+from hitl.core.question import Asked, Question
+from hitl.core.question import OnTimeout as OnTimeout
 from hitl.core.respondents import MAX_RESPONDENTS as MAX_RESPONDENTS
 from hitl.core.respondents import Person as Person
 from hitl.core.respondents import Respondents as Respondents
@@ -21,15 +29,8 @@ from hitl.core.values import DataType, format_value, parse_json
 from hitl.errors import DocumentDamaged
 
 SCHEMA_VERSION: Final = 1
-MAX_PROMPT_CHARS: Final = 16_384
-MAX_NAME_CHARS: Final = 128
-MAX_CHOICES: Final = 64
-MAX_CHOICE_CHARS: Final = 256
-MAX_COMMENT_CHARS: Final = 4_096
-MAX_TIMEOUT_SECONDS: Final = 366 * 24 * 3600
 
 OutcomeKind: TypeAlias = Literal["answered", "rejected", "timed_out", "cancelled"]
-OnTimeout: TypeAlias = Literal["fail", "default"]
 Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "timeout", "operator", "program"]
 
 
@@ -63,9 +64,7 @@ class _Document(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the document"
-            raise DocumentDamaged(name, f"{place}: {first['msg']}") from error
+            raise DocumentDamaged(name, sentence(error, "the document")) from error
 
 
 class Origin(BaseModel):
@@ -98,42 +97,60 @@ class Respondent(BaseModel):
     commit: str = Field(default="", max_length=256)
 
 
-class RequestDocument(_Document):
-    """A question, immutable once stored. `choices` and `default` are canonical texts of `data_type`."""
+class RequestDocument(_Document, Asked):
+    """A question, immutable once stored."""
 
     schema_version: int = SCHEMA_VERSION
     request_id: str = Field(pattern=REQUEST_ID_PATTERN)
-    event_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
     scope: Literal["run"] = "run"
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
-    data_type: DataType
     status: Literal["pending"] = "pending"
     app_endpoint: str = ""
     request_path: str = ""
     response_path: str = ""
     created_at: AwareDatetime
     expires_at: AwareDatetime
-    json_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
-    choices: list[Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
-        default_factory=list, max_length=MAX_CHOICES
-    )
-    default: str | None = None
-    on_timeout: OnTimeout = "fail"
-    respondents: Respondents = Respondents()
     origin: Origin = Origin()
 
-    ASKED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
+    @classmethod
+    def asking(
+        cls,
+        question: Question,
+        *,
+        request_id: str,
+        asked_at: datetime,
+        root: str = "",
+        endpoint: str = "",
+        origin: Origin | None = None,
+    ) -> Self:
+        """Return the document of a question.
+
+        Args:
+            question: What is asked.
+            request_id: See `hitl.core.keys`.
+            asked_at: The moment from which its deadline is counted, with a time zone.
+            root: The root's URL, to record the paths of request and outcome.
+            endpoint: The web app's base URL, if known.
+            origin: Where the question comes from.
+
+        Raises:
+            RequestNotFound: the id is none.
+        """
+        shared = {name: getattr(question, name) for name in Asked.model_fields}
+        return cls(
+            **shared,
+            request_id=request_id,
+            app_endpoint=endpoint,
+            request_path=path_under(root, request_key(request_id)),
+            response_path=path_under(root, response_key(request_id)),
+            created_at=asked_at,
+            expires_at=asked_at + timedelta(seconds=question.timeout_seconds),
+            origin=origin or Origin(),
+        )
 
     @property
     def human_input(self) -> str:
         """The name of its HumanInput: of the one that asked, else of the one that the operator makes."""
         return self.origin.human_input or self.request_id
-
-    def question_digest(self) -> str:
-        """Return a digest of what is asked of whom: equal for equal questions, whenever they are asked."""
-        content = self.model_dump(mode="json", by_alias=True)
-        asked = {name: content[name] for name in self.ASKED}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 class OutcomeDocument(_Document):

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from hitl.core.faults import sentence
 from hitl.core.values import DATA_TYPES, INT64_MAX, INT64_MIN
 from hitl.errors import InvalidRequest, InvalidValue
 
@@ -104,9 +105,7 @@ def typed(data_type: Any, value: JsonValue) -> Any:
     try:
         return _adapter(data_type).validate_python(value)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = "".join(f"[{part!r}]" for part in first["loc"]) or "the value"
-        raise InvalidValue(f"The value is no {_name(data_type)}: {place}: {first['msg']}.") from error
+        raise InvalidValue(f"The value is no {_name(data_type)}: {sentence(error)}.") from error
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import flyte
 import flyte.app
@@ -24,6 +23,7 @@ from flyte.app.extras import FastAPIAppEnvironment
 from flyte.models import TaskContext
 
 from hitl.core.documents import Origin
+from hitl.core.urls import form_url
 from hitl.engines.base import FormLink
 from hitl.errors import ServeError
 from hitl.settings import Settings
@@ -71,8 +71,7 @@ class EventFormLink(flyte.Link):
         **kwargs: Any,
     ) -> str:
         """Return the form's URL."""
-        query = {"request_path": self.request_path} | ({"token": self.token} if self.token else {})
-        return f"{self.endpoint}/form/{self.request_id}?{urlencode(query)}"
+        return form_url(self.endpoint, self.request_id, token=self.token, request_path=self.request_path)
 
 
 class FlyteAction:

@@ -9,26 +9,27 @@ it is still there (see `hitl.records.retention` for the other half).
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, Literal, TypeAlias
 
 from hitl.core import keys
 from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
 from hitl.core.lifecycle import accepts_submissions, expiry_due
+from hitl.core.question import parse_answer
 from hitl.core.values import Value, format_value
 from hitl.errors import (
     AlreadySettled,
     Expired,
+    HITLError,
     InvalidValue,
     RequestNotFound,
     StorageError,
     StorageUnavailable,
 )
-from hitl.records.requests import StoredRequest, is_stored, parse_answer, read_outcome_of
-from hitl.storage import Store, ticks
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
 
 # A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
 # minutes ago: what was seen before the creation of an outcome counts for much less than that.
@@ -63,107 +64,150 @@ class Submission:
     submission_id: str = field(default_factory=new_submission_id)
 
 
+Kind: TypeAlias = Literal["recorded", "already_yours", "lost", "refused", "too_late", "gone"]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of one submission. Storage that does not answer is no result: it is raised, and tried again.
+
+    Args:
+        kind: ``recorded``: it is the outcome. ``already_yours``: the same sender had recorded the same before.
+            ``lost``: another outcome stands. ``refused``: the value does not fit. ``too_late``: the deadline has
+            passed. ``gone``: the question is not in storage any more.
+        outcome: The outcome that stands; None where there is none.
+        error: The same as an exception, unless the outcome is the sender's.
+        note: For ``already_yours``: which parts of this submission were not saved, as a sentence; may be empty.
+    """
+
+    kind: Kind
+    outcome: OutcomeDocument | None = None
+    error: HITLError | None = None
+    note: str = ""
+
+    def outcome_or_raise(self) -> OutcomeDocument:
+        """Return the outcome, if it is the sender's.
+
+        Raises:
+            AlreadySettled: another outcome stands, or the same one by somebody else.
+            InvalidValue: the value does not fit; nothing was written.
+            Expired: the deadline has passed; nothing was written.
+            RequestNotFound: the question is not in storage any more; nothing was written.
+        """
+        if self.error is not None:
+            raise self.error
+        assert self.outcome is not None
+        return self.outcome
+
+
 async def settle(
-    store: Store,
+    records: Records,
     request: StoredRequest,
     submission: Submission,
     *,
-    now: datetime,
-    markers: bool,
-    clock: Callable[[], float] = ticks,
-) -> OutcomeDocument:
-    """Record a submission as the request's outcome, or say whose outcome stands.
+    now: datetime | None = None,
+    looked: float | None = None,
+) -> Settled:
+    """Record a submission as the request's outcome, or say what stands in its way.
 
     Args:
-        store: Where the request lies.
-        request: The request as read from that store.
+        records: Where the request lies.
+        request: The request as read from there.
         submission: The attempt.
-        now: The moment of the submission, with a time zone, by a clock that `Store.require_clock` accepts.
-        markers: Whether an operator serves the root.
-        clock: Seconds that only ever grow; they tell how old the last look at the question is.
-
-    Returns:
-        The outcome that stands: this submission's, or one that says the same and was made by the same sender.
-        `difference` tells whether the first one's comment or name is another.
+        now: The moment of the submission, with a time zone, by a clock that `Store.require_clock` accepted. None
+            takes the records' own, and has it checked.
+        looked: What `records.ticks` said before this very question was last read from storage. None: it is read
+            again.
 
     Raises:
-        AlreadySettled: another outcome stands, or the same one by somebody else.
-        InvalidValue: the value does not fit; nothing was written.
-        Expired: the deadline has passed; nothing was written.
-        RequestNotFound: the question is not in storage any more; nothing was written.
+        ClockApart: when the records' clock is not the storage's; nothing was written.
         DocumentDamaged: what is stored as the outcome belongs to another question, or cannot be read.
         StorageUnavailable: whether it was recorded is not known; the same submission may be made again.
     """
+    now = await _checked(records, now)
+    mine, refusal = _attempt(request, submission, now)
     try:
-        outcome = _as_outcome(request, submission, now)
-    except InvalidValue:
-        # Who won matters more than what was wrong.
-        if (standing := await read_outcome_of(store, request)) is not None:
-            raise AlreadySettled(standing) from None
-        raise
-    late = submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now)
-    # A good submission where no operator listens goes straight to the create, which finds out by itself; a late
-    # one must neither be recorded nor announced.
-    if (late or markers) and (standing := await read_outcome_of(store, request)) is not None:
-        return _mine(standing, outcome)
-    if late:
-        raise Expired(f"the deadline of request {request.request_id} has passed: nothing was recorded")
-    return await _record(store, request, outcome, markers, clock)
+        standing, created = await _create_or_read(records, request, None if refusal else mine, looked)
+    except RequestNotFound as error:
+        return Settled("gone", error=error)
+    if standing is None:
+        # Only what was refused comes back without any outcome.
+        assert refusal is not None
+        return refusal
+    if created or standing == mine:
+        return Settled("recorded", standing)
+    if mine is not None and _same_submission(standing, mine):
+        return Settled("already_yours", standing, note=_difference(standing, mine))
+    # Who won matters more than what was wrong.
+    return Settled("lost", standing, AlreadySettled(standing))
 
 
 async def expire(
-    store: Store,
-    request: StoredRequest,
-    *,
-    now: datetime,
-    markers: bool,
-    clock: Callable[[], float] = ticks,
+    records: Records, request: StoredRequest, *, now: datetime | None = None
 ) -> OutcomeDocument | None:
     """Settle the deadline of a request, if that is due, after a last read.
 
     Args:
-        store: Where the request lies.
-        request: The request as read from that store.
-        now: The present moment, with a time zone. Whoever calls this makes sure by `Store.require_clock` that it
-            is the storage's too.
-        markers: Whether an operator serves the root.
-        clock: As `settle` takes it.
+        records: Where the request lies.
+        request: The request as read from there.
+        now: As `settle` takes it.
 
     Returns:
         The outcome that stands, or None while the deadline is not due and nothing is recorded.
 
     Raises:
+        ClockApart: when the deadline is due by the records' clock, which is not the storage's.
         RequestNotFound: the question is not in storage any more; nothing was written.
         DocumentDamaged: what is stored as the outcome belongs to another question, or cannot be read.
         StorageUnavailable: whether it was recorded is not known; calling again is safe.
     """
-    standing = await read_outcome_of(store, request)
-    if standing is not None or not expiry_due(request.document, standing, now):
+    moment = records.now() if now is None else now
+    standing = await read_outcome_of(records.store, request)
+    if standing is not None or not expiry_due(request.document, standing, moment):
         return standing
-    try:
-        return await _record(store, request, timeout_outcome(request, now), markers, clock)
-    except AlreadySettled as lost:
-        return cast("OutcomeDocument", lost.outcome)
+    await _checked(records, now)
+    outcome, _ = await _create_or_read(records, request, timeout_outcome(request, moment))
+    return outcome
 
 
-def difference(outcome: OutcomeDocument, submission: Submission) -> str:
-    """Return a sentence when a submission that was sent before differs in what is not compared; else nothing.
+async def _checked(records: Records, now: datetime | None) -> datetime:
+    if now is None:
+        now = records.now()
+        await records.store.require_clock(now)
+    return now
 
-    Args:
-        outcome: What `settle` returned for the submission.
-        submission: The submission.
+
+async def _create_or_read(
+    records: Records, request: StoredRequest, mine: OutcomeDocument | None, looked: float | None = None
+) -> tuple[OutcomeDocument | None, bool]:
+    """Create an outcome unless there is one; return the one that stands, and whether it was just created.
+
+    This is the one place that reads back what stands. Without an outcome to create, it only reads.
+
+    Raises:
+        RequestNotFound: the question is not in storage any more; nothing was written.
     """
-    compared = {
-        "comment": (outcome.comment, submission.comment),
-        "name": (outcome.respondent.name, submission.respondent.name),
-    }
-    others = [what for what, (first, second) in compared.items() if first != second]
-    if not others:
-        return ""
-    are, were = ("is", "was") if len(others) == 1 else ("are", "were")
-    return (
-        f"The same submission was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
-    )
+    store, key = records.store, keys.response_key(request.request_id)
+    created, unknown = False, StorageUnavailable(f"{key} exists but cannot be read yet: try again")
+    # Where an operator listens, one that lost is not announced; elsewhere the creation finds out by itself.
+    if mine is not None and not (records.announce and await store.exists(key)):
+        looked = await _announce(records, request, looked)
+        try:
+            created = await store.create_once(key, mine.to_bytes())
+        except StorageUnavailable as error:
+            # The reply may have been lost after the object was created: only reading back tells.
+            unknown = error
+    standing = mine if created else await read_outcome_of(store, request)
+    if standing is None and mine is not None:
+        raise unknown
+    stale = looked is not None and records.ticks() - looked > _FRESH_SECONDS
+    if mine is not None and stale and not await is_stored(store, request):
+        if standing == mine:
+            # Who may not delete leaves it: without its question nobody believes it, and retention removes it.
+            with suppress(StorageError):
+                await store.delete(key)
+        raise _gone(request)
+    return standing, created
 
 
 def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
@@ -179,49 +223,22 @@ def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
     return _as_outcome(request, submission, now)
 
 
-async def _record(
-    store: Store,
-    request: StoredRequest,
-    outcome: OutcomeDocument,
-    markers: bool,
-    clock: Callable[[], float],
-) -> OutcomeDocument:
-    key = keys.response_key(request.request_id)
-    looked = await _announce(store, request, markers, clock)
-    created = False
-    try:
-        created = await store.create_once(key, outcome.to_bytes())
-        standing = outcome if created else await read_outcome_of(store, request)
-        if standing is None:
-            raise StorageUnavailable(f"{key} exists but cannot be read yet: try again")
-    except StorageUnavailable:
-        # The reply may have been lost after the object was created: only reading back tells.
-        standing = await read_outcome_of(store, request)
-        if standing is None:
-            raise
-    if clock() - looked > _FRESH_SECONDS and not await is_stored(store, request):
-        if created or standing == outcome:
-            # Who may not delete leaves it: without its question nobody believes it, and retention removes it.
-            with suppress(StorageError):
-                await store.delete(key)
-        raise _gone(request)
-    return _mine(standing, outcome)
-
-
-async def _announce(store: Store, request: StoredRequest, markers: bool, clock: Callable[[], float]) -> float:
-    """Look whether the question is still there, write the marker, and return when that began.
+async def _announce(records: Records, request: StoredRequest, looked: float | None) -> float:
+    """Make sure that the question is still there, write the marker, and return when it was last looked at.
 
     Counted from before the calls, as the storage may have done what they ask long before it answered. Nothing may
     be awaited between the return and the creation.
     """
     while True:
-        began = clock()
-        if not await is_stored(store, request):
-            raise _gone(request)
-        if markers:
-            await store.mark(keys.answered_marker(request.request_id))
-        if clock() - began <= _FRESH_SECONDS:
-            return began
+        if looked is None:
+            looked = records.ticks()
+            if not await is_stored(records.store, request):
+                raise _gone(request)
+        if records.announce:
+            await records.store.mark(keys.answered_marker(request.request_id))
+        if records.ticks() - looked <= _FRESH_SECONDS:
+            return looked
+        looked = None
 
 
 def _gone(request: StoredRequest) -> RequestNotFound:
@@ -230,11 +247,9 @@ def _gone(request: StoredRequest) -> RequestNotFound:
     )
 
 
-def _mine(standing: OutcomeDocument, mine: OutcomeDocument) -> OutcomeDocument:
+def _same_submission(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
     same = (standing.outcome, standing.value_text()) == (mine.outcome, mine.value_text())
-    if same and _same_sender(standing, mine):
-        return standing
-    raise AlreadySettled(standing)
+    return same and _same_sender(standing, mine)
 
 
 def _same_sender(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
@@ -247,6 +262,38 @@ def _same_sender(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
     # id that came by a link or from somebody verified is never theirs.
     known = theirs.link or theirs.verified
     return not known and (standing.submission_id, theirs.name) == (mine.submission_id, ours.name)
+
+
+def _difference(standing: OutcomeDocument, mine: OutcomeDocument) -> str:
+    """Return a sentence when a submission that was sent before differs in what is not compared; else nothing."""
+    compared = {
+        "comment": (standing.comment, mine.comment),
+        "name": (standing.respondent.name, mine.respondent.name),
+    }
+    others = [what for what, (first, second) in compared.items() if first != second]
+    if not others:
+        return ""
+    are, were = ("is", "was") if len(others) == 1 else ("are", "were")
+    return (
+        f"The same submission was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
+    )
+
+
+def _attempt(
+    request: StoredRequest, submission: Submission, now: datetime
+) -> tuple[OutcomeDocument | None, Settled | None]:
+    """Return the outcome that a submission may become, or else what it is refused with.
+
+    Who comes late with what was recorded before gets both: it is compared, and never created.
+    """
+    try:
+        mine = _as_outcome(request, submission, now)
+    except InvalidValue as error:
+        return None, Settled("refused", error=error)
+    if submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now):
+        late = Expired(f"the deadline of request {request.request_id} has passed: nothing was recorded")
+        return mine, Settled("too_late", error=late)
+    return mine, None
 
 
 def _as_outcome(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument:

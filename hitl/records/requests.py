@@ -1,40 +1,27 @@
-"""Questions and links in storage: asked once, read by everybody, never changed."""
+"""Questions in storage, and reading what became of them: asked once, read by everybody, never changed.
+
+What needs no more than the storage takes a `Store`; what needs the time as well, or tells the operator, takes
+`Records`.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from types import ModuleType
-from typing import Any
+from datetime import datetime
 
-from pydantic import JsonValue, ValidationError
-
-from hitl.core import arguments, keys
-from hitl.core.documents import (
-    LinkDocument,
-    OnTimeout,
-    Origin,
-    OutcomeDocument,
-    RequestDocument,
-    Respondents,
-    sha256_hex,
-)
-from hitl.core.jsontypes import combined, type_schema
-from hitl.core.values import Value, check_choice, format_value, parse_json, parse_text, type_name
+from hitl.core import keys
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, sha256_hex
+from hitl.core.question import Question, require_whole
 from hitl.errors import (
     ClockApart,
     DocumentDamaged,
     InvalidRequest,
-    InvalidValue,
     RequestMismatch,
     RequestNotFound,
     StorageUnavailable,
 )
+from hitl.records.records import Records
 from hitl.storage import Store
-
-_log = logging.getLogger("hitl")
 
 
 @dataclass(frozen=True)
@@ -50,133 +37,49 @@ class StoredRequest:
         return self.document.request_id
 
 
-def parse_answer(request: RequestDocument, answer: Value, *, text: bool, formats: bool = True) -> Value:
-    """Return the typed value of an answer, once it fits the request in every respect.
-
-    Args:
-        request: The question, as stored.
-        answer: What the respondent gave.
-        text: The answer is text as a form holds it, rather than a JSON value.
-        formats: Whether `format` in its schema is enforced.
-
-    Raises:
-        InvalidValue: with a sentence for the respondent.
-    """
-    if text:
-        parsed = parse_text(request.data_type, answer if isinstance(answer, str) else "")
-    else:
-        parsed = parse_json(request.data_type, answer)
-    check_choice(format_value(request.data_type, parsed), request.choices)
-    if request.json_schema is not None:
-        _schema().check_value(request.json_schema, parsed, formats=formats)
-    return parsed
-
-
-def draft_request(
+async def create(
+    records: Records,
+    question: Question,
     *,
     request_id: str,
-    event_name: str,
-    data_type: Any,
-    prompt: str,
-    timeout_seconds: float,
-    now: datetime,
-    json_schema: Mapping[str, JsonValue] | None = None,
-    choices: Sequence[Value] | None = None,
-    default: Value = None,
-    on_timeout: OnTimeout | None = None,
-    respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
     origin: Origin | None = None,
     endpoint: str = "",
-    root: str = "",
-) -> RequestDocument:
-    """Return a valid question, ready to be stored.
-
-    Args:
-        request_id: See `hitl.core.keys`.
-        event_name: 1 to 128 characters.
-        data_type: A Python type or a type name, see `hitl.core.values.type_name`.
-        prompt: Markdown, 1 to 16,384 characters.
-        timeout_seconds: Seconds from `now` to the deadline, more than 0 and at most 366 days.
-        now: The moment of asking, with a time zone.
-        json_schema: A JSON Schema which answers must fit, besides what the type says.
-        choices: Values of the type in the order in which they are shown, at most 64, all different; not for bool
-            and json.
-        default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
-        on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
-        respondents: Who may answer: at least one user or group. None means whoever may reach the form.
-        origin: Where the question comes from.
-        endpoint: The web app's base URL, if known.
-        root: The root's URL, to record the paths of request and outcome.
-
-    Raises:
-        InvalidRequest: saying which argument is invalid and why.
-    """
-    kind = type_name(data_type)
-    span = arguments.seconds("timeout_seconds", timeout_seconds)
-    offered = arguments.choices(kind, choices)
-    try:
-        request = RequestDocument(
-            request_id=request_id,
-            event_name=event_name,
-            prompt=prompt,
-            data_type=kind,
-            app_endpoint=endpoint,
-            request_path=keys.path_under(root, keys.request_key(request_id)),
-            response_path=keys.path_under(root, keys.response_key(request_id)),
-            created_at=now,
-            expires_at=now + timedelta(seconds=span),
-            json_schema=combined(arguments.schema(json_schema), type_schema(data_type)),
-            choices=offered,
-            default=None if default is None else arguments.canonical(kind, default, "default"),
-            on_timeout=at_deadline(on_timeout, default),
-            respondents=Respondents.asked(respondents),
-            origin=origin or Origin(),
-        )
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise InvalidRequest(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    _check_whole(request)
-    return request
-
-
-def at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
-    """Return what the deadline does: what was said, else the default where there is one."""
-    if on_timeout is not None:
-        return on_timeout
-    return "fail" if default is None else "default"
-
-
-async def create_request(
-    store: Store,
-    request: RequestDocument,
-    *,
-    untyped: RequestDocument | None = None,
-    new: bool = False,
     asked_at: datetime | None = None,
+    new: bool = False,
 ) -> StoredRequest:
     """Store a question, or return the one that is stored under its id already.
 
     Args:
-        store: Where it belongs.
-        request: The question.
-        untyped: The same question as release 0.1.0 stored it, without the schema of its data type, which a task
-            that was restarted since may still have asked.
+        records: Where it belongs.
+        question: What is asked.
+        request_id: See `hitl.core.keys`.
+        origin: Where it comes from.
+        endpoint: The web app's base URL, if known.
+        asked_at: The moment from which its deadline is counted, by a clock that is right, such as the API
+            server's. None: now, by this machine's clock, which is compared with the storage's.
         new: Its id is random, so it was never used. Saves two storage requests.
-        asked_at: The moment by this machine's clock from which its deadline was counted; None: by another clock.
 
     Raises:
         RequestMismatch: when the stored one asks something else.
-        ClockApart: when there is none yet, and `asked_at` is not the storage's time.
+        ClockApart: when there is none yet, and this machine's clock is not the storage's.
         DocumentDamaged: when the stored one cannot be read.
         StorageUnavailable: when the storage did not answer in time, or a question of this id is being deleted;
             trying again is safe.
     """
-    request_id, data = request.request_id, request.to_bytes()
+    store, moment = records.store, asked_at or records.now()
+    document = RequestDocument.asking(
+        question, request_id=request_id, asked_at=moment, root=store.url, endpoint=endpoint, origin=origin
+    )
     if new or not await _used(store, request_id):
-        if asked_at is not None:
-            await _require_clock(store, request_id, asked_at)
+        if asked_at is None:
+            await _require_clock(store, request_id, moment)
+        data = document.to_bytes()
         if await store.create_once(keys.request_key(request_id), data):
-            return StoredRequest(request, sha256_hex(data))
+            return StoredRequest(document, sha256_hex(data))
+    return await _asked_before(store, question, request_id)
+
+
+async def _asked_before(store: Store, question: Question, request_id: str) -> StoredRequest:
     try:
         stored = await read_request(store, request_id)
     except RequestNotFound as error:
@@ -184,10 +87,9 @@ async def create_request(
             f"an earlier question {request_id} was kept long enough and is being deleted: ask again when that is "
             "done (the operator takes about 40 minutes; else run `hitl gc` every 15), or use another key"
         ) from error
-    same = {each.question_digest() for each in (request, untyped) if each is not None}
-    if stored.document.question_digest() not in same:
+    if not question.asks_the_same_as(stored.document):
         raise RequestMismatch(
-            f"request {request.request_id} is stored already and asks something else: use another key, "
+            f"request {request_id} is stored already and asks something else: use another key, "
             "or leave the question as it was"
         )
     return stored
@@ -209,7 +111,7 @@ async def read_request(store: Store, request_id: str) -> StoredRequest:
     _check_own(document.request_id, request_id, key)
     try:
         # The release before this one did not enforce formats: what it stored stays readable.
-        _check_whole(document, formats=False)
+        require_whole(document, formats=False)
     except InvalidRequest as error:
         raise DocumentDamaged(key, str(error)) from error
     return StoredRequest(document, sha256_hex(data))
@@ -268,72 +170,6 @@ async def is_stored(store: Store, request: StoredRequest) -> bool:
     return data is not None and sha256_hex(data) == request.sha256
 
 
-async def add_link(
-    store: Store, request_id: str, *, now: datetime, label: str = "", expires_at: datetime | None = None
-) -> str:
-    """Write a new link to a request and return its token, which is stored nowhere.
-
-    Raises:
-        StorageUnavailable: when the storage did not answer in time.
-    """
-    token = keys.new_token()
-    document = LinkDocument(created_at=now, label=label, expires_at=expires_at)
-    key, data = keys.link_key(request_id, keys.hash_token(token)), document.to_bytes()
-    # Nobody else has this key: "taken" means that the reply to this very creation was lost, or a fault.
-    if not await store.create_once(key, data) and await store.read(key) != data:
-        raise StorageUnavailable(f"{key} could not be written: try again")
-    return token
-
-
-async def read_link_of(store: Store, request_id: str, token_hash: str) -> LinkDocument | None:
-    """Return the link whose token has this hash, if it is one of this request's.
-
-    The hash is the object's name, so nothing secret is ever compared, and a request that does not exist costs the
-    same one read as a token of another request.
-
-    Raises:
-        StorageUnavailable: when the storage did not answer in time.
-    """
-    key = keys.link_key(request_id, token_hash)
-    data = await store.read(key)
-    return None if data is None else LinkDocument.from_bytes(data, key)
-
-
-async def list_links(store: Store, request_id: str) -> list[tuple[str, LinkDocument]]:
-    """Return the links of a request with the hashes of their tokens, oldest first.
-
-    A link that cannot be read is left out, with a warning in the log: it grants nothing.
-
-    Raises:
-        StorageUnavailable: when the storage did not answer in time.
-    """
-    found: list[tuple[str, LinkDocument]] = []
-    async for key, _ in store.list_keys(keys.links_prefix(request_id)):
-        token_hash = key.rpartition("/")[2].removesuffix(".json")
-        try:
-            link = await read_link_of(store, request_id, token_hash)
-        except (DocumentDamaged, RequestNotFound) as error:
-            _log.warning("left out: %s: %s", key, error)
-            continue
-        if link is not None:
-            found.append((token_hash, link))
-    return sorted(found, key=lambda each: each[1].created_at)
-
-
-async def revoke_link(store: Store, request_id: str, token_hash: str) -> bool:
-    """Delete a link, so that it grants nothing from now on; tell whether there was one.
-
-    Raises:
-        StorageUnsuitable: when these credentials may not delete.
-        StorageUnavailable: when the storage did not answer in time; trying again is safe.
-    """
-    key = keys.link_key(request_id, token_hash)
-    found = await store.exists(key)
-    if found:
-        await store.delete(key)
-    return found
-
-
 async def _used(store: Store, request_id: str) -> bool:
     # An outcome without its question is what a deletion leaves for a while, and so is its marker. A question that
     # was created beside them would seem to be answered by the old outcome, or lose its own when that is deleted.
@@ -349,33 +185,6 @@ async def _require_clock(store: Store, request_id: str, now: datetime) -> None:
         # A task that was restarted only reads what it asked before.
         if not await store.exists(keys.request_key(request_id)):
             raise
-
-
-def _check_whole(request: RequestDocument, *, formats: bool = True) -> None:
-    if request.on_timeout == "default" and request.default is None:
-        raise InvalidRequest("on_timeout='default' needs a default")
-    if request.json_schema is not None:
-        _schema().check_schema(request.json_schema)
-    for choice in request.choices:
-        _check_fits(request, "choice", choice, formats)
-    if request.default is not None:
-        _check_fits(request, "default", request.default, formats)
-
-
-def _check_fits(request: RequestDocument, what: str, text: str, formats: bool) -> None:
-    try:
-        parsed = parse_answer(request, text, text=True, formats=formats)
-    except InvalidValue as error:
-        raise InvalidRequest(f"the {what} {text!r} does not fit its own question: {error}") from error
-    if format_value(request.data_type, parsed) != text:
-        raise InvalidRequest(f"the {what} {text!r} is not in its canonical form")
-
-
-def _schema() -> ModuleType:
-    # Loaded when a question has a schema: it takes as long as everything else that a form needs.
-    from hitl.core import schema
-
-    return schema
 
 
 def _check_own(written: str, request_id: str, key: str) -> None:

@@ -1,7 +1,7 @@
 """Local mode: the web app in a thread of this process, with an event loop of its own, on loopback.
 
-One for each process and root. Nothing of it lives on the caller's loop, so that a caller who blocks that loop is
-still answered.
+One for each process and root; a forked child gets one of its own. Nothing of it lives on the caller's loop, so
+that a caller who blocks that loop is still answered.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import threading
 from importlib import import_module
@@ -25,6 +26,7 @@ _START_SECONDS: Final = 30.0
 _log = logging.getLogger("hitl")
 _lock = threading.Lock()
 _endpoints: dict[str, str] = {}
+_sockets: list[socket.socket] = []
 
 
 class _Server(Protocol):
@@ -93,6 +95,7 @@ def _start(settings: Settings) -> str:
     if not ready.wait(_START_SECONDS) or failure or not server.started:
         listening.close()
         raise failure[0] if failure else ServeError("the local web app did not start: see the log")
+    _sockets.append(listening)
     with contextlib.suppress(OSError):
         _remember(settings.data_dir / "port", port)
     return f"http://127.0.0.1:{port}"
@@ -120,3 +123,17 @@ def _listen(remembered: Path) -> socket.socket:
 def _remember(path: Path, port: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(str(port))
+
+
+def _forget() -> None:
+    """Begin anew in a forked child: nothing serves there, and what its parent listens on is its parent's alone."""
+    global _lock  # another thread of the parent may have held it
+    _lock = threading.Lock()
+    _endpoints.clear()
+    for each in _sockets:
+        each.close()
+    _sockets.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

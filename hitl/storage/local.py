@@ -45,6 +45,9 @@ class LocalObjects:
     """
 
     refuses_without_cause = False
+    # The kernel lets one caller at a time into a folder anyway.
+    racers = 3
+    rounds = 1
 
     def __init__(self, url: str, folder: str) -> None:
         self._url = url
@@ -97,6 +100,10 @@ class LocalObjects:
         else:
             with self._translating(f"delete {key}"):
                 self._delete(key, False)
+
+    async def delete_many(self, keys: Sequence[str], *, durable: bool) -> None:
+        """Delete files, if they are there, and the folders that they leave empty, in one call of a thread."""
+        await self._elsewhere(f"delete {len(keys)} files", self._delete_many, keys, durable)
 
     async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
         """Yield the keys under a prefix, a thousand at a time."""
@@ -198,6 +205,18 @@ class LocalObjects:
 
     def _delete(self, key: str, durable: bool) -> None:
         self._delete_in(parts_of(key), key, durable)
+
+    def _delete_many(self, keys: Sequence[str], durable: bool) -> None:
+        failed: list[OSError | DocumentDamaged] = []
+        for key in keys:
+            try:
+                self._delete(key, durable)
+            except FileNotFoundError:
+                continue
+            except (OSError, DocumentDamaged) as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _delete_in(self, parts: Sequence[str], key: str, durable: bool) -> None:
         *folders, name = parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeAlias
@@ -37,6 +37,11 @@ class Objects(Protocol):
     refuses_without_cause: bool
     """Whether "there is one already" may be said while there is none, as S3 does by 409."""
 
+    racers: int
+    """How many create one key at once when the root is proven."""
+    rounds: int
+    """How many keys they do that for, one after another."""
+
     async def create(self, key: str, data: bytes, *, durable: bool) -> None:
         """Create an object; FileExistsError when there is one."""
         ...
@@ -55,6 +60,10 @@ class Objects(Protocol):
 
     async def delete(self, key: str, *, durable: bool) -> None:
         """Delete an object; FileNotFoundError, or nothing, when there is none."""
+        ...
+
+    async def delete_many(self, keys: Sequence[str], *, durable: bool) -> None:
+        """Delete objects, if they are there. What cannot be deleted stops no other, and is raised at the end."""
         ...
 
     def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:

@@ -1,50 +1,31 @@
-"""S3, GCS, Azure and memory by obstore, whose native conditional put is exclusive on each of them."""
+"""The objects of a bucket or of memory, as a `Store` needs them: times, time limits, and sentences for errors."""
 
 from __future__ import annotations
 
 import asyncio
 import atexit
 import os
-import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cache
-from typing import Any, Final, Literal, TypeVar
-
-import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    NotSupportedError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
-from obstore.store import MemoryStore, from_url
+from typing import Any, Final
 
 from hitl.errors import StorageUnavailable, StorageUnsuitable
-from hitl.storage.objects import Entry, Found, check_size, first_line
+from hitl.storage.helper import helper
+from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line
+from hitl.storage.objectstores import MemoryFileSystem, ObjectFileSystem, OperationNotSupported, open_bucket
 
-# A person waits for the answer to a submission: better to say "try again" soon than to try for minutes.
-_REQUEST_TIMEOUT: Final = "5s"
-_RETRY: Final = {"max_retries": 3, "retry_timeout": timedelta(seconds=8)}
 _CALL_SECONDS: Final = 15.0
+_BULK_SECONDS: Final = 120.0
 _LETTING_GO_SECONDS: Final = 0.02
 _PAGE: Final = 1000
+_AT_ONCE: Final = 16
 
-# What Flyte gives its pods for S3, under the names that obstore has for it.
-_FLYTE_S3: Final = {
-    "FLYTE_AWS_ENDPOINT": "endpoint",
-    "FLYTE_AWS_ACCESS_KEY_ID": "access_key_id",
-    "FLYTE_AWS_SECRET_ACCESS_KEY": "secret_access_key",
-}
-_NOT_PERMITTED: Final = (PermissionDeniedError, UnauthenticatedError, PermissionError)
-_STATUS: Final = re.compile(r"status code: (\d{3})")
-
-_T = TypeVar("_T")
-_memory: dict[str, MemoryStore] = {}
+_memory: dict[str, MemoryFileSystem] = {}
+# The process whose threads obstore started; a forked child has none of them.
+_started_in = 0
 
 
 class RemoteObjects:
@@ -59,13 +40,19 @@ class RemoteObjects:
         StorageUnsuitable: for options that it does not know.
     """
 
+    racers = 3
+    rounds = 1
+
     def __init__(self, url: str, scheme: str, options: dict[str, Any]) -> None:
         self._url = url
+        self._scheme = scheme
+        self._options = options
         # Memory answers sooner than another thread could be asked.
         self._here = scheme == "memory"
         # Azure and GCS know no such answer, but a look costs them little and no list of servers must be kept.
         self.refuses_without_cause = not self._here
-        self._store = _opened(url, scheme, options)
+        self._fs, root = _opened(url, scheme, options)
+        self._start = f"{root}/" if root else ""
         _let_go_at_exit()
 
     async def create(self, key: str, data: bytes, *, durable: bool) -> None:  # noqa: ARG002 - always is
@@ -78,67 +65,99 @@ class RemoteObjects:
 
     async def read(self, key: str) -> Found:
         """Read an object; FileNotFoundError when there is none."""
-        return await self._call(self._get(key), f"read {key}")
+        data, info = await self._call(f"read {key}", "_fetch", self._start + key, MAX_OBJECT_BYTES)
+        check_size(key, info["size"])
+        return Found(data, info["last_modified"])
 
     async def look(self, key: str) -> None:
         """Do nothing; FileNotFoundError when there is no such object."""
-        await self._call(self._head(key), f"look for {key}")
+        await self._call(f"look for {key}", "_info", self._start + key)
 
     async def delete(self, key: str, *, durable: bool) -> None:  # noqa: ARG002 - always is
         """Delete an object, if there is one."""
-        await self._call(self._delete(key), f"delete {key}")
+        await self._delete(key)
+
+    async def delete_many(self, keys: Sequence[str], *, durable: bool) -> None:  # noqa: ARG002 - always is
+        """Delete objects, if they are there: a thousand by one request where the storage can."""
+        await self._delete_many(keys)
 
     async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
         """Yield all keys under a prefix, a thousand at a time."""
-        stream = obstore.list(self._store, prefix=prefix, chunk_size=_PAGE)
-        while batch := await self._call(_next_batch(stream), f"list {prefix}"):
-            yield batch
+        if self._forked():
+            after = ""
+            while page := await self.list_page(prefix, after):
+                yield page
+                after = page[-1][0]
+            return
+        pages = self._fs.pages(self._start + prefix, size=_PAGE)
+        while page := await self._limited(anext(pages, None), f"list {prefix}"):
+            yield self._entries(page)
 
     async def list_page(self, prefix: str, after: str) -> list[Entry]:
         """Return the next keys in their order: a thousand at most, and all that memory has."""
-        size = 2**31 if self._here else _PAGE
-        stream = obstore.list(self._store, prefix=prefix, offset=after or None, chunk_size=size)
-        return sorted(await self._call(_next_batch(stream), f"list {prefix}"))
+        offset = self._start + after if after else ""
+        return self._entries(await self._call(f"list {prefix}", "page", self._start + prefix, offset))
 
     async def list_folders(self, prefix: str) -> list[str]:
         """Return the names of the folders right under a prefix: one request for each thousand."""
-        listing = obstore.list_with_delimiter_async(self._store, prefix=prefix)
-        found = await self._call(listing, f"list {prefix}", seconds=120)
-        return [each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]]
+        found = await self._call(f"list {prefix}", "_ls", self._start + prefix, seconds=_BULK_SECONDS)
+        return [each["name"].rpartition("/")[2] for each in found if each["type"] == "directory"]
 
     async def drop_parts(self, before: datetime) -> list[str]:  # noqa: ARG002 - an object is there whole or not at all
         """Return nothing: no writer leaves anything unfinished."""
         return []
 
-    async def _put(self, key: str, data: bytes, mode: Literal["create", "overwrite"], what: str) -> None:
+    async def _put(self, key: str, data: bytes, mode: str, what: str) -> None:
         try:
-            await self._call(obstore.put_async(self._store, key, data, mode=mode), what)
+            await self._call(what, "_pipe_file", self._start + key, data, mode)
         except FileNotFoundError as error:
             raise StorageUnavailable(
                 f"{self._url} is not there, create its bucket: {first_line(error)}"
             ) from error
 
-    async def _get(self, key: str) -> Found:
-        found = obstore.get(self._store, key) if self._here else await obstore.get_async(self._store, key)
-        check_size(key, found.meta["size"])
-        data = bytes(found.bytes() if self._here else await found.bytes_async())
-        return Found(data, found.meta["last_modified"])
-
-    async def _head(self, key: str) -> None:
-        if self._here:
-            obstore.head(self._store, key)
-        else:
-            await obstore.head_async(self._store, key)
-
     async def _delete(self, key: str) -> None:
-        if self._here:
-            obstore.delete(self._store, key)
-        else:
-            await obstore.delete_async(self._store, key)
+        await self._call(f"delete {key}", "_rm_file", self._start + key)
 
-    async def _call(self, operation: Awaitable[_T], what: str, seconds: float = _CALL_SECONDS) -> _T:
+    async def _delete_many(self, keys: Sequence[str]) -> None:
+        paths = [self._start + key for key in keys]
+        try:
+            await self._call(f"delete {len(keys)} objects", "_rm_files", paths, seconds=_BULK_SECONDS)
+        except FileNotFoundError:
+            # Some storage ends at the first that is not there: the others are still to be deleted.
+            await self._delete_each(keys)
+
+    async def _delete_each(self, keys: Sequence[str]) -> None:
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def delete(key: str) -> None:
+            async with at_once:
+                with suppress(FileNotFoundError):
+                    await self._delete(key)
+
+        await asyncio.gather(*map(delete, keys))
+
+    def _entries(self, page: list[dict[str, Any]]) -> list[Entry]:
+        cut = len(self._start)
+        return [(each["name"][cut:], each["last_modified"]) for each in page]
+
+    async def _call(self, what: str, name: str, *args: Any, seconds: float = _CALL_SECONDS) -> Any:
+        if self._forked():
+            operation = helper().call(self._scheme, self._options, name, args)
+        else:
+            operation = getattr(self._fs, name)(*args)
+        return await self._limited(operation, what, seconds)
+
+    async def _limited(self, operation: Awaitable[Any], what: str, seconds: float = _CALL_SECONDS) -> Any:
         with _translating(what, self._url):
             return await (operation if self._here else asyncio.wait_for(_awaited(operation), seconds))
+
+    def _forked(self) -> bool:
+        """Tell whether this process was forked from one in which obstore had begun to work."""
+        global _started_in
+        if self._here:
+            return False
+        _started_in = _started_in or os.getpid()
+        return _started_in != os.getpid()
 
 
 @cache
@@ -149,62 +168,34 @@ def _let_go_at_exit() -> None:
     atexit.register(time.sleep, _LETTING_GO_SECONDS)
 
 
-async def _awaited(operation: Awaitable[_T]) -> _T:
-    # obstore returns futures of its own; wait_for wants a coroutine.
+async def _awaited(operation: Awaitable[Any]) -> Any:
+    # An async generator's next item is no coroutine, which wait_for wants.
     return await operation
-
-
-async def _next_batch(stream: Any) -> list[Entry]:
-    try:
-        return [(entry["path"], entry["last_modified"]) for entry in await stream.__anext__()]
-    except StopAsyncIteration:
-        return []
 
 
 @contextmanager
 def _translating(what: str, url: str) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
+    except (FileNotFoundError, FileExistsError):
         raise
-    except (AlreadyExistsError, PreconditionError) as error:
-        raise FileExistsError(first_line(error)) from error
     except TimeoutError as error:
         raise StorageUnavailable(f"{url} did not answer in time to {what}") from error
-    except (BaseError, OSError, ValueError) as error:
-        # Listings fail with a generic error, in which only the text tells why.
-        status = _STATUS.search(str(error))
-        if isinstance(error, _NOT_PERMITTED) or (status and status[1] in ("401", "403")):
-            raise StorageUnsuitable(
-                f"{url}: not permitted to {what}: check the credentials' rights, and that the bucket is there"
-            ) from error
-        if isinstance(error, NotSupportedError) or (status and status[1] == "501"):
-            raise StorageUnsuitable(f"{url}: the storage knows no way to {what}: use another one") from error
+    except PermissionError as error:
+        raise StorageUnsuitable(
+            f"{url}: not permitted to {what}: check the credentials' rights, and that the bucket is there"
+        ) from error
+    except OperationNotSupported as error:
+        raise StorageUnsuitable(f"{url}: the storage knows no way to {what}: use another one") from error
+    except (OSError, ValueError) as error:
         raise StorageUnavailable(f"{url}: could not {what}: {first_line(error)}") from error
 
 
-def _opened(url: str, scheme: str, options: dict[str, Any]) -> Any:
+def _opened(url: str, scheme: str, options: dict[str, Any]) -> tuple[ObjectFileSystem, str]:
     if scheme == "memory":
-        return _memory.setdefault(url, MemoryStore())
+        # setdefault is atomic: two threads get the same one.
+        return _memory.setdefault(url, MemoryFileSystem()), ""
     try:
-        return _opened_bucket(url, scheme, options)
-    except (BaseError, OSError, ValueError, TypeError) as error:
+        return open_bucket(url, scheme, options)
+    except (OSError, ValueError, TypeError) as error:
         raise StorageUnsuitable(f"{url} cannot be opened: {first_line(error)}") from error
-
-
-def _opened_bucket(url: str, scheme: str, options: dict[str, Any]) -> Any:
-    config = {**(_flyte_s3() if scheme in ("s3", "s3a") else {}), **options}
-    client = {"timeout": _REQUEST_TIMEOUT, "connect_timeout": "3s", **config.pop("client_options", {})}
-    endpoint = str(config.get("endpoint") or config.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT_URL", ""))
-    if endpoint.startswith("http://"):
-        client.setdefault("allow_http", True)
-    return from_url(url, config=config, client_options=client, retry_config=_RETRY)  # type: ignore[call-overload]  # its overloads want one literal kind of storage
-
-
-def _flyte_s3() -> dict[str, Any]:
-    config: dict[str, Any] = {
-        name: os.environ[variable] for variable, name in _FLYTE_S3.items() if os.environ.get(variable)
-    }
-    if style := os.environ.get("FLYTE_AWS_S3_ADDRESSING_STYLE"):
-        config["virtual_hosted_style_request"] = style == "virtual"
-    return config

@@ -1,4 +1,4 @@
-"""The URL of a root: which kinds are served, and its one spelling."""
+"""The URL of a root: its one spelling, and the kinds that HITL serves by clients of its own."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ def normalised(url: str) -> tuple[str, str]:
     Args:
         url: A URL or a local path.
 
+    Returns:
+        The URL, and its scheme. What is not in `SERVED_SCHEMES` is fsspec's, such as ``dir::az``.
+
     Raises:
-        StorageUnsuitable: when it cannot be served; says what to write instead.
+        StorageUnsuitable: when it names no root; says what to write instead.
     """
     scheme, separator, path = url.partition("://")
     if not separator:
         if not url:
             raise StorageUnsuitable("the root is empty: give a URL such as s3://bucket/hitl, or a local path")
         return Path(url).expanduser().absolute().as_uri(), "file"
-    if scheme not in SERVED_SCHEMES:
-        raise StorageUnsuitable(
-            f"storage of kind {scheme!r} is not served: use one of {', '.join(SERVED_SCHEMES)}, or a local path"
-        )
     if not {"?", "#"}.isdisjoint(path):
         raise StorageUnsuitable(f"{url} holds '?' or '#': write them as %3F and %23")
     if not {".", ".."}.isdisjoint(unquote(path).split("/")):
         raise StorageUnsuitable(f"{url} holds '.' or '..' as a part of its path: write out where it leads")
     if scheme == "file" and not (path.startswith("/") and path.strip("/")):
         raise StorageUnsuitable(f"{url} names no folder of this machine: write file:///path/of/the/folder")
-    return url.rstrip("/"), scheme
+    return f"{scheme}://{path.rstrip('/')}", scheme
 
 
 def folder_of(url: str) -> str:

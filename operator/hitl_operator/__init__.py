@@ -1,1 +1,4 @@
-"""The operator: keeps HumanInputs and requests in storage in step."""
+"""The operator: keeps HumanInputs and requests in storage in sync.
+
+Nothing imports it.
+"""

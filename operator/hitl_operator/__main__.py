@@ -9,15 +9,15 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from hitl.errors import HITLError
+from hitl.logs import show_logs
 from hitl_operator.process import run
 from hitl_operator.settings import OperatorSettings
 
 
 def main() -> None:
     """Run until told to stop. Exits with 2 when the settings are invalid, with 1 when it cannot go on."""
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    show_logs(None)
+    logging.captureWarnings(True)
     # kopf tells of each step of its own.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:

@@ -13,6 +13,7 @@ from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import expiry_due
 from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound, StorageUnavailable
 from hitl.records.outcomes import expire
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics
 from hitl_operator.context import Context
@@ -221,7 +222,7 @@ class Reconciler:
             if (standing := await read_outcome_of(root.store, request)) is not None:
                 return standing
             await root.require_clock(now)
-        return await expire(root.store, request, now=now, markers=True)
+        return await expire(Records(root.store, announce=True), request, now=now)
 
     async def _refuse_late(self, root: Root, human_input: HumanInput) -> Refusal | None:
         try:

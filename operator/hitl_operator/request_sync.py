@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import Origin, Respondents
+from hitl.core.question import Question
 from hitl.errors import RequestMismatch, RequestNotFound
-from hitl.records.requests import StoredRequest, add_link, create_request, draft_request, read_request
+from hitl.records.links import add_link
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, create, read_request
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
 from hitl_operator.roots import Root
@@ -41,24 +44,27 @@ async def asked_by(context: Context, root: Root, human_input: HumanInput) -> Sto
         if request.document.origin.namespace != metadata.namespace:
             raise RequestNotFound(f"request {request.request_id} belongs to another namespace")
         return request
-    draft = draft_request(
-        request_id=human_input.request_id,
-        event_name=metadata.name[:128],
-        data_type=spec.data_type,
-        prompt=spec.prompt,
+    question = Question.of(
+        metadata.name[:128],
+        spec.data_type,
+        spec.prompt,
         timeout_seconds=spec.timeout_seconds,
-        now=metadata.creation_timestamp or context.now(),
-        json_schema=spec.json_schema,
         choices=spec.choices or None,
         default=spec.default,
         on_timeout="default" if spec.at_deadline() == "UseDefault" else "fail",
+        schema=spec.json_schema,
         respondents=Respondents.model_validate(spec.respondents.model_dump()) if spec.respondents else None,
-        endpoint=root.settings.endpoint,
-        origin=Origin(namespace=metadata.namespace, human_input=metadata.name),
-        root=root.settings.url,
     )
     try:
-        request = await create_request(root.store, draft)
+        request = await create(
+            Records(root.store, announce=True, now=context.now),
+            question,
+            request_id=human_input.request_id,
+            origin=Origin(namespace=metadata.namespace, human_input=metadata.name),
+            endpoint=root.settings.endpoint,
+            # The API server's clock: nothing is compared with this machine's.
+            asked_at=metadata.creation_timestamp or context.now(),
+        )
     except RequestMismatch:
         # Nobody else has this uid: it was stored before, and the spec was changed since.
         request = await read_request(root.store, human_input.request_id)

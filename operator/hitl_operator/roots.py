@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+from hitl.core.urls import form_url
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.storage import Store
 from hitl_operator.metrics import API_CLOCK, CLOCK, DAMAGED, FOREIGN, ROOT_TROUBLE, STORAGE_REQUESTS
@@ -131,8 +132,7 @@ class Root:
 
     def form_url(self, request_id: str) -> str:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""
-        endpoint = self.settings.endpoint.rstrip("/")
-        return f"{endpoint}/form/{request_id}" if endpoint else ""
+        return form_url(self.settings.endpoint, request_id) if self.settings.endpoint else ""
 
     def _require_api_clock(self, now: datetime) -> None:
         difference = self._api_clock(now)

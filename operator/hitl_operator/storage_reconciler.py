@@ -9,7 +9,6 @@ from hitl.cluster.client import CRDS, HUMAN_INPUTS, NAMESPACES
 from hitl.core import keys
 from hitl.core.documents import RequestDocument, Respondent
 from hitl.errors import (
-    AlreadySettled,
     ClusterConflict,
     ClusterError,
     ClusterForbidden,
@@ -19,6 +18,7 @@ from hitl.errors import (
     RequestNotFound,
 )
 from hitl.records.outcomes import Submission, settle
+from hitl.records.records import Records
 from hitl.records.requests import read_outcome_of, read_request
 from hitl.records.retention import STALE
 from hitl_operator import metrics
@@ -52,13 +52,12 @@ class Stored:
             )
             now = self._context.now()
             await root.require_clock(now)
-            await settle(root.store, request, submission, now=now, markers=True)
-        except AlreadySettled:
-            pass
+            settled = await settle(Records(root.store, announce=True), request, submission, now=now)
+            if settled.kind != "lost":
+                settled.outcome_or_raise()
+                _log.info("%s/%s was deleted: request %s is cancelled", work.namespace, work.name, work.request_id)
         except (RequestNotFound, DocumentDamaged) as error:
             _log.warning("%s/%s was deleted, and there is nothing to cancel: %s", work.namespace, work.name, error)
-        else:
-            _log.info("%s/%s was deleted: request %s is cancelled", work.namespace, work.name, work.request_id)
         await root.store.delete(keys.answered_marker(work.request_id))
 
     async def asked(self, work: MirrorRequest) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-
 from hitl.cluster.v1alpha1 import Identity
 from hitl.errors import AlreadySettled, Expired, InvalidValue
+from hitl.logs import log_submission
 from hitl.records.outcomes import Submission, settle
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Refusal
 from hitl_operator.roots import Root
-
-_audit = logging.getLogger("hitl.audit")
 
 
 async def record(
@@ -22,7 +20,7 @@ async def record(
     """Try to make a submission the outcome; return why it was refused, if it was.
 
     Args:
-        parts: The operator's parts.
+        context: The operator's parts.
         root: Where the question lies.
         request: The question.
         submission: What an object says.
@@ -40,7 +38,8 @@ async def record(
         if refusal is None:
             now = context.now()
             await root.require_clock(now)
-            await settle(root.store, request, submission, now=now, markers=True)
+            settled = await settle(Records(root.store, announce=True), request, submission, now=now)
+            settled.outcome_or_raise()
     except AlreadySettled as error:
         refusal = Refusal("Superseded", f"not recorded, as the question was {error.outcome.summary()}")
     except Expired:
@@ -49,15 +48,14 @@ async def record(
         refusal = Refusal("Invalid", " ".join((str(error), *error.details)))
     if refusal is not None:
         metrics.REFUSED.labels(reason=refusal.reason).inc()
-    _audit.info(
-        "request_id=%s submission_id=%s attempt=%s name=%r verified=%s via=%s result=%s",
+    log_submission(
         request.request_id,
-        submission.submission_id,
-        submission.outcome,
-        submission.respondent.name,
-        submission.respondent.verified,
-        submission.respondent.via,
-        refusal.reason if refusal else "Recorded",
+        submission_id=submission.submission_id,
+        attempt=submission.outcome,
+        name=submission.respondent.name,
+        verified=submission.respondent.verified,
+        via=submission.respondent.via,
+        result=refusal.reason if refusal else "Recorded",
     )
     return refusal
 

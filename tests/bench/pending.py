@@ -17,14 +17,15 @@ from rich.progress import Progress
 
 from hitl.core import keys
 from hitl.core.documents import Origin, Respondent
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import create_request, draft_request, read_request
+from hitl.records.outcomes import Submission
+from hitl.records.requests import read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.bench.budgets import Row
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
+from tests.library.samples import create_request, draft_request, settle
 
 SIZES = (1_000, 10_000)
 IDLE_SECONDS = 30

@@ -12,12 +12,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from hitl.core.keys import request_key, response_key
-from hitl.records.requests import add_link, create_request, draft_request
+from hitl.records.links import add_link
 from hitl.storage import Store
 from tests.bench.budgets import Row
 from tests.bench.disk import syncs_a_second
 from tests.bench.load import Load, get, post_json, run
 from tests.bench.servers import Server, floor, ours, peer, running
+from tests.library.samples import create_request, draft_request
 
 CONNECTIONS = 16
 STARTS = 7

@@ -10,12 +10,12 @@ import pytest
 
 from hitl.core import keys
 from hitl.core.documents import Origin
-from hitl.records.requests import create_request, draft_request
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.chart.charts import NAMESPACE, PLAIN, Object, environment, found, pods, render
 from tests.chart.installed import ANSWER, Audit, Installed
 from tests.cluster.operators import OperatorProcess, Questions, Root, run
+from tests.library.samples import create_request, draft_request
 
 _OPERATOR = "hitl-operator"
 _EXPECTED = {  # role -> what it allows on our kinds, by `kubectl auth can-i`

@@ -164,6 +164,15 @@ class ControlPlane:
         """Let the API server go on after `pause`."""
         self._api.resume()
 
+    def restore(self, content: dict[str, Any]) -> None:
+        """Put a custom resource into etcd as it was dumped, with its uid, its times and its status."""
+        metadata = {name: value for name, value in content["metadata"].items() if name != "resourceVersion"}
+        plural = _PATHS[content["kind"]][1]
+        key = f"/registry/hitl.flyte.org/{plural}/{metadata['namespace']}/{metadata['name']}"
+        pair = {"key": key, "value": json.dumps({**content, "metadata": metadata})}
+        encoded = {name: base64.b64encode(text.encode()).decode() for name, text in pair.items()}
+        httpx.post(f"{self._etcd_url}/v3/kv/put", json=encoded).raise_for_status()
+
     def compact(self) -> None:
         """Make etcd forget all history, so that watches from before it get 410 Gone."""
         found = httpx.post(f"{self._etcd_url}/v3/kv/range", json={"key": base64.b64encode(b"x").decode()}).json()

@@ -16,12 +16,13 @@ import httpx
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.values import Value
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import ServerProcess, free_ports
 from tests.cluster.control_plane import ControlPlane
+from tests.library.samples import settle
 
 T = TypeVar("T")
 Object = dict[str, Any]

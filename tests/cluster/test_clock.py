@@ -7,11 +7,11 @@ import pytest
 
 from hitl.core import keys
 from hitl.core.documents import Respondent
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import create_request, draft_request
+from hitl.records.outcomes import Submission
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, run
+from tests.library.samples import create_request, draft_request, settle
 
 
 class Skewed(OperatorProcess):

@@ -18,14 +18,15 @@ import hitl
 from hitl.core import keys
 from hitl.core.documents import Respondent
 from hitl.errors import StorageError
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import add_link, create_request, draft_request
+from hitl.records.links import add_link
+from hitl.records.outcomes import Submission
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, run
 from tests.contract.wires import Fate, lossy_wire
+from tests.library.samples import create_request, draft_request, settle
 from tests.web.serving import running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()

@@ -14,11 +14,11 @@ from typing import Any
 
 from hitl.core import keys
 from hitl.core.documents import Origin
-from hitl.records.requests import create_request, draft_request
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response
+from tests.library.samples import create_request, draft_request
 
 _SIDE_BY_SIDE = 4
 

@@ -8,12 +8,13 @@ import httpx
 
 from hitl.core.documents import Respondent
 from hitl.errors import AlreadySettled
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import Object, Questions, conditions, question
+from tests.library.samples import settle
 
 ROUNDS = 200
 _AT_ONCE = 10

@@ -11,10 +11,9 @@ from typing import Any, Protocol, cast
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.errors import AlreadySettled, StorageUnavailable
-from hitl.records.outcomes import settle
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store
-from tests.library.samples import NOW, answer
+from tests.library.samples import NOW, answer, settle
 
 
 class Barrier(Protocol):

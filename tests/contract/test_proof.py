@@ -13,13 +13,13 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import settle
-from hitl.records.requests import add_link, create_request, draft_request, read_link_of, read_outcome, read_request
+from hitl.records.links import add_link, read_link_of
+from hitl.records.requests import read_outcome, read_request
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports
 from tests.contract.wires import Behaviour, Fate, fake_s3, lossy_wire
-from tests.library.samples import NOW, answer, asked
+from tests.library.samples import NOW, answer, asked, create_request, draft_request, settle
 
 KEY = "hitl-requests/a/response.json"
 DOUBTFUL: list[Behaviour] = ["ignores conditions", "looks, then writes"]

@@ -13,12 +13,12 @@ import pytest
 from hitl.core import keys
 from hitl.core.documents import RequestDocument
 from hitl.errors import DocumentDamaged, StorageUnsuitable
-from hitl.records.outcomes import settle
-from hitl.records.requests import add_link, read_request
+from hitl.records.links import add_link
+from hitl.records.requests import read_request
 from hitl.records.retention import collect
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from tests.backends.plugin import Backend
-from tests.library.samples import answer, asked
+from tests.library.samples import answer, asked, settle
 
 KEY = "hitl-requests/a/response.json"
 FOLDERS = ["file", "s3", "azure", "gcs"]
@@ -298,3 +298,32 @@ def test_a_root_that_cannot_be_served_is_refused_with_a_sentence(url: str, sente
 def test_options_that_the_storage_does_not_know_are_refused() -> None:
     with pytest.raises(StorageUnsuitable, match="cannot be opened"):
         Store("s3://bucket/x", {"nonsense": "1"})
+
+
+async def test_many_are_deleted_at_once_and_no_others(store: Store) -> None:
+    kept = [keys.request_key("kept"), keys.new_marker("kept")]
+    gone = [keys.request_key("a"), keys.response_key("a"), keys.new_marker("b"), keys.link_key("a", "0" * 64)]
+    for key in (*kept, *gone):
+        await store.create_once(key, b"x")
+    missing = [keys.request_key(f"missing-{n}") for n in range(20)]
+
+    assert await store.delete_many([*missing, *gone, *missing]) == len(gone) + len(missing)
+
+    assert sorted(await everything(store)) == sorted(kept)
+    assert await store.delete_many([]) == 0
+
+
+@pytest.mark.parametrize("name", ["file", "memory", "s3"])
+async def test_a_thousand_are_deleted_by_one_request(name: str, request: pytest.FixtureRequest) -> None:
+    backend: Backend = request.getfixturevalue(f"{name}_backend")
+    seen: list[str] = []
+    store = Store(backend.url, backend.options, watcher=lambda operation, _result: seen.append(operation))
+    markers = [keys.new_marker(f"question-{n}") for n in range(1_001)]
+    for first in range(0, len(markers), 50):
+        await asyncio.gather(*map(store.mark, markers[first : first + 50]))
+    seen.clear()
+
+    assert await store.delete_many(markers) == 1_001
+
+    assert seen == ["delete", "delete"]
+    assert await everything(store) == {}

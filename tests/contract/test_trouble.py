@@ -11,14 +11,14 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import new_submission_id, settle
+from hitl.records.outcomes import new_submission_id
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.contract.wires import Behaviour, Fate, fake_s3, lossy_wire
-from tests.library.samples import NOW, answer, asked
+from tests.library.samples import NOW, answer, asked, settle
 
 KEY = "hitl-requests/a/response.json"
 # A person waits for it: the bound of a call, and a little for a busy machine.
@@ -215,3 +215,47 @@ async def test_a_probe_whose_reply_is_lost_refuses_nobody(s3_backend: Backend) -
         await Store(s3_backend.url, {**s3_backend.options, "endpoint": endpoint}).probe()
 
     assert lost == 1
+
+
+async def test_s3_hears_one_request_for_many_deletions(s3_backend: Backend) -> None:
+    asked_for: list[str] = []
+
+    def decide(first_line: str) -> Fate:
+        asked_for.append(first_line.partition(" ")[0])
+        return "pass"
+
+    markers = [keys.new_marker(f"question-{n}") for n in range(300)]
+    async with lossy_wire(s3_backend.options["endpoint"], decide) as endpoint:
+        store = Store(s3_backend.url, {**s3_backend.options, "endpoint": endpoint})
+        for first in range(0, len(markers), 20):
+            await asyncio.gather(*map(store.mark, markers[first : first + 20]))
+        asked_for.clear()
+
+        await store.delete_many(markers)
+
+    assert asked_for == ["POST"]
+
+
+async def test_deleting_many_goes_on_after_a_lost_reply(s3_backend: Backend) -> None:
+    left = 1
+
+    def decide(first_line: str) -> Fate:
+        nonlocal left
+        if first_line.startswith("POST ") and left:
+            left -= 1
+            return "lose the reply"
+        return "pass"
+
+    straight = Store(s3_backend.url, s3_backend.options)
+    markers = [keys.new_marker(f"question-{n}") for n in range(20)]
+    for marker in markers:
+        await straight.mark(marker)
+    async with lossy_wire(s3_backend.options["endpoint"], decide) as endpoint:
+        try:
+            await Store(s3_backend.url, {**s3_backend.options, "endpoint": endpoint}).delete_many(markers)
+        except StorageUnavailable:
+            # Deleting once more is safe.
+            await straight.delete_many(markers)
+
+    assert left == 0
+    assert await straight.list_markers(keys.NEW) == []

@@ -6,9 +6,8 @@ import pytest
 
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import RequestDocument, Respondents
-from hitl.records.requests import draft_request
 from hitl_operator.cluster import human_input_of
-from tests.library.samples import NOW
+from tests.library.samples import NOW, draft_request
 
 
 def shown(**changes: Any) -> dict[str, Any]:

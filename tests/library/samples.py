@@ -1,14 +1,22 @@
 """Questions and submissions that tests begin with, at a fixed moment."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hitl.core.documents import Respondent, Via
+from hitl.author.asking import AskedQuestion
+from hitl.author.context import Context
+from hitl.author.events import Event
+from hitl.core import keys
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, Via, sha256_hex
+from hitl.core.question import Question
+from hitl.engines.base import Action
 from hitl.errors import ClockApart
+from hitl.records import outcomes
 from hitl.records.outcomes import Submission
-from hitl.records.requests import StoredRequest, create_request, draft_request
-from hitl.storage import Store
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, create, read_request
+from hitl.storage import Store, ticks
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -49,18 +57,69 @@ class Timed(Store):
         return seconds
 
 
-async def asked(store: Store, request_id: str = "a-question", **changes: Any) -> StoredRequest:
+def number_question(**changes: Any) -> Question:
+    """A question for a whole number, unless the changes say otherwise."""
+    content = {"name": "number", "data_type": int, "prompt": "How many?", "timeout_seconds": TIMEOUT}
+    return Question.of(**{**content, **changes})
+
+
+async def asked(
+    store: Store,
+    request_id: str = "a-question",
+    *,
+    now: datetime = NOW,
+    origin: Origin | None = None,
+    endpoint: str = "",
+    **changes: Any,
+) -> StoredRequest:
     """Store a question for a whole number, unless the changes say otherwise, asked at `NOW`."""
-    content: dict[str, Any] = {
-        "request_id": request_id,
-        "event_name": "number",
-        "data_type": int,
-        "prompt": "How many?",
-        "timeout_seconds": TIMEOUT,
-        "now": NOW,
-        "root": store.url,
-    }
-    return await create_request(store, draft_request(**{**content, **changes}))
+    question = number_question(**_renamed(changes))
+    return await create(
+        Records(store), question, request_id=request_id, asked_at=now, origin=origin, endpoint=endpoint
+    )
+
+
+def draft_request(
+    *,
+    request_id: str,
+    now: datetime,
+    root: str = "",
+    endpoint: str = "",
+    origin: Origin | None = None,
+    **question: Any,
+) -> RequestDocument:
+    """The document of a question, which is not stored."""
+    return RequestDocument.asking(
+        Question.of(**_renamed(question)),
+        request_id=request_id,
+        asked_at=now,
+        root=root,
+        endpoint=endpoint,
+        origin=origin,
+    )
+
+
+async def create_request(store: Store, document: RequestDocument) -> StoredRequest:
+    """Store a document as it is, as another release might have written it."""
+    data = document.to_bytes()
+    if await store.create_once(keys.request_key(document.request_id), data):
+        return StoredRequest(document, sha256_hex(data))
+    return await read_request(store, document.request_id)
+
+
+def _renamed(content: dict[str, Any]) -> dict[str, Any]:
+    # Documents and authors have different words for two of them.
+    words = {"event_name": "name", "json_schema": "schema"}
+    return {words.get(name, name): value for name, value in content.items()}
+
+
+def event_of(
+    records: Records | Store, request: StoredRequest, data_type: Any = int, *, action: Action | None = None
+) -> Event[Any]:
+    """The event of a stored question, as `new_event` makes it in a program; looked for every 0.2 s."""
+    records = Records(records) if isinstance(records, Store) else records
+    context = Context(records, "http://127.0.0.1:1", "operator" if records.announce else "local", action)
+    return Event(AskedQuestion(context, request, "token"), data_type, 0.2)
 
 
 def person(name: str, *, via: Via = "web", verified: bool = True, link: str = "") -> Respondent:
@@ -71,3 +130,22 @@ def person(name: str, *, via: Via = "web", verified: bool = True, link: str = ""
 def answer(value: Any = "42", by: Respondent | str = "ann", **more: Any) -> Submission:
     """A submission that answers."""
     return Submission("answered", by if isinstance(by, Respondent) else person(by), value, **more)
+
+
+async def settle(
+    store: Store,
+    request: StoredRequest,
+    submission: Submission,
+    *,
+    now: datetime,
+    markers: bool = False,
+    clock: Callable[[], float] = ticks,
+) -> OutcomeDocument:
+    """Settle a request; return the outcome that is the sender's, or raise what stands in its way."""
+    records = Records(store, markers, ticks=clock)
+    return (await outcomes.settle(records, request, submission, now=now)).outcome_or_raise()
+
+
+async def expire(store: Store, request: StoredRequest, *, now: datetime, markers: bool) -> OutcomeDocument | None:
+    """Settle a deadline, if it is due."""
+    return await outcomes.expire(Records(store, markers), request, now=now)

@@ -10,8 +10,7 @@ import pytest
 
 import hitl
 from hitl.errors import InvalidRequest
-from hitl.records.requests import draft_request
-from tests.library.samples import NOW
+from tests.library.samples import NOW, draft_request
 
 
 def draft(**changes: Any) -> Any:

@@ -24,10 +24,11 @@ from hitl.cli.output import duration
 from hitl.cli.view import RequestView
 from hitl.core import keys
 from hitl.core.documents import Origin, OutcomeDocument, Respondents
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import StoredRequest, read_link_of, read_outcome
+from hitl.records.links import read_link_of
+from hitl.records.outcomes import Submission
+from hitl.records.requests import StoredRequest, read_outcome
 from hitl.storage import Store
-from tests.library.samples import answer, asked, person
+from tests.library.samples import answer, asked, person, settle
 
 FIELDS = {field.serialization_alias or name for name, field in RequestView.model_fields.items()}
 

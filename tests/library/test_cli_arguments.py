@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from hitl.cli.app import app
 from hitl.cli.arguments import NotUnderstood, Option, arranged, looks_like_an_option
 from hitl.cli.options import in_cluster
-from hitl.records.requests import list_links, read_outcome
+from hitl.records.links import list_links
+from hitl.records.requests import read_outcome
 from hitl.storage import Store
 from tests.library.samples import asked
 

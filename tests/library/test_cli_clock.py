@@ -8,10 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hitl.cli.app import app
-from hitl.records.outcomes import settle
 from hitl.records.requests import read_outcome
 from hitl.storage import Store
-from tests.library.samples import answer, asked
+from tests.library.samples import answer, asked, settle
 
 OFF = [timedelta(seconds=40), -timedelta(seconds=40), timedelta(days=366)]
 
@@ -40,7 +39,7 @@ def test_nothing_is_recorded_by_a_clock_that_is_not_the_storages(
     root: Store, command: list[str], off: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asyncio.run(asked(root, now=datetime.now(UTC)))
-    set_clock(monkeypatch, "hitl.cli.storage_backend", off)
+    set_clock(monkeypatch, "hitl.records.records", off)
 
     done = CliRunner().invoke(app, command)
 

@@ -14,10 +14,9 @@ from hitl.cli.app import app
 from hitl.cli.links import hash_of
 from hitl.core import keys
 from hitl.errors import InvalidRequest
-from hitl.records.outcomes import settle
-from hitl.records.requests import list_links, read_link_of, revoke_link
+from hitl.records.links import list_links, read_link_of, revoke_link
 from hitl.storage import Store
-from tests.library.samples import answer, asked
+from tests.library.samples import answer, asked, settle
 
 TOKENS = ["one-token", "-begins-with-a-dash"]
 HASHES = [keys.hash_token(token) for token in TOKENS]

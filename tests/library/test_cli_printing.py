@@ -17,10 +17,11 @@ from hitl.cli.app import app
 from hitl.core.documents import Respondents
 from hitl.core.text import printable
 from hitl.errors import AlreadySettled, DocumentDamaged, EventRejected
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import add_link, create_request, draft_request, read_outcome
+from hitl.records.links import add_link
+from hitl.records.outcomes import Submission
+from hitl.records.requests import read_outcome
 from hitl.storage import Store
-from tests.library.samples import answer, asked, person
+from tests.library.samples import answer, asked, create_request, draft_request, person, settle
 
 HOSTILE = "no\x1b]0;pwn\x07\nCRITICAL forged line \x9b31m\u202e\u2066 end"
 

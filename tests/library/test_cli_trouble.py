@@ -18,11 +18,10 @@ from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
 from hitl.errors import StorageUnavailable
-from hitl.records.outcomes import settle
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports
-from tests.library.samples import answer, asked
+from tests.library.samples import answer, asked, settle
 
 HITL = Path(sys.executable).with_name("hitl")
 ONE_REQUEST = [

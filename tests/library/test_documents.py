@@ -19,8 +19,7 @@ from hitl.core.documents import (
     format_time,
 )
 from hitl.errors import DocumentDamaged
-from hitl.records.requests import draft_request
-from tests.library.samples import DEADLINE, NOW
+from tests.library.samples import DEADLINE, NOW, draft_request
 from tests.library.test_values import values
 
 NAME = "hitl-requests/a/response.json"

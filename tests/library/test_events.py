@@ -5,7 +5,6 @@ import logging
 import subprocess
 import sys
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,35 +13,31 @@ import pytest
 import requests
 
 import hitl
-from hitl.author.context import Context, choose_mode
+from hitl.author.context import choose_mode
 from hitl.author.events import Event
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import create_request, draft_request, read_outcome, read_request
+from hitl.records.outcomes import Submission
+from hitl.records.records import Records
+from hitl.records.requests import read_outcome, read_request
 from hitl.records.retention import STALE, collect
 from hitl.settings import Settings
 from hitl.storage import Store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.library.running import Program, answer, form_url
-from tests.library.samples import Timed
+from tests.library.samples import Timed, asked, draft_request, event_of, settle
 
 
-async def event_on(store: Store, *, seconds: float = 600, ago: float = 0, **asked: Any) -> Event[Any]:
+async def event_on(
+    records: Records | Store, *, seconds: float = 600, ago: float = 0, **content: Any
+) -> Event[Any]:
     """Return an event as `new_event` makes it, asked some seconds ago."""
-    content: dict[str, Any] = {
-        "request_id": "an-event",
-        "event_name": "an event",
-        "data_type": int,
-        "prompt": "How many?",
-        "timeout_seconds": seconds,
-        "now": datetime.now(UTC) - timedelta(seconds=ago),
-        **asked,
-    }
-    request = await create_request(store, draft_request(root=store.url, **content))
-    return Event(Context(store, "http://127.0.0.1:1", "local"), request, "token", content["data_type"], 0.2)
+    store = records if isinstance(records, Store) else records.store
+    now = datetime.now(UTC) - timedelta(seconds=ago)
+    request = await asked(store, "an-event", now=now, name="an event", timeout_seconds=seconds, **content)
+    return event_of(records, request, content.get("data_type", int))
 
 
 async def settled(store: Store, outcome: Any, **content: Any) -> None:
@@ -142,8 +137,7 @@ def timed() -> Timed:
 async def test_a_clock_ahead_settles_no_deadline_and_is_told_once(
     timed: Timed, hours: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    event = await event_on(timed)
-    event._now = lambda: timed.time + timedelta(hours=hours)
+    event = await event_on(Records(timed, now=lambda: timed.time + timedelta(hours=hours)))
     with caplog.at_level(logging.WARNING, "hitl"):
         waiting = asyncio.ensure_future(event.wait.aio())
         while timed.looks < 4:
@@ -159,12 +153,12 @@ async def test_a_clock_ahead_settles_no_deadline_and_is_told_once(
 
 
 async def test_a_clock_that_was_set_right_settles_the_deadline(timed: Timed) -> None:
-    event = await event_on(timed)
-    event._now = lambda: timed.time - timedelta(hours=1)
+    behind = timedelta(hours=1)
+    event = await event_on(Records(timed, now=lambda: timed.time - behind))
     waiting = asyncio.ensure_future(event.wait.aio())
     await asyncio.sleep(0.3)
     timed.time += timedelta(hours=1)
-    event._now = lambda: timed.time
+    behind = timedelta(0)
 
     with pytest.raises(hitl.EventTimedOut, match=r"before the deadline \("):
         await waiting
@@ -172,8 +166,7 @@ async def test_a_clock_that_was_set_right_settles_the_deadline(timed: Timed) -> 
 
 @pytest.mark.parametrize("seconds", [31, -31, 3600])
 async def test_a_question_is_not_withdrawn_by_a_clock_that_is_wrong(timed: Timed, seconds: int) -> None:
-    event = await event_on(timed)
-    event._now = lambda: timed.time + timedelta(seconds=seconds)
+    event = await event_on(Records(timed, now=lambda: timed.time + timedelta(seconds=seconds)))
 
     with pytest.raises(ClockApart):
         await event.cancel.aio()
@@ -183,10 +176,9 @@ async def test_a_question_is_not_withdrawn_by_a_clock_that_is_wrong(timed: Timed
 
 @pytest.mark.parametrize("days", [2, 3])
 async def test_whoever_waits_for_what_was_deleted_is_told_so_and_records_nothing(timed: Timed, days: int) -> None:
-    event = await event_on(timed)
+    event = await event_on(Records(timed, now=lambda: timed.time))
     await settled(timed, "answered", value="5")
     timed.time += timedelta(days=days)
-    event._now = lambda: timed.time
     for _ in range(2):
         await collect(timed, now=timed.time, retention=timedelta(0))
         timed.time += STALE
@@ -208,9 +200,8 @@ async def test_an_outcome_of_another_question_is_damage_in_storage_and_in_a_trac
     right = await read_outcome(store, "an-event")
     assert right is not None
     wrong = right.model_copy(update=change).to_bytes()
-    traced: Event[Any] = Event(
-        replace(event._context, action=cast("Action", _Traced(wrong.decode()))), event._request, "token", int, 0.2
-    )
+    request = await read_request(store, "an-event")
+    traced = event_of(store, request, action=cast("Action", _Traced(wrong.decode())))
     await store.delete(keys.response_key("an-event"))
     await store.create_once(keys.response_key("an-event"), wrong)
 
@@ -306,6 +297,23 @@ def test_two_programs_at_once_have_a_web_app_each() -> None:
         assert answer(link, True).status_code == 200
 
     assert [program.end() for program in programs] == [0, 0]
+
+
+def test_a_program_forks_and_both_ask_and_get_their_answers() -> None:
+    parent = Program("forked")
+    of_parent, of_child = form_url(parent.line("parent asks")), form_url(parent.line("child asks"))
+    assert of_parent.split("/")[2] != of_child.split("/")[2], "each serves its own"
+
+    assert answer(of_parent, 1).status_code == 200
+    assert "1" in parent.line("parent got")
+    assert parent.process.wait(timeout=60) == 0
+    with pytest.raises(requests.ConnectionError):
+        requests.get(of_parent, timeout=10)
+    assert answer(of_child, 2).status_code == 200
+
+    assert "2" in parent.line("child got")
+    assert "1" in parent.line("child sees")
+    assert parent.end() == 0
 
 
 def test_operator_mode_writes_request_link_and_marker_and_lives_without_an_operator(

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hitl.records.outcomes import settle
 from hitl.records.requests import read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.library import entry_point
 from tests.library.running import Program, form_url
-from tests.library.samples import answer
+from tests.library.samples import answer, settle
 
 A0 = Path(sysconfig.get_path("scripts"), "a0")
 

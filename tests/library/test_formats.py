@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import UUID4, AnyUrl, EmailStr, TypeAdapter
 
+from hitl.core.question import parse_answer
 from hitl.core.schema import check_value
 from hitl.core.schema.formats import CHECKED, wanted_instead
 from hitl.errors import InvalidRequest, InvalidValue
-from hitl.records.requests import create_request, draft_request, parse_answer, read_request
+from hitl.records.requests import read_request
 from hitl.storage import Store
+from tests.library.samples import create_request, draft_request
 
 GOOD = {
     "date": ["2026-02-28", "2024-02-29", "0001-01-01"],

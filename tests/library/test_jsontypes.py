@@ -12,16 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.author.context import Context
-from hitl.author.events import Event, new_event
+from hitl.author.events import new_event
 from hitl.core.documents import RequestDocument
 from hitl.core.jsontypes import combined, type_schema, typed
 from hitl.core.keys import derived_request_id, request_key
+from hitl.core.question import parse_answer
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch
-from hitl.records.outcomes import settle
-from hitl.records.requests import StoredRequest, create_request, draft_request, parse_answer, read_request
+from hitl.records.records import Records
+from hitl.records.requests import read_request
 from hitl.settings import Settings
 from hitl.storage import Store, open_store
-from tests.library.samples import NOW, answer
+from tests.library.samples import NOW, answer, create_request, draft_request, event_of, settle
 from tests.library.test_values import json_values, same
 
 
@@ -246,10 +247,6 @@ def test_a_default_is_of_the_type_too() -> None:
             draft(list[int], default=wrong)
 
 
-def _event(store: Store, request: StoredRequest, data_type: Any) -> Event[Any]:
-    return Event(Context(store, "http://127.0.0.1:1", "local"), request, "token", data_type, 0.2)
-
-
 @pytest.mark.parametrize("given_", [("[1.0, 2]", True), ([1.0, 2], False)])
 async def test_wait_returns_a_value_of_the_type_whatever_the_channel(given_: tuple[Any, bool]) -> None:
     store = Store(f"memory://{uuid.uuid4().hex}")
@@ -258,7 +255,7 @@ async def test_wait_returns_a_value_of_the_type_whatever_the_channel(given_: tup
     value, text = given_
     await settle(store, request, answer(value, text=text), now=now, markers=False)
 
-    assert same(await _event(store, request, list[int]).wait.aio(), [1, 2])
+    assert same(await event_of(store, request, list[int]).wait.aio(), [1, 2])
 
 
 async def test_an_outcome_of_another_type_is_damage() -> None:
@@ -269,7 +266,7 @@ async def test_an_outcome_of_another_type_is_damage() -> None:
     await settle(store, request, answer({"a": 1}, text=False), now=now, markers=False)
 
     with pytest.raises(DocumentDamaged, match=r"response\.json.*not of type 'array'"):
-        await _event(store, request, list[int]).wait.aio()
+        await event_of(store, request, list[int]).wait.aio()
 
 
 class _Action:
@@ -308,9 +305,9 @@ async def test_a_restarted_task_finds_what_release_0_1_0_asked(
     await create_request(store, asked_before)
 
     async def here() -> Context:
-        return Context(store, "http://127.0.0.1:1", "flyte", cast("Any", _Action()))
+        return Context(Records(store), "http://127.0.0.1:1", "flyte", cast("Any", _Action()))
 
-    monkeypatch.setattr("hitl.author.events.find_context", here)
+    monkeypatch.setattr("hitl.author.asking.find_context", here)
 
     event = await new_event.aio("e", dict, prompt="Which?", **content)
 

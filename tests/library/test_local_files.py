@@ -18,12 +18,12 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import settle
-from hitl.records.requests import add_link, read_outcome
+from hitl.records.links import add_link
+from hitl.records.requests import read_outcome
 from hitl.records.retention import collect, drop_stale
 from hitl.storage import MAX_OBJECT_BYTES, Store
 from hitl.storage.disk import Disk
-from tests.library.samples import NOW, Timed, answer, asked
+from tests.library.samples import NOW, Timed, answer, asked, settle
 
 A = "hitl-requests/a"
 KEY = f"{A}/response.json"
@@ -131,12 +131,27 @@ async def test_a_deletion_is_on_the_disk_before_the_next_one(store: Store, root:
     assert f"sync {root}/{A}" in steps
 
 
+async def test_many_deletions_are_on_the_disk_before_that_is_told(
+    store: Store, root: Path, steps: list[str]
+) -> None:
+    documents = [keys.request_key("a"), keys.request_key("b")]
+    for key in documents:
+        await store.create_once(key, b"x")
+    steps.clear()
+
+    await store.delete_many(documents)
+
+    assert {f"sync {root}/hitl-requests/{name}" for name in "ab"} <= set(steps)
+
+
 async def test_markers_are_not_synced(store: Store, steps: list[str]) -> None:
     await store.probe()
     steps.clear()
 
     await store.mark(keys.new_marker("a"))
     await store.delete(keys.new_marker("a"))
+    await store.mark(keys.new_marker("a"))
+    await store.delete_many([keys.new_marker("a")])
 
     assert steps == []
 
@@ -373,6 +388,7 @@ async def test_nothing_outside_the_root_is_touched(
         lambda: store.delete(LINK),
         lambda: store.delete(KEY),
         lambda: store.delete(keys.answered_marker("a")),
+        lambda: store.delete_many([LINK, KEY, keys.request_key("a"), keys.new_marker("a")]),
     ]
     for attempt in attempts:
         with suppress(StorageError):
@@ -542,6 +558,19 @@ async def test_a_folder_in_the_place_of_a_file_is_not_deleted_nor_marked(store: 
         with pytest.raises(DocumentDamaged, match="it is a folder"):
             await attempt
     assert (root / KEY / "x").is_dir()
+
+
+async def test_what_cannot_be_deleted_stops_no_other(store: Store, root: Path) -> None:
+    (root / KEY / "x").mkdir(parents=True)
+    others = [keys.request_key("a"), keys.request_key("b"), keys.answered_marker("a")]
+    for key in others:
+        await store.create_once(key, b"x")
+
+    with pytest.raises(DocumentDamaged, match="it is a folder"):
+        await store.delete_many([others[0], KEY, *others[1:]])
+
+    assert (root / KEY / "x").is_dir()
+    assert not any([await store.exists(key) for key in others])
 
 
 async def test_a_file_in_the_place_of_a_folder_is_named(store: Store, root: Path) -> None:

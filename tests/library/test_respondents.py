@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 import hitl
 from hitl.core.documents import RequestDocument, Respondents
 from hitl.errors import DocumentDamaged, InvalidRequest
-from hitl.records.requests import draft_request
-from tests.library.samples import NOW
+from tests.library.samples import NOW, draft_request
 
 WRONG: dict[str, Any] = {
     "a misspelt users": {"user": ["ann"]},

@@ -12,10 +12,11 @@ from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
 from hitl.errors import AlreadySettled, ClockApart, RequestNotFound, StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import Submission, expire, settle
-from hitl.records.requests import StoredRequest, add_link, read_outcome, read_outcome_of, read_request
+from hitl.records.links import add_link
+from hitl.records.outcomes import Submission
+from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request
 from hitl.records.retention import STALE, collect, collect_one, drop_stale
-from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked
+from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked, expire, settle
 
 MONTH = timedelta(days=30)
 ID = "a-question"

@@ -12,11 +12,21 @@ import pytest
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.lifecycle import GRACE
-from hitl.errors import AlreadySettled, DocumentDamaged, Expired, InvalidValue, StorageUnavailable
-from hitl.records.outcomes import Submission, difference, expire, settle, timeout_outcome
+from hitl.errors import (
+    AlreadySettled,
+    ClockApart,
+    DocumentDamaged,
+    Expired,
+    InvalidValue,
+    RequestNotFound,
+    StorageUnavailable,
+)
+from hitl.records import outcomes
+from hitl.records.outcomes import Settled, Submission, timeout_outcome
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of
 from hitl.storage import Store
-from tests.library.samples import DEADLINE, NOW, SECOND, asked
+from tests.library.samples import DEADLINE, NOW, SECOND, Timed, asked, expire, settle
 
 
 class Recording(Store):
@@ -140,14 +150,85 @@ async def test_saying_the_same_again_is_success_for_who_is_known_to_be_the_same(
 async def test_the_same_answer_with_another_comment_or_name_is_told_that_the_first_ones_stay(
     store: Recording, request_: StoredRequest, first: Submission, second: Submission, sentence: str
 ) -> None:
-    outcome = await settle(store, request_, first, now=NOW, markers=False)
-    assert difference(outcome, first) == ""
+    records = Records(store)
+    told = await outcomes.settle(records, request_, first, now=NOW)
+    assert (told.kind, told.note) == ("recorded", "")
 
-    again = await settle(store, request_, second, now=NOW, markers=False)
+    again = await outcomes.settle(records, request_, second, now=NOW + SECOND)
 
-    assert again == outcome
-    assert sentence in difference(again, second)
-    assert bool(difference(again, second)) is bool(sentence)
+    assert (again.kind, again.outcome) == ("already_yours", told.outcome)
+    assert sentence in again.note
+    assert bool(again.note) is bool(sentence)
+
+
+@pytest.mark.parametrize("markers", [False, True])
+async def test_each_result_has_a_name_and_an_exception_for_whoever_wants_one(
+    store: Recording, request_: StoredRequest, markers: bool
+) -> None:
+    records = Records(store, markers)
+    other = await asked(store, "another-question")
+    gone = await asked(store, "a-deleted-question")
+    await store.delete(keys.request_key(gone.request_id))
+
+    told = [
+        await outcomes.settle(records, request_, by("ann", "many"), now=NOW),
+        await outcomes.settle(records, request_, by("ann"), now=DEADLINE),
+        await outcomes.settle(records, gone, by("ann"), now=NOW),
+        await outcomes.settle(records, request_, by("ann", link=LINK), now=NOW),
+        await outcomes.settle(records, request_, by("ann", link=LINK), now=DEADLINE + SECOND),
+        await outcomes.settle(records, request_, by("bob", link=OTHER_LINK), now=NOW),
+        await outcomes.settle(records, request_, by("bob", "many"), now=NOW),
+        await outcomes.settle(records, other, replace(by("ann"), outcome="cancelled"), now=DEADLINE),
+    ]
+
+    ends: list[tuple[str, type[Exception] | None]] = [
+        ("refused", InvalidValue),
+        ("too_late", Expired),
+        ("gone", RequestNotFound),
+        ("recorded", None),
+        ("already_yours", None),
+        ("lost", AlreadySettled),
+        ("lost", AlreadySettled),
+        ("recorded", None),
+    ]
+    for each, (kind, error) in zip(told, ends, strict=True):
+        assert each.kind == kind
+        if error is None:
+            assert each.outcome_or_raise() == each.outcome
+        else:
+            with pytest.raises(error):
+                each.outcome_or_raise()
+    assert told[5].outcome == told[6].outcome == told[3].outcome
+
+
+async def test_a_question_that_was_just_read_is_not_read_again_and_an_old_look_counts_for_nothing(
+    store: Recording, request_: StoredRequest
+) -> None:
+    await store.delete(keys.request_key(request_.request_id))
+
+    async def attempt(looked: float) -> Settled:
+        records = Records(store, ticks=lambda: 100.0)
+        return await outcomes.settle(records, request_, by("ann"), now=NOW, looked=looked)
+
+    assert (await attempt(100 - 61)).kind == "gone"
+    assert await read_outcome(store, request_.request_id) is None
+    assert (await attempt(100 - 59)).kind == "recorded"
+
+
+async def test_without_a_moment_the_records_own_clock_counts_if_it_is_the_storages() -> None:
+    store = Timed(f"memory://{uuid.uuid4().hex}")
+    request = await asked(store)
+    late = Records(store, now=lambda: NOW + timedelta(hours=1))
+
+    with pytest.raises(ClockApart):
+        await outcomes.settle(late, request, by("ann"))
+    with pytest.raises(ClockApart):
+        await outcomes.expire(late, request)
+    assert await read_outcome(store, request.request_id) is None
+
+    assert (await outcomes.settle(Records(store, now=lambda: NOW), request, by("ann"))).kind == "recorded"
+    # What stands can be told by any clock.
+    assert await outcomes.expire(late, request) == await read_outcome(store, request.request_id)
 
 
 async def test_an_invalid_value_writes_nothing_and_who_won_matters_more(

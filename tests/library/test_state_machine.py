@@ -14,8 +14,6 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hitl.author.context import Context
-from hitl.author.events import Event
 from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
 from hitl.core.lifecycle import GRACE, phase_of
 from hitl.errors import (
@@ -28,10 +26,12 @@ from hitl.errors import (
     RequestNotFound,
     StorageUnavailable,
 )
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission
+from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_request
 from hitl.records.retention import STALE, collect
-from tests.library.samples import NOW, Timed, asked
+from hitl.records.waiting import _Looks
+from tests.library.samples import NOW, Timed, asked, event_of, settle
 
 ID = "a-question"
 LINK, OTHER_LINK = "l" * 64, "m" * 64
@@ -182,7 +182,7 @@ class Lives(RuleBasedStateMachine):
     def whoever_waits_looks(self, data: st.DataObject, markers: bool) -> None:
         request = self._held(data)
         try:
-            found = asyncio.run(self._event(request, markers)._look(self._now()))
+            found = asyncio.run(_Looks(self._records(markers), request)._look())
         except (Killed, StorageUnavailable, RequestNotFound) as end:
             self._ended(request, end)
         except DocumentDamaged:
@@ -239,13 +239,11 @@ class Lives(RuleBasedStateMachine):
         if request not in self.asked:
             self.asked.append(request)
 
-    def _event(self, request: StoredRequest, markers: bool) -> Event[Any]:
-        event: Event[Any] = Event(Context(self.store, "", "operator" if markers else "local"), request, "", int, 5)
-        event._now, event._ticks = self._now, self.store.seconds
-        return event
+    def _records(self, markers: bool) -> Records:
+        return Records(self.store, announce=markers, now=self._now, ticks=self.store.seconds)
 
     async def _cancel(self, request: StoredRequest, markers: bool) -> None:
-        await self._event(request, markers).cancel.aio()
+        await event_of(self._records(markers), request).cancel.aio()
 
     async def _meanwhile(self, days: int, submission: Submission) -> None:
         """Let everything happen that could, between a writer's last look and its creation."""

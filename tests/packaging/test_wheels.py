@@ -1,6 +1,9 @@
 """What the wheels hold."""
 
+import ast
 import subprocess
+import sys
+import tarfile
 from configparser import ConfigParser
 from pathlib import Path
 from zipfile import ZipFile
@@ -8,6 +11,8 @@ from zipfile import ZipFile
 from tests.packaging.conftest import ROOT
 
 PACKAGES = {"hitl": "hitl", "hitl_operator": "operator/hitl_operator", "hitl_webapp": "webapp/hitl_webapp"}
+# hatch needs it to build from the archive what it would build from the checkout.
+HATCH = {".gitignore"}
 
 
 def test_the_wheel_holds_each_file_of_the_packages_and_nothing_else(wheel: Path) -> None:
@@ -24,8 +29,50 @@ def test_the_wheel_holds_each_file_of_the_packages_and_nothing_else(wheel: Path)
 
     held = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
-    assert tracked - held == set()
-    assert {name.partition("/")[0] for name in held} == set(PACKAGES)
+    assert held == tracked
+
+
+def test_the_wheel_imports_nothing_of_the_repository_that_it_does_not_bring(wheel: Path) -> None:
+    beside = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"hitl", *sys.stdlib_module_names}
+    with ZipFile(wheel) as archive:
+        sources = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")}
+
+    imported = {
+        (name, module.partition(".")[0])
+        for name, source in sources.items()
+        for node in ast.walk(ast.parse(source))
+        for module in _modules(node)
+    }
+
+    assert {(name, top) for name, top in imported if top in beside} == set()
+    assert {top for _, top in imported} > set(PACKAGES)
+
+
+def test_the_source_distribution_holds_what_the_wheel_is_built_from_and_the_definitions(wheel: Path) -> None:
+    [archive] = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as found:
+        tops = {name.split("/")[1] for name in found.getnames()}
+
+    packages = {folder.partition("/")[0] for folder in PACKAGES.values()}
+    assert tops == {
+        *packages,
+        "crds",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "pyproject.toml",
+        "PKG-INFO",
+        *HATCH,
+    }
+
+
+def _modules(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Import(names=names):
+            return [each.name for each in names]
+        case ast.ImportFrom(module=str(module), level=0):
+            return [module]
+    return []
 
 
 def test_the_wheel_brings_its_commands_and_its_licence(wheel: Path) -> None:

@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 import httpx
 
 from hitl.core import keys
-from hitl.records.requests import add_link, create_request, draft_request
+from hitl.records.links import add_link
 from hitl.storage import Store
 from tests.backends.processes import free_ports
+from tests.library.samples import create_request, draft_request
 
 T = TypeVar("T")
 

@@ -18,14 +18,15 @@ import pytest
 from hitl.core import keys
 from hitl.core.documents import RequestDocument, Respondent, Respondents
 from hitl.errors import NotAllowed, StorageUnavailable
-from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import create_request, draft_request, read_request
+from hitl.records.outcomes import Submission
+from hitl.records.requests import read_request
 from hitl.storage import Store
 from hitl_webapp import inbox, pages, survey
 from hitl_webapp.auth import Principal, nobody
 from hitl_webapp.inbox import Listing, Surveys, listing
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
+from tests.library.samples import create_request, draft_request, settle
 from tests.web.serving import running
 
 ANN = Principal(name="ann", verified=True)

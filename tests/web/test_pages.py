@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
-from hitl.records.requests import draft_request
 from hitl_webapp import pages
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.inbox import Listing
 from hitl_webapp.problems import BadInput, problem_of
 from hitl_webapp.survey import Entry, Survey
+from tests.library.samples import draft_request
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -18,8 +18,8 @@ from fastapi import FastAPI
 from hitl.core import keys
 from hitl.core.documents import LinkDocument
 from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
-from hitl.records.outcomes import settle
-from hitl.records.requests import StoredRequest, add_link, list_links, read_outcome, revoke_link
+from hitl.records.links import add_link, list_links, revoke_link
+from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.retention import STALE, collect
 from hitl.storage import ticks
 from hitl_webapp.auth import Principal
@@ -28,7 +28,7 @@ from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
-from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked
+from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked, settle
 from tests.web.serving import run
 
 ID = "a-question"

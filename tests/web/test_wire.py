@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from hitl.logs import redact
 from hitl_webapp import pages
-from hitl_webapp.logs import redact, shown_path
+from hitl_webapp.logs import shown_path
 from hitl_webapp.serving import most_connections
 from tests.web.raw import (
     FORM,

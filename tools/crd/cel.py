@@ -54,10 +54,23 @@ _RECORDED: Final = (
 
 def human_input_rules() -> list[Rule]:
     """Return the rules of HumanInput."""
-    value, default = "self.spec.response.value", "self.spec.default"
-    answered = "!has(self.spec.response) || !has(self.spec.response.value)"
     return [
         *(_unchanged(field) for field in IMMUTABLE),
+        *_rules_for_a_response(),
+        *_rules_for_a_question(),
+        {
+            "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending' || "
+            f"(has(self.status) && {_equal('status.phase')} && {_equal('status.value')})",
+            "message": "a final status never changes: the outcome in storage stands",
+            "fieldPath": ".status",
+        },
+    ]
+
+
+def _rules_for_a_response() -> list[Rule]:
+    value = "self.spec.response.value"
+    answered = "!has(self.spec.response) || !has(self.spec.response.value)"
+    return [
         {
             "rule": f"{_FINAL} || !has(oldSelf.spec.response) || {_SAME} || {_REFUSED}",
             "message": "a response was given and is being recorded: it can be neither changed nor taken back",
@@ -88,6 +101,12 @@ def human_input_rules() -> list[Rule]:
             "message": "the value must be one of the choices",
             "fieldPath": ".spec.response.value",
         },
+    ]
+
+
+def _rules_for_a_question() -> list[Rule]:
+    default = "self.spec.default"
+    return [
         {
             "rule": "!has(self.spec.onTimeout) || self.spec.onTimeout != 'UseDefault' || has(self.spec.default)",
             "message": "onTimeout: UseDefault needs a default",
@@ -116,12 +135,6 @@ def human_input_rules() -> list[Rule]:
             "messageExpression": f"'each choice must be ' + {_WANTED}",
             "message": "each choice must fit the dataType",
             "fieldPath": ".spec.choices",
-        },
-        {
-            "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending' || "
-            f"(has(self.status) && {_equal('status.phase')} && {_equal('status.value')})",
-            "message": "a final status never changes: the outcome in storage stands",
-            "fieldPath": ".status",
         },
     ]
 

@@ -1,1 +1,4 @@
-"""The web app in which people answer."""
+"""The web app in which people answer.
+
+Only `hitl serve` imports it. `hitl.serving` and `hitl.engines` load it by its name, when they start it.
+"""

@@ -16,12 +16,13 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hitl.errors import DocumentDamaged, HITLError, ServeError, StorageUnavailable
+from hitl.logs import redact, shown_error
 from hitl.storage import Store, open_store
 from hitl_webapp import pages
 from hitl_webapp.auth import Authenticator, ProxyIdentity, nobody
 from hitl_webapp.inbox import Surveys
 from hitl_webapp.limits import Guard
-from hitl_webapp.logs import redact, redact_servers, shown_error, shown_path
+from hitl_webapp.logs import redact_servers, shown_path
 from hitl_webapp.problems import BadInput, Problem, TooMany, Unauthenticated, problem_of
 from hitl_webapp.routes import api, forms, health
 from hitl_webapp.service import Kept, Service

@@ -32,8 +32,10 @@ from hitl.errors import (
     RequestNotFound,
     StorageError,
 )
-from hitl.records.outcomes import Submission, expire, settle
-from hitl.records.requests import StoredRequest, read_link_of, read_outcome_of, read_request
+from hitl.records.links import read_link_of
+from hitl.records.outcomes import Settled, Submission, expire, settle
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, read_outcome_of, read_request
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store, ticks
 from hitl_webapp.auth import NO_LINK, SIGN_IN, Authenticator, Principal
 from hitl_webapp.metrics import CLOCK, OUTCOMES, REFUSALS
@@ -112,6 +114,7 @@ class Service:
 
     def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
         self.store = store
+        self.records = Records(store, settings.markers)
         self.settings = settings
         self.authenticate = authenticate
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -158,7 +161,7 @@ class Service:
             return None
         if due and await self._agrees(now):
             try:
-                outcome = await expire(self.store, request, now=now, markers=self.settings.markers)
+                outcome = await expire(self.records, request, now=now)
             except RequestNotFound:
                 self._forget(request_id)
                 raise
@@ -268,9 +271,7 @@ class Service:
             self._refused(request_id, None, principal, error)
             raise
 
-    async def submit(
-        self, request: StoredRequest, principal: Principal, submission: Submission
-    ) -> OutcomeDocument:
+    async def submit(self, request: StoredRequest, principal: Principal, submission: Submission) -> Settled:
         """Settle, keep the audit's record of it, and tell the operator.
 
         The link is read from the storage, and the clock compared with the storage's.
@@ -284,20 +285,21 @@ class Service:
             if principal.link:
                 await self._require_link(request.request_id, principal.link, now)
             await principal.require_may_answer(request.document)
-            outcome = await settle(self.store, request, submission, now=now, markers=self.settings.markers)
+            settled = await settle(self.records, request, submission, now=now)
+            outcome = settled.outcome_or_raise()
         except HITLError as error:
             if isinstance(error, RequestNotFound):
                 self._forget(request.request_id)
             self._refused(request.request_id, submission, principal, error)
             raise
         # What was sent twice was recorded by the first one.
-        first = (outcome.answered_at, outcome.submission_id) == (now, submission.submission_id)
+        first = settled.kind == "recorded"
         if first:
             OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
         self._record(request.request_id, submission, principal, "Recorded" if first else "RecordedBefore")
         self._keep(outcome)
         self._hint(request.request_id)
-        return outcome
+        return settled
 
     async def refuse(
         self, request: StoredRequest, principal: Principal, submission: Submission, error: InvalidValue

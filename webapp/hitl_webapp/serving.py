@@ -7,10 +7,11 @@ from typing import Final
 import uvicorn
 from fastapi import FastAPI
 
+from hitl.logs import show_logs
 from hitl.settings import Settings
 from hitl.storage import Store
 from hitl_webapp.connections import Limits
-from hitl_webapp.logs import redact_servers, show_logs
+from hitl_webapp.logs import redact_servers
 from hitl_webapp.main import create_app
 from hitl_webapp.protocol import bounded
 from hitl_webapp.settings import WebSettings

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 from hitl.core.documents import Respondent
 from hitl.core.lifecycle import phase_of
 from hitl.core.submissions import HITLSubmissionTyped, split_token
-from hitl.records.outcomes import Submission, difference, new_submission_id
+from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
 from hitl_webapp.problems import BadInput, public_outcome
@@ -117,12 +117,13 @@ async def submit_json(request: Request) -> Response:
         comment=body.comment,
         submission_id=idempotency_key or new_submission_id(),
     )
-    outcome = await service.submit(stored, principal, submission)
+    settled = await service.submit(stored, principal, submission)
+    outcome = settled.outcome_or_raise()
     submitted = Submitted(
         request_id=body.request_id,
         value=outcome.value,
         data_type=outcome.data_type,
-        message=" ".join(filter(None, [_SAVED[body.reject], difference(outcome, submission)])),
+        message=" ".join(filter(None, [_SAVED[body.reject], settled.note])),
         outcome=public_outcome(outcome),
     )
     return Response(submitted.model_dump_json(), media_type="application/json")

@@ -14,7 +14,7 @@ from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
 from hitl.core.submissions import split_token
 from hitl.core.text import printable
 from hitl.errors import HITLError, InvalidValue
-from hitl.records.outcomes import Submission, difference, new_submission_id
+from hitl.records.outcomes import Submission, new_submission_id
 from hitl.records.requests import StoredRequest
 from hitl_webapp import inbox, pages
 from hitl_webapp.auth import SIGN_IN, Principal
@@ -120,7 +120,8 @@ async def submit(request: Request) -> Response:
     try:
         if fault is not None:
             await service.refuse(stored, principal, submission, InvalidValue(fault.sentence))
-        outcome = await service.submit(stored, principal, submission)
+        settled = await service.submit(stored, principal, submission)
+        outcome = settled.outcome_or_raise()
     except HITLError as error:
         problem = problem_of(error)
         if isinstance(error, InvalidValue):
@@ -137,8 +138,7 @@ async def submit(request: Request) -> Response:
             stored.document, problem.outcome, recorded=False, refused=problem.title, typed=typed
         )
         return HTMLResponse(page, status_code=problem.status)
-    note = difference(outcome, submission)
-    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, note=note))
+    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, note=settled.note))
 
 
 async def _step(service: Service, sent: _Sent, headers: Headers) -> Response:

@@ -1,0 +1,195 @@
+"""A question: what is asked of whom, and until when. Valid from the moment that it exists.
+
+Whoever asks builds a `Question` first, be it a program, the command or a HumanInput. Its digest, its id and its
+stored document are all made of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from hitl.core import arguments
+from hitl.core.faults import sentence
+from hitl.core.jsontypes import combined, type_schema
+from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_NAME_CHARS, MAX_PROMPT_CHARS
+from hitl.core.respondents import Respondents
+from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text, type_name
+from hitl.errors import InvalidRequest, InvalidValue
+
+OnTimeout: TypeAlias = Literal["fail", "default"]
+
+
+class Asked(BaseModel):
+    """What a question and its document share. `choices` and `default` are canonical texts of `data_type`."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    event_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
+    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
+    data_type: DataType
+    json_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
+    choices: list[Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
+        default_factory=list, max_length=MAX_CHOICES
+    )
+    default: str | None = None
+    on_timeout: OnTimeout = "fail"
+    respondents: Respondents = Respondents()
+
+    COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
+
+    def question_digest(self) -> str:
+        """Return a digest of what is asked of whom: equal for equal questions, whenever they are asked."""
+        content = self.model_dump(mode="json", by_alias=True)
+        compared = {name: content[name] for name in self.COMPARED}
+        return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
+
+
+class Question(Asked):
+    """A valid question, not stored yet. `Question.of` reads what an author writes.
+
+    Args:
+        timeout_seconds: Seconds from asking to the deadline.
+        untyped_schema: The author's own schema. `json_schema` asks for what the data type says, too.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    timeout_seconds: float
+    untyped_schema: dict[str, JsonValue] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        data_type: Any,
+        prompt: str,
+        timeout_seconds: float,
+        choices: Sequence[Value] | None = None,
+        default: Value = None,
+        on_timeout: OnTimeout | None = None,
+        schema: Mapping[str, JsonValue] | None = None,
+        respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
+    ) -> Self:
+        """Read what an author asks.
+
+        Args:
+            name: Shown to people; 1 to 128 characters.
+            data_type: A Python type or a type name, see `hitl.core.values.type_name`.
+            prompt: Markdown, 1 to 16,384 characters.
+            timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days.
+            choices: Values of the type in the order in which they are shown, at most 64, all different; not for
+                bool and json.
+            default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
+            on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
+            schema: A JSON Schema that answers must fit, besides what the type says.
+            respondents: Who may answer: at least one user or group. None: whoever may reach the form.
+
+        Raises:
+            InvalidRequest: saying which argument is invalid and why.
+        """
+        kind = type_name(data_type)
+        span = arguments.seconds("timeout_seconds", timeout_seconds)
+        offered = arguments.choices(kind, choices)
+        own = arguments.schema(schema)
+        try:
+            return cls(
+                event_name=name,
+                prompt=prompt,
+                data_type=kind,
+                json_schema=combined(own, type_schema(data_type)),
+                choices=offered,
+                default=None if default is None else arguments.canonical(kind, default, "default"),
+                on_timeout=_at_deadline(on_timeout, default),
+                respondents=Respondents.asked(respondents),
+                timeout_seconds=span,
+                untyped_schema=own,
+            )
+        except ValidationError as error:
+            raise InvalidRequest(sentence(error)) from error
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        require_whole(self)
+        return self
+
+    def untyped_digest(self) -> str:
+        """Return the digest of the question without what its data type says.
+
+        As release 0.1.0 asked it, which stored no schema of a data type. Ids are made of this one, so that a task
+        that was restarted since finds what it asked.
+        """
+        return self.model_copy(update={"json_schema": self.untyped_schema}).question_digest()
+
+    def asks_the_same_as(self, stored: Asked) -> bool:
+        """Tell whether a stored question is this one, asked by this release or by release 0.1.0."""
+        return stored.question_digest() in (self.question_digest(), self.untyped_digest())
+
+
+def parse_answer(asked: Asked, answer: Value, *, text: bool, formats: bool = True) -> Value:
+    """Return the typed value of an answer, once it fits the question in every respect.
+
+    Args:
+        asked: The question, as stored.
+        answer: What the respondent gave.
+        text: The answer is text as a form holds it, rather than a JSON value.
+        formats: Whether `format` in its schema is enforced.
+
+    Raises:
+        InvalidValue: with a sentence for the respondent.
+    """
+    if text:
+        parsed = parse_text(asked.data_type, answer if isinstance(answer, str) else "")
+    else:
+        parsed = parse_json(asked.data_type, answer)
+    check_choice(format_value(asked.data_type, parsed), asked.choices)
+    if asked.json_schema is not None:
+        _schemas().check_value(asked.json_schema, parsed, formats=formats)
+    return parsed
+
+
+def require_whole(asked: Asked, *, formats: bool = True) -> None:
+    """Refuse a question whose parts do not fit each other, such as a default that is not one of the choices.
+
+    Args:
+        asked: The question.
+        formats: Whether `format` in its schema is enforced.
+
+    Raises:
+        InvalidRequest: saying which part does not fit, and why.
+    """
+    if asked.on_timeout == "default" and asked.default is None:
+        raise InvalidRequest("on_timeout='default' needs a default")
+    if asked.json_schema is not None:
+        _schemas().check_schema(asked.json_schema)
+    for choice in asked.choices:
+        _require_fitting(asked, "choice", choice, formats)
+    if asked.default is not None:
+        _require_fitting(asked, "default", asked.default, formats)
+
+
+def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
+    if on_timeout is not None:
+        return on_timeout
+    return "fail" if default is None else "default"
+
+
+def _require_fitting(asked: Asked, what: str, text: str, formats: bool) -> None:
+    try:
+        parsed = parse_answer(asked, text, text=True, formats=formats)
+    except InvalidValue as error:
+        raise InvalidRequest(f"the {what} {text!r} does not fit its own question: {error}") from error
+    if format_value(asked.data_type, parsed) != text:
+        raise InvalidRequest(f"the {what} {text!r} is not in its canonical form")
+
+
+def _schemas() -> ModuleType:
+    # Loaded when a question has a schema: it takes as long as everything else that a form needs.
+    from hitl.core import schema
+
+    return schema

@@ -1,0 +1,37 @@
+"""The addresses of the web app and of the operator: the only place that builds them."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+
+def form_url(endpoint: str, request_id: str, *, token: str = "", request_path: str = "") -> str:
+    """Return the address of a question's form.
+
+    Args:
+        endpoint: The web app's base URL.
+        request_id: The question.
+        token: The link's token: whoever has it may answer. Empty: the page asks for one, or for a sign-in.
+        request_path: The recorded path of the question, which links of the old plugin have.
+    """
+    query = urlencode({name: text for name, text in (("request_path", request_path), ("token", token)) if text})
+    return f"{endpoint.rstrip('/')}/form/{request_id}{'?' if query else ''}{query}"
+
+
+def submit_url(endpoint: str) -> str:
+    """Return the address to which programs post their answers.
+
+    Args:
+        endpoint: The web app's base URL.
+    """
+    return f"{endpoint.rstrip('/')}/submit/json"
+
+
+def hint_url(operator: str, request_id: str) -> str:
+    """Return the address to which a hint about a request is posted.
+
+    Args:
+        operator: The operator's base URL.
+        request_id: The request.
+    """
+    return f"{operator.rstrip('/')}/hints/{request_id}"

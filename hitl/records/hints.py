@@ -1,0 +1,32 @@
+"""Hints: the operator is told of a request at once, instead of when it next lists the markers."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from hitl.core.urls import hint_url
+
+HINT_SECONDS: Final = 2.0
+
+_log = logging.getLogger("hitl")
+
+
+async def send_hint(operator: str, request_id: str) -> None:
+    """Tell the operator to look at a request. A hint that is lost costs time only, so nothing is raised.
+
+    Args:
+        operator: The operator's address, such as ``http://hitl-operator.hitl:8080``; empty: there is none.
+        request_id: The request that is new, or has an outcome.
+    """
+    if not operator:
+        return
+    # Loaded here: most programs and web apps never need it, and start sooner and smaller without.
+    import httpx
+
+    try:
+        async with httpx.AsyncClient(timeout=HINT_SECONDS) as client:
+            await client.post(hint_url(operator, request_id))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # The operator finds the marker without it.
+        _log.debug("no hint to the operator: %s", error)

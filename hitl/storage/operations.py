@@ -1,0 +1,108 @@
+"""What is done at a root, one operation at a time: counted, and tried again where that is right."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias, TypeVar
+
+from hitl.core import keys
+from hitl.errors import StorageUnavailable
+from hitl.storage.objects import Found, Objects
+
+# After a refusal without a cause: with the waits in between, less than two seconds in all.
+_TRIES: Final = 5
+_FIRST_WAIT_SECONDS: Final = 0.1
+
+Watcher: TypeAlias = Callable[[str, str], None]
+
+_T = TypeVar("_T")
+
+
+class CreationRefused(StorageUnavailable):
+    """The storage says again and again that an object is there, and it is not."""
+
+
+class Operations:
+    """The operations on one root's objects.
+
+    Args:
+        url: The root's URL, for messages.
+        objects: The root's objects.
+        watcher: Told the operation and the result of each request.
+    """
+
+    def __init__(self, url: str, objects: Objects, watcher: Watcher | None) -> None:
+        self.url = url
+        self.objects = objects
+        self._watcher = watcher
+
+    async def create(self, key: str, data: bytes, *, durable: bool = True) -> bool:
+        """Create an object unless there is one; tell whether this call did.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+            CreationRefused: when it refuses again and again, and there is no such object.
+        """
+        for attempt in range(_TRIES):
+            try:
+                await self.watched("create", self.objects.create(key, data, durable=durable))
+            except FileExistsError:
+                # S3 says the same by 409, when nothing was written and somebody should try again.
+                if not self.objects.refuses_without_cause or await self.exists(key):
+                    return False
+            else:
+                return True
+            # Those who hindered one another must not meet again.
+            await asyncio.sleep(_FIRST_WAIT_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - no secret
+        raise CreationRefused(
+            f"{self.url} refuses to create {key}, though there is no such object: try again later"
+        )
+
+    async def read(self, key: str) -> Found | None:
+        """Return an object, or None when there is none."""
+        try:
+            return await self.watched("read", self.objects.read(key))
+        except FileNotFoundError:
+            return None
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether there is such an object."""
+        try:
+            await self.watched("look", self.objects.look(key))
+        except FileNotFoundError:
+            return False
+        return True
+
+    async def mark(self, key: str) -> None:
+        """Write an object of one line feed, whether there is one or not."""
+        # An object of no bytes at all is refused by some S3 servers.
+        await self.watched("mark", self.objects.overwrite(key, b"\n"))
+
+    async def delete(self, key: str) -> None:
+        """Delete an object, if there is one."""
+        try:
+            await self.watched("delete", self.objects.delete(key, durable=not is_hint(key)))
+        except FileNotFoundError:
+            return
+
+    async def watched(self, name: str, operation: Awaitable[_T]) -> _T:
+        """Await an operation, and tell the watcher its name and its result: ``ok``, ``none`` or ``error``."""
+        if self._watcher is None:
+            return await operation
+        result = "error"
+        try:
+            found = await operation
+            result = "ok"
+        except (FileNotFoundError, FileExistsError):
+            result = "none"
+            raise
+        finally:
+            self._watcher(name, result)
+        return found
+
+
+def is_hint(key: str) -> bool:
+    """Tell whether an object costs no more than a look if it comes back after a loss of power."""
+    return key.startswith(f"{keys.PREFIX}/_") and not key.startswith(f"{keys.DELETED}/")

@@ -1,0 +1,187 @@
+"""A root of the release before is read, shown, answered, waited for and cleaned up by this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+import hitl
+from hitl.cli.app import app
+from hitl.errors import RequestMismatch
+from tests.fixtures import older
+from tests.fixtures.asked import OPEN, YEAR
+from tests.web.serving import WebApp, running
+
+ANSWERS: dict[str, Any] = {
+    "int": 9,
+    "float": 2.5,
+    "bool": True,
+    "str": "Zürich ✓",
+    "text": "2026-11-26",
+    "json": {"a": [1, None]},
+    "list": [1, 2],
+    "dict": {"x": 1.5},
+    "null": None,
+    "whole-list": [1, "a"],
+    "waited": 2,
+}
+# Moved by the copy.
+TIMES = {"created_at", "expires_at"}
+TOKENS: dict[str, str] = older.read("tokens")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy, served by an operator, as it was."""
+    folder = older.copied(tmp_path / "root")
+    _use(monkeypatch, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    """A web app over a copy that each test answers other questions of."""
+    folder = tmp_path_factory.mktemp("older")
+    with running(str(older.copied(folder / "root")), folder) as found:
+        yield found
+
+
+def _use(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    for name, text in (("STORAGE_ROOT", str(folder)), ("SERVE", "operator"), ("ENDPOINT", "http://forms.test")):
+        monkeypatch.setenv(f"HITL_{name}", text)
+    monkeypatch.setenv("HITL_NAMESPACE", "team")
+
+
+def hitl_(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+async def asked_again(key: str, **changes: Any) -> hitl.Event[Any]:
+    arguments = {"prompt": f"What is **{key}**?", "timeout_seconds": YEAR, **OPEN.get(key, {}), **changes}
+    return await hitl.new_event.aio(f"open {key}", key=key, poll_interval_seconds=0.1, **arguments)
+
+
+def test_the_command_shows_each_question_as_it_was_shown(root: Path) -> None:
+    done = hitl_("list", "--all", "--json")
+
+    now = {each["id"]: each for each in json.loads(done.stdout)}
+    assert done.exit_code == 0, done.output
+    assert now.keys() == older.shown().keys()
+    for request_id, before in older.shown().items():
+        same = before.keys() - (TIMES if before["phase"] == "Pending" else set())
+        assert {name: now[request_id][name] for name in same} == {name: before[name] for name in same}
+
+
+def test_each_question_is_shown_alone(root: Path) -> None:
+    for request_id, before in older.shown().items():
+        done = hitl_("show", request_id, "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["phase"] == before["phase"]
+
+
+def test_waiting_for_one_that_was_answered_prints_the_answer(root: Path) -> None:
+    done = hitl_("wait", "answered-gitops")
+
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"a": [1, None, {"b": "c"}]})
+
+
+@pytest.mark.parametrize("key", [*OPEN, "asked-last"])
+async def test_a_program_that_is_started_again_finds_its_question(root: Path, key: str) -> None:
+    event = await asked_again(key, **({} if key in OPEN else {"data_type": int}))
+
+    assert event.request_id == older.asked_under(key)
+
+
+async def test_another_question_under_its_key_is_refused_as_before(root: Path) -> None:
+    with pytest.raises(RequestMismatch):
+        await asked_again("int", schema={"minimum": 2})
+
+
+async def test_a_program_gets_what_was_answered_before_the_upgrade(root: Path) -> None:
+    event = await asked_again("answered-last")
+
+    assert await event.wait.aio() == 8
+
+
+async def test_a_deadline_that_passed_during_the_upgrade_takes_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _use(monkeypatch, older.copied(tmp_path / "root", since=timedelta(days=367)))
+
+    event = await asked_again("bool")
+
+    assert await event.wait.aio() is False
+
+
+@pytest.mark.parametrize("key", ANSWERS)
+async def test_its_form_is_shown_by_its_link_and_what_is_answered_reaches_the_program(
+    served: WebApp, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    request_id, value = older.asked_under(key), ANSWERS[key]
+    form = httpx.get(f"{served.url}/form/{request_id}", params={"token": TOKENS[request_id]})
+
+    submitted = _submitted(served, request_id, TOKENS[request_id], value)
+
+    assert form.status_code == 200, form.text
+    assert f"What is <strong>{key}</strong>?" in form.text
+    assert submitted.status_code == 200, submitted.text
+    _use(monkeypatch, Path(served.root))
+    assert await (await asked_again(key)).wait.aio() == value
+
+
+def test_links_with_an_end_hold_until_then(served: WebApp) -> None:
+    request_id = older.asked_under("int")
+    statuses = {
+        name: httpx.get(f"{served.url}/form/{request_id}", params={"token": TOKENS[name]}).status_code
+        for name in ("later", "ended")
+    }
+
+    assert statuses == {"later": 200, "ended": 403}
+
+
+def test_whoever_a_question_names_finds_it_in_the_inbox_and_answers_it(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("s")
+    folder, request_id = older.copied(tmp_path / "root"), older.asked_under("named")
+    headers = {"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ada@example.org"}
+    body = {"request_id": request_id, "value": 4}
+    with running(str(folder), tmp_path, HITL_AUTH="proxy", HITL_PROXY_SECRET_FILE=str(secret)) as served:
+        inbox = httpx.get(served.url, headers=headers)
+        refused = httpx.post(
+            f"{served.url}/submit/json", json=body, headers={**headers, "X-Forwarded-User": "eve"}
+        )
+        answered = httpx.post(f"{served.url}/submit/json", json=body, headers=headers)
+
+    assert all(each in inbox.text for each in older.open_ids())
+    assert (refused.status_code, answered.status_code) == (403, 200)
+
+
+def test_gc_deletes_what_was_settled_long_ago_and_ends_the_deletion_that_had_begun(root: Path) -> None:
+    requests = root / older.REQUESTS
+    markers = [*requests.glob("_deleted/*"), *requests.glob("_probe/*"), *requests.glob("_answered/*")]
+    for each in markers:
+        os.utime(each, (time.time() - 3600,) * 2)
+    done = hitl_("gc", "--days", "1", "--json")
+
+    gone = set(json.loads(done.stdout)["deleted"])
+    assert done.exit_code == 0, done.output
+    assert {each for each in older.shown() if each.startswith(("answered-", "rejected-", "cancelled-"))} <= gone
+    assert {"timed-out", "default-used"} <= gone
+    assert not gone & set(older.open_ids())
+    assert not (requests / "going-away" / "response.json").exists()
+    assert not [*requests.glob("_probe/*")]
+    assert not (requests / "_answered" / older.asked_under("int")).exists()
+
+
+def _submitted(served: WebApp, request_id: str, token: str, value: Any) -> httpx.Response:
+    body = {"request_id": request_id, "token": token, "value": value}
+    return httpx.post(f"{served.url}/submit/json", json=body, timeout=60)
