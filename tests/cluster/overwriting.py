@@ -1,6 +1,6 @@
-"""`python -m tests.cluster.overwriting NAME`: the operator, where the storage of roots named so never creates only.
+"""`python -m tests.cluster.overwriting NAME`: the operator, where the storage of roots of that name overwrites.
 
-As some S3 servers do, it takes the condition and overwrites what is there.
+As some S3 servers do, it takes the condition, and replaces what is there all the same.
 """
 
 import sys
