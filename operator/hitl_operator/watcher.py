@@ -24,6 +24,8 @@ _LAST_PAUSE_SECONDS: Final = 20.0
 _RELIST_AFTER: Final = 3
 # A watch that breaks off is resumed: only when that fails for so long it counts as not seeing.
 _PATIENCE_SECONDS: Final = 10.0
+# So many watches have a connection each.
+_FEW_WATCHES: Final = 16
 _STUCK_SECONDS: Final = 180.0
 
 Change = Callable[[str, str, Object], None]
@@ -109,6 +111,8 @@ class Watching:
         self._watches = [
             _Watch(kube, each, place, changed, listed) for place in places for each in (HUMAN_INPUTS, RESPONSES)
         ]
+        if len(self._watches) > _FEW_WATCHES:
+            kube.share_connections()
         self.sights = [each.sight for each in self._watches]
         self.seen = asyncio.Event()
         self._told: set[str] = set()
