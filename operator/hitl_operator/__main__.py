@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 
@@ -11,7 +10,7 @@ from pydantic_settings import CliApp
 
 from hitl.errors import HITLError
 from hitl.logs import show_logs
-from hitl_operator.app import run
+from hitl_operator.process import run
 from hitl_operator.settings import OperatorSettings
 
 
@@ -19,9 +18,8 @@ def main() -> None:
     """Run until told to stop. Exits with 2 when the settings are invalid, with 1 when it cannot go on."""
     show_logs(None)
     logging.captureWarnings(True)
-    # kopf tells of each object that it handles, and that the signals are not its own to handle.
+    # kopf tells of each step of its own.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     try:
         settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])
     except ValidationError as error:
@@ -30,7 +28,7 @@ def main() -> None:
             sys.stderr.write(f"hitl-operator: {place + ': ' if place else ''}{fault['msg']}\n")
         sys.exit(2)
     try:
-        asyncio.run(run(settings))
+        run(settings)
     except HITLError as error:
         sys.stderr.write(f"hitl-operator: {error}\n")
         sys.exit(1)

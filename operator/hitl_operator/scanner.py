@@ -17,11 +17,11 @@ from hitl.records.retention import STALE, drop_stale
 from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.probes import Health
+from hitl_operator.queues import Queues
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
 from hitl_operator.upkeep import Upkeep
 from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
-from hitl_operator.workqueue import WorkQueue
 
 # A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
 _FRESH: Final = timedelta(seconds=90)
@@ -29,6 +29,8 @@ _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
+# A look into a root that takes longer is given up, and begun anew.
+_DEADLINE_SECONDS: Final = 40.0
 
 _log = logging.getLogger("hitl.operator.mirror")
 
@@ -45,9 +47,6 @@ class Scanner:
         health: Told of each sweep.
         leads: Whether this operator is the one that works.
         now: The present moment.
-
-    Attributes:
-        looked: Set once the roots were looked into for the first time, with or without success.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Scanner:
         kube: Kube,
         roots: Roots,
         index: Index,
-        queue: WorkQueue[WorkItem],
+        queue: Queues,
         settings: OperatorSettings,
         health: Health,
         leads: Callable[[], bool] = lambda: True,
@@ -69,8 +68,6 @@ class Scanner:
         self._health = health
         self._leads = leads
         self._now = now
-        self.looked = asyncio.Event()
-        self._verified = time.monotonic()
         self._looks = {root.name: _Look() for root in roots}
         self._upkeep = {root.name: Upkeep(root, roots, index, queue, settings) for root in roots}
 
@@ -83,26 +80,29 @@ class Scanner:
         for root in self._roots:
             self._queue.add(MirrorRequest(root.name, request_id))
 
-    async def sweep_forever(self) -> None:
-        """Look for markers every few seconds, until cancelled."""
+    async def sweep_forever(self, root: Root) -> None:
+        """Look for the markers of one root every few seconds, until cancelled."""
         while True:
             leads = self._leads()
             if leads:
-                await asyncio.gather(*(self._guarded(root, self.sweep(root)) for root in self._roots))
+                await self._guarded(root, self.sweep(root))
                 metrics.SWEEP_SECONDS.set_to_current_time()
-                self.looked.set()
-            self._health.swept = self._health.clock()
+                root.looked.set()
+            self._health.sweep(root.name)
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
-    async def scan_forever(self) -> None:
-        """Look into the index, look at everything, and delete what is due, a page at a time, until cancelled."""
+    async def scan_forever(self, root: Root) -> None:
+        """Look after a root's index, its full scan and its retention, a page at a time, until cancelled."""
         while True:
             await asyncio.sleep(min(self._settings.open_seconds, self._settings.audit_seconds))
-            if not self._leads():
-                continue
-            await asyncio.gather(*(self._guarded(root, self.scan(root)) for root in self._roots))
-            if time.monotonic() - self._verified > _VERIFY_SECONDS:
-                self._verified = time.monotonic()
+            if self._leads():
+                await self._guarded(root, self.scan(root))
+
+    async def verify_forever(self) -> None:
+        """Look every ten minutes for HumanInputs that went away unseen, until cancelled."""
+        while True:
+            await asyncio.sleep(_VERIFY_SECONDS)
+            if self._leads():
                 await self.verify()
 
     async def sweep(self, root: Root) -> None:
@@ -180,25 +180,23 @@ class Scanner:
             self._queue.add(work)
 
     async def _guarded(self, root: Root, looking: Coroutine[None, None, None]) -> None:
+        look = self._looks[root.name]
         try:
-            await looking
-        except StorageUnavailable as error:
-            look = self._looks[root.name]
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                await looking
+        except (StorageUnavailable, StorageUnsuitable, TimeoutError) as error:
             look.away_since = look.away_since or time.monotonic()
-            if not root.away and time.monotonic() - look.away_since >= _PATIENCE_SECONDS:
-                _log.warning("root %s is out of reach, and is tried again by itself: %s", root.name, error)
-                root.away = True
-                self._look_at_pending(root)
-        except StorageUnsuitable:
-            # Two outcomes could be recorded: better none at all.
-            raise
+            if time.monotonic() - look.away_since >= _PATIENCE_SECONDS:
+                away = StorageUnavailable("it is too slow") if isinstance(error, TimeoutError) else error
+                if root.out(away):
+                    self._look_at_pending(root)
         except HITLError as error:
             _log.error("root %s: %s", root.name, error)
+        except Exception:  # noqa: BLE001 - a fault of ours with one root must not end the others
+            _log.exception("root %s", root.name)
         else:
-            self._looks[root.name].away_since = None
-            if root.away:
-                _log.warning("root %s is in reach again", root.name)
-                root.away = False
+            look.away_since = None
+            if root.back():
                 self._look_at_pending(root)
 
     def _look_at_pending(self, root: Root) -> None:
