@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -19,6 +20,8 @@ from typer.testing import CliRunner, Result
 import hitl
 from hitl.cli.app import app
 from hitl.errors import RequestMismatch
+from hitl.storage import Store
+from tests.backends.plugin import Backend
 from tests.fixtures.asked import OPEN, YEAR
 from tests.fixtures.older import ALL, REQUESTS, Older
 from tests.web.serving import WebApp, running
@@ -98,6 +101,22 @@ async def asked_again(key: str, **changes: Any) -> hitl.Event[Any]:
 
 
 def test_the_command_shows_each_question_as_it_was_shown(older: Older, root: Path) -> None:
+    _shows_all(older)
+
+
+async def test_a_root_in_a_bucket_is_shown_as_well(
+    older: Older, root: Path, s3_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(s3_backend.url, s3_backend.options)
+    for each in sorted(path for path in root.rglob("*") if path.is_file()):
+        assert await store.create_once(each.relative_to(root).as_posix(), each.read_bytes())
+    monkeypatch.setenv("HITL_STORAGE_ROOT", s3_backend.url)
+    monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps(s3_backend.options))
+
+    await asyncio.to_thread(_shows_all, older)
+
+
+def _shows_all(older: Older) -> None:
     done = hitl_("list", "--all", "--json")
 
     now = {each["id"]: each for each in json.loads(done.stdout)}
