@@ -32,6 +32,7 @@ from hitl.errors import (
     RequestNotFound,
     StorageError,
 )
+from hitl.records.index import Later
 from hitl.records.links import read_link_of
 from hitl.records.outcomes import Settled, Submission, expire, settle
 from hitl.records.records import Records
@@ -114,7 +115,8 @@ class Service:
 
     def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
         self.store = store
-        self.records = Records(store, settings.markers)
+        self._later = Later(store)
+        self.records = Records(store, settings.markers, later=self._later.add)
         self.settings = settings
         self.authenticate = authenticate
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -323,7 +325,8 @@ class Service:
             raise
 
     async def close(self) -> None:
-        """Wait for hints that are under way."""
+        """Wait for hints and rows of the index that are under way."""
+        await self._later.close()
         if self._hints:
             await asyncio.wait(self._hints, timeout=_HINT_SECONDS)
 
