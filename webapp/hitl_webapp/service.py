@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.storage import Store
 from hitl_webapp.admission import Admission
@@ -32,12 +33,14 @@ class Service:
         self.store = store
         self.settings = settings
         self.clock = Clock(store)
-        records = Records(store, announce=settings.markers, now=lambda: self.clock.now())
+        self._later = Later(store)
+        records = Records(store, settings.markers, now=lambda: self.clock.now(), later=self._later.add)
         self.questions = Questions(records, self.clock)
         self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock)
         self._hints = Hints(settings.hint_url)
         self.submissions = Submissions(records, self.admission, self.questions, self.clock, self._hints)
 
     async def close(self) -> None:
-        """Wait for hints that are under way."""
+        """Wait for hints and rows of the index that are under way."""
+        await self._later.close()
         await self._hints.close()
