@@ -160,6 +160,10 @@ class Stored:
     async def _show(self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None) -> bool:
         """Create a HumanInput; False when that is refused, and is to be tried again."""
         if (seconds := self._refusals.rests(work)) > 0:
+            if outcome is not None:
+                # It has ended. Whoever asked gets that from storage.
+                self._refusals.forget(work)
+                return True
             self._context.queue.add_after(work, min(seconds, self._until_deadline(request)) + 0.05)
             return False
         try:
