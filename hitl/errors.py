@@ -16,12 +16,12 @@
     │   └── EventCancelled
     ├── ServeError                        the web app could not be brought up
     ├── ClusterError                      the Kubernetes API server said no; carries its sentence
-    │   ├── ClusterUnavailable            out of reach, or too busy; trying again may help
+    │   ├── ClusterUnavailable            does not answer, or is too busy; trying again may help
     │   ├── ClusterForbidden              these credentials may not do that
     │   ├── ClusterConflict               somebody else wrote it in between, or it is there already
     │   └── ClusterNotFound               no such object, or no such kind of object
     └── StorageError
-        ├── StorageUnavailable            out of reach for now; trying again is safe
+        ├── StorageUnavailable            does not answer now; trying again is safe
         ├── StorageUnsuitable             can never hold outcomes safely
         ├── ClockApart                    this machine's clock differs from the storage's; nothing is recorded
         └── DocumentDamaged               an object holds something that nobody of ours wrote
@@ -38,7 +38,7 @@ class Sender(Protocol):
 
     @property
     def name(self) -> str:
-        """What they call themselves, or who they are where that is verified; may be empty."""
+        """The respondent's name, verified or not; may be empty."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class Sender(Protocol):
 
     @property
     def verified(self) -> bool:
-        """Whether somebody else than the sender vouches for the name."""
+        """Whether a proxy or the API server has authenticated the name."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class Sender(Protocol):
 
 
 class RecordedOutcome(Protocol):
-    """What an exception tells of the outcome that stands; `hitl.core.documents.OutcomeDocument` is one."""
+    """What an exception says about the recorded outcome; `hitl.core.documents.OutcomeDocument` is one."""
 
     @property
     def request_id(self) -> str:
@@ -169,7 +169,7 @@ class EventCancelled(EventFailed):
 
 
 class ServeError(HITLError):
-    """The web app could not be brought up; the message says what to do."""
+    """The web app could not be started; the message says what to do."""
 
 
 class ClusterError(HITLError):
@@ -221,7 +221,7 @@ class ClockApart(StorageError):
 
 
 class DocumentDamaged(StorageError):
-    """A stored object cannot be read as what it should be.
+    """A stored object is damaged: it cannot be read, or is not what it should be.
 
     Args:
         name: The object's key under the root.

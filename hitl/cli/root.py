@@ -37,6 +37,13 @@ def gc(
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; print what would be.")] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full",
+            help="Look at everything under the root and repair its index first. Else that is done once a week.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete requests that were settled long ago, and what crashes left behind; name those that had to stay."""
@@ -53,7 +60,8 @@ def gc(
                 now=datetime.now(UTC),
                 retention=retention,
                 dry_run=dry_run,
-                progress=lambda done, total: bar.update(task, completed=done, total=total),
+                full=full,
+                looked=lambda number: bar.advance(task, number),
                 left=left.__setitem__,
             )
         )

@@ -72,7 +72,7 @@ class Stored:
         return view_of(request.document, await read_outcome_of(self.store, request))
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
-        """Answer a request as the user who runs the command, for whom nobody vouches."""
+        """Answer a request as the user who runs the command, unverified."""
         given: Value = value if text else _parsed(value)
         request = await self._answerable(request_id)
         return await self._settle(request, Submission("answered", me(), given, text=text, comment=comment))
@@ -124,7 +124,7 @@ class Stored:
             ) from error
 
     async def _reach(self, request_id: str) -> None:
-        # A bucket that is not there looks like one without the request, until something is listed. Whoever may not
+        # A missing bucket looks like one without the request, until something is listed. A user who may not
         # list may still read and answer.
         if keys.is_request_id(request_id):
             with contextlib.suppress(StorageUnsuitable):
@@ -134,7 +134,7 @@ class Stored:
         request = await self.read(request_id)
         if request.document.respondents:
             raise NotAllowed(
-                f"{request_id} names who may answer it, and nobody vouches for a shell: answer it in the web form "
+                f"{request_id} names who may answer it, and a shell verifies no name: answer it in the web form "
                 "where you sign in, or with kubectl"
             )
         return request
@@ -180,6 +180,6 @@ def _parsed(value: str) -> Value:
 
 
 def _operator_serves(settings: Settings, url: str) -> bool:
-    # A marker where no operator looks is merely collected later; a missing one delays the mirror by an audit.
+    # A marker without an operator is only deleted later. A missing marker delays the status by a full scan.
     remote = settings.serve is None and not url.startswith(_LOCAL)
     return remote or choose_mode(settings, None) == "operator"

@@ -33,6 +33,7 @@ OPERATOR_MANAGER: Final = "hitl-operator"
 STATUS_MANAGER: Final = "hitl-operator-status"
 CLI_MANAGER: Final = "hitl"
 COMMIT_ANNOTATION: Final = f"{GROUP}/commit"
+MISSING_OUTCOME_ANNOTATION: Final = f"{GROUP}/missing-outcome"
 
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
 ConditionStatus: TypeAlias = Literal["True", "False", "Unknown"]
@@ -187,6 +188,9 @@ class HumanInputStatus(_Part):
     verified: bool | None = Field(
         default=None, description="Whether somebody trustworthy vouched for who that was."
     )
+    commit: str | None = Field(
+        default=None, max_length=256, description="The commit that the submission came from, if it says so."
+    )
     answered_at: AwareDatetime | None = Field(default=None, description="When the outcome was recorded.")
     comment: str | None = Field(
         default=None, max_length=MAX_COMMENT_CHARS, description="The remark that came with the submission."
@@ -196,6 +200,11 @@ class HumanInputStatus(_Part):
         alias="formURL",
         max_length=2048,
         description="Where the form is. It carries no token: reading this grants no right to answer.",
+    )
+    link_secret: str | None = Field(
+        default=None,
+        max_length=253,
+        description="The Secret with a link to the form, where links grant the right to answer.",
     )
     request_id: str | None = Field(
         default=None, alias="requestID", max_length=63, description="The id of the request in storage."
@@ -208,7 +217,7 @@ class HumanInputStatus(_Part):
     conditions: list[Condition] = Field(
         default=[],
         max_length=16,
-        description="Settled, Answered, Ready, Reconciling, Stalled and ResponseRefused.",
+        description="Settled, Answered, Ready, Reconciling, Stalled, ResponseRefused, LinkIssued, OutcomeMissing.",
     )
 
     def condition(self, kind: str) -> Condition | None:

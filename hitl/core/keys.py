@@ -10,6 +10,8 @@ import hashlib
 import re
 import secrets
 import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from hitl.errors import RequestNotFound
@@ -19,12 +21,21 @@ NEW: Final = f"{PREFIX}/_new"
 ANSWERED: Final = f"{PREFIX}/_answered"
 PROBES: Final = f"{PREFIX}/_probe"
 DELETED: Final = f"{PREFIX}/_deleted"
+OPEN: Final = f"{PREFIX}/_open"
+SETTLED: Final = f"{PREFIX}/_settled"
+INDEX_COMPLETE: Final = f"{PREFIX}/_index/complete"
+DELETING: Final = f"{PREFIX}/_deleting"
+LAST_DELETED: Final = f"{DELETING}/deleted"
 
 REQUEST_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TOKEN_BYTES: Final = 32
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 _TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
+_OPEN_ROW = re.compile("([0-9a-f]{8})-(.+)", re.ASCII)
+_FAR_ROW = re.compile("(.+)[.]([0-9a-f]{8})", re.ASCII)
+_LAST_SECOND = 2**32 - 1
+_GONE_LISTS = 64
 _DIGEST_CHARS = 24
 _SLUG_CHARS = 63 - _DIGEST_CHARS - 1
 
@@ -71,6 +82,102 @@ def deleted_marker(request_id: str) -> str:
     return f"{DELETED}/{_checked(request_id)}"
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRow:
+    """A row of the index of open questions.
+
+    Args:
+        request_id: The question.
+        expires_at: Its deadline, in whole seconds.
+    """
+
+    request_id: str
+    expires_at: datetime
+
+    @property
+    def key(self) -> str:
+        """The row's key: rows are listed in the order of the deadlines."""
+        return f"{OPEN}/{_hex_seconds(self.expires_at)}-{_checked(self.request_id)}"
+
+    @classmethod
+    def of_key(cls, key: str) -> OpenRow | None:
+        """Return the row that a key is, if it is one."""
+        found = _OPEN_ROW.fullmatch(key.removeprefix(f"{OPEN}/"))
+        if found is None or not is_request_id(found[2]):
+            return None
+        return cls(found[2], _of_hex_seconds(found[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class SettledRow:
+    """A row of the index of settled questions.
+
+    Args:
+        request_id: The question.
+        day: The day of its outcome, in UTC.
+        expires_at: Its deadline, if that is more than a day after the end of that day. Only then the key holds it.
+    """
+
+    request_id: str
+    day: date
+    expires_at: datetime | None = None
+
+    @classmethod
+    def of(cls, request_id: str, answered_at: datetime, expires_at: datetime) -> SettledRow:
+        """Return the row of a question, given when its outcome was recorded, and its deadline."""
+        day = answered_at.astimezone(UTC).date()
+        return cls(request_id, day, expires_at if expires_at > _end_of(day) + timedelta(days=1) else None)
+
+    @property
+    def key(self) -> str:
+        """The row's key."""
+        far = "" if self.expires_at is None else f".{_hex_seconds(self.expires_at)}"
+        return f"{settled_prefix(self.day)}/{_checked(self.request_id)}{far}"
+
+    @property
+    def expires_by(self) -> datetime:
+        """A moment by which the deadline has passed."""
+        if self.expires_at is None:
+            return _end_of(self.day) + timedelta(days=1)
+        return self.expires_at + timedelta(seconds=1)
+
+    @classmethod
+    def of_key(cls, key: str) -> SettledRow | None:
+        """Return the row that a key is, if it is one."""
+        day, _, name = key.removeprefix(f"{SETTLED}/").partition("/")
+        far = _FAR_ROW.fullmatch(name)
+        request_id = name if far is None else far[1]
+        found = day_of(day)
+        if found is None or not is_request_id(request_id):
+            return None
+        return cls(request_id, found, None if far is None else _of_hex_seconds(far[2]))
+
+
+def settled_prefix(day: date) -> str:
+    """Return the prefix of the rows of the questions that were settled on a day."""
+    return f"{SETTLED}/{day.isoformat()}"
+
+
+def day_of(text: str) -> date | None:
+    """Return the day of a folder's name, ``yyyy-mm-dd``, if it is one."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    # The last year of the calendar has no day after it.
+    return day if day.isoformat() == text and day.year < date.max.year else None
+
+
+def deletion_key(number: int) -> str:
+    """Return the key of the n-th claim to be the only one who deletes under a root."""
+    return f"{DELETING}/{number:08d}"
+
+
+def gone_key(request_id: str) -> str:
+    """Return the key of the list of ids that may not be asked under for a while; some share one."""
+    return f"{DELETED}/_{hashlib.sha256(_checked(request_id).encode()).digest()[0] % _GONE_LISTS:02d}"
+
+
 def probe_key() -> str:
     """Return a random key for the start-up probe."""
     return f"{PROBES}/{uuid.uuid4().hex}"
@@ -113,6 +220,18 @@ def derived_request_id(event_name: str, *identity: str) -> str:
 def _named(event_name: str, digest: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", event_name.lower()).strip("-")[:_SLUG_CHARS].strip("-")
     return f"{slug or 'event'}-{digest[:_DIGEST_CHARS]}"
+
+
+def _end_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+
+
+def _hex_seconds(moment: datetime) -> str:
+    return f"{min(max(int(moment.timestamp()), 0), _LAST_SECOND):08x}"
+
+
+def _of_hex_seconds(text: str) -> datetime:
+    return datetime.fromtimestamp(int(text, 16), UTC)
 
 
 def _checked(request_id: str) -> str:

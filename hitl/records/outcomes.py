@@ -28,6 +28,7 @@ from hitl.errors import (
     StorageError,
     StorageUnavailable,
 )
+from hitl.records.index import note_settled
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
 
@@ -207,6 +208,8 @@ async def _create_or_read(
             with suppress(StorageError):
                 await store.delete(key)
         raise _gone(request)
+    if standing is not None and standing == mine:
+        await note_settled(records, request.document, standing)
     return standing, created
 
 

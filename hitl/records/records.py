@@ -23,9 +23,12 @@ class Records:
         announce: Whether an operator serves the root, so that markers tell it of what is new.
         now: The present moment, with a time zone, by a clock that `Store.require_clock` checks.
         ticks: Seconds that only ever grow; they tell how old a look at the storage is.
+        later: Takes the rows of a settled question, the one to write and the one to delete (see
+            `hitl.records.index`). None: they are written before the outcome is returned.
     """
 
     store: Store
     announce: bool = False
     now: Callable[[], datetime] = utc_now
     ticks: Callable[[], float] = ticks
+    later: Callable[[str, str], None] | None = None

@@ -6,7 +6,7 @@ What needs no more than the storage takes a `Store`; what needs the time as well
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from hitl.core import keys
@@ -20,16 +20,21 @@ from hitl.errors import (
     RequestNotFound,
     StorageUnavailable,
 )
+from hitl.records.index import note_open
 from hitl.records.records import Records
 from hitl.storage import Store
 
 
 @dataclass(frozen=True)
 class StoredRequest:
-    """A request as it lies in storage, with the digest of its very bytes."""
+    """A request as it lies in storage, with the digest of its very bytes.
+
+    `created` tells that the call which returned it stored it just now.
+    """
 
     document: RequestDocument
     sha256: str
+    created: bool = field(default=False, compare=False)
 
     @property
     def request_id(self) -> str:
@@ -75,7 +80,8 @@ async def create(
             await _require_clock(store, request_id, moment)
         data = document.to_bytes()
         if await store.create_once(keys.request_key(request_id), data):
-            return StoredRequest(document, sha256_hex(data))
+            await note_open(records, document)
+            return StoredRequest(document, sha256_hex(data), created=True)
     return await _asked_before(store, question, request_id)
 
 
@@ -171,9 +177,13 @@ async def is_stored(store: Store, request: StoredRequest) -> bool:
 
 
 async def _used(store: Store, request_id: str) -> bool:
-    # An outcome without its question is what a deletion leaves for a while, and so is its marker. A question that
-    # was created beside them would seem to be answered by the old outcome, or lose its own when that is deleted.
-    return await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id))
+    # An outcome without its question is what a deletion leaves for a while, and then the id in a list, or a
+    # marker. A question that was created beside them would seem to be answered by the old outcome, or lose its
+    # own when that is deleted.
+    if await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id)):
+        return True
+    gone = await store.read(keys.gone_key(request_id))
+    return gone is not None and request_id in gone.decode(errors="replace").split("\n")
 
 
 async def _require_clock(store: Store, request_id: str, now: datetime) -> None:

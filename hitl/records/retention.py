@@ -1,38 +1,41 @@
-"""The only way to deletion: settled requests after their time, and what crashes left behind.
+"""The only way to deletion: settled questions after their time, and what crashes left behind.
 
-A request goes in three steps, a quarter of an hour apart, so that nobody who holds it in memory can give it a
+A question goes in three steps, a quarter of an hour apart, so that nobody who holds it in memory can give it a
 second outcome (`hitl.records.outcomes` looks at the question at most a minute before it creates an outcome):
 
-1. Links, markers and the question go, then the marker `_deleted/{id}` is written. Nothing is recorded for it from
-   now on, and nobody can ask under its id while the outcome or that marker is there.
-2. The outcome goes, and the marker is written again.
-3. The marker goes.
+1. Links, markers and the question go. Nothing is recorded for it from now on, and nobody can ask under its id
+   while the outcome is there.
+2. The id is written to a list, ``_deleted/_{nn}``, then the outcome and the row of the index go. Nobody can ask
+   under an id that is in such a list: the deletion of an outcome may be sent twice, and must not meet another one.
+3. The list goes.
 
-An interrupted deletion is finished by the next one. All ages are counted by the storage's own clock.
+Which questions are due, the index says (``_settled/{day}``). A row is believed only where the storage lists the
+question's objects as the row says; else question and outcome are read. One process at a time deletes under a
+root (`hitl.records.deletion`), a thousand objects at once. An interrupted deletion is finished by the next one.
+All ages are counted by the storage's own clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 from hitl.core import keys
-from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.core.lifecycle import collectable
-from hitl.errors import DocumentDamaged, RequestNotFound, StorageUnsuitable
-from hitl.records.requests import read_outcome, read_request, require_own
+from hitl.records import deletion
+from hitl.records.due import Left, is_due, logged
+from hitl.records.index import all_of, completed_at
+from hitl.records.listing import Walk
+from hitl.records.passes import Pass
+from hitl.records.scan import Scan
 from hitl.storage import Store
 
-STALE: Final = timedelta(minutes=15)
-
-_TOO_LATELY: Final = (
-    "a program may still wait for it: less than a day has passed since its deadline or its outcome"
-)
-_AT_ONCE: Final = 16
-_T = TypeVar("_T")
+STALE: Final = deletion.STALE
+# What an older release asked or settled is in no index until a full scan finds it.
+_SCANNED_EVERY: Final = timedelta(days=7)
 _log = logging.getLogger(__name__)
 
 
@@ -42,8 +45,9 @@ async def collect(
     now: datetime,
     retention: timedelta,
     dry_run: bool = False,
-    progress: Callable[[int, int], None] | None = None,
-    left: Callable[[str, str], None] | None = None,
+    full: bool = False,
+    looked: Callable[[int], None] = lambda _: None,
+    left: Left | None = None,
 ) -> list[str]:
     """Delete the requests that are settled for longer than `retention`, and stale markers and probes.
 
@@ -55,7 +59,8 @@ async def collect(
         now: The present moment, with a time zone. It must be the storage's too.
         retention: How long a request is kept after its outcome; less than a day counts as a day.
         dry_run: Delete nothing.
-        progress: Called with the number of requests looked at and the number of all.
+        full: Look at all that is there, and repair the index, even if that was done in the last week.
+        looked: Called with the number of questions that were looked at since the last call.
         left: Called with the id of each request that is kept longer than `retention`, and why; else the log tells.
 
     Returns:
@@ -63,42 +68,83 @@ async def collect(
 
     Raises:
         ClockApart: when `now` is not the storage's time; nothing is deleted.
-        StorageUnavailable: when the storage did not answer in time; calling again goes on from there.
+        StorageUnavailable: when the storage did not answer in time, or another process deletes under the root;
+            calling again goes on from there.
     """
     await store.require_clock(now)
-    found = await store.list_request_ids()
-    collected: list[str] = []
-    for start in range(0, len(found), _AT_ONCE):
-        batch = found[start : start + _AT_ONCE]
-        due = await _all_of([_due(store, request_id, now, retention, left) for request_id in batch])
-        chosen = [request_id for request_id, is_due in zip(batch, due, strict=True) if is_due]
-        if not dry_run:
-            gone = await _all_of([_deleted(store, request_id, left or _logged) for request_id in chosen])
-            chosen = [request_id for request_id, is_gone in zip(chosen, gone, strict=True) if is_gone]
-        collected += chosen
-        if progress is not None:
-            progress(start + len(batch), len(found))
+    scanned_at = await completed_at(store)
+    if dry_run and scanned_at is None:
+        return await _would_go(store, now, retention, looked, left)
+    if not dry_run and (full or scanned_at is None or now - scanned_at >= _SCANNED_EVERY):
+        await scan_all(store, now=now, looked=looked, left=left)
+    collected = await run_pass(store, now=now, retention=retention, dry_run=dry_run, looked=looked, left=left)
     if not dry_run:
         await drop_stale(store, now=now)
     return collected
 
 
-async def collect_one(store: Store, request_id: str, *, now: datetime, retention: timedelta) -> bool:
-    """Delete one request, if it is settled for longer than `retention`; tell whether it was. As `collect` does.
+async def scan_all(
+    store: Store, *, now: datetime, looked: Callable[[int], None] = lambda _: None, left: Left | None = None
+) -> None:
+    """Look at all that is under a root, and write the rows of the index that are missing.
 
     Raises:
-        ClockApart: when `now` is not the storage's time; nothing is deleted.
         StorageUnavailable: when the storage did not answer in time; calling again is safe.
     """
+    scan = Scan(store, lambda _: looked(1), left or logged)
+    while await scan.step(now):
+        pass
+
+
+async def run_pass(
+    store: Store,
+    *,
+    now: datetime,
+    retention: timedelta,
+    dry_run: bool = False,
+    looked: Callable[[int], None] = lambda _: None,
+    left: Left | None = None,
+) -> list[str]:
+    """Delete what is due by the index. Arguments, result and errors as of `collect`."""
     await store.require_clock(now)
-    due = await _due(store, request_id, now, retention, None)
-    if due:
-        await _delete(store, request_id)
-    return due
+    held = None if dry_run else await deletion.claim(store, now=now, stale=STALE)
+    deleted_at = None if held is None else held.deleted_at
+    quiet = None if deleted_at is None else now - deleted_at >= STALE
+    deleted: list[str] = []
+    one = Pass(
+        store, held, now=now, retention=retention, quiet=quiet, deleted=deleted.append, looked=looked, left=left
+    )
+    try:
+        await one.run()
+    except asyncio.CancelledError:
+        # Whoever stopped it may want to start it again.
+        await _end(held, deleted=one.deleted_any)
+        raise
+    # After any other error it is not known what may still be deleted: the claim lasts as long as it may.
+    await _end(held, deleted=one.deleted_any)
+    return deleted
+
+
+async def _end(held: deletion.Claim | None, *, deleted: bool) -> None:
+    if held is not None:
+        await held.end(deleted=deleted)
+
+
+async def _would_go(
+    store: Store, now: datetime, retention: timedelta, looked: Callable[[int], None], left: Left | None
+) -> list[str]:
+    """Return what would be deleted, where there is no index yet."""
+    walk, found = Walk(store), []
+    while (page := await walk.step()) is not None:
+        settled = [each.request_id for each in page if each.settled_at is not None]
+        due = await all_of([partial(is_due, store, each, now, retention, left) for each in settled])
+        found += [each for each, (is_so, _) in zip(settled, due, strict=True) if is_so]
+        looked(len(page))
+    return found
 
 
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
-    """Delete what served nobody for 15 minutes: markers, probes, parts of files, outcomes of deleted questions.
+    """Delete what served nobody for 15 minutes: markers, probes, parts of files, outcomes without a question.
 
     Args:
         store: The root.
@@ -122,17 +168,23 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
             for marker in await store.list_markers(prefix)
             if now - marker.written_at >= STALE and not await store.exists(announced(marker.request_id))
         ]
-    for key in stale:
-        await store.delete(key)
+    await store.delete_many(stale)
+    lists = [key async for key, at in store.list_keys(keys.DELETED) if _is_list(key) and now - at >= STALE]
+    await store.delete_many(lists)
+    stale += lists
     deleted = [each for each in await store.list_markers(keys.DELETED) if now - each.written_at >= STALE]
-    for start in range(0, len(deleted), _AT_ONCE):
-        batch = deleted[start : start + _AT_ONCE]
-        stale += await _all_of([_finish(store, each.request_id) for each in batch])
+    stale += await all_of([partial(_finish, store, each.request_id) for each in deleted])
     return [*stale, *await store.drop_parts(now - STALE)]
 
 
 async def _finish(store: Store, request_id: str) -> str:
-    """Do the next step of a deletion whose last one is a quarter of an hour ago; return the key that went."""
+    """Go on with a deletion that an older release began, or with an outcome whose question is missing.
+
+    The marker ``_deleted/{id}`` tells of either. Nobody can ask under the id while outcome or marker are there.
+
+    Returns:
+        The key that went.
+    """
     marker, outcome = keys.deleted_marker(request_id), keys.response_key(request_id)
     if await store.exists(keys.request_key(request_id)):
         # A release that does not know these markers asked it again: what lies there belongs to that question now.
@@ -145,65 +197,5 @@ async def _finish(store: Store, request_id: str) -> str:
     return marker
 
 
-async def _due(
-    store: Store, request_id: str, now: datetime, retention: timedelta, left: Callable[[str, str], None] | None
-) -> bool:
-    try:
-        outcome = await read_outcome(store, request_id)
-        # Most requests are settled lately or not at all: the question is read only for the others.
-        if outcome is None or not collectable(None, outcome, now, retention):
-            if left is not None and outcome is not None and now - outcome.answered_at >= retention:
-                left(request_id, _TOO_LATELY)
-            return False
-        due = collectable(await _question(store, request_id, outcome), outcome, now, retention)
-    except (DocumentDamaged, StorageUnsuitable) as error:
-        (left or _logged)(request_id, str(error))
-        return False
-    except RequestNotFound:
-        # A deletion was interrupted, or somebody recorded an outcome for a question that was deleted.
-        return not await store.exists(keys.deleted_marker(request_id))
-    if left is not None and not due:
-        left(request_id, _TOO_LATELY)
-    return due
-
-
-def _logged(request_id: str, why: str) -> None:
-    _log.warning("%s left alone: %s", request_id, why)
-
-
-async def _question(store: Store, request_id: str, outcome: OutcomeDocument) -> RequestDocument | None:
-    try:
-        request = await read_request(store, request_id)
-    except DocumentDamaged:
-        # It cannot be answered any more.
-        return None
-    require_own(request, outcome)
-    return request.document
-
-
-async def _deleted(store: Store, request_id: str, left: Callable[[str, str], None]) -> bool:
-    try:
-        await _delete(store, request_id)
-    except (DocumentDamaged, StorageUnsuitable) as error:
-        # One request that cannot be deleted keeps no other one.
-        left(request_id, str(error))
-        return False
-    return True
-
-
-async def _delete(store: Store, request_id: str) -> None:
-    for key in [key async for key, _ in store.list_keys(keys.links_prefix(request_id))]:
-        await store.delete(key)
-    await store.delete(keys.new_marker(request_id))
-    await store.delete(keys.answered_marker(request_id))
-    await store.delete(keys.request_key(request_id))
-    await store.mark(keys.deleted_marker(request_id))
-
-
-async def _all_of(calls: Sequence[Awaitable[_T]]) -> list[_T]:
-    # All come to an end before the first error is raised, so that nothing goes on in the background.
-    results = await asyncio.gather(*calls, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
+def _is_list(key: str) -> bool:
+    return key.startswith(f"{keys.DELETED}/_")

@@ -197,8 +197,15 @@ class Store:
         Raises:
             StorageUnavailable: when the storage did not answer in time.
         """
-        names = await self._do.watched("list", self._objects.list_folders(keys.PREFIX))
-        return sorted(name for name in names if keys.is_request_id(name))
+        return sorted(name for name in await self.list_folders(keys.PREFIX) if keys.is_request_id(name))
+
+    async def list_folders(self, prefix: str) -> list[str]:
+        """Return the names of the folders right under a prefix: one storage request for a thousand of them.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        return await self._do.watched("list", self._objects.list_folders(prefix))
 
     async def prove(self) -> None:
         """Probe the storage, unless this process has proven it already.

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
-from typing import Any, Final
 
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
+from hitl.cluster.mapping import human_input_of
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
-    GROUP,
     OPERATOR_MANAGER,
     STATUS_MANAGER,
     HumanInput,
     HumanInputResponse,
     HumanInputResponseStatus,
-    HumanInputSpec,
     HumanInputStatus,
     Metadata,
-    OnTimeout,
-    RequestRef,
 )
-from hitl.cluster.v1alpha1 import Respondents as ApiRespondents
-from hitl.core.documents import OnTimeout as StoredOnTimeout
 from hitl.core.documents import RequestDocument
 from hitl.errors import ClusterConflict, ClusterNotFound
 from hitl_operator.decide import Notice
 from hitl_operator.events import Events
-
-_ON_TIMEOUT: Final[dict[StoredOnTimeout, OnTimeout]] = {"fail": "Fail", "default": "UseDefault"}
-_SHOWN: Final = ("org", "project", "domain", "run", "action")
 
 
 class Cluster:
@@ -74,12 +64,18 @@ class Cluster:
         metadata: Metadata,
         status: HumanInputStatus | HumanInputResponseStatus,
     ) -> bool:
-        """Apply a status to the very object it is for; False when that object is gone."""
+        """Apply a status to the very object it is for; False when it is gone, or was changed meanwhile."""
         content: Object = {
             "apiVersion": API_VERSION,
             "kind": resource.kind,
-            # With the uid, an object that took the name of a deleted one is never mistaken for it.
-            "metadata": {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid},
+            # With the uid, an object that took the name of a deleted one is never mistaken for it. With the
+            # version, a status is refused that was decided by an older version of the object.
+            "metadata": {
+                "name": metadata.name,
+                "namespace": metadata.namespace,
+                "uid": metadata.uid,
+                "resourceVersion": metadata.resource_version,
+            },
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         try:
@@ -88,8 +84,12 @@ class Cluster:
             return False
         return True
 
-    async def hand_out_link(self, human_input: HumanInput, token: str, form_url: str) -> None:
-        """Put a link into a Secret that goes with the HumanInput."""
+    async def hand_out_link(self, human_input: HumanInput, token: str, form_url: str) -> str:
+        """Create a Secret with a link that goes with the HumanInput; return its name.
+
+        Raises:
+            ClusterConflict: when there is one of its name already, which is left as it is.
+        """
         metadata = human_input.metadata
         data = {"token": token} | ({"url": f"{form_url}?token={token}"} if form_url else {})
         content: Object = {
@@ -110,37 +110,14 @@ class Cluster:
             "type": "Opaque",
             "stringData": data,
         }
-        await self.kube.apply(SECRETS, content, manager=OPERATOR_MANAGER)
+        await self.kube.create(SECRETS, content, manager=OPERATOR_MANAGER)
+        return link_secret(metadata)
 
     async def emit_event(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Have a Kubernetes Event posted soon. One that is refused stops nobody."""
         self._events.emit(resource, metadata, notice, now)
 
 
-def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
-    """Return the HumanInput that shows a request which was asked through storage."""
-    origin = request.origin
-    seconds = math.ceil((request.expires_at - request.created_at).total_seconds())
-    annotations = {f"{GROUP}/event": request.event_name}
-    annotations |= {f"{GROUP}/{name}": text for name in _SHOWN if (text := getattr(origin, name))}
-    named: dict[str, Any] = request.respondents.model_dump()
-    return HumanInput(
-        metadata=Metadata(name=request.request_id, namespace=origin.namespace, annotations=annotations),
-        spec=HumanInputSpec(
-            prompt=request.prompt,
-            data_type=request.data_type,
-            timeout_seconds=max(1, seconds),
-            on_timeout=_ON_TIMEOUT[request.on_timeout],
-            default=request.default,
-            choices=request.choices,
-            json_schema=request.json_schema,
-            respondents=ApiRespondents(**named) if request.respondents else None,
-            ttl_seconds_after_finished=ttl_seconds,
-            request=RequestRef(id=request.request_id),
-        ),
-    )
-
-
 def link_secret(metadata: Metadata) -> str:
-    """Return the name of the Secret that holds a HumanInput's link."""
-    return f"{metadata.name}-link" if len(metadata.name) <= 248 else f"hitl-link-{metadata.uid}"
+    """Return the name of the Secret that holds a HumanInput's link: with its uid, so that it is nobody else's."""
+    return f"{metadata.name[:238]}-link-{metadata.uid[:8]}"

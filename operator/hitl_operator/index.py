@@ -1,4 +1,4 @@
-"""What the operator has seen of the cluster: a few words for each HumanInput, as 10,000 may be pending."""
+"""What the operator has seen of the cluster: a few words for each HumanInput, as 100,000 may be pending."""
 
 from __future__ import annotations
 
@@ -6,24 +6,46 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from cachetools import LRUCache
 
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl_operator.decide import is_final
+from hitl_operator.decide import is_final, outcome_is_missing
 
 Key: TypeAlias = tuple[str, str]
 """Namespace and name."""
 
+# Of so many that were deleted last, a look that began before must not bring one back.
+_DELETED: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A HumanInput, as it was seen last."""
+    """A HumanInput, as it was seen last.
+
+    Args:
+        namespace: Where it is.
+        name: Its name there.
+        uid: Its uid.
+        request_id: The request that it shows, or says that it shows.
+        asks: Whether it asks itself: then the request is its own, and nobody else's.
+        confirmed: Whether the operator found in storage that the request belongs to its namespace.
+        pending: Whether it is not settled.
+        missing: Whether storage was found not to hold its outcome.
+        generation: Which version of its spec that was.
+        created_at: When it was created.
+    """
 
     namespace: str
     name: str
     uid: str
     request_id: str
+    asks: bool
+    confirmed: bool
     pending: bool
+    missing: bool
+    generation: int
     created_at: datetime | None
 
     @property
@@ -37,8 +59,10 @@ class Index:
 
     def __init__(self) -> None:
         self._seen: dict[Key, Seen] = {}
-        self._by_request: dict[str, Key] = {}
+        self._by_request: dict[str, tuple[Key, ...]] = {}
         self._pending: Counter[str] = Counter()
+        self._missing = 0
+        self._deleted: LRUCache[str, None] = LRUCache(_DELETED)
 
     def __iter__(self) -> Iterator[Seen]:
         return iter(list(self._seen.values()))
@@ -47,41 +71,87 @@ class Index:
         """Return what was seen of a HumanInput."""
         return self._seen.get(key)
 
-    def put(self, human_input: HumanInput) -> Seen:
-        """Remember a HumanInput. The first one of a request stays the one that shows it."""
-        metadata = human_input.metadata
-        seen = Seen(
-            metadata.namespace,
-            metadata.name,
-            metadata.uid,
-            human_input.request_id,
-            not is_final(human_input.status),
-            metadata.creation_timestamp,
-        )
-        self._forget(seen.key)
+    def put(self, human_input: HumanInput) -> Seen | None:
+        """Remember a HumanInput, unless it was deleted since; return the one whose name it took, if any."""
+        seen = seen_of(human_input)
+        if seen.uid in self._deleted:
+            return None
+        before = self._forget(seen.key)
         self._seen[seen.key] = seen
         self._pending[seen.namespace] += seen.pending
-        self._by_request.setdefault(seen.request_id, seen.key)
-        return seen
+        self._missing += seen.missing
+        self._by_request[seen.request_id] = (*self._by_request.get(seen.request_id, ()), seen.key)
+        if before is None or before.uid == seen.uid:
+            return None
+        self._deleted[before.uid] = None
+        return before
 
-    def drop(self, key: Key) -> Seen | None:
+    def drop(self, key: Key, uid: str) -> Seen | None:
         """Forget a HumanInput that is gone; return what was seen of it."""
-        seen = self._forget(key)
-        if seen is not None and self._by_request.get(seen.request_id) == key:
-            del self._by_request[seen.request_id]
-        return seen
+        self._deleted[uid] = None
+        seen = self._seen.get(key)
+        return self._forget(key) if seen is not None and seen.uid == uid else None
+
+    def shown_in(self, namespace: str, request_id: str) -> Seen | None:
+        """Return the HumanInput that shows a request of a namespace: which asked it, else which has its name.
+
+        Which of several was seen first never matters.
+        """
+        found = [seen for seen in self._of(request_id) if seen.namespace == namespace]
+        return next((seen for seen in found if seen.asks), None) or next(
+            (seen for seen in found if seen.name == request_id), None
+        )
 
     def shown_by(self, request_id: str) -> Seen | None:
-        """Return the HumanInput that shows a request."""
-        key = self._by_request.get(request_id)
-        return None if key is None else self._seen.get(key)
+        """Return the HumanInput that certainly shows a request, whichever namespace that is of.
+
+        One that merely says so does not count before storage agreed: it may be of a stranger.
+        """
+        found = self._of(request_id)
+        return next((seen for seen in found if seen.asks), None) or next(
+            (seen for seen in found if seen.confirmed), None
+        )
 
     def pending(self) -> Counter[str]:
         """Return how many HumanInputs are pending, by namespace."""
         return +self._pending
 
+    @property
+    def missing(self) -> int:
+        """How many settled HumanInputs show an outcome that storage does not hold."""
+        return self._missing
+
+    def _of(self, request_id: str) -> list[Seen]:
+        return [self._seen[key] for key in self._by_request.get(request_id, ())]
+
     def _forget(self, key: Key) -> Seen | None:
         seen = self._seen.pop(key, None)
-        if seen is not None:
-            self._pending[seen.namespace] -= seen.pending
+        if seen is None:
+            return None
+        self._pending[seen.namespace] -= seen.pending
+        self._missing -= seen.missing
+        others = tuple(each for each in self._by_request[seen.request_id] if each != key)
+        if others:
+            self._by_request[seen.request_id] = others
+        else:
+            del self._by_request[seen.request_id]
         return seen
+
+
+def seen_of(human_input: HumanInput) -> Seen:
+    """Return what the index holds of a HumanInput."""
+    metadata = human_input.metadata
+    asks = human_input.spec.request is None
+    return Seen(
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        request_id=human_input.request_id,
+        asks=asks,
+        # Only the operator writes the status, and this field only once it read the request.
+        confirmed=asks or human_input.status.request_id == human_input.request_id,
+        pending=not is_final(human_input.status),
+        missing=outcome_is_missing(human_input),
+        generation=metadata.generation,
+        created_at=metadata.creation_timestamp,
+    )

@@ -49,6 +49,16 @@ STORAGE_REQUESTS: Final = Counter(
 REFUSED: Final = Counter(
     "hitl_refused_submissions", "Submissions by Kubernetes that were refused.", ["reason"], registry=REGISTRY
 )
+REFUSED_WRITES: Final = Gauge(
+    "hitl_refused_writes",
+    "Pieces of work that the API server refuses again and again, tried once in five minutes.",
+    registry=REGISTRY,
+)
+MISSING_OUTCOMES: Final = Gauge(
+    "hitl_missing_outcomes",
+    "HumanInputs whose outcome the root does not hold any more, or holds another one for.",
+    registry=REGISTRY,
+)
 FOREIGN: Final = Counter(
     "hitl_foreign_requests",
     "Requests left alone because their namespace is not one of their root's.",

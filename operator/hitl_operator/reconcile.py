@@ -1,88 +1,105 @@
-"""One HumanInput, one response, one deletion at a time: read what is, do what is due, say what became of it."""
+"""Every piece of work goes to whoever does it; every change that the watch brings becomes work."""
 
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from hitl.cluster.client import HUMAN_INPUTS
+from hitl.cluster.client import HUMAN_INPUTS, RESPONSES
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
-from hitl.core import keys
-from hitl.core.documents import OutcomeDocument
-from hitl.core.lifecycle import expiry_due
-from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound, StorageUnavailable
-from hitl.records.outcomes import expire
-from hitl.records.records import Records
-from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.errors import ClusterError
 from hitl_operator import metrics
 from hitl_operator.context import Context
-from hitl_operator.decide import (
-    Refusal,
-    Trouble,
-    came_late,
-    due_in,
-    is_final,
-    notices_for,
-    status_for,
-    submission_of,
-)
-from hitl_operator.request_sync import asked_by, misplaced
+from hitl_operator.decide import Notice, due_in, is_final
+from hitl_operator.human_inputs import HumanInputs
+from hitl_operator.links import Links
+from hitl_operator.outcome_check import OutcomeCheck
+from hitl_operator.refusals import SLOW_SECONDS, Refusals, lasting
+from hitl_operator.request_sync import Requests
 from hitl_operator.responses import Responses
-from hitl_operator.roots import Root
+from hitl_operator.statuses import short_status
 from hitl_operator.storage_reconciler import Stored
-from hitl_operator.submissions import record
 from hitl_operator.work_items import (
     CancelDeleted,
+    CheckOutcome,
     HandleResponse,
+    IssueLink,
     MirrorOutcome,
     MirrorRequest,
     ReconcileHumanInput,
     WorkItem,
 )
 
-# How long a HumanInput that is not there may still be announced as deleted.
+# Seconds to wait for a DELETED event after a 404.
 _MISSING_SECONDS: Final = 30.0
-# An object in trouble is looked at each time when the full scan has seen so many pages.
-_TROUBLED_PAGES: Final = 5
 
 _log = logging.getLogger("hitl.operator")
 
 
 class Reconciler:
-    """Does what is due for one piece of work. Doing it twice, or half and then again, ends in the same state."""
+    """Does what is due for one piece of work. Doing it twice, or half and then again, ends in the same state.
+
+    Args:
+        context: The operator's parts.
+    """
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._responses = Responses(context)
-        self._stored = Stored(context)
+        self._refusals = Refusals(time.monotonic)
+        requests = Requests(context)
+        self._links = Links(context, self._refusals)
+        self._human_inputs = HumanInputs(context, requests, self._links)
+        self._responses = Responses(context, requests)
+        self._stored = Stored(context, requests, self._refusals)
+        self._outcomes = OutcomeCheck(context, requests)
         self._missing: dict[ReconcileHumanInput, datetime] = {}
 
     async def do(self, work: WorkItem) -> None:
-        """Do one piece of work.
+        """Do one piece of work. What the API server refused several times is done slowly.
 
         Raises:
             HITLError: it is to be tried again later.
         """
-        match work:
-            case ReconcileHumanInput():
-                await self._question(work)
-            case HandleResponse():
-                await self._responses.do(work)
-            case CancelDeleted():
-                await self._stored.gone(work)
-            case MirrorRequest():
-                await self._stored.asked(work)
-            case MirrorOutcome():
-                await self._stored.announced(work)
+        if (seconds := self._refusals.rests(work)) > 0 and not isinstance(work, MirrorRequest):
+            self._context.queue.add_after(work, seconds + 0.05)
+            return
+        try:
+            await self._do(work)
+        except ClusterError as error:
+            if not lasting(error) or not self._refusals.count(work):
+                raise
+            _log.error("%s is refused, and tried again every %.0f s: %s", work, SLOW_SECONDS, error)
+            await self._tell(work, error)
+            self._context.queue.add_after(work, SLOW_SECONDS)
+        else:
+            self._refusals.forget(work)
 
     def saw(self, human_input: HumanInput) -> None:
         """Take note of a HumanInput as the watch brings it, and queue what is due."""
-        seen = self._context.index.put(human_input)
-        work = ReconcileHumanInput(seen.namespace, seen.name)
+        metadata, index = human_input.metadata, self._context.index
+        work = ReconcileHumanInput(metadata.namespace, metadata.name)
+        before = index.get((metadata.namespace, metadata.name))
+        replaced = index.put(human_input)
+        seen = index.get((metadata.namespace, metadata.name))
+        if seen is None or seen.uid != metadata.uid:
+            # It was deleted since.
+            return
+        if replaced is not None:
+            self._gone(replaced.key, replaced.uid, replaced.request_id, pending=replaced.pending)
+        if before is None or before.generation != metadata.generation:
+            self._refusals.forget(work)
         self._missing.pop(work, None)
         self._responses.saw_question(seen)
-        self._schedule(work, human_input)
+        metrics.MISSING_OUTCOMES.set(index.missing)
+        seconds = due_in(human_input, self._context.now())
+        if seconds == 0:
+            self._human_inputs.fresh.put(human_input)
+            self._context.queue.add(work)
+        elif seconds is not None:
+            self._context.queue.add_after(work, seconds + 0.05)
 
     def saw_response(self, response: HumanInputResponse) -> None:
         """Take note of a HumanInputResponse."""
@@ -91,95 +108,38 @@ class Reconciler:
     def saw_deleted(self, human_input: HumanInput) -> None:
         """Take note of the deletion of a HumanInput."""
         metadata = human_input.metadata
-        shown = self._context.index.shown_by(human_input.request_id)
-        self._context.index.drop((metadata.namespace, metadata.name))
-        self._context.queue.cancel(ReconcileHumanInput(metadata.namespace, metadata.name))
-        if shown is not None and shown.uid == metadata.uid and not is_final(human_input.status):
-            self._context.queue.add(
-                CancelDeleted(metadata.namespace, metadata.name, metadata.uid, human_input.request_id)
-            )
+        key = (metadata.namespace, metadata.name)
+        if self._context.index.drop(key, metadata.uid) is not None:
+            work = ReconcileHumanInput(*key)
+            self._context.queue.cancel(work)
+            self._human_inputs.fresh.drop(key)
+            self._refusals.forget(work)
+            metrics.MISSING_OUTCOMES.set(self._context.index.missing)
+        self._gone(key, metadata.uid, human_input.request_id, pending=not is_final(human_input.status))
 
-    async def _question(self, work: ReconcileHumanInput) -> None:
-        human_input = await self._context.cluster.human_input(work.namespace, work.name)
-        if human_input is None:
-            self._look_for(work)
-            return
-        shown = self._context.index.put(human_input)
-        if is_final(human_input.status) and await self._delete_when_due(work, human_input):
-            return
-        root = self._context.roots.serving(work.namespace)
-        request: StoredRequest | None = None
-        outcome: OutcomeDocument | None = None
-        refusal: Refusal | None = None
-        trouble = misplaced(self._context, human_input, root)
-        failure: HITLError | None = None
-        if came_late(human_input) and root is not None:
-            refusal = await self._refuse_late(root, human_input)
-        if trouble is None and root is not None and not is_final(human_input.status):
-            try:
-                request = await asked_by(self._context, root, human_input)
-                refusal = await self._respond(root, request, human_input)
-                outcome = await self._outcome(root, request)
-            except ClockApart as error:
-                failure = error
-                trouble = Trouble(
-                    "ClockApart", "the operator's clock is not the storage's; it is tried again by itself"
-                )
-            except StorageUnavailable as error:
-                failure = error
-                trouble = Trouble("StorageUnavailable", "the storage does not answer; it is tried again by itself")
-            except (InvalidRequest, RequestNotFound, DocumentDamaged) as error:
-                trouble = self._broken(root, error, request)
-        status = status_for(
-            human_input,
-            request=request.document if request else None,
-            outcome=outcome,
-            refusal=refusal,
-            trouble=trouble,
-            form_url=root.form_url(shown.request_id) if root else "",
-            now=self._context.now(),
-        )
-        if status != human_input.status:
-            for notice in notices_for(human_input, status, outcome):
-                await self._context.cluster.emit_event(
-                    HUMAN_INPUTS, human_input.metadata, notice, self._context.now()
-                )
-            if not await self._context.cluster.write_status(HUMAN_INPUTS, human_input.metadata, status):
-                return
-            if outcome is not None:
-                metrics.OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
-                metrics.MIRROR_SECONDS.observe(
-                    max(0.0, (self._context.now() - outcome.answered_at).total_seconds())
-                )
-        if failure is not None:
-            raise failure
-        after = human_input.model_copy(update={"status": status})
-        self._context.index.put(after)
-        if is_final(status) and root is not None:
-            await root.store.delete(keys.answered_marker(shown.request_id))
-        if trouble is None:
-            self._schedule(work, after)
-        elif not is_final(status):
-            # Whoever mends what is wrong need not say so.
-            self._context.queue.add_after(work, _TROUBLED_PAGES * self._context.settings.audit_seconds)
+    def _gone(self, key: tuple[str, str], uid: str, request_id: str, *, pending: bool) -> None:
+        self._links.forget(*key, uid)
+        if pending:
+            self._context.queue.add(CancelDeleted(*key, uid, request_id))
 
-    def _schedule(self, work: ReconcileHumanInput, human_input: HumanInput) -> None:
-        seconds = due_in(human_input, self._context.now())
-        if seconds == 0:
-            self._context.queue.add(work)
-        elif seconds is not None:
-            self._context.queue.add_after(work, seconds + 0.05)
-
-    async def _delete_when_due(self, work: ReconcileHumanInput, human_input: HumanInput) -> bool:
-        if human_input.status.observed_generation != human_input.metadata.generation:
-            return False
-        if due_in(human_input, self._context.now()) != 0:
-            return False
-        self._context.index.drop((work.namespace, work.name))
-        await self._context.cluster.kube.delete(
-            HUMAN_INPUTS, work.name, work.namespace, uid=human_input.metadata.uid
-        )
-        return True
+    async def _do(self, work: WorkItem) -> None:
+        match work:
+            case ReconcileHumanInput():
+                if await self._human_inputs.reconcile(work) is None:
+                    self._look_for(work)
+            case HandleResponse():
+                await self._responses.do(work)
+            case CancelDeleted():
+                await self._stored.gone(work)
+            case CheckOutcome():
+                await self._outcomes.do(work)
+            case MirrorRequest():
+                await self._stored.asked(work)
+            case MirrorOutcome():
+                await self._stored.announced(work)
+            case IssueLink():
+                # Done by whoever reconciles its HumanInput: it only counts as work of its own.
+                pass
 
     def _look_for(self, work: ReconcileHumanInput) -> None:
         """Tell a deletion of which the watch will still tell from one that nobody saw."""
@@ -192,51 +152,26 @@ class Reconciler:
             self._context.queue.add_after(work, _MISSING_SECONDS + 1)
             return
         self._missing.pop(work, None)
-        self._context.index.drop(seen.key)
+        self._context.index.drop(seen.key, seen.uid)
         root = self._context.roots.serving(work.namespace)
         if seen.pending and root is not None:
             self._context.queue.add(MirrorRequest(root.name, seen.request_id))
 
-    async def _respond(self, root: Root, request: StoredRequest, human_input: HumanInput) -> Refusal | None:
-        response, status = human_input.spec.response, human_input.status
-        if response is None:
-            return None
-        refused = status.condition("ResponseRefused")
-        if refused is not None and refused.observed_generation == human_input.metadata.generation:
-            return None
-        submission = submission_of(
-            human_input.metadata,
-            "response",
-            value=response.value,
-            reject=response.reject,
-            comment=response.comment,
-            identity=response.respondent,
-            believed=self._context.settings.identity_verified,
-        )
-        return await record(self._context, root, request, submission, response.respondent)
-
-    async def _outcome(self, root: Root, request: StoredRequest) -> OutcomeDocument | None:
-        """Return the outcome; settle the deadline, if it is due by the storage's clock too."""
-        now = self._context.now()
-        if expiry_due(request.document, None, now):
-            if (standing := await read_outcome_of(root.store, request)) is not None:
-                return standing
-            await root.require_clock(now)
-        return await expire(Records(root.store, announce=True), request, now=now)
-
-    async def _refuse_late(self, root: Root, human_input: HumanInput) -> Refusal | None:
-        try:
-            return await self._respond(root, await asked_by(self._context, root, human_input), human_input)
-        except (InvalidRequest, RequestNotFound, DocumentDamaged, ClockApart):
-            return Refusal("Superseded", "not recorded, as the question was settled before")
-
-    def _broken(self, root: Root, error: Exception, request: StoredRequest | None) -> Trouble:
-        if isinstance(error, DocumentDamaged):
-            metrics.DAMAGED.labels(root=root.name).inc()
-            _log.error("root %s: %s", root.name, error)
-            if request is not None:
-                return Trouble("OutcomeDamaged", f"the stored outcome cannot be read: {error.why}")
-            return Trouble("RequestDamaged", f"the stored question cannot be read: {error.why}")
-        if isinstance(error, RequestNotFound):
-            return Trouble("RequestMissing", "the question is not in storage (any more)")
-        return Trouble("InvalidRequest", str(error))
+    async def _tell(self, work: WorkItem, error: ClusterError) -> None:
+        """Say by an Event, and in a status if that is not refused as well, what the API server refuses."""
+        now, cluster = self._context.now(), self._context.cluster
+        notice = Notice("WriteRefused", f"the API server refuses what is due: {error}", warning=True)
+        with suppress(ClusterError):
+            if isinstance(work, ReconcileHumanInput):
+                human_input = await cluster.human_input(work.namespace, work.name)
+                if human_input is None:
+                    return
+                await cluster.emit_event(HUMAN_INPUTS, human_input.metadata, notice, now)
+                if not is_final(human_input.status):
+                    status = short_status(human_input, str(error), now)
+                    if status != human_input.status:
+                        await cluster.write_status(HUMAN_INPUTS, human_input.metadata, status)
+            elif isinstance(work, HandleResponse):
+                response = await cluster.response(work.namespace, work.name)
+                if response is not None:
+                    await cluster.emit_event(RESPONSES, response.metadata, notice, now)

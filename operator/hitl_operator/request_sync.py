@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from hitl.cluster.conditions import HumanInputCondition, TroubleReason
+from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl.core.documents import Origin, Respondents
-from hitl.core.question import Question
 from hitl.errors import RequestMismatch, RequestNotFound
-from hitl.records.links import add_link
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_request
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
+from hitl_operator.memory import KnownRequests
 from hitl_operator.roots import Root
+
+# Nothing that was stored is deleted sooner: the id of a younger HumanInput was used by nobody but this operator.
+_NEVER_DELETED: Final = timedelta(days=1)
 
 
 def misplaced(context: Context, human_input: HumanInput, root: Root | None) -> Trouble | None:
@@ -19,56 +26,92 @@ def misplaced(context: Context, human_input: HumanInput, root: Root | None) -> T
     metadata, request_id = human_input.metadata, human_input.request_id
     if root is None:
         return Trouble(
-            "ForeignNamespace", f"no root serves namespace {metadata.namespace}: ask the operator's admin"
+            TroubleReason.FOREIGN_NAMESPACE,
+            f"no root serves namespace {metadata.namespace}: ask the operator's admin",
         )
-    shown = context.index.shown_by(request_id)
+    shown = context.index.shown_in(metadata.namespace, request_id)
     other = shown is not None and shown.uid != metadata.uid
     if other or (human_input.spec.request is not None and metadata.name != request_id):
-        name = f"{shown.namespace}/{shown.name}" if shown is not None and other else request_id
-        return Trouble("DuplicateRequest", f"request {request_id} is shown by HumanInput {name}: delete this one")
+        name = shown.name if shown is not None and other else request_id
+        return Trouble(
+            TroubleReason.DUPLICATE_REQUEST,
+            f"request {request_id} is shown by HumanInput {metadata.namespace}/{name}: delete this one",
+        )
     return None
 
 
-async def asked_by(context: Context, root: Root, human_input: HumanInput) -> StoredRequest:
-    """Return the question of a HumanInput as it is stored; stores it first, if it was born in Kubernetes.
+class Requests:
+    """Reads questions from storage, and stores those that were asked in Kubernetes.
 
-    Raises:
-        InvalidRequest: it cannot be asked like this.
-        RequestNotFound: it is not in storage, or belongs to another namespace.
-        DocumentDamaged: what is stored cannot be read.
-        StorageUnavailable: trying again is safe.
+    Args:
+        context: The operator's parts.
     """
-    metadata, spec = human_input.metadata, human_input.spec
-    if spec.request is not None or human_input.status.request_id is not None:
-        request = await read_request(root.store, human_input.request_id)
-        if request.document.origin.namespace != metadata.namespace:
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known = KnownRequests()
+
+    async def of(self, root: Root, human_input: HumanInput) -> StoredRequest:
+        """Return the question of a HumanInput as it is stored; store it first, if it was asked in Kubernetes.
+
+        Raises:
+            InvalidRequest: it cannot be asked like this.
+            RequestNotFound: it is not in storage, or belongs to another namespace.
+            DocumentDamaged: what is stored cannot be read.
+            StorageUnavailable: trying again is safe.
+        """
+        status = human_input.status
+        if human_input.spec.request is None and status.request_id is None:
+            return self._keep(root, await self._store(root, human_input))
+        # One in trouble may have been mended in storage.
+        afresh = status.condition(HumanInputCondition.STALLED) is not None
+        request = await self.read(root, human_input.request_id, afresh=afresh)
+        if request.document.origin.namespace != human_input.metadata.namespace:
             raise RequestNotFound(f"request {request.request_id} belongs to another namespace")
         return request
-    question = Question.of(
-        metadata.name[:128],
-        spec.data_type,
-        spec.prompt,
-        timeout_seconds=spec.timeout_seconds,
-        choices=spec.choices or None,
-        default=spec.default,
-        on_timeout="default" if spec.at_deadline() == "UseDefault" else "fail",
-        schema=spec.json_schema,
-        respondents=Respondents.model_validate(spec.respondents.model_dump()) if spec.respondents else None,
-    )
-    try:
-        request = await create(
-            Records(root.store, announce=True, now=context.now),
-            question,
-            request_id=human_input.request_id,
-            origin=Origin(namespace=metadata.namespace, human_input=metadata.name),
-            endpoint=root.settings.endpoint,
-            # The API server's clock: nothing is compared with this machine's.
-            asked_at=metadata.creation_timestamp or context.now(),
-        )
-    except RequestMismatch:
-        # Nobody else has this uid: it was stored before, and the spec was changed since.
-        request = await read_request(root.store, human_input.request_id)
-    if context.settings.auth == "link":
-        token = await add_link(root.store, request.request_id, now=context.now(), label="HumanInput")
-        await context.cluster.hand_out_link(human_input, token, root.form_url(request.request_id))
-    return request
+
+    async def read(self, root: Root, request_id: str, *, afresh: bool = False) -> StoredRequest:
+        """Return a question, from memory if it is known. Whether it is still stored, `settle` finds out.
+
+        Args:
+            root: Where it lies.
+            request_id: Its id.
+            afresh: Read it from storage, known or not.
+
+        Raises:
+            RequestNotFound: there is none of this id.
+            DocumentDamaged: what is stored cannot be read.
+            StorageUnavailable: trying again is safe.
+        """
+        store = root.store
+        known = None if afresh else self._known.get(root.name, request_id)
+        if known is not None:
+            return known
+        self._known.drop(root.name, request_id)
+        return self._keep(root, await read_request(store, request_id))
+
+    def forget(self, root: Root, request_id: str) -> None:
+        """Read a question from storage the next time, as it was found to be gone or another one."""
+        self._known.drop(root.name, request_id)
+
+    def _keep(self, root: Root, request: StoredRequest) -> StoredRequest:
+        # Whoever gets it from memory did not create it.
+        self._known.put(root.name, replace(request, created=False))
+        return request
+
+    async def _store(self, root: Root, human_input: HumanInput) -> StoredRequest:
+        now, created = self._context.now(), human_input.metadata.creation_timestamp
+        try:
+            return await create(
+                Records(root.store, now=self._context.now),
+                question_of(human_input),
+                request_id=human_input.request_id,
+                origin=origin_of(human_input),
+                endpoint=root.settings.endpoint,
+                # The API server's clock: nothing is compared with this machine's.
+                asked_at=created or now,
+                new=created is not None and now - created < _NEVER_DELETED,
+            )
+        except RequestMismatch:
+            # Nobody else has this uid: it was stored before, and the spec was changed since.
+            return await read_request(root.store, human_input.request_id)

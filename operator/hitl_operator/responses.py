@@ -3,28 +3,65 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 from hitl.cluster.client import RESPONSES
+from hitl.cluster.conditions import AcceptedReason, RefusalReason
+from hitl.cluster.mapping import given_in
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.errors import ClockApart, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
+from hitl.records.requests import read_outcome_of
 from hitl_operator.context import Context
-from hitl_operator.decide import AcceptedReason, Notice, response_done, response_status, submission_of
+from hitl_operator.decide import Notice, is_final, response_done
 from hitl_operator.index import Seen
-from hitl_operator.request_sync import asked_by, misplaced
+from hitl_operator.memory import Fresh
+from hitl_operator.refusals import SLOW_SECONDS
+from hitl_operator.request_sync import Requests, misplaced
+from hitl_operator.roots import Root
+from hitl_operator.statuses import response_status
 from hitl_operator.submissions import record
-from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
+from hitl_operator.work_items import CheckOutcome, HandleResponse, ReconcileHumanInput
+
+_REFUSED: dict[RefusalReason, AcceptedReason] = {
+    RefusalReason.SUPERSEDED: AcceptedReason.SUPERSEDED,
+    RefusalReason.EXPIRED: AcceptedReason.SUPERSEDED,
+    RefusalReason.INVALID: AcceptedReason.INVALID,
+    RefusalReason.NOT_ALLOWED: AcceptedReason.NOT_ALLOWED,
+}
+# Not yet decided for a reason that is nobody's mistake.
+_NO_NOTICE = (
+    AcceptedReason.ACCEPTED,
+    AcceptedReason.REQUEST_NOT_FOUND,
+    AcceptedReason.STORAGE_UNAVAILABLE,
+    AcceptedReason.CLOCK_APART,
+)
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    reason: AcceptedReason
+    message: str
 
 
 class Responses:
-    """Does what is due for HumanInputResponses."""
+    """Does what is due for HumanInputResponses.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: The operator's parts.
+        requests: The questions in storage.
+    """
+
+    def __init__(self, context: Context, requests: Requests) -> None:
         self._context = context
+        self._requests = requests
+        self._fresh: Fresh[HumanInputResponse] = Fresh()
+        # Those whose question is not there, by namespace and by what they call the question.
         self._awaiting: defaultdict[tuple[str, str], set[HandleResponse]] = defaultdict(set)
 
     def saw(self, response: HumanInputResponse) -> None:
         """Take note of a response as the watch brings it."""
         if not response_done(response):
+            self._fresh.put(response)
             self._context.queue.add(HandleResponse(response.metadata.namespace, response.metadata.name))
 
     def saw_question(self, seen: Seen) -> None:
@@ -39,66 +76,79 @@ class Responses:
         Raises:
             HITLError: it is to be tried again later.
         """
-        response = await self._context.cluster.response(work.namespace, work.name)
+        response = self._fresh.take((work.namespace, work.name))
+        if response is None:
+            response = await self._context.cluster.response(work.namespace, work.name)
         if response is None or response_done(response):
             return
         try:
-            accepted, reason, message = await self._accept(work, response)
+            verdict = await self._verdict(work, response)
         except StorageUnavailable:
             waiting = "the storage does not answer; it is tried again by itself"
-            await self._decided(response, False, "StorageUnavailable", waiting)
+            await self._decided(work, response, _Verdict(AcceptedReason.STORAGE_UNAVAILABLE, waiting))
             raise
         except ClockApart:
             waiting = "the operator's clock is not the storage's; it is tried again by itself"
-            await self._decided(response, False, "ClockApart", waiting)
+            await self._decided(work, response, _Verdict(AcceptedReason.CLOCK_APART, waiting))
             raise
-        await self._decided(response, accepted, reason, message)
+        except (InvalidRequest, RequestNotFound) as error:
+            verdict = _Verdict(AcceptedReason.REQUEST_NOT_FOUND, str(error))
+        except DocumentDamaged as error:
+            why = f"the stored question cannot be read: {error.why}"
+            verdict = _Verdict(AcceptedReason.REQUEST_NOT_FOUND, why)
+        if verdict.reason in (AcceptedReason.REQUEST_NOT_FOUND, AcceptedReason.OUTCOME_MISSING):
+            self._await(work, response)
+        await self._decided(work, response, verdict)
 
-    async def _accept(
-        self, work: HandleResponse, response: HumanInputResponse
-    ) -> tuple[bool, AcceptedReason, str]:
+    async def _verdict(self, work: HandleResponse, response: HumanInputResponse) -> _Verdict:
         target = response.spec.request_ref
         human_input = await self._target(work.namespace, target.name, target.request_id)
         root = self._context.roots.serving(work.namespace)
         if human_input is None or root is None or misplaced(self._context, human_input, root) is not None:
-            self._awaiting[work.namespace, target.name or target.request_id or ""].add(work)
-            return False, "RequestNotFound", f"there is no question {target.name or target.request_id} here (yet)"
+            raise RequestNotFound(f"there is no question {target.name or target.request_id} here (yet)")
+        return await self._accept(root, human_input, response)
+
+    async def _accept(self, root: Root, human_input: HumanInput, response: HumanInputResponse) -> _Verdict:
+        metadata = human_input.metadata
         try:
-            request = await asked_by(self._context, root, human_input)
-            submission = submission_of(
-                response.metadata,
-                "requestRef",
-                value=response.spec.value,
-                reject=response.spec.reject,
-                comment=response.spec.comment,
-                identity=response.spec.respondent,
-                believed=self._context.settings.identity_verified,
-            )
-            refusal = await record(self._context, root, request, submission, response.spec.respondent)
-        except (InvalidRequest, RequestNotFound) as error:
-            return False, "RequestNotFound", str(error)
-        except DocumentDamaged as error:
-            return False, "RequestNotFound", f"the stored question cannot be read: {error.why}"
-        self._context.queue.add(ReconcileHumanInput(human_input.metadata.namespace, human_input.metadata.name))
-        if refusal is None:
-            return True, "Accepted", "recorded as the outcome"
-        if refusal.reason == "Expired":
-            return False, "Superseded", refusal.message
-        return False, refusal.reason, refusal.message
+            request = await self._requests.of(root, human_input)
+            if is_final(human_input.status) and await read_outcome_of(root.store, request) is None:
+                self._context.queue.add(CheckOutcome(metadata.namespace, metadata.name))
+                missing = (
+                    "the question was settled, and storage does not hold its outcome: nothing else is accepted"
+                )
+                return _Verdict(AcceptedReason.OUTCOME_MISSING, missing)
+            given = given_in(response, believed=self._context.settings.identity_verified)
+            recorded = await record(self._context, root, request, given, announce=True)
+        except (RequestNotFound, DocumentDamaged):
+            self._requests.forget(root, human_input.request_id)
+            raise
+        self._context.queue.add(ReconcileHumanInput(metadata.namespace, metadata.name))
+        if recorded.refusal is None:
+            return _Verdict(AcceptedReason.ACCEPTED, "recorded as the outcome")
+        return _Verdict(_REFUSED[recorded.refusal.reason], recorded.refusal.message)
 
     async def _target(self, namespace: str, name: str | None, request_id: str | None) -> HumanInput | None:
         if name is None and request_id is not None:
-            shown = self._context.index.shown_by(request_id)
-            name = shown.name if shown is not None and shown.namespace == namespace else request_id
+            shown = self._context.index.shown_in(namespace, request_id)
+            name = shown.name if shown is not None else request_id
         return await self._context.cluster.human_input(namespace, name) if name else None
 
-    async def _decided(
-        self, response: HumanInputResponse, accepted: bool, reason: AcceptedReason, message: str
-    ) -> None:
-        status = response_status(response, accepted, reason, message, self._context.now())
+    def _await(self, work: HandleResponse, response: HumanInputResponse) -> None:
+        """Try again once the question is seen, and slowly in case nobody sees that it is back in storage."""
+        target = response.spec.request_ref
+        self._awaiting[work.namespace, target.name or target.request_id or ""].add(work)
+        self._context.queue.add_after(work, SLOW_SECONDS)
+
+    async def _decided(self, work: HandleResponse, response: HumanInputResponse, verdict: _Verdict) -> None:
+        accepted = verdict.reason == AcceptedReason.ACCEPTED
+        status = response_status(response, accepted, verdict.reason, verdict.message, self._context.now())
         if status == response.status:
             return
-        if not accepted and reason not in ("RequestNotFound", "StorageUnavailable", "ClockApart"):
-            notice = Notice("SubmissionRefused", message, warning=True)
-            await self._context.cluster.emit_event(RESPONSES, response.metadata, notice, self._context.now())
-        await self._context.cluster.write_status(RESPONSES, response.metadata, status)
+        cluster = self._context.cluster
+        if verdict.reason not in _NO_NOTICE:
+            notice = Notice("SubmissionRefused", verdict.message, warning=True)
+            await cluster.emit_event(RESPONSES, response.metadata, notice, self._context.now())
+        if not await cluster.write_status(RESPONSES, response.metadata, status):
+            # Gone, or changed meanwhile: a look at it as it is tells.
+            self._context.queue.add(work)

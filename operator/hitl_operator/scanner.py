@@ -1,4 +1,4 @@
-"""Looking into the roots: markers every few seconds, and a full scan that finds requests without a marker."""
+"""Looking into the roots: for markers every few seconds, into the index now and then, at everything rarely."""
 
 from __future__ import annotations
 
@@ -13,24 +13,22 @@ from typing import Final
 from hitl.cluster.client import HUMAN_INPUTS, Kube
 from hitl.core import keys
 from hitl.errors import ClockApart, ClusterError, HITLError, StorageUnavailable, StorageUnsuitable
-from hitl.records.retention import STALE, collect_one, drop_stale
+from hitl.records.retention import STALE, drop_stale
 from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.probes import Health
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
+from hitl_operator.upkeep import Upkeep
+from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
 
 # A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
 _FRESH: Final = timedelta(seconds=90)
-# A question younger than this is about to be shown.
-_SETTLING: Final = timedelta(seconds=10)
 _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
-_DELETED_SECONDS: Final = 3600.0
 # A look into a root that takes longer is given up, and begun anew.
 _DEADLINE_SECONDS: Final = 40.0
 
@@ -71,6 +69,7 @@ class Scanner:
         self._leads = leads
         self._now = now
         self._looks = {root.name: _Look() for root in roots}
+        self._upkeep = {root.name: Upkeep(root, roots, index, queue, settings) for root in roots}
 
     def hint(self, request_id: str) -> None:
         """Look at a request now, as somebody says that something happened to it."""
@@ -93,9 +92,9 @@ class Scanner:
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
     async def scan_forever(self, root: Root) -> None:
-        """List all objects of a root, a page at a time, until cancelled."""
+        """Look after a root's index, its full scan and its retention, a page at a time, until cancelled."""
         while True:
-            await asyncio.sleep(self._settings.audit_seconds)
+            await asyncio.sleep(min(self._settings.open_seconds, self._settings.audit_seconds))
             if self._leads():
                 await self._guarded(root, self.scan(root))
 
@@ -121,10 +120,13 @@ class Scanner:
         for marker in await store.list_markers(keys.ANSWERED):
             work: WorkItem = MirrorOutcome(root.name, marker.request_id)
             if (shown := self._index.shown_by(marker.request_id)) is not None:
-                if not shown.pending:
-                    await store.delete(keys.answered_marker(marker.request_id))
-                    continue
                 work = ReconcileHumanInput(shown.namespace, shown.name)
+                if not shown.pending:
+                    # Most often it was shown just now. Else somebody recorded what the status does not show.
+                    work = CheckOutcome(shown.namespace, shown.name)
+                    current.add(work)
+                    self._hand_over(look, work, fresh=False)
+                    continue
             elif MirrorRequest(root.name, marker.request_id) in current:
                 continue
             current.add(work)
@@ -132,31 +134,20 @@ class Scanner:
         look.handed = {work: since for work, since in look.handed.items() if work in current}
         if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
             look.dropped = time.monotonic()
-            look.deleted = {
-                each: since for each, since in look.deleted.items() if look.dropped - since < _DELETED_SECONDS
-            }
             if await self._agrees(root, now):
                 await drop_stale(store, now=now)
 
     async def scan(self, root: Root) -> None:
-        """Look at the next thousand objects of one root.
+        """Do what is due of the index, the full scan and the retention of one root.
 
         Raises:
-            StorageError: when they cannot be listed now; the scan goes on from there the next time.
+            StorageError: when the storage does not answer; it goes on from there the next time.
         """
-        look, store = self._looks[root.name], root.store
-        scan = look.scan
-        page = await store.list_page(f"{keys.PREFIX}/", scan.after)
-        for key, changed in page:
-            request_id, _, name = key.removeprefix(f"{keys.PREFIX}/").partition("/")
-            if request_id != scan.request_id:
-                await self._visit(root, scan)
-                scan.start(request_id)
-            scan.note(name, changed)
-            scan.after = key
-        if not page:
-            await self._visit(root, scan)
-            look.scan = _Scan()
+        now, upkeep = self._now(), self._upkeep[root.name]
+        await upkeep.look_at_open(now)
+        await upkeep.look_at_all(now)
+        if upkeep.deletes_now() and await self._agrees(root, now):
+            await upkeep.delete(now)
 
     async def verify(self) -> None:
         """Look for HumanInputs that went away without the watch telling of it."""
@@ -171,32 +162,6 @@ class Scanner:
             return
         for namespace, name in before - found:
             self._queue.add(ReconcileHumanInput(namespace, name))
-
-    async def _visit(self, root: Root, scan: _Scan) -> None:
-        if not keys.is_request_id(scan.request_id):
-            return
-        now, shown = self._now(), self._index.shown_by(scan.request_id)
-        if scan.settled_at is not None:
-            if shown is not None and shown.pending:
-                self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
-            elif await self._collect(root, scan.request_id, scan.settled_at, now):
-                metrics.COLLECTED.inc()
-                _log.info("root %s: request %s was kept long enough and is deleted", root.name, scan.request_id)
-        elif scan.asked_at is not None and now - scan.asked_at >= _SETTLING and shown is None:
-            self._queue.add(MirrorRequest(root.name, scan.request_id))
-
-    async def _collect(self, root: Root, request_id: str, settled_at: datetime, now: datetime) -> bool:
-        """Delete a settled request whose time is over; tell whether that was done just now."""
-        deleted = self._looks[root.name].deleted
-        if now - settled_at < self._settings.retention or request_id in deleted:
-            return False
-        if not await self._agrees(root, now):
-            return False
-        done = await collect_one(root.store, request_id, now=now, retention=self._settings.retention)
-        if done:
-            # Its outcome goes later, by its marker: until then the full scan has nothing to do with it.
-            deleted[request_id] = time.monotonic()
-        return done
 
     async def _agrees(self, root: Root, now: datetime) -> bool:
         """Tell whether this machine's clock is the storage's too: by another one, nothing is deleted."""
@@ -242,30 +207,9 @@ class Scanner:
 
 
 @dataclass
-class _Scan:
-    """Where the full scan of a root is, and what it saw of the request that it is at."""
-
-    after: str = ""
-    request_id: str = ""
-    asked_at: datetime | None = None
-    settled_at: datetime | None = None
-
-    def start(self, request_id: str) -> None:
-        self.request_id, self.asked_at, self.settled_at = request_id, None, None
-
-    def note(self, name: str, changed: datetime) -> None:
-        if name == "request.json":
-            self.asked_at = changed
-        if name == "response.json":
-            self.settled_at = changed
-
-
-@dataclass
 class _Look:
     """How far the looks into one root are. Times are `time.monotonic()`'s."""
 
     handed: dict[WorkItem, float] = field(default_factory=dict)
-    scan: _Scan = field(default_factory=_Scan)
     dropped: float = field(default_factory=time.monotonic)
-    deleted: dict[str, float] = field(default_factory=dict)
     away_since: float | None = None

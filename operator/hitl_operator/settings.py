@@ -65,9 +65,12 @@ class OperatorSettings(BaseSettings):
     """The address to listen on."""
     sweep_seconds: float = Field(default=3, gt=0)
     """Seconds between two looks for markers, which tell of questions and outcomes."""
-    audit_seconds: float = Field(default=60, gt=0)
-    """Seconds between two pages of a thousand objects in the full scan of each root, which finds requests
-    without a marker and deletes those past their retention."""
+    open_seconds: float = Field(default=30, gt=0)
+    """Seconds between two pages of a thousand open questions in the index of each root, where questions without a
+    HumanInput are found."""
+    audit_seconds: float = Field(default=300, gt=0)
+    """Seconds between two pages of a thousand objects in the full scan of each root, which finds what is missing
+    in the index. The first scan after a start takes a page each `open_seconds`."""
     retention_days: float = Field(default=30, gt=0)
     """How many days after its outcome a question is kept in storage. Less than a day counts as a day, and so does
     what would end within a day after the deadline: a program may still wait."""

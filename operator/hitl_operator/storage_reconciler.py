@@ -7,43 +7,56 @@ from datetime import timedelta
 
 from hitl.cluster.client import CRDS, HUMAN_INPUTS, NAMESPACES
 from hitl.core import keys
-from hitl.core.documents import RequestDocument, Respondent
+from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
+from hitl.core.lifecycle import GRACE, expiry_due
 from hitl.errors import (
     ClusterConflict,
     ClusterError,
     ClusterForbidden,
-    ClusterNotFound,
-    ClusterUnavailable,
     DocumentDamaged,
     RequestNotFound,
 )
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission, expire, settle
 from hitl.records.records import Records
-from hitl.records.requests import read_outcome_of, read_request
+from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.retention import STALE
 from hitl_operator import metrics
 from hitl_operator.context import Context
+from hitl_operator.refusals import SLOW_SECONDS, Refusals, lasting
+from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
+from hitl_operator.troubles import note_damaged
 from hitl_operator.work_items import CancelDeleted, MirrorOutcome, MirrorRequest, ReconcileHumanInput
 
 _log = logging.getLogger("hitl.operator")
 
 
 class Stored:
-    """Does what is due for requests in storage. Any method may raise HITLError: it is to be tried again later."""
+    """Does what is due for requests in storage. Any method may raise HITLError: it is to be tried again later.
 
-    def __init__(self, context: Context) -> None:
+    Args:
+        context: The operator's parts.
+        requests: The questions in storage.
+        refusals: Where refused HumanInputs are counted.
+    """
+
+    def __init__(self, context: Context, requests: Requests, refusals: Refusals) -> None:
         self._context = context
+        self._requests = requests
+        self._refusals = refusals
 
     async def gone(self, work: CancelDeleted) -> None:
         """Withdraw the question of a HumanInput that somebody deleted."""
-        if self._context.index.shown_by(work.request_id) is not None:
+        if self._context.index.shown_in(work.namespace, work.request_id) is not None:
             return
         root = self._context.roots.serving(work.namespace)
         if root is None or await self._leaving(work.namespace):
             return
         try:
-            request = await read_request(root.store, work.request_id)
+            request = await self._requests.read(root, work.request_id)
+            if not _showed(work, request):
+                _log.warning("%s/%s was deleted: it was not what showed its request", work.namespace, work.name)
+                return
             submission = Submission(
                 "cancelled",
                 Respondent(via="operator"),
@@ -52,12 +65,14 @@ class Stored:
             )
             now = self._context.now()
             await root.require_clock(now)
-            settled = await settle(Records(root.store, announce=True), request, submission, now=now)
-            if settled.kind != "lost":
-                settled.outcome_or_raise()
-                _log.info("%s/%s was deleted: request %s is cancelled", work.namespace, work.name, work.request_id)
+            # No marker: there is no HumanInput left to show the outcome.
+            settled = await settle(Records(root.store), request, submission, now=now)
         except (RequestNotFound, DocumentDamaged) as error:
             _log.warning("%s/%s was deleted, and there is nothing to cancel: %s", work.namespace, work.name, error)
+        else:
+            if settled.kind == "recorded":
+                _log.info("%s/%s was deleted: request %s is cancelled", work.namespace, work.name, work.request_id)
+        self._requests.forget(root, work.request_id)
         await root.store.delete(keys.answered_marker(work.request_id))
 
     async def asked(self, work: MirrorRequest) -> None:
@@ -69,27 +84,31 @@ class Stored:
             await root.store.delete(marker)
             return
         try:
-            stored = await read_request(root.store, work.request_id)
-            request, outcome = stored.document, await read_outcome_of(root.store, stored)
+            stored = await self._requests.read(root, work.request_id)
+            outcome = await self._outcome(root, stored)
         except RequestNotFound:
             return
         except DocumentDamaged as error:
-            metrics.DAMAGED.labels(root=root.name).inc()
-            _log.error("root %s: %s", root.name, error)
+            note_damaged(root.name, error)
             return
-        namespace = request.origin.namespace
+        request, namespace = stored.document, stored.document.origin.namespace
         if not namespace or self._context.roots.serving(namespace) is not root:
             metrics.FOREIGN.labels(root=root.name).inc()
             _log.error(
                 "root %s: request %s is left alone: it names namespace %r", root.name, work.request_id, namespace
             )
             return
+        if (shown := self._context.index.shown_in(namespace, work.request_id)) is not None:
+            self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
+            await root.store.delete(marker)
+            return
         kept = timedelta(seconds=self._context.settings.ttl_seconds)
         # One that is settled and without a marker was shown, and deleted since: a hint brings it back no more.
-        if outcome is None or (
+        due = outcome is None or (
             self._context.now() - outcome.answered_at < kept and await root.store.exists(marker)
-        ):
-            await self._show(request)
+        )
+        if due and not await self._show(work, request, outcome):
+            return
         await root.store.delete(marker)
 
     async def announced(self, work: MirrorOutcome) -> None:
@@ -97,14 +116,13 @@ class Stored:
         root = self._context.roots.named(work.root)
         marker = keys.answered_marker(work.request_id)
         try:
-            stored = await read_request(root.store, work.request_id)
+            stored = await self._requests.read(root, work.request_id)
             request, outcome = stored.document, await read_outcome_of(root.store, stored)
         except RequestNotFound:
             await self._drop_stale(root, marker)
             return
         except DocumentDamaged as error:
-            metrics.DAMAGED.labels(root=root.name).inc()
-            _log.error("root %s: %s", root.name, error)
+            note_damaged(root.name, error)
             await self._drop_stale(root, marker)
             return
         if request.origin.namespace and self._context.roots.serving(request.origin.namespace) is root:
@@ -130,18 +148,53 @@ class Stored:
             return True
         return False
 
-    async def _show(self, request: RequestDocument) -> None:
+    async def _outcome(self, root: Root, request: StoredRequest) -> OutcomeDocument | None:
+        """Return the outcome; settle the deadline, if it is due: it need not be shown to end."""
+        now = self._context.now()
+        standing = await read_outcome_of(root.store, request)
+        if standing is not None or not expiry_due(request.document, None, now):
+            return standing
+        await root.require_clock(now)
+        return await expire(Records(root.store), request, now=now)
+
+    async def _show(self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None) -> bool:
+        """Create a HumanInput; False when that is refused, and is to be tried again."""
+        if (seconds := self._refusals.rests(work)) > 0:
+            self._context.queue.add_after(work, min(seconds, self._until_deadline(request)) + 0.05)
+            return False
         try:
             await self._context.cluster.show(request, self._context.settings.ttl_seconds)
         except ClusterConflict:
             self._context.queue.add(ReconcileHumanInput(request.origin.namespace, request.request_id))
-        except (ClusterUnavailable, ClusterForbidden, ClusterNotFound):
-            raise
         except ClusterError as error:
-            # It was refused for what it says: no use in trying again before somebody asks again.
-            _log.error("request %s cannot be shown as a HumanInput: %s", request.request_id, error)
+            if not lasting(error):
+                raise
+            slow = self._refusals.count(work)
+            if outcome is not None:
+                # It has ended. Whoever asked gets it from storage, and there is nothing more to wait for.
+                self._refusals.forget(work)
+                _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)
+                return True
+            if not slow:
+                raise
+            _log.error("request %s cannot be shown, tried again slowly: %s", request.request_id, error)
+            seconds = min(SLOW_SECONDS, self._until_deadline(request))
+            self._context.queue.add_after(work, seconds + 0.05)
+            return False
+        self._refusals.forget(work)
+        return True
+
+    def _until_deadline(self, request: RequestDocument) -> float:
+        return max(0.0, (request.expires_at + GRACE - self._context.now()).total_seconds())
 
     async def _drop_stale(self, root: Root, marker: str) -> None:
         for key, written_at in await root.store.list_page(marker):
             if key == marker and self._context.now() - written_at >= STALE:
                 await root.store.delete(marker)
+
+
+def _showed(work: CancelDeleted, request: StoredRequest) -> bool:
+    """Tell whether a HumanInput that was deleted is the one that showed its request: anybody may name one."""
+    origin = request.document.origin
+    asked = work.uid == work.request_id and origin.human_input == work.name
+    return origin.namespace == work.namespace and (asked or work.name == work.request_id)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from hitl.cluster.v1alpha1 import Identity
-from hitl.errors import AlreadySettled, Expired, InvalidValue
-from hitl.logs import log_submission
+import logging
+from dataclasses import dataclass
+
+from hitl.cluster.conditions import RefusalReason
+from hitl.cluster.mapping import Given
+from hitl.core.documents import OutcomeDocument
+from hitl.errors import InvalidValue, RequestNotFound
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -13,18 +17,29 @@ from hitl_operator.context import Context
 from hitl_operator.decide import Refusal
 from hitl_operator.roots import Root
 
+_audit = logging.getLogger("hitl.audit")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What became of a submission: the outcome that stands, and why it is not this one, if it is not."""
+
+    outcome: OutcomeDocument | None = None
+    refusal: Refusal | None = None
+
 
 async def record(
-    context: Context, root: Root, request: StoredRequest, submission: Submission, identity: Identity | None
-) -> Refusal | None:
-    """Try to make a submission the outcome; return why it was refused, if it was.
+    context: Context, root: Root, request: StoredRequest, given: Given, *, announce: bool
+) -> Recorded:
+    """Try to make a submission the outcome.
 
     Args:
         context: The operator's parts.
         root: Where the question lies.
         request: The question.
-        submission: What an object says.
-        identity: Who it says made it.
+        given: What an object says.
+        announce: Whether a marker is to tell of the outcome. None is needed where the object itself is looked at
+            again after a restart, as its status is not about its generation yet.
 
     Raises:
         RequestNotFound: when the question was deleted meanwhile.
@@ -32,49 +47,67 @@ async def record(
         ClockApart: when this machine's clock is not the storage's; trying again is safe.
         StorageUnavailable: trying again is safe.
     """
-    refusal = None
-    try:
-        refusal = await _not_allowed(root, request, submission, identity)
-        if refusal is None:
-            now = context.now()
-            await root.require_clock(now)
-            settled = await settle(Records(root.store, announce=True), request, submission, now=now)
-            settled.outcome_or_raise()
-    except AlreadySettled as error:
-        refusal = Refusal("Superseded", f"not recorded, as the question was {error.outcome.summary()}")
-    except Expired:
-        refusal = Refusal("Expired", "not recorded, as the deadline has passed")
-    except InvalidValue as error:
-        refusal = Refusal("Invalid", " ".join((str(error), *error.details)))
+    recorded = await _settle(context, root, request, given, announce)
+    refusal = recorded.refusal
     if refusal is not None:
         metrics.REFUSED.labels(reason=refusal.reason).inc()
-    log_submission(
+    _audit.info(
+        "request_id=%s submission_id=%s attempt=%s name=%r verified=%s via=%s commit=%r result=%s",
         request.request_id,
-        submission_id=submission.submission_id,
-        attempt=submission.outcome,
-        name=submission.respondent.name,
-        verified=submission.respondent.verified,
-        via=submission.respondent.via,
-        result=refusal.reason if refusal else "Recorded",
+        given.submission_id,
+        given.outcome,
+        given.respondent.name,
+        given.respondent.verified,
+        given.respondent.via,
+        given.respondent.commit,
+        refusal.reason if refusal else "Recorded",
     )
-    return refusal
+    return recorded
 
 
-async def _not_allowed(
-    root: Root, request: StoredRequest, submission: Submission, identity: Identity | None
-) -> Refusal | None:
-    named = request.document.respondents
-    if not named:
+def superseded(outcome: OutcomeDocument) -> Recorded:
+    """Return what became of a submission that came after another one."""
+    refusal = Refusal(RefusalReason.SUPERSEDED, f"not recorded, as the question was {outcome.summary()}")
+    return Recorded(outcome, refusal)
+
+
+async def _settle(context: Context, root: Root, request: StoredRequest, given: Given, announce: bool) -> Recorded:
+    refusal = _not_allowed(request, given)
+    if refusal is not None:
+        standing = await read_outcome_of(root.store, request)
+        return superseded(standing) if standing is not None else Recorded(refusal=refusal)
+    submission = Submission(
+        outcome=given.outcome,
+        respondent=given.respondent,
+        value=given.value,
+        comment=given.comment,
+        submission_id=given.submission_id,
+    )
+    now = context.now()
+    await root.require_clock(now)
+    settled = await settle(Records(root.store, announce=announce), request, submission, now=now)
+    match settled.kind:
+        case "gone":
+            raise RequestNotFound(str(settled.error))
+        case "lost":
+            assert settled.outcome is not None
+            return superseded(settled.outcome)
+        case "too_late":
+            return Recorded(refusal=Refusal(RefusalReason.EXPIRED, "not recorded, as the deadline has passed"))
+        case "refused":
+            details = settled.error.details if isinstance(settled.error, InvalidValue) else ()
+            return Recorded(refusal=Refusal(RefusalReason.INVALID, " ".join((str(settled.error), *details))))
+    return Recorded(settled.outcome)
+
+
+def _not_allowed(request: StoredRequest, given: Given) -> Refusal | None:
+    named, respondent = request.document.respondents, given.respondent
+    if not named or (respondent.verified and named.allow(respondent.name, respondent.groups)):
         return None
-    groups = list(identity.groups) if identity else []
-    if submission.respondent.verified and named.allow(submission.respondent.name, groups):
-        return None
-    if (standing := await read_outcome_of(root.store, request)) is not None:
-        raise AlreadySettled(standing)
-    if not submission.respondent.verified:
+    if not respondent.verified:
         return Refusal(
-            "NotAllowed",
+            RefusalReason.NOT_ALLOWED,
             "the question names who may answer, and this cluster does not vouch for who writes: answer it in "
             "the web app",
         )
-    return Refusal("NotAllowed", f"the question is for others to answer; this was {submission.respondent.name}")
+    return Refusal(RefusalReason.NOT_ALLOWED, f"the question is for others to answer; this was {respondent.name}")

@@ -33,6 +33,23 @@ class CancelDeleted:
 
 
 @dataclass(frozen=True, slots=True)
+class IssueLink:
+    """The Secret with a link of a HumanInput: counts as work of its own where it is refused."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """A settled HumanInput whose outcome storage may not hold any more."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class MirrorRequest:
     """A request in storage that may have no HumanInput yet."""
 
@@ -48,4 +65,6 @@ class MirrorOutcome:
     request_id: str
 
 
-WorkItem: TypeAlias = ReconcileHumanInput | HandleResponse | CancelDeleted | MirrorRequest | MirrorOutcome
+WorkItem: TypeAlias = (
+    ReconcileHumanInput | HandleResponse | CancelDeleted | IssueLink | CheckOutcome | MirrorRequest | MirrorOutcome
+)

@@ -82,7 +82,9 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
 
     # Born in Kubernetes: a request, a link, an Event; the web app comes up.
     request_id = questions.ask("rights", respondents={"users": ["ed"]})
-    assert plane.get(stamped.namespace, "Secret", "rights-link") is not None
+    shown = questions.get("rights")
+    assert shown is not None
+    assert plane.get(stamped.namespace, "Secret", shown["status"]["linkSecret"]) is not None
     assert questions.events("rights") == ["Requested"]
     plane.until("the web app", lambda: _replicas(stamped) == 1)
     for kind in ("service", "poddisruptionbudget"):
@@ -205,7 +207,7 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
         "events [] [] [create]",
         "namespaces [] [] [get]",
         "customresourcedefinitions.apiextensions.k8s.io [] [humaninputs.hitl.flyte.org] [get]",
-        "secrets [] [] [create patch]",
+        "secrets [] [] [create]",
     }
 
 

@@ -34,7 +34,9 @@ def test_the_link_of_a_question_born_in_kubernetes_is_in_a_secret_that_goes_with
     questions: Questions, control_plane: ControlPlane
 ) -> None:
     request_id = questions.ask("linked")
-    secret = control_plane.get(questions.namespace, "Secret", "linked-link")
+    found = questions.get("linked")
+    assert found is not None
+    secret = control_plane.get(questions.namespace, "Secret", found["status"]["linkSecret"])
     assert secret is not None
     url = base64.b64decode(secret["data"]["url"]).decode()
     assert url.startswith(f"http://forms.test/form/{request_id}?token=")

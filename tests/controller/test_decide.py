@@ -7,20 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl.cluster.conditions import RefusalReason, TroubleReason
+from hitl.cluster.mapping import given_by
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
+from hitl.cluster.via import commit_of, via_of
 from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
 from hitl.core.lifecycle import GRACE
-from hitl_operator.decide import (
-    Refusal,
-    Trouble,
-    came_late,
-    due_in,
-    is_final,
-    notices_for,
-    status_for,
-    submission_of,
-    via_of,
-)
+from hitl_operator.decide import Findings, Link, Refusal, Stored, Trouble, came_late, due_in, is_final
+from hitl_operator.statuses import notices_for, short_status, status_for
 from hitl_operator.webapp_scaler import Scale, decide
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -59,17 +53,8 @@ def outcome(kind: OutcomeKind = "answered", value: int = 42) -> OutcomeDocument:
     )
 
 
-def status(of: HumanInput, **what: Any) -> HumanInputStatus:
-    given: dict[str, Any] = {
-        "request": request(),
-        "outcome": None,
-        "refusal": None,
-        "trouble": None,
-        "form_url": "",
-        "now": NOW,
-        **what,
-    }
-    return status_for(of, **given)
+def status(of: HumanInput, *, now: datetime = NOW, **found: Any) -> HumanInputStatus:
+    return status_for(of, Findings(**{"request": request(), **found}), form_url="", now=now)
 
 
 def after(of: HumanInput, **what: Any) -> HumanInput:
@@ -87,7 +72,7 @@ def test_whatever_is_new_is_due_now() -> None:
     pending = after(human_input())
     changed = pending.model_copy(update={"metadata": pending.metadata.model_copy(update={"generation": 2})})
     assert due_in(changed, NOW) == 0
-    away = after(human_input(), trouble=Trouble("StorageUnavailable", "away"))
+    away = after(human_input(), trouble=Trouble(TroubleReason.STORAGE_UNAVAILABLE, "away"))
     assert due_in(away, NOW) == 0
 
 
@@ -100,7 +85,7 @@ def test_a_settled_question_in_step_is_never_due_but_for_its_deletion() -> None:
 def test_a_response_is_due_until_it_was_refused() -> None:
     given = human_input(response={"value": "1"})
     assert due_in(after(given), NOW) == 0
-    refused = after(given, refusal=Refusal("Invalid", "no"))
+    refused = after(given, refusal=Refusal(RefusalReason.INVALID, "no"))
     assert due_in(refused, NOW) == 60 + GRACE.total_seconds()
 
 
@@ -112,7 +97,7 @@ def test_writing_the_same_status_again_changes_nothing() -> None:
 
 
 def test_a_refusal_stays_until_the_response_changes() -> None:
-    refused = after(human_input(response={"value": "1"}), refusal=Refusal("Invalid", "no"))
+    refused = after(human_input(response={"value": "1"}), refusal=Refusal(RefusalReason.INVALID, "no"))
     assert status(refused).condition("ResponseRefused") == refused.status.condition("ResponseRefused")
     changed = HumanInput.from_object(
         {
@@ -128,7 +113,7 @@ def test_a_response_given_while_the_end_was_written_is_told_so() -> None:
     settled = after(human_input(), outcome=outcome()).status.model_dump(by_alias=True, mode="json")
     late = human_input(generation=2, status=settled, response={"value": "7"})
     assert came_late(late)
-    told = status(late, refusal=Refusal("Superseded", "no"))
+    told = status(late, refusal=Refusal(RefusalReason.SUPERSEDED, "no"))
     refused = told.condition("ResponseRefused")
     assert (told.phase, told.value) == ("Answered", "42")
     assert refused is not None
@@ -150,8 +135,12 @@ def test_each_event_is_posted_for_the_change_that_it_tells_of() -> None:
 
 
 _OUTCOMES = st.sampled_from([None, outcome(), outcome(value=7), outcome("rejected"), outcome("timed_out")])
-_TROUBLES = st.sampled_from([None, Trouble("StorageUnavailable", "away"), Trouble("RequestMissing", "gone")])
-_REFUSALS = st.sampled_from([None, Refusal("Invalid", "no"), Refusal("Superseded", "late")])
+_TROUBLES = st.sampled_from(
+    [None, Trouble(TroubleReason.STORAGE_UNAVAILABLE, "away"), Trouble(TroubleReason.REQUEST_MISSING, "gone")]
+)
+_REFUSALS = st.sampled_from(
+    [None, Refusal(RefusalReason.INVALID, "no"), Refusal(RefusalReason.SUPERSEDED, "late")]
+)
 
 
 @given(st.lists(st.tuples(_OUTCOMES, _TROUBLES, _REFUSALS, st.integers(1, 9)), max_size=12))
@@ -191,7 +180,9 @@ def test_no_sequence_of_looks_ever_takes_a_final_status_back(
         ("argocd-application-controller", "Update", "gitops"),
         ("kustomize-controller", "Apply", "gitops"),
         ("helm", "Update", "gitops"),
-        ("my-pipeline", "Apply", "gitops"),
+        ("helm-controller", "Apply", "gitops"),
+        # Whose pipeline that is, nobody can know.
+        ("my-pipeline", "Apply", "api"),
         ("python-requests", "Update", "api"),
     ],
 )
@@ -205,13 +196,33 @@ def test_the_channel_is_told_by_the_field_manager(manager: str, operation: str, 
     assert via_of(entries, "response") == via
 
 
-def test_the_same_response_makes_the_same_submission() -> None:
-    of = human_input(response={"value": "1"})
+@pytest.mark.parametrize(
+    ("writer", "commit"),
+    [
+        ({"f:response": {}}, ""),
+        ({"f:prompt": {}, "f:response": {}}, "4f1d2ab"),
+    ],
+)
+def test_the_commit_is_that_of_whoever_wrote_the_response(writer: dict[str, Any], commit: str) -> None:
+    annotated: dict[str, Any] = {"f:annotations": {"f:hitl.flyte.org/commit": {}}}
+    manifest = {"f:metadata": annotated, "f:spec": writer if "f:prompt" in writer else {"f:prompt": {}}}
+    metadata = human_input().metadata.model_copy(
+        update={
+            "annotations": {"hitl.flyte.org/commit": "4f1d2ab"},
+            "managed_fields": [
+                {"manager": "kustomize-controller", "operation": "Apply", "fieldsV1": manifest},
+                {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {"f:response": {}}}},
+            ],
+        }
+    )
+    assert commit_of(metadata, "response") == commit
 
+
+def test_the_same_response_makes_the_same_submission() -> None:
     def submission(value: str) -> str:
-        return submission_of(
-            of.metadata, "response", value=value, reject=False, comment="", identity=None, believed=False
-        ).submission_id
+        given = given_by(human_input(response={"value": value}), believed=False)
+        assert given is not None
+        return given.submission_id
 
     assert submission("1") == submission("1") != submission("2")
 
@@ -227,3 +238,71 @@ def test_the_web_app_goes_up_with_the_first_question_and_down_when_none_was_for_
     assert not down.running
     assert not decide(0, down, NOW + timedelta(seconds=200), 100).running
     assert decide(1, down, NOW + timedelta(seconds=200), 100).running
+
+
+def test_a_question_that_cannot_be_asked_ends_at_its_deadline() -> None:
+    broken = human_input(timeoutSeconds=60)
+    trouble = Trouble(TroubleReason.INVALID_REQUEST, "schema: no such type")
+    stalled = after(broken, request=None, trouble=trouble)
+    assert due_in(stalled, NOW) == 60 + GRACE.total_seconds()
+    over = status(stalled, request=None, trouble=trouble, now=NOW + timedelta(seconds=60) + GRACE)
+    settled = over.condition("Settled")
+    assert over.phase == "TimedOut"
+    assert settled is not None
+    assert (settled.status, settled.reason) == ("True", "DeadlinePassed")
+    assert "schema: no such type" in settled.message
+
+
+@pytest.mark.parametrize("asked", [{"request": {"id": "uid-9"}}, {}])
+def test_one_that_may_lie_in_storage_never_ends_without_it(asked: dict[str, Any]) -> None:
+    known = human_input(
+        timeoutSeconds=60, status={} if asked else {"requestID": "uid-1", "phase": "Pending"}, **asked
+    )
+    trouble = Trouble(TroubleReason.FOREIGN_NAMESPACE, "no root")
+    late = status(known, request=None, trouble=trouble, now=NOW + timedelta(days=1))
+    assert late.phase == "Pending"
+
+
+def test_a_secret_that_is_refused_is_told_beside_the_question_that_goes_on() -> None:
+    told = after(human_input(), link=Link(refused="secrets is forbidden"))
+    condition = told.status.condition("LinkIssued")
+    assert told.status.phase == "Pending"
+    assert condition is not None
+    assert (condition.status, condition.reason) == ("False", "SecretRefused")
+    assert "secrets is forbidden" in condition.message
+    assert due_in(told, NOW) == 0
+    # Said once; gone with the Secret, and with the outcome.
+    assert [each.reason for each in notices_for(human_input(), told.status, None)] == ["Requested", "LinkRefused"]
+    assert notices_for(told, status(told), None) == []
+    assert status(told).condition("LinkIssued") == condition
+    issued = status(told, link=Link(secret="asked-link-1"))
+    assert (issued.condition("LinkIssued"), issued.link_secret) == (None, "asked-link-1")
+    assert status(told, outcome=outcome()).condition("LinkIssued") is None
+
+
+@pytest.mark.parametrize(("stored", "reason"), [(Stored.MISSING, "NotStored"), (Stored.ANOTHER, "AnotherStored")])
+def test_an_outcome_that_storage_does_not_hold_is_told_and_nothing_else_changes(
+    stored: Stored, reason: str
+) -> None:
+    shown = after(human_input(ttlSecondsAfterFinished=1), outcome=outcome())
+    told = shown.model_copy(update={"status": status(shown, request=None, stored=stored)})
+    missing = told.status.condition("OutcomeMissing")
+    assert missing is not None
+    assert (missing.status, missing.reason) == ("True", reason)
+    assert (told.status.phase, told.status.value) == ("Answered", "42")
+    assert [each.reason for each in notices_for(shown, told.status, None)] == ["OutcomeMissing"]
+    # Looked at again after a restart, and not deleted before somebody decided.
+    assert due_in(told, NOW + timedelta(days=1)) == 0
+    assert status(told, request=None).condition("OutcomeMissing") == missing
+    assert status(told, request=None, stored=Stored.SAME).condition("OutcomeMissing") is None
+
+
+def test_the_short_status_keeps_the_deadline_and_says_what_the_api_server_said() -> None:
+    pending = after(human_input())
+    short = short_status(pending, "admission webhook denied it" + "x" * 5_000, NOW)
+    stalled = short.condition("Stalled")
+    assert (short.phase, short.expires_at) == ("Pending", pending.status.expires_at)
+    assert stalled is not None
+    assert stalled.reason == "WriteRefused"
+    assert "admission webhook denied it" in stalled.message
+    assert len(stalled.message) <= 1024

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from hitl.cluster.mapping import human_input_of
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import RequestDocument, Respondents
-from hitl_operator.cluster import human_input_of
 from tests.library.samples import NOW, draft_request
 
 

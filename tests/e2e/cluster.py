@@ -89,7 +89,7 @@ def ask(name: str, **spec: Any) -> Object:
 
 def token(name: str) -> str:
     """Return the token of the link that the operator handed out for a question."""
-    secret = until("the link", lambda: get("secret", f"{name}-link"))
+    secret = until("the link", lambda: get("secret", phase(name, "Pending")["status"]["linkSecret"]))
     return base64.b64decode(secret["data"]["token"]).decode()
 
 

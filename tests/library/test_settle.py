@@ -249,6 +249,7 @@ async def test_the_marker_comes_before_the_outcome(store: Recording, request_: S
     assert store.written == [
         keys.answered_marker(request_.request_id),
         keys.response_key(request_.request_id),
+        keys.SettledRow.of(request_.request_id, NOW, request_.document.expires_at).key,
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
 from hitl.core.lifecycle import GRACE, phase_of
 from hitl.errors import (
@@ -29,7 +30,7 @@ from hitl.errors import (
 from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_request
-from hitl.records.retention import STALE, collect
+from hitl.records.retention import STALE, collect, drop_stale, run_pass, scan_all
 from hitl.records.waiting import _Looks
 from tests.library.samples import NOW, Timed, asked, event_of, settle
 
@@ -71,6 +72,12 @@ class Fragile(Timed):
 
     async def delete(self, key: str) -> None:
         await self._write(super().delete(key))
+
+    async def delete_many(self, several: Sequence[str]) -> int:
+        # A bulk deletion may end after any of them.
+        for key in several:
+            await self.delete(key)
+        return len(several)
 
     def seconds(self) -> float:
         return (self.time - NOW).total_seconds()
@@ -191,14 +198,55 @@ class Lives(RuleBasedStateMachine):
             if found is not None:
                 self._told(request, found)
 
-    @rule(days=st.sampled_from([0, 1, 30]))
-    def somebody_collects(self, days: int) -> None:
+    @rule(days=st.sampled_from([0, 1, 30]), full=st.booleans())
+    def somebody_collects(self, days: int, full: bool) -> None:
         try:
-            asyncio.run(collect(self.store, now=self._now(), retention=timedelta(days=days)))
+            asyncio.run(collect(self.store, now=self._now(), retention=timedelta(days=days), full=full))
         except ClockApart:
             assert abs(self.off) > APART
         except (Killed, StorageUnavailable):
             pass
+
+    @rule(days=st.sampled_from([0, 30]))
+    def an_operator_passes_twice_a_quarter_of_an_hour_apart(self, days: int) -> None:
+        with suppress(ClockApart, Killed, StorageUnavailable):
+            for _ in range(2):
+                asyncio.run(run_pass(self.store, now=self._now(), retention=timedelta(days=days)))
+                asyncio.run(drop_stale(self.store, now=self._now()))
+                self.store.time += STALE
+
+    @rule(which=st.integers(0, 9))
+    def a_row_of_the_index_is_lost(self, which: int) -> None:
+        rows = asyncio.run(self._rows())
+        if rows:
+            asyncio.run(Timed.delete(self.store, rows[which % len(rows)]))
+
+    @rule(data=st.data(), days=st.integers(0, 400))
+    def a_row_that_is_wrong_is_written(self, data: st.DataObject, days: int) -> None:
+        document = self._held(data).document
+        row = data.draw(
+            st.sampled_from(
+                [
+                    keys.OpenRow(ID, document.expires_at + timedelta(days=days)).key,
+                    keys.SettledRow.of(ID, document.created_at + timedelta(days=days), document.expires_at).key,
+                    keys.SettledRow.of(ID, self.store.time - timedelta(days=days), self.store.time).key,
+                ]
+            )
+        )
+        asyncio.run(Timed.mark(self.store, row))
+
+    @precondition(lambda self: self.store.writes_left is None)
+    @rule()
+    def a_full_scan_repairs_the_index(self) -> None:
+        asyncio.run(scan_all(self.store, now=self.store.time))
+        question, standing = self._stored(), asyncio.run(read_outcome(self.store, ID))
+        rows = set(asyncio.run(self._rows()))
+        if question is not None and standing is None:
+            assert keys.OpenRow(ID, question.document.expires_at).key in rows
+        elif question is not None and standing is not None:
+            settled = {row for key in rows if (row := keys.SettledRow.of_key(key)) is not None}
+            assert any(row.request_id == ID for row in settled)
+            assert keys.OpenRow(ID, question.document.expires_at).key not in rows
 
     @rule()
     def it_is_asked_again(self) -> None:
@@ -223,6 +271,9 @@ class Lives(RuleBasedStateMachine):
 
     def _now(self) -> datetime:
         return self.store.time + self.off
+
+    async def _rows(self) -> list[str]:
+        return [key for prefix in (keys.OPEN, keys.SETTLED) async for key, _ in self.store.list_keys(prefix)]
 
     def _held(self, data: st.DataObject) -> StoredRequest:
         """Return a question as somebody has it in memory: any that was ever asked under this id."""

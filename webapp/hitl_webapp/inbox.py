@@ -38,11 +38,13 @@ class Surveys:
     Args:
         store: The root's store.
         clock: Seconds that only ever grow.
+        tends: Whether a survey writes what is missing in the index, since no operator does.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic, *, tends: bool = False) -> None:
         self._store = store
         self._clock = clock
+        self._tends = tends
         self._running: asyncio.Future[Survey] | None = None
         self._last: Survey | None = None
         self._fresh_until = 0.0
@@ -62,7 +64,7 @@ class Surveys:
         if self._last is not None and self._clock() < self._fresh_until:
             return self._last
         if self._running is None:
-            self._running = _in_thread(lambda: survey(self._store, self._last))
+            self._running = _in_thread(lambda: survey(self._store, self._last, tends=self._tends))
             self._running.add_done_callback(self._ended(self._clock()))
         try:
             return await asyncio.wait_for(asyncio.shield(self._running), _PATIENCE_SECONDS)

@@ -56,7 +56,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         async with _authenticator(settings) as authenticate:
             app.state.service = Service(opened, settings, authenticate)
             app.state.forms = Kept[tuple[str, str, bytes]]()
-            app.state.surveys = Surveys(opened)
+            app.state.surveys = Surveys(opened, tends=not settings.markers)
             yield
             await app.state.service.close()
 

@@ -1,24 +1,32 @@
 """What the inbox is made of: some questions of a root, read within bounds that are stated here.
 
 Listing tells which questions have an outcome and when each was asked, so only those that may be shown are read:
-first the ones that wait, asked last first, then the ones settled last. Nothing is ever written.
+first the ones that wait, asked last first, then the ones settled last. Where a full scan completed the index of
+the root, the index is listed, else everything is. A row of the index is a hint: what it says is read before it is
+shown, and again from time to time while a question waits.
+
+Where no operator serves the root, the survey writes the rows that it finds missing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable
+from hitl.records.index import all_of, completed_at, note_open, note_settled
+from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store
+from hitl_webapp.candidates import Candidates, list_everything, list_index
 
 MOST_READ: Final = 2_000
 MOST_COUNTED: Final = 200_000
@@ -29,8 +37,9 @@ READ_SECONDS: Final = 6.0
 _PROMPT_CHARS: Final = 1_000
 _COMMENT_CHARS: Final = 200
 _AT_ONCE: Final = 16
-_REQUEST: Final = keys.request_key("none").rpartition("/")[2]
-_OUTCOME: Final = keys.response_key("none").rpartition("/")[2]
+# For so long a row is believed to be that of an open question, once question and outcome were looked for.
+_BELIEVED_SECONDS: Final = 30.0
+_LISTED_EVERY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,14 @@ class Entry:
         outcome: Its outcome, if it was found.
         sha256: The digest of the question's very bytes, to which an outcome must belong.
         listed: When its objects were written, as the storage listed them: the question's, the outcome's.
+        read_at: When it was last known that it has no other outcome, by the clock of the survey.
     """
 
     request: RequestDocument
     outcome: OutcomeDocument | None
     sha256: str = ""
     listed: tuple[datetime | None, datetime | None] = (None, None)
+    read_at: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,34 +80,13 @@ class Survey:
     counted: bool = True
 
 
-@dataclass
-class _Listed:
-    """The questions of a root by what their objects are called: when they were asked, and when settled."""
-
-    asked: dict[str, datetime] = field(default_factory=dict)
-    settled: dict[str, datetime] = field(default_factory=dict)
-    # Folders of a question's name in which no question was listed: damaged, or deleted just now.
-    unknown: list[str] = field(default_factory=list)
-    whole: bool = True
-
-    def add(self, key: str, changed: datetime) -> None:
-        # A folder of an object's name counts as the object: whoever reads it finds out what is wrong.
-        request_id, _, rest = key.removeprefix(f"{keys.PREFIX}/").partition("/")
-        name = rest.partition("/")[0]
-        if name in (_REQUEST, _OUTCOME) and keys.is_request_id(request_id):
-            (self.asked if name == _REQUEST else self.settled)[request_id] = changed
-
-    def to_read(self, most: int) -> list[str]:
-        """Return the ids worth reading: waiting ones, asked last first; unknown ones; settled ones."""
-        waiting = ((when, each) for each, when in self.asked.items() if each not in self.settled)
-        found = [each for _, each in heapq.nlargest(most, waiting)]
-        found += self.unknown[: most - len(found)]
-        settled = ((when, each) for each, when in self.settled.items() if each in self.asked)
-        return found + [each for _, each in heapq.nlargest(most - len(found), settled)]
-
-
 async def survey(
-    store: Store, before: Survey | None = None, *, clock: Callable[[], float] = time.monotonic
+    store: Store,
+    before: Survey | None = None,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    tends: bool = False,
+    now: Callable[[], datetime] = utc_now,
 ) -> Survey:
     """Read what the inbox needs of a root.
 
@@ -106,15 +96,20 @@ async def survey(
         store: The root's store.
         before: What was found last time: what cannot have changed since is not read again.
         clock: Seconds that only ever grow.
+        tends: Whether to write what is missing in the index, since no operator does.
+        now: The present moment, with a time zone.
 
     Raises:
         StorageUnavailable: the storage did not answer in time.
         StorageUnsuitable: it refuses to list.
     """
-    listed = await _list(store)
-    reading = _Reading(store, listed, before or Survey(), clock, clock() + READ_SECONDS)
+    before = before or Survey()
+    listed = await _list(store, before, tends, now)
+    reading = _Reading(store, listed, before, clock, clock() + READ_SECONDS)
     queue = iter(listed.to_read(MOST_READ))
     await asyncio.gather(*(reading.work(queue) for _ in range(_AT_ONCE)))
+    if tends:
+        await tend(store, listed, reading.entries, set(reading.unreadable))
     return Survey(
         entries=reading.entries,
         unreadable=tuple(sorted(reading.unreadable)),
@@ -124,25 +119,16 @@ async def survey(
     )
 
 
-async def _list(store: Store) -> _Listed:
-    listed = _Listed()
-    try:
-        # Only waiting is cut short: what a storage of this machine listed in one go is there already.
-        async with asyncio.timeout(LIST_SECONDS):
-            async for key, changed in store.list_keys(keys.PREFIX):
-                listed.add(key, changed)
-                if len(listed.asked) >= MOST_COUNTED:
-                    listed.whole = False
-                    return listed
-    except TimeoutError as error:
-        if not listed.asked:
-            raise StorageUnavailable(f"{store.url} listed nothing within {LIST_SECONDS:g} s") from error
-        listed.whole = False
-        return listed
-    except StorageError:
-        # One folder that cannot be read may end the listing. The names below say whether it is more than that.
-        pass
-    listed.unknown = [each for each in await store.list_request_ids() if each not in listed.asked]
+async def _list(store: Store, before: Survey, tends: bool, now: Callable[[], datetime]) -> Candidates:
+    completed = await completed_at(store)
+    # Programs of an older release write no rows: where no operator finds that, everything is listed once a day.
+    if completed is None or (tends and now() - completed >= _LISTED_EVERY):
+        return await list_everything(store, MOST_COUNTED, LIST_SECONDS)
+    listed = await list_index(store, MOST_COUNTED, LIST_SECONDS)
+    for request_id, entry in before.entries.items():
+        # Either it was settled long ago by the clock of its row, or its row was lost.
+        if entry.outcome is None and request_id not in listed.asked and entry.listed[0] is not None:
+            listed.asked[request_id] = entry.listed[0]
     return listed
 
 
@@ -150,7 +136,7 @@ class _Reading:
     """Reads questions until there are no more, or time or memory for them is used up."""
 
     def __init__(
-        self, store: Store, listed: _Listed, before: Survey, clock: Callable[[], float], until: float
+        self, store: Store, listed: Candidates, before: Survey, clock: Callable[[], float], until: float
     ) -> None:
         self.entries: dict[str, Entry] = {}
         self.unreadable: list[str] = []
@@ -193,13 +179,19 @@ class _Reading:
         request = StoredRequest(known.request, known.sha256) if known and same else await self._request(request_id)
         if request is None:
             return None
-        pending = listed[0] is not None and listed[1] is None
-        outcome = None if pending else await read_outcome_of(self._store, request)
+        waits = listed[0] is not None and listed[1] is None
+        read_at = self._clock()
+        if waits and self._listed.indexed:
+            # The row may have outlived the question's outcome.
+            waits = known is not None and same and read_at - known.read_at < _BELIEVED_SECONDS
+            waits = waits and request_id in self._listed.open_rows
+            read_at = known.read_at if waits and known is not None else read_at
+        outcome = None if waits else await read_outcome_of(self._store, request)
         if outcome is not None:
             self._bytes += len(outcome.value_text() or "")
             comment = outcome.comment[:_COMMENT_CHARS]
             outcome = outcome.model_copy(update={"value": None, "comment": comment})
-        return Entry(request.document, outcome, request.sha256, listed)
+        return Entry(request.document, outcome, request.sha256, listed, read_at)
 
     async def _request(self, request_id: str) -> StoredRequest | None:
         # Whether the question is valid is for its own page to find: checking a schema takes long.
@@ -214,3 +206,37 @@ class _Reading:
         prompt = document.prompt[:_PROMPT_CHARS]
         shown = document.model_copy(update={"prompt": prompt, "json_schema": None, "choices": [], "default": None})
         return StoredRequest(shown, sha256_hex(data))
+
+
+async def tend(store: Store, listed: Candidates, entries: Mapping[str, Entry], unreadable: set[str]) -> None:
+    """Write the rows that are missing of what was read, and say so once none is missing.
+
+    Args:
+        store: The root's store.
+        listed: What was listed.
+        entries: What was read.
+        unreadable: What cannot be read, and has no row.
+    """
+    records = Records(store)
+    wrong = [each for request_id, each in entries.items() if not _has_its_rows(listed, request_id, each)]
+    await all_of([partial(_note, records, each) for each in wrong])
+    if not listed.indexed and listed.whole and not listed.asked.keys() - _noted(listed, entries) - unreadable:
+        with suppress(StorageError):
+            await store.mark(keys.INDEX_COMPLETE)
+
+
+def _has_its_rows(listed: Candidates, request_id: str, entry: Entry) -> bool:
+    is_open, is_settled = request_id in listed.open_rows, request_id in listed.settled_rows
+    return is_open if entry.outcome is None else is_settled and not is_open
+
+
+async def _note(records: Records, entry: Entry) -> None:
+    if entry.outcome is None:
+        await note_open(records, entry.request)
+    else:
+        await note_settled(records, entry.request, entry.outcome)
+
+
+def _noted(listed: Candidates, entries: Mapping[str, Entry]) -> set[str]:
+    waiting = {each for each in listed.open_rows if each not in listed.settled}
+    return waiting | listed.settled_rows | entries.keys()

@@ -1,0 +1,83 @@
+"""Types and reasons of the conditions in a status, by name: programs compare these words, so they never change.
+
+`docs/tools/spec.py` explains each of them, and fails when one is not explained.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class HumanInputCondition(StrEnum):
+    """The types of conditions that a HumanInput has."""
+
+    SETTLED = "Settled"
+    ANSWERED = "Answered"
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    RESPONSE_REFUSED = "ResponseRefused"
+    LINK_ISSUED = "LinkIssued"
+    OUTCOME_MISSING = "OutcomeMissing"
+
+
+ACCEPTED: Final = "Accepted"
+"""The type of the one condition that a HumanInputResponse has."""
+
+PENDING: Final = "Pending"
+AWAITING_ANSWER: Final = "AwaitingAnswer"
+DEADLINE_PASSED: Final = "DeadlinePassed"
+
+
+class TroubleReason(StrEnum):
+    """Why a pending HumanInput cannot go on: a reason of `Reconciling` or `Stalled`."""
+
+    STORAGE_UNAVAILABLE = "StorageUnavailable"
+    CLOCK_APART = "ClockApart"
+    INVALID_REQUEST = "InvalidRequest"
+    DUPLICATE_REQUEST = "DuplicateRequest"
+    REQUEST_DAMAGED = "RequestDamaged"
+    OUTCOME_DAMAGED = "OutcomeDamaged"
+    REQUEST_MISSING = "RequestMissing"
+    FOREIGN_NAMESPACE = "ForeignNamespace"
+    WRITE_REFUSED = "WriteRefused"
+
+
+class RefusalReason(StrEnum):
+    """Why `spec.response` was not recorded: a reason of `ResponseRefused`."""
+
+    SUPERSEDED = "Superseded"
+    INVALID = "Invalid"
+    NOT_ALLOWED = "NotAllowed"
+    EXPIRED = "Expired"
+
+
+class AcceptedReason(StrEnum):
+    """What became of a HumanInputResponse: a reason of `Accepted`."""
+
+    ACCEPTED = "Accepted"
+    SUPERSEDED = "Superseded"
+    INVALID = "Invalid"
+    NOT_ALLOWED = "NotAllowed"
+    REQUEST_NOT_FOUND = "RequestNotFound"
+    STORAGE_UNAVAILABLE = "StorageUnavailable"
+    CLOCK_APART = "ClockApart"
+    OUTCOME_MISSING = "OutcomeMissing"
+
+
+class LinkReason(StrEnum):
+    """Why there is no Secret with a link: a reason of `LinkIssued`."""
+
+    SECRET_REFUSED = "SecretRefused"  # noqa: S105 - a reason, no password
+
+
+class MissingReason(StrEnum):
+    """What storage holds of an outcome that the status shows: a reason of `OutcomeMissing`."""
+
+    NOT_STORED = "NotStored"
+    ANOTHER_STORED = "AnotherStored"
+
+
+PASSING: Final = frozenset({TroubleReason.STORAGE_UNAVAILABLE, TroubleReason.CLOCK_APART})
+"""Reasons that are expected to pass by themselves."""

@@ -1,0 +1,273 @@
+"""Every conversion between a HumanInput and what lies in storage: question, submission, outcome.
+
+Pure. What goes one way and back is the same: tests/library/test_mapping.py tries it on generated ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hitl.cluster.conditions import HumanInputCondition
+from hitl.cluster.v1alpha1 import (
+    GROUP,
+    HumanInput,
+    HumanInputResponse,
+    HumanInputSpec,
+    Identity,
+    Metadata,
+    OnTimeout,
+    RequestRef,
+)
+from hitl.cluster.v1alpha1 import Respondents as ShownRespondents
+from hitl.cluster.via import commit_of, via_of
+from hitl.core.documents import (
+    Origin,
+    OutcomeDocument,
+    OutcomeKind,
+    RequestDocument,
+    Respondent,
+    Respondents,
+    Via,
+)
+from hitl.core.lifecycle import Phase, phase_of
+from hitl.core.limits import MAX_NAME_CHARS
+from hitl.core.question import OnTimeout as StoredOnTimeout
+from hitl.core.question import Question
+from hitl.core.values import Value, parse_text
+from hitl.errors import InvalidRequest, InvalidValue
+
+_SHOWN_AT_TIMEOUT: Final[dict[StoredOnTimeout, OnTimeout]] = {"fail": "Fail", "default": "UseDefault"}
+_STORED_AT_TIMEOUT: Final = {shown: stored for stored, shown in _SHOWN_AT_TIMEOUT.items()}
+_OUTCOMES: Final[dict[Phase, OutcomeKind]] = {
+    "Answered": "answered",
+    "Rejected": "rejected",
+    "TimedOut": "timed_out",
+    "Cancelled": "cancelled",
+}
+# Annotations of a HumanInput that shows a question of storage: where that came from.
+_EVENT: Final = f"{GROUP}/event"
+_ORIGIN: Final = ("org", "project", "domain", "run", "action")
+
+
+@dataclass(frozen=True)
+class Given:
+    """A response in Kubernetes, as a submission to storage takes it."""
+
+    outcome: OutcomeKind
+    respondent: Respondent
+    value: str | None
+    comment: str
+    submission_id: str
+
+
+def question_of(human_input: HumanInput) -> Question:
+    """Return the question that a HumanInput asks.
+
+    Raises:
+        InvalidRequest: when it cannot be asked like this.
+    """
+    spec = human_input.spec
+    return Question.of(
+        event_name_of(human_input),
+        spec.data_type,
+        spec.prompt,
+        timeout_seconds=spec.timeout_seconds,
+        choices=spec.choices or None,
+        default=_default_of(spec),
+        on_timeout=on_timeout_of(spec),
+        schema=spec.json_schema,
+        respondents=respondents_of(spec) if spec.respondents else None,
+    )
+
+
+def origin_of(human_input: HumanInput) -> Origin:
+    """Return what the question of a HumanInput that asks says of where it came from."""
+    return Origin(namespace=human_input.metadata.namespace, human_input=human_input.metadata.name)
+
+
+def event_name_of(human_input: HumanInput) -> str:
+    """Return the name that the author gave. A HumanInput that asks has its own."""
+    metadata = human_input.metadata
+    name = metadata.annotations.get(_EVENT, metadata.name) if human_input.spec.request else metadata.name
+    return name[:MAX_NAME_CHARS]
+
+
+def on_timeout_of(spec: HumanInputSpec) -> StoredOnTimeout:
+    """Return what the deadline does, in the words of storage."""
+    return _STORED_AT_TIMEOUT[spec.at_deadline()]
+
+
+def respondents_of(spec: HumanInputSpec) -> Respondents:
+    """Return who may answer."""
+    named = spec.respondents
+    return Respondents(users=named.users, groups=named.groups) if named else Respondents()
+
+
+def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
+    """Return the HumanInput that shows a question of storage.
+
+    Args:
+        request: The question.
+        ttl_seconds: Seconds after its outcome when the HumanInput is to be deleted.
+    """
+    origin, named = request.origin, request.respondents
+    seconds = math.ceil((request.expires_at - request.created_at).total_seconds())
+    annotations = {_EVENT: request.event_name}
+    annotations |= {f"{GROUP}/{name}": text for name in _ORIGIN if (text := getattr(origin, name))}
+    return HumanInput(
+        metadata=Metadata(name=request.request_id, namespace=origin.namespace, annotations=annotations),
+        spec=HumanInputSpec(
+            prompt=request.prompt,
+            data_type=request.data_type,
+            timeout_seconds=max(1, seconds),
+            on_timeout=_SHOWN_AT_TIMEOUT[request.on_timeout],
+            default=request.default,
+            choices=request.choices,
+            json_schema=request.json_schema,
+            respondents=ShownRespondents(users=named.users, groups=named.groups) if named else None,
+            ttl_seconds_after_finished=ttl_seconds,
+            request=RequestRef(id=request.request_id),
+        ),
+    )
+
+
+def outcome_shown(outcome: OutcomeDocument | None) -> dict[str, Any]:
+    """Return the fields of a status that an outcome fills in; those of a pending one without an outcome."""
+    if outcome is None:
+        return {"phase": phase_of(None)}
+    respondent = outcome.respondent
+    return {
+        "phase": phase_of(outcome),
+        "value": outcome.value_text(),
+        "answered_by": respondent.name or None,
+        "answered_via": respondent.via,
+        "verified": respondent.verified,
+        "answered_at": whole_second(outcome.answered_at),
+        "comment": outcome.comment or None,
+        "commit": respondent.commit or None,
+    }
+
+
+def value_of(human_input: HumanInput) -> Value:
+    """Return the answer that a status shows, typed; None where there is none.
+
+    Raises:
+        InvalidValue: when it is not of the question's type, so that it was not the operator who wrote it.
+    """
+    text = human_input.status.value
+    return None if text is None else parse_text(human_input.spec.data_type, text)
+
+
+def outcome_of(human_input: HumanInput, request: RequestDocument, request_sha256: str) -> OutcomeDocument:
+    """Return the outcome that a status shows, as storage had it.
+
+    A status holds no link, no groups and no submission id, and whole seconds only.
+
+    Args:
+        human_input: One that is settled.
+        request: Its question.
+        request_sha256: The digest of the very bytes of that question.
+
+    Raises:
+        InvalidRequest: when the status shows no outcome.
+        InvalidValue: when its value is not of the question's type.
+    """
+    status, settled = human_input.status, human_input.status.condition(HumanInputCondition.SETTLED)
+    kind = _OUTCOMES.get(status.phase) if status.phase else None
+    if kind is None or status.answered_at is None or settled is None:
+        raise InvalidRequest(f"HumanInput {human_input.metadata.name} shows no outcome")
+    via: Any = status.answered_via
+    return OutcomeDocument(
+        request_id=request.request_id,
+        data_type=request.data_type,
+        status="completed" if kind == "answered" else kind,
+        value=value_of(human_input),
+        outcome=kind,
+        reason=settled.reason,
+        submission_id=f"shown-{human_input.metadata.uid}",
+        answered_at=status.answered_at,
+        respondent=Respondent(
+            name=status.answered_by or "",
+            via=via,
+            verified=bool(status.verified),
+            commit=status.commit or "",
+        ),
+        comment=status.comment or "",
+        request_sha256=request_sha256,
+        expires_at=request.expires_at,
+    )
+
+
+def given_by(human_input: HumanInput, *, believed: bool) -> Given | None:
+    """Return what `spec.response` submits, if there is one.
+
+    Args:
+        human_input: The HumanInput.
+        believed: Whether admission stamps `respondent`.
+    """
+    response = human_input.spec.response
+    if response is None:
+        return None
+    content = (response.value, response.reject, response.comment)
+    return _given(human_input.metadata, "response", content, response.respondent, believed)
+
+
+def given_in(response: HumanInputResponse, *, believed: bool) -> Given:
+    """Return what a HumanInputResponse submits.
+
+    Args:
+        response: The response.
+        believed: Whether admission stamps `respondent`.
+    """
+    spec = response.spec
+    content = (spec.value, spec.reject, spec.comment)
+    return _given(response.metadata, "requestRef", content, spec.respondent, believed)
+
+
+def whole_second(moment: datetime) -> datetime:
+    """Return a moment as the API server's own times have it: in UTC, without a fraction of a second."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _default_of(spec: HumanInputSpec) -> Value:
+    # Typed: a question takes the text of a JSON value for a string.
+    if spec.default is None:
+        return None
+    try:
+        default = parse_text(spec.data_type, spec.default)
+    except InvalidValue as error:
+        raise InvalidRequest(f"default: {error}") from error
+    if default is None:
+        raise InvalidRequest("default: null says that there is none: leave it out")
+    return default
+
+
+def _given(
+    metadata: Metadata,
+    field: str,
+    content: tuple[str | None, bool, str],
+    identity: Identity | None,
+    believed: bool,
+) -> Given:
+    value, reject, comment = content
+    who = identity or Identity()
+    via: Via = via_of(metadata.managed_fields, field)
+    # The same for the same content, however often it is read.
+    digest = hashlib.sha256(repr((metadata.uid, *content)).encode("utf-8", "surrogatepass")).hexdigest()
+    return Given(
+        outcome="rejected" if reject else "answered",
+        respondent=Respondent(
+            name=who.username,
+            groups=list(who.groups),
+            via=via,
+            verified=believed and bool(who.username),
+            commit=commit_of(metadata, field),
+        ),
+        value=None if reject else value,
+        comment=comment,
+        submission_id=digest[:32],
+    )

@@ -1,0 +1,240 @@
+"""One pass of the retention over a root: what is due by the index, looked up and deleted by the thousand."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Final, TypeAlias
+
+from hitl.core import keys
+from hitl.core.lifecycle import KEPT_AT_LEAST
+from hitl.errors import DocumentDamaged, StorageUnsuitable
+from hitl.records.deletion import Claim
+from hitl.records.due import TOO_LATELY, Left, Row, is_due, logged, surely_kept, verdict
+from hitl.records.index import all_of, settled_days
+from hitl.records.listing import Listed, look_up, settled_rows
+from hitl.records.scan import mark_orphan
+from hitl.storage import Store
+
+# So many keys are deleted by one request where the storage can.
+_AT_ONCE: Final = 1_000
+_LOOKED_UP: Final = 2_000
+_MOST_ENDING: Final = 200_000
+
+Question: TypeAlias = tuple[Listed, list[Row]]
+"""What is listed of a question, and its rows."""
+
+
+class Pass:
+    """One pass.
+
+    Args:
+        store: The root.
+        held: The claim to delete there; None: delete nothing.
+        now: The present moment, with a time zone.
+        retention: How long a question is kept after its outcome; less than a day counts as a day.
+        quiet: Whether nobody deleted a question for a quarter of an hour; None: nobody ever did.
+        deleted: Told of each question that was deleted, or would be.
+        looked: Told how many questions were looked up.
+        left: Told of each question that is kept longer than `retention`, and why; else the log tells of trouble.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        held: Claim | None,
+        *,
+        now: datetime,
+        retention: timedelta,
+        quiet: bool | None,
+        deleted: Callable[[str], None],
+        looked: Callable[[int], None] = lambda _: None,
+        left: Left | None = None,
+    ) -> None:
+        self._store = store
+        self._held = held
+        self._now = now
+        self._retention = retention
+        self._quiet = quiet
+        self._deleted = deleted
+        self._looked = looked
+        self._left = left
+        self._going = _Batch(lambda listed: len(listed.first_step()), self._delete)
+        self._ending: list[Question] = []
+        self._stale: list[str] = []
+        self.deleted_any = False
+
+    async def run(self) -> None:
+        """Look at all that may be due.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time, or another process took over.
+        """
+        window: dict[str, list[Row]] = {}
+        async for row, written_at in settled_rows(self._store, await self._days()):
+            if surely_kept(row, written_at, now=self._now, retention=self._retention):
+                self._tell_kept(row.request_id, written_at)
+                continue
+            if len(window) == _LOOKED_UP and row.request_id not in window:
+                await self._look_up(window)
+                window = {}
+            window.setdefault(row.request_id, []).append((row, written_at))
+        await self._look_up(window)
+        await self._going.flush()
+        await self._finish(self._ending)
+        await self._drop_rows()
+
+    async def _days(self) -> list[date]:
+        shortest = self._retention if self._left is not None else max(self._retention, KEPT_AT_LEAST)
+        try:
+            last = (self._now - shortest).astimezone(UTC).date()
+        except OverflowError:
+            return []
+        return [day for day in await settled_days(self._store) if day <= last]
+
+    async def _look_up(self, window: dict[str, list[Row]]) -> None:
+        if not window:
+            return
+        # What an older release deletes, question by question, it finishes.
+        theirs = {each.request_id for each in await self._store.list_markers(keys.DELETED)}
+        unsure: list[Listed] = []
+        async for listed in look_up(self._store, list(window)):
+            rows = window[listed.request_id]
+            found = verdict(listed, rows, now=self._now, retention=self._retention, quiet=self._quiet)
+            if found == "drop row":
+                self._stale += [row.key for row, _ in rows]
+            elif found == "delete":
+                await self._going.add(listed, rows)
+            elif found == "finish" and listed.request_id not in theirs:
+                # What is too much for this pass's memory is left to the next one.
+                self._ending += [(listed, rows)] if len(self._ending) < _MOST_ENDING else []
+            elif found == "orphan":
+                await self._orphan(listed)
+            elif found == "read":
+                unsure.append(listed)
+            elif listed.settled_at is not None and listed.asked_at is not None:
+                self._tell_kept(listed.request_id, listed.settled_at)
+        await self._read(unsure, window)
+        self._looked(len(window))
+        if len(self._stale) >= _AT_ONCE:
+            await self._drop_rows()
+
+    async def _read(self, unsure: Sequence[Listed], window: dict[str, list[Row]]) -> None:
+        read = await all_of([partial(self._is_due, each) for each in unsure])
+        for listed, (due, right) in zip(unsure, read, strict=True):
+            rows = window[listed.request_id]
+            if due:
+                await self._going.add(listed, rows)
+            elif right is not None:
+                wrong = [row.key for row, _ in rows if row.key != right.key]
+                if len(wrong) == len(rows) and self._held is not None:
+                    await self._store.mark(right.key)
+                self._stale += wrong
+
+    async def _is_due(self, listed: Listed) -> tuple[bool, keys.SettledRow | None]:
+        return await is_due(self._store, listed.request_id, self._now, self._retention, self._left)
+
+    async def _orphan(self, listed: Listed) -> None:
+        if self._held is None or await mark_orphan(self._store, listed):
+            self._deleted(listed.request_id)
+
+    async def _delete(self, batch: list[Question]) -> None:
+        """Do the first step: all but the outcome goes."""
+        self.deleted_any = True
+        for listed in await self._gone([(listed, listed.first_step()) for listed, _ in batch]):
+            self._deleted(listed.request_id)
+
+    async def _finish(self, ending: list[Question]) -> None:
+        """Do the second step: the ids are listed, the outcomes go, and then the rows."""
+        if self._held is None or not ending:
+            return
+        lists: dict[str, list[Question]] = {}
+        for listed, rows in ending:
+            lists.setdefault(keys.gone_key(listed.request_id), []).append((listed, rows))
+        # A list that is there is of another pass, and goes in a while; then it is the turn of these.
+        taken = {key async for key, _ in self._store.list_keys(keys.DELETED)}
+        new = [each for each in lists if each not in taken]
+        await self._held.hold()
+        created = await all_of([partial(self._store.create_once, each, _list_of(lists[each])) for each in new])
+        batch = _Batch(lambda listed: len(listed.objects), self._end)
+        for each, is_new in zip(new, created, strict=True):
+            for listed, rows in lists[each] if is_new else ():
+                await batch.add(listed, rows)
+        await batch.flush()
+
+    async def _end(self, batch: list[Question]) -> None:
+        rows = {listed.request_id: [row.key for row, _ in rows] for listed, rows in batch}
+        for listed in await self._gone([(listed, listed.keys()) for listed, _ in batch]):
+            self._stale += rows[listed.request_id]
+        if len(self._stale) >= _AT_ONCE:
+            await self._drop_rows()
+
+    async def _gone(self, batch: Sequence[tuple[Listed, list[str]]]) -> list[Listed]:
+        if self._held is None:
+            return [listed for listed, _ in batch]
+        await self._held.hold()
+        try:
+            await self._store.delete_many([key for _, its_keys in batch for key in its_keys])
+        except (DocumentDamaged, StorageUnsuitable):
+            # One question that cannot be deleted keeps no other one.
+            return [listed for listed, its_keys in batch if await self._is_gone(listed, its_keys)]
+        return [listed for listed, _ in batch]
+
+    async def _is_gone(self, listed: Listed, its_keys: Sequence[str]) -> bool:
+        assert self._held is not None
+        await self._held.hold()
+        try:
+            await self._store.delete_many(its_keys)
+        except (DocumentDamaged, StorageUnsuitable) as error:
+            (self._left or logged)(listed.request_id, str(error))
+            return False
+        return True
+
+    async def _drop_rows(self) -> None:
+        stale, self._stale = self._stale, []
+        if self._held is None:
+            return
+        try:
+            await self._store.delete_many(stale)
+        except (DocumentDamaged, StorageUnsuitable) as error:
+            (self._left or logged)("the index", str(error))
+
+    def _tell_kept(self, request_id: str, settled_at: datetime) -> None:
+        if self._left is not None and self._now - settled_at >= self._retention:
+            self._left(request_id, TOO_LATELY)
+
+
+class _Batch:
+    """Collects questions until they have as many objects as one request deletes.
+
+    Args:
+        size_of: How many objects of a question are deleted.
+        full: Deletes them.
+    """
+
+    def __init__(
+        self, size_of: Callable[[Listed], int], full: Callable[[list[Question]], Awaitable[None]]
+    ) -> None:
+        self._size_of = size_of
+        self._full = full
+        self._questions: list[Question] = []
+        self._size = 0
+
+    async def add(self, listed: Listed, rows: list[Row]) -> None:
+        """Take one more question."""
+        size = self._size_of(listed)
+        if self._size + size > _AT_ONCE:
+            await self.flush()
+        self._questions.append((listed, rows))
+        self._size += size
+
+    async def flush(self) -> None:
+        """Delete what was collected."""
+        questions, self._questions, self._size = self._questions, [], 0
+        if questions:
+            await self._full(questions)
+
+
+def _list_of(questions: Sequence[Question]) -> bytes:
+    return "".join(f"{listed.request_id}\n" for listed, _ in questions).encode()

@@ -1,0 +1,253 @@
+"""One HumanInput at a time: read how things are, do what is due, say in its status what became of it.
+
+Doing it twice, or half and then again, ends in the same state. One look goes through these stops, in this order:
+`Reconciler.do`, `HumanInputs.reconcile`, `_look` (question, link, response, outcome), `_show`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hitl.cluster.client import HUMAN_INPUTS
+from hitl.cluster.conditions import HumanInputCondition, RefusalReason
+from hitl.cluster.mapping import given_by
+from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument
+from hitl.core.lifecycle import expiry_due
+from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
+from hitl.records.outcomes import expire
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl_operator import metrics
+from hitl_operator.context import Context
+from hitl_operator.decide import (
+    Findings,
+    Link,
+    Refusal,
+    Trouble,
+    awaits_response,
+    came_late,
+    due_in,
+    ends_unasked,
+    is_final,
+    outcome_is_missing,
+    wakes_in,
+)
+from hitl_operator.links import Links
+from hitl_operator.memory import Fresh
+from hitl_operator.refusals import SLOW_SECONDS
+from hitl_operator.request_sync import Requests, misplaced
+from hitl_operator.roots import Root
+from hitl_operator.statuses import notices_for, status_for
+from hitl_operator.submissions import Recorded, record, superseded
+from hitl_operator.troubles import trouble_of
+from hitl_operator.work_items import CancelDeleted, CheckOutcome, ReconcileHumanInput
+
+# An object in trouble is looked at each time when the full scan has seen so many pages.
+_TROUBLED_PAGES: Final = 5
+
+
+@dataclass
+class _Look:
+    """One look at a HumanInput, as far as it came."""
+
+    root: Root
+    human_input: HumanInput
+    request: StoredRequest | None = None
+    outcome: OutcomeDocument | None = None
+    # The outcome was made by this look, so no marker tells of it.
+    own: bool = False
+    refusal: Refusal | None = None
+    link: Link | None = None
+    trouble: Trouble | None = None
+    failure: HITLError | None = None
+
+    def findings(self) -> Findings:
+        request = self.request.document if self.request else None
+        return Findings(request, self.outcome, self.refusal, self.trouble, self.link)
+
+
+class HumanInputs:
+    """Reconciles HumanInputs.
+
+    Args:
+        context: The operator's parts.
+        requests: The questions in storage.
+        links: The Secrets with links.
+    """
+
+    def __init__(self, context: Context, requests: Requests, links: Links) -> None:
+        self._context = context
+        self._requests = requests
+        self._links = links
+        self.fresh: Fresh[HumanInput] = Fresh()
+        # Questions that may be stored without any status that says so: withdrawn if their HumanInput goes away.
+        self._unshown: dict[ReconcileHumanInput, CancelDeleted] = {}
+
+    async def reconcile(self, work: ReconcileHumanInput) -> HumanInput | None:
+        """Look at a HumanInput, and write its status; return it as it is now, or None when it is gone.
+
+        Raises:
+            HITLError: it is to be tried again later.
+        """
+        human_input = self.fresh.take((work.namespace, work.name))
+        if human_input is None:
+            human_input = await self._context.cluster.human_input(work.namespace, work.name)
+            if human_input is None:
+                self._withdraw_unshown(work)
+                return None
+            self._context.index.put(human_input)
+        if is_final(human_input.status):
+            await self._settled(work, human_input)
+            return human_input
+        root = self._context.roots.serving(work.namespace)
+        trouble = misplaced(self._context, human_input, root)
+        if trouble is not None or root is None:
+            await self._show(work, human_input, Findings(trouble=trouble), root)
+            return human_input
+        look = _Look(root, human_input)
+        try:
+            await self._look(work, look)
+        except HITLError as error:
+            await self._note_trouble(look, error)
+        await self._show(work, human_input, look.findings(), root, own=look.own)
+        if look.failure is not None:
+            raise look.failure
+        return human_input
+
+    async def _look(self, work: ReconcileHumanInput, look: _Look) -> None:
+        """Do what is due in storage, and note in `look` what was found."""
+        root, human_input = look.root, look.human_input
+        metadata = human_input.metadata
+        if human_input.status.request_id is None:
+            self._unshown[work] = CancelDeleted(
+                metadata.namespace, metadata.name, metadata.uid, human_input.request_id
+            )
+        request = look.request = await self._requests.of(root, human_input)
+        look.link = await self._links.issue(root, human_input)
+        recorded = await self._respond(root, request, human_input)
+        look.outcome, look.refusal = recorded.outcome, recorded.refusal
+        if look.outcome is not None:
+            look.own = look.refusal is None
+        elif not request.created:
+            look.outcome, look.own = await self._outcome(root, request)
+
+    async def _respond(self, root: Root, request: StoredRequest, human_input: HumanInput) -> Recorded:
+        given = given_by(human_input, believed=self._context.settings.identity_verified)
+        if given is None or not awaits_response(human_input):
+            return Recorded()
+        return await record(self._context, root, request, given, announce=False)
+
+    async def _outcome(self, root: Root, request: StoredRequest) -> tuple[OutcomeDocument | None, bool]:
+        """Return the outcome, and whether it was made just now, as the deadline has passed."""
+        now = self._context.now()
+        standing = await read_outcome_of(root.store, request)
+        if standing is not None or not expiry_due(request.document, None, now):
+            return standing, False
+        await root.require_clock(now)
+        return await expire(Records(root.store), request, now=now), True
+
+    async def _note_trouble(self, look: _Look, error: HITLError) -> None:
+        root, human_input = look.root, look.human_input
+        look.trouble = trouble_of(error, asked=look.request is not None, root=root.name)
+        self._requests.forget(root, human_input.request_id)
+        if ends_unasked(human_input, look.trouble, self._context.now()):
+            try:
+                await root.require_clock(self._context.now())
+            except HITLError as clock:
+                error, look.trouble = clock, trouble_of(clock, asked=False, root=root.name)
+        if look.trouble.passes:
+            look.failure = error
+
+    async def _settled(self, work: ReconcileHumanInput, human_input: HumanInput) -> None:
+        """Tell a response that came too late so, and delete a HumanInput that was kept long enough."""
+        current = human_input.status.observed_generation == human_input.metadata.generation
+        if outcome_is_missing(human_input):
+            self._context.queue.add(CheckOutcome(work.namespace, work.name))
+        elif current and due_in(human_input, self._context.now()) == 0:
+            self._context.index.drop((work.namespace, work.name), human_input.metadata.uid)
+            kube, uid = self._context.cluster.kube, human_input.metadata.uid
+            await kube.delete(HUMAN_INPUTS, work.name, work.namespace, uid=uid)
+            return
+        root = self._context.roots.serving(work.namespace)
+        found = Findings()
+        if came_late(human_input) and root is not None:
+            found = Findings(refusal=await self._refuse_late(root, human_input))
+        await self._show(work, human_input, found, root)
+
+    async def _refuse_late(self, root: Root, human_input: HumanInput) -> Refusal | None:
+        late = Refusal(RefusalReason.SUPERSEDED, "not recorded, as the question was settled before")
+        try:
+            request = await self._requests.of(root, human_input)
+            standing = await read_outcome_of(root.store, request)
+        except (InvalidRequest, RequestNotFound, DocumentDamaged, ClockApart):
+            return late
+        if standing is None:
+            # What the status shows was recorded once: nothing else may be.
+            self._context.queue.add(CheckOutcome(human_input.metadata.namespace, human_input.metadata.name))
+            return late
+        given = given_by(human_input, believed=self._context.settings.identity_verified)
+        if given is not None and given.submission_id == standing.submission_id:
+            return None
+        return superseded(standing).refusal
+
+    async def _show(
+        self,
+        work: ReconcileHumanInput,
+        human_input: HumanInput,
+        found: Findings,
+        root: Root | None,
+        *,
+        own: bool = False,
+    ) -> None:
+        """Write the status, if it is to change, and queue the next look."""
+        form_url = root.form_url(human_input.request_id) if root else ""
+        status = status_for(human_input, found, form_url=form_url, now=self._context.now())
+        if status != human_input.status and not await self._write(work, human_input, status, found.outcome):
+            return
+        self._unshown.pop(work, None)
+        after = human_input.model_copy(update={"status": status})
+        self._context.index.put(after)
+        if is_final(status) and root is not None and not own and not is_final(human_input.status):
+            await root.store.delete(keys.answered_marker(human_input.request_id))
+        if found.trouble is not None and not found.trouble.passes and not is_final(status):
+            # Whoever mends what is wrong need not say so.
+            self._context.queue.add_after(work, _TROUBLED_PAGES * self._context.settings.open_seconds)
+        if status.condition(HumanInputCondition.LINK_ISSUED) is not None:
+            self._context.queue.add_after(work, SLOW_SECONDS)
+        seconds = wakes_in(after, self._context.now())
+        if seconds is not None and (found.trouble is None or seconds > 0):
+            self._context.queue.add_after(work, seconds + 0.05)
+
+    async def _write(
+        self,
+        work: ReconcileHumanInput,
+        human_input: HumanInput,
+        status: HumanInputStatus,
+        outcome: OutcomeDocument | None,
+    ) -> bool:
+        """Write a status; False when the object is gone, or was changed meanwhile and is looked at again."""
+        cluster, metadata, now = self._context.cluster, human_input.metadata, self._context.now()
+        for notice in notices_for(human_input, status, outcome):
+            await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
+        if await cluster.write_status(HUMAN_INPUTS, metadata, status):
+            if outcome is not None:
+                metrics.OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
+                metrics.MIRROR_SECONDS.observe(max(0.0, (now - outcome.answered_at).total_seconds()))
+            return True
+        current = await cluster.human_input(metadata.namespace, metadata.name)
+        if current is not None and current.metadata.uid == metadata.uid:
+            self.fresh.put(current)
+            self._context.queue.add(work)
+            return False
+        self._context.index.drop((metadata.namespace, metadata.name), metadata.uid)
+        self._withdraw_unshown(work)
+        return False
+
+    def _withdraw_unshown(self, work: ReconcileHumanInput) -> None:
+        """Have the question withdrawn of a HumanInput that went away before its status said anything."""
+        cancel = self._unshown.pop(work, None)
+        if cancel is not None:
+            self._context.queue.add(cancel)

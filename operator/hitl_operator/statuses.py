@@ -1,0 +1,262 @@
+"""What a status should say, and which Kubernetes Events go with a change: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+from hitl.cluster.conditions import (
+    ACCEPTED,
+    AWAITING_ANSWER,
+    DEADLINE_PASSED,
+    PENDING,
+    AcceptedReason,
+    HumanInputCondition,
+    LinkReason,
+    MissingReason,
+    TroubleReason,
+)
+from hitl.cluster.mapping import outcome_shown, whole_second
+from hitl.cluster.v1alpha1 import (
+    MISSING_OUTCOME_ANNOTATION,
+    Condition,
+    ConditionStatus,
+    HumanInput,
+    HumanInputResponse,
+    HumanInputResponseStatus,
+    HumanInputStatus,
+)
+from hitl.core.documents import OutcomeDocument, OutcomeKind, format_time
+from hitl_operator.decide import (
+    Findings,
+    Notice,
+    Refusal,
+    Stored,
+    Trouble,
+    ends_unasked,
+    is_final,
+    own_deadline,
+)
+
+_Wanted: TypeAlias = tuple[str, ConditionStatus, str, str]
+
+_EVENTS: Final[dict[OutcomeKind, str]] = {
+    "answered": "Answered",
+    "rejected": "Rejected",
+    "timed_out": "TimedOut",
+    "cancelled": "Cancelled",
+}
+_MISSING: Final[dict[Stored, tuple[MissingReason, str]]] = {
+    Stored.MISSING: (
+        MissingReason.NOT_STORED,
+        "storage does not hold this outcome any more, so another one could be recorded: annotate the HumanInput "
+        f"with {MISSING_OUTCOME_ANNOTATION}=restore to have it stored again, or delete the HumanInput to have the "
+        "question asked again",
+    ),
+    Stored.ANOTHER: (
+        MissingReason.ANOTHER_STORED,
+        "storage holds another outcome, which is what programs get: see the operator's docs on OutcomeMissing",
+    ),
+}
+
+
+def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: datetime) -> HumanInputStatus:
+    """Return what the status should be. The outcome in a final one never changes.
+
+    Args:
+        human_input: The object as it is.
+        found: What the look at it found.
+        form_url: Where the form is, or empty.
+        now: The present moment.
+    """
+    old, generation = human_input.status, human_input.metadata.generation
+    if is_final(old):
+        return _final(human_input, found, now)
+    unasked = ends_unasked(human_input, found.trouble, now)
+    shown: dict[str, Any] = outcome_shown(found.outcome)
+    if found.outcome is not None:
+        wanted = _settled(found.outcome)
+    elif found.trouble is not None and unasked:
+        wanted = _unasked(human_input, found.trouble)
+        shown = {"phase": "TimedOut", "answered_via": "timeout", "answered_at": whole_second(now)}
+    else:
+        wanted = _pending(found.trouble)
+    wanted += _response_refused(human_input, found) + _link_refused(human_input, found)
+    request = found.request
+    deadline = request.expires_at if request else old.expires_at or own_deadline(human_input)
+    return HumanInputStatus(
+        **shown,
+        form_url=form_url or None if request else old.form_url,
+        link_secret=found.link.secret if found.link else old.link_secret,
+        request_id=human_input.request_id if request else old.request_id,
+        expires_at=whole_second(deadline) if deadline else None,
+        observed_generation=generation,
+        conditions=_conditions(old.conditions, wanted, generation, now),
+    )
+
+
+def short_status(human_input: HumanInput, sentence: str, now: datetime) -> HumanInputStatus:
+    """Return the least that a status can say: that the API server refuses the whole one, in its own words.
+
+    Args:
+        human_input: One that is not settled.
+        sentence: What the API server said.
+        now: The present moment.
+    """
+    old, generation = human_input.status, human_input.metadata.generation
+    why = Trouble(TroubleReason.WRITE_REFUSED, f"the API server refuses what is due: {sentence}"[:1024])
+    return HumanInputStatus(
+        phase="Pending",
+        request_id=old.request_id,
+        expires_at=old.expires_at,
+        observed_generation=generation,
+        conditions=_conditions(old.conditions, _pending(why), generation, now),
+    )
+
+
+def notices_for(
+    human_input: HumanInput, status: HumanInputStatus, outcome: OutcomeDocument | None
+) -> list[Notice]:
+    """Return the Kubernetes Events that go with a change of status."""
+    old, notices = human_input.status, []
+    if old.request_id is None and status.request_id is not None:
+        until = f"{status.expires_at:%Y-%m-%d %H:%M:%S} UTC" if status.expires_at else "its deadline"
+        notices.append(Notice("Requested", f"waits for an answer until {until}"))
+    for kind, reason in (
+        (HumanInputCondition.RESPONSE_REFUSED, "SubmissionRefused"),
+        (HumanInputCondition.LINK_ISSUED, "LinkRefused"),
+        (HumanInputCondition.OUTCOME_MISSING, "OutcomeMissing"),
+    ):
+        condition, before = status.condition(kind), old.condition(kind)
+        if condition is not None and condition != before:
+            again = before is not None and before.message == condition.message
+            if not again or kind == HumanInputCondition.RESPONSE_REFUSED:
+                notices.append(Notice(reason, condition.message, warning=True))
+    if is_final(status) and not is_final(old):
+        settled = status.condition(HumanInputCondition.SETTLED)
+        good = status.phase == "Answered"
+        kind_of = _EVENTS[outcome.outcome] if outcome else str(status.phase)
+        notices.append(Notice(kind_of, settled.message if settled else "", warning=not good))
+    return notices
+
+
+def response_status(
+    response: HumanInputResponse, accepted: bool, reason: AcceptedReason, message: str, now: datetime
+) -> HumanInputResponseStatus:
+    """Return what a HumanInputResponse's status should be."""
+    generation = response.metadata.generation
+    wanted: _Wanted = (ACCEPTED, "True" if accepted else "False", reason, message)
+    return HumanInputResponseStatus(
+        observed_generation=generation,
+        conditions=_conditions(response.status.conditions, [wanted], generation, now),
+    )
+
+
+def _final(human_input: HumanInput, found: Findings, now: datetime) -> HumanInputStatus:
+    old, generation = human_input.status, human_input.metadata.generation
+    changing: list[_Wanted] = []
+    replaced: set[str] = set()
+    if found.refusal is not None:
+        changing.append(_refused(found.refusal))
+        replaced.add(HumanInputCondition.RESPONSE_REFUSED)
+    if found.stored != Stored.NOT_LOOKED:
+        replaced.add(HumanInputCondition.OUTCOME_MISSING)
+        if found.stored in _MISSING:
+            reason, message = _MISSING[found.stored]
+            changing.append((HumanInputCondition.OUTCOME_MISSING, "True", reason, message))
+    kept = [
+        each.model_copy(update={"observed_generation": generation})
+        for each in old.conditions
+        if each.type not in replaced
+    ]
+    conditions = kept + _conditions(old.conditions, changing, generation, now)
+    return old.model_copy(update={"observed_generation": generation, "conditions": conditions})
+
+
+def _refused(refusal: Refusal) -> _Wanted:
+    return HumanInputCondition.RESPONSE_REFUSED, "True", refusal.reason, refusal.message
+
+
+def _response_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:
+    if human_input.spec.response is None:
+        return []
+    if found.refusal is not None:
+        return [_refused(found.refusal)]
+    kept = human_input.status.condition(HumanInputCondition.RESPONSE_REFUSED)
+    same = kept is not None and kept.observed_generation == human_input.metadata.generation
+    if kept is not None and same and found.outcome is None:
+        return [(HumanInputCondition.RESPONSE_REFUSED, "True", kept.reason, kept.message)]
+    return []
+
+
+def _link_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:
+    if found.outcome is not None:
+        # Nobody needs a link any more.
+        return []
+    if found.link is not None:
+        if found.link.refused is None:
+            return []
+        message = f"the API server refuses the Secret with the link: {found.link.refused}"[:1024]
+        return [(HumanInputCondition.LINK_ISSUED, "False", LinkReason.SECRET_REFUSED, message)]
+    kept = human_input.status.condition(HumanInputCondition.LINK_ISSUED)
+    return [(kept.type, kept.status, kept.reason, kept.message)] if kept is not None else []
+
+
+def _pending(trouble: Trouble | None) -> list[_Wanted]:
+    kind = HumanInputCondition
+    if trouble is None:
+        return [
+            (kind.SETTLED, "False", PENDING, "nobody has answered yet"),
+            (kind.READY, "False", PENDING, "nobody has answered yet"),
+            (kind.RECONCILING, "True", AWAITING_ANSWER, "waits for somebody to answer"),
+        ]
+    return [
+        (kind.SETTLED, "False", trouble.reason, trouble.message),
+        (kind.READY, "False", trouble.reason, trouble.message),
+        (kind.RECONCILING if trouble.passes else kind.STALLED, "True", trouble.reason, trouble.message),
+    ]
+
+
+def _settled(outcome: OutcomeDocument) -> list[_Wanted]:
+    good = outcome.outcome == "answered"
+    return _ended(good, outcome.reason, outcome.summary())
+
+
+def _unasked(human_input: HumanInput, trouble: Trouble) -> list[_Wanted]:
+    deadline = own_deadline(human_input)
+    when = f" ({format_time(deadline)})" if deadline else ""
+    message = f"nobody could answer before the deadline{when}, as it was never asked: {trouble.message}"
+    return _ended(False, DEADLINE_PASSED, message)
+
+
+def _ended(good: bool, reason: str, message: str) -> list[_Wanted]:
+    kind = HumanInputCondition
+    state: ConditionStatus = "True" if good else "False"
+    told: list[_Wanted] = [
+        (kind.SETTLED, "True", reason, message),
+        (kind.ANSWERED, state, reason, message),
+        (kind.READY, state, reason, message),
+    ]
+    return told if good else [*told, (kind.STALLED, "True", reason, message)]
+
+
+def _conditions(
+    old: Sequence[Condition], wanted: Sequence[_Wanted], generation: int, now: datetime
+) -> list[Condition]:
+    before = {each.type: each for each in old}
+    result = []
+    for kind, status, reason, message in wanted:
+        known = before.get(kind)
+        since = known.last_transition_time if known is not None and known.status == status else whole_second(now)
+        result.append(
+            Condition(
+                type=str(kind),
+                status=status,
+                reason=str(reason),
+                message=message[:32_768],
+                last_transition_time=since,
+                observed_generation=generation,
+            )
+        )
+    return result

@@ -1,0 +1,133 @@
+"""A question is valid from the moment that it exists, and ids, digests and documents are made of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from hitl.core.documents import RequestDocument
+from hitl.core.keys import path_under, request_key, response_key
+from hitl.core.question import Asked, Question, parse_answer
+from hitl.errors import InvalidRequest, InvalidValue, RequestNotFound
+from tests.library.samples import DEADLINE, NOW, number_question
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"default": "7"},
+        {"default": "02"},
+        {"on_timeout": "default", "default": None},
+        {"choices": ["1", "x"]},
+        {"json_schema": {"type": "whole"}},
+        {"prompt": ""},
+        {"no_such_field": 1},
+    ],
+    ids=str,
+)
+def test_no_question_exists_that_is_not_valid(change: dict[str, Any]) -> None:
+    valid = number_question(choices=[1, 2], default=1, on_timeout="fail").model_dump()
+    assert Question(**valid) == number_question(choices=[1, 2], default=1, on_timeout="fail")
+
+    with pytest.raises(ValidationError):
+        Question(**{**valid, **change})
+
+
+def test_a_question_never_changes() -> None:
+    question = number_question()
+
+    with pytest.raises(ValidationError):
+        question.prompt = "How few?"  # type: ignore[misc]  # that it is refused is what is tried
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
+questions = st.one_of(
+    st.builds(
+        lambda choices, pick, **more: number_question(
+            choices=choices, default=choices[0] if pick else None, **more
+        ),
+        choices=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8, unique=True),
+        pick=st.booleans(),
+        name=texts,
+        prompt=texts,
+        timeout_seconds=st.floats(0.001, 366 * 86_400),
+    ),
+    st.builds(
+        lambda **more: number_question(**more),
+        data_type=st.sampled_from([str, dict, list[int], dict[str, float], "json", None]),
+        schema=st.sampled_from([None, {"title": "t"}, {"description": "d"}]),
+        respondents=st.sampled_from([None, {"users": ["ann"]}, {"groups": ["a", "b"], "users": ["ann"]}]),
+    ),
+)
+
+
+@given(questions)
+def test_the_document_asks_what_the_question_asks(question: Question) -> None:
+    document = RequestDocument.asking(question, request_id="a", asked_at=NOW, root="s3://b/r")
+    read = RequestDocument.from_bytes(document.to_bytes(), "a")
+
+    assert read == document
+    assert {name: getattr(read, name) for name in Asked.model_fields} == {
+        name: getattr(question, name) for name in Asked.model_fields
+    }
+    assert question.asks_the_same_as(read)
+    assert read.question_digest() == question.question_digest()
+    assert abs((read.expires_at - read.created_at).total_seconds() - question.timeout_seconds) < 1e-5
+
+
+@given(questions, questions)
+def test_two_questions_are_the_same_when_what_is_asked_of_whom_is(one: Question, other: Question) -> None:
+    compared = {"json_schema" if name == "schema" else name for name in Question.COMPARED}
+    alike = one.model_dump(include=compared) == other.model_dump(include=compared)
+
+    assert one.asks_the_same_as(other) == alike
+
+
+def test_a_document_says_where_it_lies_and_until_when_it_waits() -> None:
+    document = RequestDocument.asking(number_question(), request_id="a", asked_at=NOW, root="s3://b/r/")
+
+    assert document.request_path == path_under("s3://b/r", request_key("a"))
+    assert document.response_path == path_under("s3://b/r", response_key("a"))
+    assert (document.created_at, document.expires_at) == (NOW, DEADLINE)
+    with pytest.raises(RequestNotFound, match="not a request id"):
+        RequestDocument.asking(number_question(), request_id="Not/an id", asked_at=NOW)
+
+
+def test_the_schema_of_a_data_type_is_no_part_of_the_id() -> None:
+    # Release 0.1.0 stored none, and a task that it began finds its question.
+    typed, untyped = number_question(data_type=list[int]), number_question(data_type="json")
+
+    assert typed.question_digest() != untyped.question_digest()
+    assert typed.untyped_digest() == untyped.untyped_digest() == untyped.question_digest()
+    assert typed.asks_the_same_as(untyped)
+    assert not untyped.asks_the_same_as(typed)
+
+
+@pytest.mark.parametrize(
+    ("build", "sentence"),
+    [
+        (lambda: number_question(name="x" * 129), r"\Aevent_name: "),
+        (lambda: number_question(prompt="half \ud800"), r"\Aprompt: "),
+        (lambda: number_question(on_timeout="later"), r"\Aon_timeout: "),
+        (lambda: number_question(default=3, choices=[1, 2]), r"\Athe default '3' does not fit its own question: "),
+        (lambda: number_question(on_timeout="default"), r"\Aon_timeout='default' needs a default\Z"),
+        (lambda: number_question(schema={"type": "whole"}), r"\A[^:]*no JSON Schema|\Aschema"),
+    ],
+)
+def test_a_refusal_names_the_argument_and_nothing_of_pydantic(build: Callable[[], object], sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence) as refused:
+        build()
+
+    assert "Value error" not in str(refused.value)
+    assert "pydantic" not in str(refused.value)
+
+
+def test_an_answer_is_read_by_the_question_itself() -> None:
+    question = number_question(choices=[1, 2])
+
+    assert parse_answer(question, " 02 ", text=True) == 2
+    with pytest.raises(InvalidValue, match="not one of the choices"):
+        parse_answer(question, 3, text=False)
