@@ -6,26 +6,26 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS, Kube, Object
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
-from hitl.errors import ClusterError, InvalidRequest
+from hitl.errors import InvalidRequest
 from hitl_operator import metrics
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
 from hitl_operator.events import Events
 from hitl_operator.index import Index
-from hitl_operator.leader import Leader
 from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.queues import Queues
 from hitl_operator.reconcile import Reconciler
 from hitl_operator.roots import Root, Roots
 from hitl_operator.scanner import Scanner
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.shards import Shards
 from hitl_operator.watcher import Watching
 from hitl_operator.webapp_scaler import WebApps
 from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
@@ -35,6 +35,11 @@ _TEND_SECONDS: Final = 5.0
 _LOOK_AGAIN_SECONDS: Final = 300.0
 _MEASURE_SECONDS: Final = 5.0
 _FLUSH_SECONDS: Final = 2.0
+# Deletions in namespaces of others, which are remembered as long as it takes to find that their operator died.
+_DELETED: Final = 10_000
+_DELETED_SECONDS: Final = 60.0
+# Who tends to the web apps is found like who does the work on a namespace.
+_WEB_APPS: Final = "web apps"
 
 _log = logging.getLogger("hitl.operator")
 
@@ -53,21 +58,22 @@ class Operator:
         self._roots = Roots(settings.all_roots(), kube.clock_difference)
         self._queues = Queues(self._roots)
         own = settings.operator_namespace or kube.namespace
-        self._leader = Leader(
+        self._deleted: deque[tuple[float, HumanInput]] = deque(maxlen=_DELETED)
+        self._watching = Watching(kube, settings.namespaces, self._changed, self._listed)
+        self._shards = Shards(
             kube,
             settings.lease,
+            settings.shards,
             own,
             settings.operator_deployment,
-            identity=f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
+            f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
+            self._divided,
         )
         self._events = Events(kube, time.monotonic)
         cluster = Cluster(kube, self._events)
         self._reconciler = Reconciler(Context(cluster, self._roots, self._index, self._queues, settings))
-        self._watching = Watching(kube, settings.namespaces, self._changed, self._listed)
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
-        self._mirror = Scanner(
-            kube, self._roots, self._index, self._queues, settings, self._health, lambda: self._leader.leading
-        )
+        self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
         managed = settings.webapp_mode == "managed"
         self._webapps = WebApps(
             kube,
@@ -83,8 +89,8 @@ class Operator:
         app = http_app(self._health, self._mirror.hint)
         async with serving(app, self._settings.host, self._settings.port), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._health.run())
-            tasks.create_task(self._leader.run())
-            tasks.create_task(self._watching.run())
+            tasks.create_task(self._shards.run())
+            tasks.create_task(self._watch())
             tasks.create_task(self._events.run())
             tasks.create_task(self._mirror.verify_forever())
             tasks.create_task(self._tend())
@@ -104,16 +110,18 @@ class Operator:
         """Post the last Events, and let the next operator take over at once."""
         with suppress(TimeoutError):
             await self._events.flush(_FLUSH_SECONDS)
-        try:
-            await self._leader.release()
-        except ClusterError as error:
-            _log.warning("the Lease could not be given up: %s", error)
+        await self._shards.release()
+
+    async def _watch(self) -> None:
+        # What is listed before this operator leads would have to be listed again.
+        await self._shards.tried.wait()
+        await self._watching.run()
 
     async def _work(self, root: Root | None, workers: Workers) -> None:
         if root is not None:
             # Before, it would seem to be out of reach.
             await root.looked.wait()
-        await workers.run(self._leader.wait)
+        await workers.run(self._shards.wait)
 
     def _changed(self, kind: str, change: str, content: Object) -> None:
         try:
@@ -126,6 +134,9 @@ class Operator:
             metadata = content["metadata"]
             _log.error("%s %s/%s cannot be read: %s", kind, metadata["namespace"], metadata["name"], error)
             return
+        if not self._shards.leads(human_input.metadata.namespace):
+            self._others_changed(change, human_input)
+            return
         if change == "DELETED":
             self._reconciler.saw_deleted(human_input)
             return
@@ -137,7 +148,31 @@ class Operator:
         if human_input.status.phase is None:
             self._wanted.set()
 
+    def _others_changed(self, change: str, human_input: HumanInput) -> None:
+        """Take note of what another operator does the work for."""
+        metadata = human_input.metadata
+        if change == "DELETED":
+            self._index.drop((metadata.namespace, metadata.name), metadata.uid)
+            # Nobody may have done so: its operator may have died, and this one be the next.
+            self._deleted.append((time.monotonic(), human_input))
+        else:
+            self._index.put(human_input)
+
+    def _divided(self, gained: set[int], lost: set[int]) -> None:
+        """Do the work on what was gained, and leave what was lost to others."""
+        if lost:
+            for seen in self._index:
+                if not self._shards.leads(seen.namespace):
+                    self._queues.cancel(ReconcileHumanInput(seen.namespace, seen.name))
+        if gained:
+            for at, human_input in list(self._deleted):
+                if self._shards.leads(human_input.metadata.namespace) and time.monotonic() - at < _DELETED_SECONDS:
+                    self._reconciler.saw_deleted(human_input)
+            self._watching.look_again()
+
     def _response_changed(self, response: HumanInputResponse) -> None:
+        if not self._shards.leads(response.metadata.namespace):
+            return
         if response.metadata.generation != response.status.observed_generation:
             self._queues.forget(HandleResponse(response.metadata.namespace, response.metadata.name))
         self._reconciler.saw_response(response)
@@ -147,13 +182,14 @@ class Operator:
         if kind != HUMAN_INPUTS.kind:
             return
         for seen in self._index:
-            if seen.key not in found and namespace in (None, seen.namespace):
+            gone = seen.key not in found and namespace in (None, seen.namespace)
+            if gone and self._shards.leads(seen.namespace):
                 self._queues.add(ReconcileHumanInput(seen.namespace, seen.name))
 
     async def _tend(self) -> None:
         checked = time.monotonic()
         while True:
-            if self._leader.leading:
+            if self._shards.leads(_WEB_APPS):
                 if time.monotonic() - checked > _LOOK_AGAIN_SECONDS:
                     checked = time.monotonic()
                     self._webapps.look_again()
@@ -174,8 +210,10 @@ class Operator:
         while True:
             pending, oldest = 0, None
             for seen in self._index:
-                pending += seen.pending
-                if seen.pending and seen.created_at is not None:
+                if not (seen.pending and self._shards.leads(seen.namespace)):
+                    continue
+                pending += 1
+                if seen.created_at is not None:
                     oldest = seen.created_at if oldest is None else min(oldest, seen.created_at)
             metrics.PENDING.set(pending)
             metrics.OLDEST_PENDING.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)

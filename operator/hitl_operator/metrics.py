@@ -87,4 +87,4 @@ API_CLOCK: Final = Gauge(
     "Seconds by which this machine's clock is ahead of the API server's; over 10 either way nothing is recorded.",
     registry=REGISTRY,
 )
-LEADING: Final = Gauge("hitl_leading", "1 while this operator holds the Lease.", registry=REGISTRY)
+LEADING: Final = Gauge("hitl_leading", "How many Leases this operator holds.", registry=REGISTRY)

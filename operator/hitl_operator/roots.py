@@ -117,8 +117,7 @@ class Root:
             StorageUnavailable: when the storage does not answer.
         """
         try:
-            self._require_api_clock(now)
-            await self._require_storage_clock(now)
+            await self._require_clocks(now)
         except ClockApart as error:
             if not self._apart:
                 _log.error("root %s: %s", self.name, error)
@@ -134,24 +133,20 @@ class Root:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""
         return form_url(self.settings.endpoint, request_id) if self.settings.endpoint else ""
 
-    def _require_api_clock(self, now: datetime) -> None:
-        difference = self._api_clock(now)
-        if difference is None:
-            return
-        API_CLOCK.set(difference)
-        if abs(difference) > CLOCK_LIMIT_SECONDS:
-            raise ClockApart("the API server", difference)
-
-    async def _require_storage_clock(self, now: datetime) -> None:
+    async def _require_clocks(self, now: datetime) -> None:
+        api = self._api_clock(now)
+        if api is not None:
+            API_CLOCK.set(api)
         shown = CLOCK.labels(root=self.name)
         try:
-            difference = await self._store.require_clock(now)
+            storage = await self._store.require_clock(now)
         except ClockApart as error:
             shown.set(error.seconds)
             raise
-        shown.set(difference)
-        if abs(difference) > CLOCK_LIMIT_SECONDS:
-            raise ClockApart(self._store.url, difference)
+        shown.set(storage)
+        for whose, difference in ((self._store.url, storage), ("the API server", api or 0.0)):
+            if abs(difference) > CLOCK_LIMIT_SECONDS:
+                raise ClockApart(whose, difference)
 
     def _show(self) -> None:
         for reason, trouble in _TROUBLES.items():

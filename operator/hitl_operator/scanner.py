@@ -20,6 +20,7 @@ from hitl_operator.probes import Health
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.shards import Shards
 from hitl_operator.upkeep import Upkeep
 from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
 
@@ -45,7 +46,7 @@ class Scanner:
         queue: Where the work goes.
         settings: The operator's settings.
         health: Told of each sweep.
-        leads: Whether this operator is the one that works.
+        shards: Which part of the work this operator does.
         now: The present moment.
     """
 
@@ -57,7 +58,7 @@ class Scanner:
         queue: Queues,
         settings: OperatorSettings,
         health: Health,
-        leads: Callable[[], bool] = lambda: True,
+        shards: Shards,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kube = kube
@@ -66,13 +67,15 @@ class Scanner:
         self._queue = queue
         self._settings = settings
         self._health = health
-        self._leads = leads
+        self._shards = shards
         self._now = now
         self._looks = {root.name: _Look() for root in roots}
         self._upkeep = {root.name: Upkeep(root, roots, index, queue, settings) for root in roots}
 
     def hint(self, request_id: str) -> None:
         """Look at a request now, as somebody says that something happened to it."""
+        if not self._shards.leading:
+            return
         shown = self._index.shown_by(request_id)
         if shown is not None:
             self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
@@ -83,7 +86,7 @@ class Scanner:
     async def sweep_forever(self, root: Root) -> None:
         """Look for the markers of one root every few seconds, until cancelled."""
         while True:
-            leads = self._leads()
+            leads = self._shards.leading
             if leads:
                 await self._guarded(root, self.sweep(root))
                 metrics.SWEEP_SECONDS.set_to_current_time()
@@ -95,14 +98,14 @@ class Scanner:
         """Look after a root's index, its full scan and its retention, a page at a time, until cancelled."""
         while True:
             await asyncio.sleep(min(self._settings.open_seconds, self._settings.audit_seconds))
-            if self._leads():
+            if self._shards.leads(root.name):
                 await self._guarded(root, self.scan(root))
 
     async def verify_forever(self) -> None:
         """Look every ten minutes for HumanInputs that went away unseen, until cancelled."""
         while True:
             await asyncio.sleep(_VERIFY_SECONDS)
-            if self._leads():
+            if self._shards.leading:
                 await self.verify()
 
     async def sweep(self, root: Root) -> None:
@@ -132,7 +135,7 @@ class Scanner:
             current.add(work)
             self._hand_over(look, work, fresh=now - marker.written_at < _FRESH)
         look.handed = {work: since for work, since in look.handed.items() if work in current}
-        if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
+        if self._shards.leads(root.name) and time.monotonic() - look.dropped > STALE.total_seconds() / 3:
             look.dropped = time.monotonic()
             if await self._agrees(root, now):
                 await drop_stale(store, now=now)
@@ -173,7 +176,9 @@ class Scanner:
 
     def _hand_over(self, look: _Look, work: WorkItem, *, fresh: bool) -> None:
         handed = look.handed.get(work)
-        if self._queue.busy(work):
+        # A marker says nothing of the namespace: its request's id says who looks.
+        whose = work.request_id if isinstance(work, MirrorRequest | MirrorOutcome) else work.namespace
+        if self._queue.busy(work) or not self._shards.leads(whose):
             return
         if handed is None or fresh or time.monotonic() - handed > _LOOK_AGAIN_SECONDS:
             look.handed[work] = time.monotonic()
@@ -202,7 +207,8 @@ class Scanner:
     def _look_at_pending(self, root: Root) -> None:
         """Have every pending HumanInput of a root say whether its storage can be reached."""
         for seen in self._index:
-            if seen.pending and self._roots.serving(seen.namespace) is root:
+            mine = seen.pending and self._shards.leads(seen.namespace)
+            if mine and self._roots.serving(seen.namespace) is root:
                 self._queue.add(ReconcileHumanInput(seen.namespace, seen.name))
 
 

@@ -155,6 +155,7 @@ class _Watch:
         self._listed = listed
         self.sight = Sight(resource.kind, namespace or "")
         self._version = ""
+        self._again = False
         self._cut: asyncio.Timeout | None = None
 
     async def run(self, tell: Callable[[], None]) -> None:
@@ -162,7 +163,8 @@ class _Watch:
         while True:
             began, sign = self.sight.clock(), self.sight.sign
             try:
-                if not self._version:
+                while self._again or not self._version:
+                    self._again = False
                     await self._list()
                     tell()
                 await self._follow()
@@ -187,7 +189,8 @@ class _Watch:
             await asyncio.sleep(_pause(failures))
 
     def look_again(self) -> None:
-        self._version = ""
+        # A list that is under way began too early.
+        self._again = True
         if self._cut is not None:
             self._cut.reschedule(0)
 
@@ -220,7 +223,8 @@ class _Watch:
                     if not self._version:
                         return
         except TimeoutError:
-            self._version = ""
+            # Cut off by `look_again`.
+            self._again = True
         finally:
             self._cut = None
 
