@@ -37,8 +37,8 @@ Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `
 |---|---|
 {trouble}
 
-A question that was never asked, as it is invalid or of no root's namespace, ends at its deadline like any other:
-its phase is `TimedOut`, and `Settled` says why. Nothing is in storage then.
+A question is never asked if it is invalid, or if its namespace has no root. It ends at its deadline like any other:
+its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
 
 | reason of `ResponseRefused` | meaning |
 |---|---|
@@ -54,7 +54,7 @@ its phase is `TimedOut`, and `Settled` says why. Nothing is in storage then.
 
 ## The channel
 
-`answeredVia` is what the API server's field managers tell of who wrote the response.
+`answeredVia` is derived from the field manager that wrote the response at the API server.
 
 | the field manager is | `answeredVia` |
 |---|---|
@@ -63,72 +63,72 @@ its phase is `TimedOut`, and `Settled` says why. Nothing is in storage then.
 | `kubectl…`, by a person or in a pipeline | `kubectl` |
 | any other | `api` |
 
-`commit` is the annotation `hitl.flyte.org/commit`, if whoever wrote the response wrote it as well. So two things
-tell a pipeline that calls `kubectl apply` from a person: the commit, and the service account in `answeredBy`.
+`commit` is the annotation `hitl.flyte.org/commit`, if it was written together with the response. So two things tell
+a pipeline that calls `kubectl apply` from a person: the commit, and the service account in `answeredBy`.
 
 ## Kubernetes Events
 
 `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `SubmissionRefused`, `LinkRefused`, `OutcomeMissing`
-and `WriteRefused`, posted by `hitl-operator` once for each thing that happened.
+and `WriteRefused`. `hitl-operator` posts each of them once for what happened.
 """
 TYPES = {
-    "Settled": "there is an outcome, whichever: what to wait for",
+    "Settled": "there is an outcome of any kind: wait for this condition",
     "Answered": "the outcome is an answer; `False` for any other outcome; absent while pending",
     "Ready": "as `Answered`, by the name that kstatus looks for",
     "Reconciling": "it is pending; absent otherwise",
-    "Stalled": "it ended without an answer, or cannot go on without somebody's help; absent otherwise",
-    "ResponseRefused": "what stands in `spec.response` was not recorded; absent otherwise",
+    "Stalled": "it ended without an answer, or cannot continue without help; absent otherwise",
+    "ResponseRefused": "`spec.response` was not recorded; absent otherwise",
     "LinkIssued": "never: it is `False` while the Secret with the link cannot be created; absent otherwise",
     "OutcomeMissing": "storage does not hold the outcome that the status shows; absent otherwise",
 }
 TROUBLE = {
-    "StorageUnavailable": "nothing: it is tried again by itself. Answers given meanwhile are settled afterwards",
-    "ClockApart": "set the operator's clock: it is more than 30 s from the storage's, so nothing is recorded",
+    "StorageUnavailable": "nothing: it is retried automatically. Answers that come meanwhile are settled later",
+    "ClockApart": "set the operator's clock: it is more than 30 s from the storage's, and nothing is recorded",
     "InvalidRequest": "correct what the message names, in a new HumanInput: this one cannot be asked",
     "DuplicateRequest": "delete this one: another HumanInput shows the same request",
-    "RequestDamaged": "look at the stored object: nobody of HITL's wrote what is in it, or a newer version did",
-    "OutcomeDamaged": "look at the stored object; no other outcome will be recorded while it is there",
+    "RequestDamaged": "check the stored object: it is not from HITL, or from a newer version",
+    "OutcomeDamaged": "check the stored object: no other outcome is recorded while it is there",
     "RequestMissing": "ask again: the stored question is gone, or belongs to another namespace",
     "ForeignNamespace": "have the namespace added to a root, in the operator's settings",
-    "WriteRefused": "read the message, which is the API server's: it refuses what the operator writes. It is "
-    "tried again every five minutes, and when the spec changes",
+    "WriteRefused": "read the message of the API server, which refuses what the operator writes. The write is "
+    "retried every five minutes, and when the spec changes",
 }
 LINK = {
-    "SecretRefused": "do what the message says: the API server refuses the Secret. The question is asked, and is "
-    "answered over any other channel. The Secret is tried again every five minutes",
+    "SecretRefused": "do what the message says: the API server refuses the Secret. The question is asked, and can be "
+    "answered over any other channel. The Secret is retried every five minutes",
 }
 MISSING = {
-    "NotStored": "decide: with the annotation `hitl.flyte.org/missing-outcome: restore` the operator stores the "
-    "outcome again as the status shows it; deleting the HumanInput has the question asked again. Until then no "
-    "response is accepted here",
-    "AnotherStored": "note what the status shows and what storage holds: both were recorded, and programs get "
-    "what storage holds. Delete the HumanInput when that is clear",
+    "NotStored": "decide. With the annotation `hitl.flyte.org/missing-outcome: restore` the operator stores the "
+    "outcome again as the status shows it. If you delete the HumanInput, the question is asked again. Until then, "
+    "no response is accepted here",
+    "AnotherStored": "compare the status with storage: both outcomes were recorded, and programs get the one in "
+    "storage. Then delete the HumanInput",
 }
 REFUSAL = {
     "Superseded": "somebody else was first; the message says who",
     "Invalid": "it does not fit the JSON Schema, or is not JSON; it may be changed",
-    "NotAllowed": "the question names who may answer; this was somebody else, or nobody vouches for who it is",
+    "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified",
     "Expired": "it came after the deadline",
 }
 RESPONSE = """## Conditions
 
-`Accepted` says what became of the response. It is final but for the last four reasons.
+`Accepted` shows the result of the response. It is final, except with the last four reasons.
 
 | reason | meaning |
 |---|---|
 {accepted}
 
-A response that was not accepted gets a Kubernetes Event `SubmissionRefused`. It never fails a sync: kstatus calls
-it *current* whatever became of it. It may be deleted at any time, which changes nothing of the outcome.
+A response that was not accepted gets a Kubernetes Event `SubmissionRefused`. It never fails a sync: for
+kstatus it is always *current*. It may be deleted at any time, which does not change the outcome.
 """
 ACCEPTED = {
     "Accepted": "it is the outcome",
     "Superseded": "the question was settled already, or its deadline has passed",
     "Invalid": "the value does not fit the question; the message says why",
-    "NotAllowed": "the question names who may answer; this was somebody else, or nobody vouches for who it is",
+    "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified",
     "RequestNotFound": "there is no such question in this namespace (yet): it is settled as soon as there is",
-    "StorageUnavailable": "it is tried again by itself",
-    "ClockApart": "the operator's clock is not the storage's: it is tried again by itself",
+    "StorageUnavailable": "it is retried automatically",
+    "ClockApart": "the operator's clock differs from the storage's: it is retried automatically",
     "OutcomeMissing": "the question was settled, and storage does not hold its outcome: see HumanInput",
 }
 
