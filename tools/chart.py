@@ -42,10 +42,10 @@ class Image(Section):
     tag: str = ""
     """Empty: the chart's appVersion."""
     digest: str = Field(default="", pattern=r"^(sha256:[0-9a-f]{64})?$")
-    """Such as sha256:…; used instead of the tag."""
+    """For example sha256:…. It is used instead of the tag."""
     pull_policy: PullPolicy = "IfNotPresent"
     pull_secrets: list[str] = []
-    """Names of Secrets in the release's namespace; for every pod of the chart."""
+    """Names of Secrets in the release's namespace, for every pod of the chart."""
 
 
 class Crds(Section):
@@ -54,7 +54,7 @@ class Crds(Section):
     enabled: bool = True
     """Install the CRDs with the chart."""
     keep: bool = True
-    """Keep them, and so every HumanInput, when the chart is uninstalled."""
+    """Keep the CRDs, and so every HumanInput, when the chart is uninstalled."""
 
 
 class EmbeddedImage(Section):
@@ -76,7 +76,7 @@ class Embedded(Section):
     size: str = "1Gi"
     """The volume's size."""
     storage_class_name: str | None = None
-    """null: the cluster's default; an empty text: a volume that is there already."""
+    """null: the cluster's default. An empty text: an existing volume."""
     resources: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
 
 
@@ -86,7 +86,7 @@ class Storage(Section):
     url: str = Field(default="", pattern=rf"^({_REMOTE})?$")
     """The root's URL: s3://bucket/prefix, gs://…, az://…. It, `roots` or `embedded` is needed."""
     options: Object = {}
-    """Options for the storage client, such as {endpoint: http://…}; kept in a Secret."""
+    """Options for the storage client, such as {endpoint: http://…}. They are kept in a Secret."""
     existing_secret: str = ""
     """A Secret in the release's namespace whose keys become environment variables of the operator and the
     web app, such as AWS_ACCESS_KEY_ID. Empty: workload identity, by `serviceAccount.annotations`."""
@@ -99,9 +99,9 @@ class Root(Section):
     name: Name
     url: str = Field(pattern=rf"^{_REMOTE}$")
     options: Object = {}
-    """As `storage.options`; credentials that differ between roots go here."""
+    """As `storage.options`. Credentials that differ between roots belong here."""
     namespaces: list[str] = Field(min_length=1)
-    """Whose questions the root holds. A request in it that names another namespace is left alone."""
+    """The namespaces of the root's questions. A request that names another namespace is ignored."""
     endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
     """As the top-level `endpoint`."""
     existing_secret: str = ""
@@ -116,7 +116,7 @@ class ServiceAccount(Section):
 
 
 class Pod(Section):
-    """What each component's pods have."""
+    """The settings of each component's pods."""
 
     resources: Object = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}}
     service_account: ServiceAccount = ServiceAccount()
@@ -134,7 +134,7 @@ class Operator(Pod):
     """The operator: one pod."""
 
     sweep_seconds: float = Field(default=3, gt=0)
-    """Seconds between two looks for new questions and outcomes; a hint makes it look at once."""
+    """Seconds between two looks for new questions and outcomes. A hint makes it look at once."""
     open_seconds: float = Field(default=30, gt=0)
     """Seconds between two pages of the index of open questions."""
     audit_seconds: float = Field(default=300, gt=0)
@@ -144,14 +144,14 @@ class Operator(Pod):
     ttl_seconds: int = Field(default=604800, ge=0)
     """Seconds after its outcome when the HumanInput of a question asked through storage is deleted."""
     workers: int = Field(default=8, ge=1, le=64)
-    """How many objects are worked on side by side."""
+    """How many objects are processed at the same time."""
 
 
 class Proxy(Section):
     """A trusted proxy that names users, with `auth: proxy`."""
 
     existing_secret: str = ""
-    """With `auth: proxy`: a Secret that holds what the proxy sends as X-HITL-Proxy-Secret, one a line."""
+    """With `auth: proxy`: a Secret with what the proxy may send as X-HITL-Proxy-Secret, one value a line."""
     secret_key: str = "secret"  # noqa: S105 - the name of a key
     user_header: str = "X-Forwarded-User"
     groups_header: str = "X-Forwarded-Groups"
@@ -161,7 +161,7 @@ class Ingress(Section):
     """The web app's Ingress."""
 
     enabled: bool = False
-    """Needs `endpoint`, which says the host."""
+    """Needs `endpoint`, which has the host."""
     class_name: str = ""
     annotations: Texts = {}
     tls_secret: str = ""
@@ -172,7 +172,7 @@ class HttpRoute(Section):
     """The web app's HTTPRoute, of the Gateway API."""
 
     enabled: bool = False
-    """Needs `endpoint`, which says the host, and the Gateway API."""
+    """Needs `endpoint`, which has the host, and the Gateway API."""
     parent_refs: list[Object] = []
     """The Gateways, such as [{name: public, namespace: gateways}]."""
     annotations: Texts = {}
@@ -182,11 +182,11 @@ class Webapp(Pod):
     """The web app: the form and the API."""
 
     mode: Literal["managed", "external"] = "managed"
-    """managed: the operator runs it while questions wait. external: you do."""
+    """managed: the operator runs it while questions are open. external: you run it."""
     replicas: int = Field(default=1, ge=1)
-    """Pods while questions wait; with 2 a drained node is not noticed."""
+    """Number of pods while questions are open. With 2, draining a node causes no outage."""
     idle_seconds: float = Field(default=3600, ge=0)
-    """Seconds that it goes on after the last pending question."""
+    """Seconds until it stops after the last pending question."""
     resources: Object = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}
     proxy: Proxy = Proxy()
     ingress: Ingress = Ingress()
@@ -194,30 +194,30 @@ class Webapp(Pod):
 
 
 class Identity(Section):
-    """Who answered, as admission sees it."""
+    """How admission identifies who answers."""
 
     policies: bool = True
-    """Install the admission policies: who may answer, and as whom. Without them Kubernetes' roles decide."""
+    """Install the admission policies, which check who may answer. Without them, only roles do."""
     mutating_admission_policy: Literal["auto", True, False] = "auto"
-    """Whether the API server stamps who answered: auto, by whether it serves v1 (Kubernetes 1.36 or later)."""
+    """Whether the API server stamps who answered. auto: if it serves v1 (Kubernetes 1.36 or later)."""
 
 
 class NetworkPolicy(Section):
-    """Who may connect to whom."""
+    """Which connections are allowed."""
 
     enabled: bool = True
-    """The cluster's network must enforce what they say."""
+    """Install NetworkPolicies. The cluster's network must enforce them."""
     webapp_from: list[Object] = []
     """Who may reach the web app, as in a rule's `from`. Empty: anybody."""
     hints_from: list[Object] = []
-    """Who may reach the operator beside the web app: pods that ask and send hints, Prometheus."""
+    """Who may reach the operator, in addition to the web app: pods that send hints, Prometheus."""
     egress: list[Object] = []
-    """Rules for what the operator and the web app may reach (storage, API server), beside DNS and each other.
-    Empty: anything."""
+    """Rules for what the operator and the web app may reach (storage, API server), in addition to DNS and each
+    other. Empty: anything."""
 
 
 class Switch(Section):
-    """A thing that is there or not, and its labels."""
+    """An optional object, and its labels."""
 
     enabled: bool = False
     labels: Texts = {}
@@ -227,33 +227,33 @@ class Monitoring(Section):
     """For Prometheus."""
 
     service_monitor: Switch = Switch()
-    """A ServiceMonitor for the operator and the web app. Needs the Prometheus operator, as does the next."""
+    """A ServiceMonitor for the operator and the web app. It needs the Prometheus operator."""
     prometheus_rule: Switch = Switch()
-    """Alerts."""
+    """Alerts. They need the Prometheus operator."""
 
 
 class Values(Section):
     """The chart's values."""
 
     global_: Object = Field(default={}, alias="global")
-    """What Helm hands to every chart of a bigger one; nothing here reads it."""
+    """Values that Helm passes to all subcharts. This chart does not use them."""
     name_override: str = Field(default="", max_length=40)
-    """What `app.kubernetes.io/name` says. Empty: the chart's name."""
+    """The label `app.kubernetes.io/name`. Empty: the chart's name."""
     fullname_override: str = Field(default="", max_length=40)
-    """The start of every object's name. Empty: the release's name."""
+    """The prefix of every object's name. Empty: the release's name."""
     image: Image = Image()
     crds: Crds = Crds()
     storage: Storage = Storage()
     roots: list[Root] = []
-    """Several roots instead of `storage.url`, for tenants who distrust one another: each with name, url,
+    """Several roots instead of `storage.url`, for tenants who do not trust each other. Each has name, url,
     options, namespaces, endpoint and existingSecret."""
     namespaces: list[str] = []
-    """Where questions may be; the operator has rights there alone. Empty: in the whole cluster."""
+    """The namespaces of questions. The operator has rights only there. Empty: the whole cluster."""
     endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
     """The web app's base URL as people reach it, such as https://hitl.example.org. Empty: its Service's."""
     auth: Auth = "link"
-    """How the web app knows who answers: link (whoever holds a link), proxy (whom a trusted proxy names) or
-    kubernetes (who has the verb `answer`, by token)."""
+    """Who may answer in the web app: link (everyone who has a link), proxy (users that a trusted proxy names) or
+    kubernetes (users with the verb `answer`, by token)."""
     operator: Operator = Operator()
     webapp: Webapp = Webapp()
     identity: Identity = Identity()
@@ -262,8 +262,8 @@ class Values(Section):
 
 
 def values_yaml() -> str:
-    """Return values.yaml: each value's default under what its docstring says."""
-    head = "# Generated by `tools/chart.py`, which holds what is said here. Do not edit.\n"
+    """Return values.yaml: each value's default, below its docstring."""
+    head = "# Generated by `tools/chart.py`, which has these descriptions. Do not edit.\n"
     return head + "\n".join(_lines(Values(), ""))[1:] + "\n"
 
 

@@ -249,10 +249,14 @@ def test_every_alert_and_its_metric_exist() -> None:
     ("values", "said", "unsaid"),
     [
         (PLAIN, "does not stamp who answers", "The storage is embedded"),
-        (VARIANTS["stamped"], "NetworkPolicies hold only where", "does not stamp"),
+        (VARIANTS["stamped"], "network must enforce NetworkPolicies", "does not stamp"),
         (EMBEDDED, "for trying out", "networkPolicy.enabled is false"),
         (VARIANTS["without policies"], "identity.policies is false", "does not stamp"),
-        (PLAIN | {"networkPolicy": {"enabled": False}}, "every pod may reach", "NetworkPolicies hold only where"),
+        (
+            PLAIN | {"networkPolicy": {"enabled": False}},
+            "every pod may reach",
+            "network must enforce NetworkPolicies",
+        ),
         (EVERYTHING, "https://hitl.example.org", "auth is link"),
         (
             VARIANTS["by token"],

@@ -6,7 +6,7 @@
 {{- .Values.nameOverride | default .Chart.Name -}}
 {{- end }}
 
-{{- /* What selects pods: never changes while a release lives. Takes (list . "component"). */ -}}
+{{- /* The labels that select pods. They never change while a release lives. Takes (list . "component"). */ -}}
 {{- define "hitl.selector" -}}
 {{- $top := first . -}}
 app.kubernetes.io/name: {{ include "hitl.name" $top }}
@@ -39,7 +39,7 @@ app.kubernetes.io/component: {{ last . }}
 {{- end -}}
 {{- end }}
 
-{{- /* What every pod has in common, as `restricted` Pod Security wants it. */ -}}
+{{- /* The common part of every pod, as Pod Security `restricted` requires it. */ -}}
 {{- define "hitl.podSecurity" -}}
 # Else a Service named hitl would set HITL_PORT.
 enableServiceLinks: false
@@ -161,7 +161,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
 {{- if or .Values.webapp.ingress.enabled .Values.webapp.httpRoute.enabled -}}
 {{- range include "hitl.roots" . | fromJsonArray -}}
 {{- if not .public -}}
-{{- fail (printf "webapp.ingress and webapp.httpRoute need the endpoint of root %s, which says the host" .name) -}}
+{{- fail (printf "webapp.ingress and webapp.httpRoute need the endpoint of root %s, which has the host" .name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

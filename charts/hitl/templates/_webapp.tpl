@@ -12,7 +12,7 @@ metadata:
     {{- include "hitl.webappLabels" (list $top $root) | nindent 4 }}
 spec:
   replicas: {{ $webapp.replicas | int64 }}
-  # Nobody is left without a page while one pod takes the place of another.
+  # While one pod replaces another, the page stays available.
   strategy:
     rollingUpdate:
       maxSurge: 1
@@ -72,7 +72,7 @@ spec:
             - name: HITL_HINT_URL
               value: http://{{ $full }}-operator.{{ $top.Release.Namespace }}.svc:8080
             {{- if ne $top.Values.auth "link" }}
-            # Identity comes with every request here, so pages of other origins must not post.
+            # Every request is authenticated here, so pages of other origins must not post.
             - name: HITL_ENDPOINT
               value: {{ $root.public | quote }}
             {{- end }}
@@ -95,7 +95,7 @@ spec:
             preStop:
               sleep:
                 seconds: 3
-          # Looked at often while somebody waits for it to come up, and seldom from then on.
+          # Checked often until it is ready, and seldom afterwards.
           startupProbe:
             httpGet:
               path: /health
