@@ -16,12 +16,12 @@
     │   └── EventCancelled
     ├── ServeError                        the web app could not be brought up
     ├── ClusterError                      the Kubernetes API server said no; carries its sentence
-    │   ├── ClusterUnavailable            out of reach, or too busy; trying again may help
+    │   ├── ClusterUnavailable            does not answer, or is too busy; trying again may help
     │   ├── ClusterForbidden              these credentials may not do that
     │   ├── ClusterConflict               somebody else wrote it in between, or it is there already
     │   └── ClusterNotFound               no such object, or no such kind of object
     └── StorageError
-        ├── StorageUnavailable            out of reach for now; trying again is safe
+        ├── StorageUnavailable            does not answer now; trying again is safe
         ├── StorageUnsuitable             can never hold outcomes safely
         ├── ClockApart                    this machine's clock differs from the storage's; nothing is recorded
         └── DocumentDamaged               an object holds something that nobody of ours wrote
@@ -48,7 +48,7 @@ class Sender(Protocol):
 
     @property
     def verified(self) -> bool:
-        """Whether somebody else than the sender vouches for the name."""
+        """Whether a proxy or the API server has authenticated the name."""
         ...
 
     @property
@@ -58,7 +58,7 @@ class Sender(Protocol):
 
 
 class RecordedOutcome(Protocol):
-    """What an exception tells of the outcome that stands; `hitl.core.documents.OutcomeDocument` is one."""
+    """What an exception says about the recorded outcome; `hitl.core.documents.OutcomeDocument` is one."""
 
     @property
     def request_id(self) -> str:

@@ -116,7 +116,7 @@ def log_submission(
         submission_id: The submission; None where it could not be read.
         attempt: What it would become: ``answered``, ``rejected`` or ``cancelled``.
         name: Who submitted, or empty.
-        verified: Whether somebody trustworthy vouched for the name.
+        verified: Whether a proxy or the API server has authenticated the name.
         via: Over which channel.
         result: ``Recorded``, or in a word why it was refused.
     """

@@ -45,7 +45,7 @@ class AskedQuestion:
 
     @property
     def form_url(self) -> str:
-        """The link to the form. Whoever has it may answer."""
+        """The link to the form. Everyone who has it may answer."""
         endpoint, path = self.context.endpoint, self.document.request_path
         return form_url(endpoint, self.request_id, token=self.token, request_path=path)
 
@@ -102,8 +102,8 @@ async def ask_question(question: Question, *, key: str | None = None) -> AskedQu
 
     Args:
         question: What is asked.
-        key: Names the question within its action, instead of its content and its order; outside Flyte, names it
-            for good.
+        key: Names the question within its action, instead of its content and its order. Outside Flyte, names it
+            permanently.
 
     Raises:
         InvalidRequest: the key is blank.

@@ -69,7 +69,7 @@ class Event(Generic[T]):
 
     @property
     def form_url(self) -> str:
-        """The link to the form. Whoever has it may answer."""
+        """The link to the form. Everyone who has it may answer."""
         return self._asked.form_url
 
     @property
@@ -157,15 +157,15 @@ async def _new_event(
         prompt: The question, in Markdown; at most 16,384 characters.
         timeout_seconds: Seconds until the deadline, over 0 and at most 366 days.
         poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0.
-        key: Names the question within its action, instead of its content and its order; outside Flyte, names it
-            for good. Another question under the same key is refused.
+        key: Names the question within its action, instead of its content and its order. Outside Flyte, names it
+            permanently. Another question under the same key is refused.
         choices: At most 64 values in the order in which they are shown, for int, float and str. None: any value.
         default: The answer at the deadline when nobody gave one. None: there is none.
         on_timeout: At the deadline, ``"default"`` answers with `default`, and ``"fail"`` raises `EventTimedOut`.
             None: ``"default"`` where there is a default, else ``"fail"``.
         schema: A JSON Schema that the answer must fit, besides the data type.
         respondents: Who may answer where people sign in: ``{"users": […]}``, ``{"groups": […]}`` or both. None:
-            whoever may reach the form.
+            everyone who can open the form.
 
     Returns:
         The event, whose `form_url` is to be given to somebody.

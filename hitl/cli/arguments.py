@@ -1,7 +1,7 @@
 """What the words behind a command mean: a dash begins an option, wherever it stands.
 
-A word that begins with a dash is an option or an error. It is never taken for a text, since an answer that was
-recorded by mistake stands for good. Negative numbers are values, and so is everything behind ``--``.
+A word that begins with a dash is an option or an error. It is never taken for a text, because an answer
+that was recorded by mistake is permanent. Negative numbers are values, and so is everything after ``--``.
 """
 
 from __future__ import annotations

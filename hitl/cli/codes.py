@@ -40,8 +40,8 @@ MEANING: dict[Code, str] = {
     Code.USAGE: "the command was not understood, there is no such request, or the value or question does not fit",
     Code.TIMED_OUT: "the deadline passed",
     Code.CANCELLED: "the question was withdrawn",
-    Code.UNAVAILABLE: "the storage, the web app, the API server or the operator is out of reach, the storage "
-    "permits it not or is unsuitable, or a stored object is damaged",
+    Code.UNAVAILABLE: "the storage, the web app, the API server or the operator does not answer; the storage "
+    "refuses or is unsuitable; or a stored object is damaged",
     Code.INTERRUPTED: "Ctrl-C",
 }
 

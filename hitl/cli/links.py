@@ -35,7 +35,7 @@ class Link(BaseModel):
     link: str
     """The beginning of its token's hash, which `--revoke` takes."""
     label: str
-    """Whom it is for, or empty."""
+    """The person who gets it, or empty."""
     created_at: AwareDatetime
     """When it was made."""
     expires_at: AwareDatetime | None
@@ -45,7 +45,7 @@ class Link(BaseModel):
 def link(
     request_id: RequestId,
     label: Annotated[
-        str, typer.Option(metavar="TEXT", help="Whom it is for; at most 256 characters.", show_default=False)
+        str, typer.Option(metavar="TEXT", help="Who gets it; at most 256 characters.", show_default=False)
     ] = "",
     endpoint: Annotated[
         str,
@@ -66,7 +66,7 @@ def link(
     revoke_all: Annotated[bool, typer.Option("--revoke-all", help="Revoke all links; make none.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new link to a request's form and print it; whoever has it may answer. Or list or revoke links."""
+    """Make a new link to a form and print it. Everyone who has it may answer. Or list or revoke links."""
     wanted = [bool(revoke), revoke_all, show, bool(label or endpoint)]
     if sum(wanted) > 1:
         output.fail("give one of --list, --revoke and --revoke-all, without --label and --endpoint", Code.USAGE)

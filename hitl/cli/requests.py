@@ -60,7 +60,7 @@ def show(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Show one request and what became of it."""
+    """Show one request and its outcome."""
     view = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).show(request_id))
     if as_json:
         output.print_json(view)
@@ -101,9 +101,9 @@ def reject(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Refuse to answer a request; whoever waits for it is told why."""
+    """Refuse to answer a request. The program that waits gets the reason."""
     if not one_line(comment):
-        output.fail("--comment is empty: say why, for whoever waits", Code.USAGE)
+        output.fail("--comment is empty: give a reason, which the waiting program gets", Code.USAGE)
     _recorded(
         asyncio.run(_backend(namespace, everywhere, context, kubeconfig).reject(request_id, comment=comment)),
         as_json,
@@ -141,7 +141,7 @@ def wait(
 
 
 def finish(view: RequestView, as_json: bool) -> None:
-    """Print what became of a request that was waited for, and end with the exit code that tells it."""
+    """Print the outcome of a request that was waited for, and end with its exit code."""
     if as_json:
         output.print_json(view)
     elif view.phase == "Answered":

@@ -72,7 +72,7 @@ class Stored:
         return view_of(request.document, await read_outcome_of(self.store, request))
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
-        """Answer a request as the user who runs the command, for whom nobody vouches."""
+        """Answer a request as the user who runs the command, unverified."""
         given: Value = value if text else _parsed(value)
         request = await self._answerable(request_id)
         return await self._settle(request, Submission("answered", me(), given, text=text, comment=comment))
@@ -134,7 +134,7 @@ class Stored:
         request = await self.read(request_id)
         if request.document.respondents:
             raise NotAllowed(
-                f"{request_id} names who may answer it, and nobody vouches for a shell: answer it in the web form "
+                f"{request_id} names who may answer it, and a shell verifies no name: answer it in the web form "
                 "where you sign in, or with kubectl"
             )
         return request

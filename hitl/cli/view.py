@@ -49,7 +49,7 @@ class RequestView(BaseModel):
     via: str = ""
     """Over which channel, or empty."""
     verified: bool = False
-    """Whether somebody trustworthy vouched for the name."""
+    """Whether a proxy or the API server has authenticated the name."""
     settled_at: AwareDatetime | None = None
     """When the outcome was recorded, or null."""
     reason: str = ""

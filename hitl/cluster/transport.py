@@ -12,7 +12,7 @@ _READ_AHEAD: Final = 2**16
 
 
 def tls_context(configuration: Configuration) -> ssl.SSLContext:
-    """Return whom to believe, and who we are."""
+    """Return which servers to trust, and our own certificate."""
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
     if configuration.cert_file:
         context.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)

@@ -1,4 +1,4 @@
-"""What lies in the bucket: requests, outcomes and links, as pydantic models.
+"""What is stored in the bucket: requests, outcomes and links, as pydantic models.
 
 The fields of the old plugin's documents keep their names and meanings, so that what reads those reads ours.
 """
@@ -189,7 +189,7 @@ class OutcomeDocument(_Document):
         return name if self.respondent.verified else f"{name} (unverified)"
 
     def summary(self) -> str:
-        """Return one sentence part, on one line, that says what was recorded, by whom and when.
+        """Return one sentence part, on one line, that says what was recorded, who did it and when.
 
         A timeout names the deadline. When somebody noticed that it had passed says nothing about the question.
         """

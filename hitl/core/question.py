@@ -1,7 +1,7 @@
-"""A question: what is asked of whom, and until when. Valid from the moment that it exists.
+"""A question: what is asked, who may answer, and until when. It is valid from the moment that it exists.
 
-Whoever asks builds a `Question` first, be it a program, the command or a HumanInput. Its digest, its id and its
-stored document are all made of it.
+A program, the command and a HumanInput all build a `Question` first. Its digest, its id and its stored document
+are made from it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Asked(BaseModel):
     COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
 
     def question_digest(self) -> str:
-        """Return a digest of what is asked of whom: equal for equal questions, whenever they are asked."""
+        """Return a digest of what is asked and who may answer: equal for equal questions, at any time."""
         content = self.model_dump(mode="json", by_alias=True)
         compared = {name: content[name] for name in self.COMPARED}
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
@@ -88,7 +88,7 @@ class Question(Asked):
             default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
             on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
             schema: A JSON Schema that answers must fit, besides what the type says.
-            respondents: Who may answer: at least one user or group. None: whoever may reach the form.
+            respondents: Who may answer: at least one user or group. None: everyone who can open the form.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.

@@ -27,7 +27,7 @@ _WRITE_RESPONDENTS: Final = (
 
 
 class Respondents(BaseModel):
-    """Who may answer. Both empty: whoever holds a link, or may answer in the namespace.
+    """Who may answer. Both empty: everyone who has a link, or may answer in the namespace.
 
     An unknown field is refused, in stored questions too: passing over it could let everybody answer.
     """
@@ -46,7 +46,7 @@ class Respondents(BaseModel):
 
     @classmethod
     def asked(cls, given: Self | Mapping[str, Sequence[str]] | None) -> Self:
-        """Return whom an author names, once it is sure that somebody is named.
+        """Return the respondents that an author names, after a check that there is one.
 
         Args:
             given: Lists of names under ``users``, ``groups`` or both; None for everybody.

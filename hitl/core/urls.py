@@ -11,7 +11,7 @@ def form_url(endpoint: str, request_id: str, *, token: str = "", request_path: s
     Args:
         endpoint: The web app's base URL.
         request_id: The question.
-        token: The link's token: whoever has it may answer. Empty: the page asks for one, or for a sign-in.
+        token: The link's token: everyone who has it may answer. Empty: the page asks for one, or for a sign-in.
         request_path: The recorded path of the question, which links of the old plugin have.
     """
     query = urlencode({name: text for name, text in (("request_path", request_path), ("token", token)) if text})

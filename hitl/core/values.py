@@ -1,7 +1,7 @@
 """Data types: Python type, type name, text and JSON, and the one way between them.
 
 An answer arrives as text (a form, ``kubectl``, a commit) or as JSON (the API). Both end in the same Python
-value, or in an `InvalidValue` with a sentence for whoever typed it. Nothing is guessed: ``maybe`` is no bool,
+value, or in an `InvalidValue` with a sentence for the respondent. Nothing is guessed: ``maybe`` is no bool,
 ``4.5`` no int, ``1,000`` neither 1 nor 1000, and what a double or an int64 cannot hold is refused rather than
 rounded.
 """

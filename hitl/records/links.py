@@ -1,4 +1,4 @@
-"""Links in storage: each lets whoever has its token answer one question, until it is revoked or ends."""
+"""Links in storage: everyone who has the token may answer one question, until the link is revoked or ends."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The one way to wait for an outcome, for programs and the command alike.
 
 A wait looks at the storage again and again, less and less often. It settles the deadline itself when that is due.
-A storage that is away for a while is waited for.
+While the storage does not answer, the wait continues.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class _Looks:
             ) from error
         except StorageUnavailable as error:
             if not self._away:
-                _log.warning("%s: the storage is out of reach, waiting on: %s", self._name, error)
+                _log.warning("%s: the storage does not answer, waiting on: %s", self._name, error)
             self._away = True
             return None
         if self._away:

@@ -126,7 +126,7 @@ def _remember(path: Path, port: int) -> None:
 
 
 def _forget() -> None:
-    """Begin anew in a forked child: nothing serves there, and what its parent listens on is its parent's alone."""
+    """Start again in a forked child: nothing serves there, and the socket belongs to its parent."""
     global _lock  # another thread of the parent may have held it
     _lock = threading.Lock()
     _endpoints.clear()

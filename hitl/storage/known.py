@@ -79,7 +79,7 @@ class Flight:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: in a child process nobody works any more for those who wait."""
+        """Start again: in a child process, the threads of the parent do not exist."""
         self._lock = threading.Lock()
         self._going: Future[bool] | None = None
 

@@ -67,7 +67,7 @@ class Listing:
     def folders(self, prefix: str) -> list[str]:
         """Return the names of the folders right under a folder; as `keys` otherwise.
 
-        Symbolic links are among them: whoever reads what should be in one is told that it is damaged.
+        Symbolic links are among them: a reader of an object in one learns that it is damaged.
         """
         entries = self._entries([part for part in prefix.split("/") if part])
         return [each.name for each in entries if each.is_symlink() or each.is_dir(follow_symlinks=False)]

@@ -121,7 +121,7 @@ async def test_storage_out_of_reach_is_said_once_and_waited_out(
         assert await waiting == 5
 
     assert [record.message.split(",")[0] for record in caplog.records] == [
-        "an event: the storage is out of reach",
+        "an event: the storage does not answer",
         "an event: the storage is back",
     ]
 

@@ -33,7 +33,7 @@ SIGN_IN: Final[dict[AuthMode, str]] = {
 
 @dataclass(frozen=True)
 class Principal:
-    """Who visits: a name that somebody trustworthy vouched for, or the hash of the link that they came by.
+    """Who calls: an authenticated name, or the hash of the link that was used.
 
     What they may do, the question says. Where others have a say too, what keeps those from it is raised as well.
     """
@@ -44,7 +44,7 @@ class Principal:
     link: str = ""
 
     async def require_may_see(self, request: RequestDocument | None) -> None:
-        """Let through to whom the question is shown.
+        """Refuse a caller who may not see the question.
 
         Args:
             request: The question, or None: there is none that could be read.
@@ -60,7 +60,7 @@ class Principal:
         return self._named_in(request)
 
     async def require_may_answer(self, request: RequestDocument) -> None:
-        """Let through whom the question allows.
+        """Refuse a caller who may not answer the question.
 
         Raises:
             NotAllowed: saying what is missing.
@@ -100,7 +100,7 @@ class ProxyIdentity:
         self._read: tuple[float, tuple[str, ...]] = (0.0, ())
 
     async def __call__(self, headers: Headers) -> Principal | None:
-        """Return the visitor whom the proxy names.
+        """Return the user that the proxy names.
 
         Raises:
             NotAllowed: the user's name or groups cannot be recorded, or are there twice.

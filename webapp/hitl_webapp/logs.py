@@ -55,7 +55,7 @@ def log_access(scope: Scope, status: int) -> None:
 
 
 def redact_servers() -> None:
-    """Take tokens out of what uvicorn logs, whoever runs it."""
+    """Remove tokens from what uvicorn logs, whichever program runs it."""
     for name in ("uvicorn.access", "uvicorn.error"):
         logger = logging.getLogger(name)
         if not any(isinstance(each, RedactTokens) for each in logger.filters):

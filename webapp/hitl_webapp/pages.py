@@ -140,7 +140,7 @@ def form_page(
         name: The visitor's verified name; empty lets them type one.
         typed: What was typed before, to be kept.
         fault: What is wrong with it.
-        notice: Something that is wrong with none of it, such as a storage out of reach.
+        notice: Something that is wrong with none of it, such as a storage that does not answer.
         refusal: Why this visitor may not answer; empty: they may.
         declining: Whether it is the form by which the question is declined.
     """
@@ -167,7 +167,7 @@ def outcome_page(
     note: str = "",
     typed: dict[str, str] | None = None,
 ) -> str:
-    """Return what was recorded for a question, by whom and when.
+    """Return what was recorded for a question, who did it and when.
 
     Args:
         request: The question.

@@ -1,7 +1,7 @@
 """Connections that cannot keep a place for ever: uvicorn's HTTP protocol with a time and a bound for each state.
 
 uvicorn bounds the pause between two requests and nothing else: silent clients, half a request, header fields
-without end and replies that nobody reads stay for good (https://github.com/Kludex/uvicorn/issues/157).
+without end and replies that nobody reads stay open (https://github.com/Kludex/uvicorn/issues/157).
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Connection(HttpToolsProtocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give the place free. Whoever reads a body learns that it did not come whole."""
+        """Free the connection's place. A reader of the body learns that it is incomplete."""
         self.among.forget(self)
         if self._active is not None and self._active is not self.cycle and not self._active.response_complete:
             # uvicorn tells the request that came last only.
@@ -147,7 +147,7 @@ class Connection(HttpToolsProtocol):
             raise ValueError
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field; those behind a chunked body count for nothing, so that none comes in late."""
+        """Take a header field; those after a chunked body are ignored, so that none comes late."""
         if self.stage is Stage.BODY:
             return
         super().on_header(name, value)
@@ -202,7 +202,7 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """End with the server: whoever is being answered gets the reply, if it is read within a moment."""
+        """End with the server: a request in work gets its reply, if the client reads it within a moment."""
         if self._busy() and self.stage is not Stage.BODY:
             self._end_reading()
         else:
@@ -276,7 +276,7 @@ class Connection(HttpToolsProtocol):
         self._linger()
 
     def _end_reading(self) -> None:
-        """Read no more; whoever is being answered gets the reply, and the connection ends with it."""
+        """Read no more: a request in work gets its reply, and the connection ends with it."""
         if self._active is None or self._active.response_complete:
             self.end()
             return

@@ -16,8 +16,8 @@ class WebSettings(StorageSettings):
     """The web app's address, authentication, and limits of requests."""
 
     auth: AuthMode = "link"
-    """Who may answer: `link` (whoever holds a link), `proxy` (whom headers of a trusted proxy name) or
-    `kubernetes` (who has the verb `answer`, by bearer token)."""
+    """Who may answer: `link` (everyone who has a link), `proxy` (users that a trusted proxy names) or
+    `kubernetes` (users with the verb `answer`, by bearer token)."""
     endpoint: str = ""
     """The base URL as people reach it. POSTs from pages of any other origin are refused. Empty: taken from the
     Host header."""
@@ -43,7 +43,7 @@ class WebSettings(StorageSettings):
     markers: bool = False
     """Whether an operator serves the root, so that outcomes are announced to it."""
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)
-    """The largest body that is read. Before a link or a visitor was admitted, and for numbers and choices, it is
+    """The largest body that is read. Before the sender is authorized, and for numbers and choices, it is
     less. A larger one gets 413."""
     body_seconds: float = Field(default=10, gt=0)
     """Seconds that a sender has for its body before it gets 408."""
@@ -59,7 +59,7 @@ class WebSettings(StorageSettings):
     """Seconds that a client has to read what is waiting for it before its connection is cut."""
     max_connections: int = Field(default=1000, ge=1)
     """The most connections at once. Where the process may open few files, it is less: 256 descriptors are kept for
-    other things. Beyond it, the connection that has waited longest for a request is closed first."""
+    other things. Beyond it, the connection that has been idle longest is closed first."""
     ready_seconds: float = Field(default=2, gt=0)
     """Seconds that the storage has to answer `GET /ready` before it is 503."""
 

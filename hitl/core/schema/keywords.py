@@ -1,7 +1,7 @@
 """The keywords of JSON Schema, each a function that finds faults in a value and pays for what it does.
 
-The package jsonschema has the same semantics, and no bound: it walks references outside its keywords, and its
-messages hold the whole value. Here a schema is compiled into parts once, so that nothing else is ever walked.
+The package jsonschema has the same semantics, and no bound: it follows references outside its keywords, and its
+messages hold the whole value. Here a schema is compiled into parts once, and only these are visited.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ TYPES: Final[dict[str, Callable[[Any], bool]]] = {
 def identity(value: Any, work: Work) -> str:
     """Return a text that is the same for values that are equal to JSON Schema, and for no others.
 
-    A text, as its hash cannot be chosen by whoever sends it: many numbers with one hash would fill a set slowly.
+    A text, as its sender cannot choose its hash: many numbers with one hash would fill a set slowly.
     """
     if isinstance(value, str):
         work.spend(len(value) // 256)
