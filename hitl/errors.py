@@ -38,7 +38,7 @@ class Sender(Protocol):
 
     @property
     def name(self) -> str:
-        """What they call themselves, or who they are where that is verified; may be empty."""
+        """The respondent's name, verified or not; may be empty."""
         ...
 
     @property
@@ -169,7 +169,7 @@ class EventCancelled(EventFailed):
 
 
 class ServeError(HITLError):
-    """The web app could not be brought up; the message says what to do."""
+    """The web app could not be started; the message says what to do."""
 
 
 class ClusterError(HITLError):
@@ -221,7 +221,7 @@ class ClockApart(StorageError):
 
 
 class DocumentDamaged(StorageError):
-    """A stored object cannot be read as what it should be.
+    """A stored object is damaged: it cannot be read, or is not what it should be.
 
     Args:
         name: The object's key under the root.

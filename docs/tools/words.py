@@ -74,8 +74,8 @@ def prose_of_page(text: str) -> str:
     blanked = re.sub(r"`[^`\n]+`|\]\([^)\n]*\)|<!--.*?-->", _blank, blanked, flags=re.DOTALL)
     if HEADING in blanked:
         before, after = blanked.split(HEADING)
-        table, *rest = after.split("\n## ", 1)
-        blanked = before + "\n" * table.count("\n") + "\n".join(rest)
+        table, next_heading, rest = after.partition("\n## ")
+        blanked = before + re.sub(r"[^\n]", " ", table) + next_heading + rest
     return blanked
 
 

@@ -1,4 +1,4 @@
-"""The command's shape: which commands there are, what they share, and how errors leave them."""
+"""The command: its subcommands, the options that they share, and how errors end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the words behind a command mean: a dash begins an option, wherever it stands.
+"""What the words after a command mean: a dash begins an option, at any place.
 
 A word that begins with a dash is an option or an error. It is never taken for a text, because an answer
 that was recorded by mistake is permanent. Negative numbers are values, and so is everything after ``--``.
@@ -30,7 +30,7 @@ _LIKE_DASHES: Final = "\u2212\u02d7\u207b\u208b\u2796"
 
 
 class NotUnderstood(ValueError):
-    """The words behind the command do not say what is wanted; the message says why and what to do."""
+    """The words after the command are not clear; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`hitl ask`: a shell asks, waits, and goes on with the answer."""
+"""`hitl ask`: a shell asks, waits, and continues with the answer."""
 
 from __future__ import annotations
 

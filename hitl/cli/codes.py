@@ -1,4 +1,4 @@
-"""What the command's exit code tells."""
+"""The command's exit codes."""
 
 from __future__ import annotations
 

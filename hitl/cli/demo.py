@@ -1,4 +1,4 @@
-"""`hitl demo`: a Flyte task asks for a number, somebody types it, the task goes on."""
+"""`hitl demo`: a Flyte task asks for a number, somebody types it, the task continues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the form in a browser, where there is one.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Run a Flyte task that asks for a number, and see it go on with your answer."""
+    """Run a Flyte task that asks for a number, and see it continue with your answer."""
     if find_spec("flyte") is None:
         raise ServeError("the demo runs a Flyte task: pip install 'flyte-hitl[cli,flyte]'")
     # Wherever this shell's questions go otherwise, the demo stays on this machine.

@@ -17,7 +17,7 @@ task_env = flyte.TaskEnvironment(name="hitl-demo", depends_on=[hitl.env])
 
 @task_env.task(report=True)
 async def ask_for_number() -> int | None:
-    """Ask for a number and go on with it, or without one."""
+    """Ask for a number, and continue with or without it."""
     event: hitl.Event[int] = await hitl.new_event.aio(
         name="user_number_input",
         data_type=int,

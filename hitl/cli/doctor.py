@@ -1,4 +1,4 @@
-"""`hitl doctor`: what is there, what is not, and what to do about it."""
+"""`hitl doctor`: checks each part, and says what to do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SIGNS: Final = {"ok": "✓", "off": "–", "broken": "✗"}
 
 
 class Finding(BaseModel):
-    """What was found out about one part."""
+    """The result of one check."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 

@@ -1,4 +1,4 @@
-"""`hitl link`: links to a form: one more, those that there are, and their end."""
+"""`hitl link`: create, list and revoke links to a form."""
 
 from __future__ import annotations
 

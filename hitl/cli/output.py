@@ -41,7 +41,7 @@ def print_json(content: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> Non
 
 
 def print_value(text: str) -> None:
-    """Print an answer and nothing else; only a terminal is spared control characters."""
+    """Print only an answer. On a terminal, control characters are removed."""
     print(printable(text) if sys.stdout.isatty() else text)
 
 
@@ -77,7 +77,7 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
 
 
 def print_request(view: RequestView, now: datetime) -> None:
-    """Print all that people want to know of one request."""
+    """Print one request in full."""
     lines = [
         ("ID", view.id),
         ("Namespace", view.namespace),
@@ -136,7 +136,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: 
 
 
 def say(text: str) -> None:
-    """Tell the person something that is no data."""
+    """Print a message for people, to standard error."""
     print(printable(text), file=sys.stderr, flush=True)
 
 

@@ -1,1 +1,1 @@
-"""What decides: pure functions and frozen models, no I/O, time comes in. Every other room may import it."""
+"""Decisions: pure functions and frozen models, no I/O, time is an argument. Every other room may import it."""

@@ -1,4 +1,4 @@
-"""What an author writes, read strictly: each argument is of its kind, or is refused with a way out."""
+"""What an author writes, read strictly: an argument of the wrong kind is refused, and the message says what to do."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def canonical(kind: DataType, value: Value, argument: str) -> str:
 
 
 def schema(given: Any) -> Schema | None:
-    """Return what an author gave as `schema`, once it is a mapping.
+    """Return an author's `schema`, after a check that it is a mapping.
 
     Raises:
         InvalidRequest: for anything else, such as a model's class.

@@ -1,4 +1,4 @@
-"""JSON as this project takes it from anybody: the body of a program, a file, a form's text, a shell's argument.
+"""Strict JSON, for input from any source: the body of a program, a file, a form's text, a shell's argument.
 
 Python's own reader takes more than JSON, and changes some of it: the last of two equal names wins, ``1e-400``
 becomes 0, ``1e400`` infinity, half a character stays half. Here each of them is refused with a sentence.
