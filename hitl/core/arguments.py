@@ -1,4 +1,4 @@
-"""What an author writes, read strictly: an argument of the wrong kind is refused, and the message says what to do."""
+"""What an author writes, read strictly: an argument of the wrong kind is refused with a helpful message."""
 
 from __future__ import annotations
 
