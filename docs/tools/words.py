@@ -1,4 +1,4 @@
-"""Find words that the glossary rules out, in its table "not | but": in pages, docstrings, messages and charts.
+"""Find words that the glossary rules out: in pages, docstrings, comments, messages, templates and charts.
 
 Usage: ``python docs/tools/words.py``. It prints one line for each word that it finds.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import functools
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -80,7 +82,7 @@ def prose_of_page(text: str) -> str:
 
 
 def prose_of_code(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the docstrings and messages of a module, with their first lines: each text that has a blank in it."""
+    """Yield the prose of a module, with first lines: comments, and texts with a blank in them."""
     tree = ast.parse(text)
     parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
@@ -93,7 +95,8 @@ def prose_of_code(text: str) -> Iterator[tuple[int, str]]:
         else:
             continue
         if " " in said:
-            yield node.lineno, re.sub(r"`[^`\n]+`", _blank, said)
+            yield node.lineno, _uncoded(said)
+    yield from _comments(text)
 
 
 def prose_of_template(text: str) -> str:
@@ -123,6 +126,22 @@ def main() -> int:
     return 1 if found else 0
 
 
+def _comments(text: str) -> Iterator[tuple[int, str]]:
+    """Yield a module's comments. Those on lines one below the other are one text."""
+    first, lines = 0, list[str]()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT:
+            continue
+        if lines and token.start[0] == first + len(lines):
+            lines.append(token.string)
+            continue
+        if lines:
+            yield first, _uncoded("\n".join(lines))
+        first, lines = token.start[0], [token.string]
+    if lines:
+        yield first, _uncoded("\n".join(lines))
+
+
 @functools.cache
 def _patterns() -> tuple[tuple[re.Pattern[str], Word], ...]:
     # Comments of YAML begin each line with a sign, which may stand within a phrase.
@@ -138,6 +157,10 @@ def _files(patterns: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
             name = str(path.relative_to(REPO))
             if name not in NOT_READ:
                 yield path, name
+
+
+def _uncoded(text: str) -> str:
+    return re.sub(r"`[^`\n]+`", _blank, text)
 
 
 def _blank(match: re.Match[str]) -> str:

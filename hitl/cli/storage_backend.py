@@ -124,7 +124,7 @@ class Stored:
             ) from error
 
     async def _reach(self, request_id: str) -> None:
-        # A bucket that is not there looks like one without the request, until something is listed. Whoever may not
+        # A missing bucket looks like one without the request, until something is listed. A user who may not
         # list may still read and answer.
         if keys.is_request_id(request_id):
             with contextlib.suppress(StorageUnsuitable):
@@ -180,6 +180,6 @@ def _parsed(value: str) -> Value:
 
 
 def _operator_serves(settings: Settings, url: str) -> bool:
-    # A marker where no operator looks is merely collected later; a missing one delays the mirror by an audit.
+    # A marker without an operator is only deleted later. A missing marker delays the status by a full scan.
     remote = settings.serve is None and not url.startswith(_LOCAL)
     return remote or choose_mode(settings, None) == "operator"

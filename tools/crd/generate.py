@@ -1,6 +1,6 @@
 """`python -m tools.crd [--check]`: writes the custom resource definitions from the models.
 
-They go to `crds/`, for whoever installs them by hand, and into the chart, behind its switches.
+They go to `crds/`, to be installed by hand, and into the chart, behind its switches.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _RESPONSE_COLUMNS: Final = (
     ("Question", "string", ".spec.requestRef.name", "The HumanInput that is answered.", 0),
     ("Request", "string", ".spec.requestRef.requestID", "The request that is answered.", 1),
     ("Value", "string", ".spec.value", "The answer.", 0),
-    ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].reason', "What became of it.", 0),
+    ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].reason', "The result.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
 )
 
@@ -108,7 +108,8 @@ def _definition(
     properties = _structural(generated, generated["$defs"], "")["properties"]
     # The API server knows the metadata by itself.
     del properties["metadata"]
-    # To kstatus an object without a status is current: whoever waits would go on before the operator has seen it.
+    # For kstatus an object without a status is current: a waiting tool would continue before the operator has seen
+    # it.
     properties["status"]["default"] = {"observedGeneration": -1}
     schema = {
         "type": "object",

@@ -64,7 +64,7 @@ def compiled(schema: dict[str, Any], work: Work, check: Callable[[Any, Place], N
     _refuse_foreign(schema, work)
     compiler = _Compiler(schema, work)
     root = compiler.part(schema, None)
-    # A reference may lead to a part that has references itself, so this grows while it is walked.
+    # A reference may lead to a part that has references itself, so this grows while the loop runs.
     for part, index, reference, at in compiler.references:
         work.at = at
         target = compiler.target(reference)
