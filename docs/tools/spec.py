@@ -37,8 +37,8 @@ Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `
 |---|---|
 {trouble}
 
-A question is never asked if it is invalid, or if its namespace has no root. It ends at its deadline like any other:
-its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
+A question is never asked if it is invalid, or if its namespace has no root. It ends at its deadline like any
+other: its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
 
 | reason of `ResponseRefused` | meaning |
 |---|---|
@@ -63,8 +63,8 @@ its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
 | `kubectl…`, by a person or in a pipeline | `kubectl` |
 | any other | `api` |
 
-`commit` is the annotation `hitl.flyte.org/commit`, if it was written together with the response. So two things tell
-a pipeline that calls `kubectl apply` from a person: the commit, and the service account in `answeredBy`.
+`commit` is the annotation `hitl.flyte.org/commit`, if it was written together with the response. So two things
+tell a pipeline that calls `kubectl apply` from a person: the commit, and the service account in `answeredBy`.
 
 ## Kubernetes Events
 
@@ -94,7 +94,7 @@ TROUBLE = {
     "retried every five minutes, and when the spec changes",
 }
 LINK = {
-    "SecretRefused": "do what the message says: the API server refuses the Secret. The question is asked, and can be "
+    "SecretRefused": "do what the message says: the API server refuses the Secret. The question is asked, and is "
     "answered over any other channel. The Secret is retried every five minutes",
 }
 MISSING = {

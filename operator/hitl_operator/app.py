@@ -141,7 +141,7 @@ class Operator:
                 self._wanted.set()
 
     async def _work(self) -> None:
-        # Before, every root would seem to be out of reach.
+        # Before, every root would seem not to answer.
         await self._mirror.looked.wait()
         while True:
             await self._leader.wait()

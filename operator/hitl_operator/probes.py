@@ -25,7 +25,7 @@ _log = logging.getLogger("hitl.operator.probes")
 
 @dataclass
 class Health:
-    """What the probes look at. Storage or an API server that is away is no reason to restart the operator.
+    """What the probes look at. An unavailable storage or API server is no reason to restart the operator.
 
     Args:
         sweep_seconds: Seconds between two sweeps.
@@ -45,7 +45,7 @@ class Health:
         """Return what is wrong with this process, or an empty text."""
         now = self.clock()
         if now - self.beat > _LAG_SECONDS:
-            return f"the event loop stood still for {now - self.beat:.0f} s"
+            return f"the event loop hung for {now - self.beat:.0f} s"
         if now - self.swept > max(_LEAST_SECONDS, _SWEEPS_MISSED * self.sweep_seconds):
             return f"nobody looked for markers for {now - self.swept:.0f} s"
         return ""

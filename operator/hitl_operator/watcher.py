@@ -25,7 +25,7 @@ _log = logging.getLogger("hitl.operator.watching")
 
 
 class Watching:
-    """Watches both kinds, and begins anew whenever kopf ends.
+    """Watches both kinds, and starts again whenever kopf ends.
 
     Args:
         kube: The API server, to learn what it serves and how it is reached.
@@ -48,7 +48,7 @@ class Watching:
             await self._served()
             started()
             await self._watch()
-            _log.warning("the watch ended and begins anew")
+            _log.warning("the watch ended and starts again")
             await asyncio.sleep(1)
 
     async def _served(self) -> None:
@@ -91,7 +91,7 @@ class Watching:
                     namespaces=self._namespaces,
                     stop_flag=stop,
                 )
-            except Exception as error:  # noqa: BLE001 - whatever ended kopf, the watch begins anew
+            except Exception as error:  # noqa: BLE001 - after any end of kopf, the watch starts again
                 _log.error("the watch failed: %s", error)
             finally:
                 ended.set_result(None)
