@@ -15,12 +15,12 @@ import pytest
 
 from hitl.core import keys
 from hitl.errors import StorageUnavailable, StorageUnsuitable
-from hitl.records.outcomes import settle
-from hitl.records.requests import add_link, read_outcome, read_request
+from hitl.records.links import add_link
+from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from hitl.storage.helper import helper
 from tests.backends.plugin import Backend
-from tests.library.samples import NOW, answer, asked
+from tests.library.samples import NOW, answer, asked, settle
 
 # Python warns of forks beside threads, and that is what is tried here.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
