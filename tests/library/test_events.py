@@ -334,6 +334,7 @@ def test_operator_mode_writes_request_link_and_marker_and_lives_without_an_opera
             keys.request_key(event.request_id),
             keys.link_key(event.request_id, token_hash),
             keys.new_marker(event.request_id),
+            keys.OpenRow(event.request_id, event.expires_at).key,
         ]
     )
     assert event.form_url.startswith(f"https://hitl.example/form/{event.request_id}?")
