@@ -166,8 +166,12 @@ class LocalObjects:
 
     def _read(self, key: str) -> Found:
         *folders, name = parts_of(key)
-        with self._folders.open(folders, key) as opened:
+        opened = self._folders.opened(folders, key)
+        try:
             file = _opened(name, opened[-1], key)
+        finally:
+            for each in opened:
+                os.close(each)
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):
