@@ -26,4 +26,7 @@ def one_line(text: str) -> str:
 
 def ascii_controls(json_text: str) -> str:
     r"""Return the same JSON with what is unsafe to print written as ``\uXXXX``; the data stay as they are."""
+    # JSON has no control characters but DEL as they are.
+    if json_text.isascii() and "\x7f" not in json_text:
+        return json_text
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)

@@ -212,7 +212,7 @@ async def _create_or_read(
             with suppress(StorageError):
                 await store.delete(key)
         raise _gone(request)
-    if standing is not None and standing == mine:
+    if standing is not None and (created or standing == mine):
         await note_settled(records, request.document, standing)
     return standing, created
 

@@ -1,23 +1,21 @@
-"""Syncs of a disk, which callers share: while it is at work for some, others gather, and go together next."""
+"""Threads for what takes a disk long, so that no event loop waits for it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Final, TypeAlias, TypeVar
+from queue import SimpleQueue
+from typing import Any, Final, TypeAlias, TypeVar
 
-from hitl.storage.folders import sync
-
-# Together they keep a disk busy that writes several things at once; each of them serves all who wait.
-_LANES: Final = 4
+# A disk brings together what several ask for at the same time.
+_LANES: Final = 16
 _THREADS: Final = 16
 
 _T = TypeVar("_T")
-_Waiting: TypeAlias = tuple[Sequence[int], asyncio.AbstractEventLoop, "asyncio.Future[None]"]
+_Job: TypeAlias = tuple[Callable[[], Any], Callable[[], None], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 class Disk:
@@ -25,64 +23,57 @@ class Disk:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
+        self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._lanes = 0
+        self._busy = 0
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hitl-disk")
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """Return what some work gives that is done in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    async def sync(self, files: Sequence[int]) -> None:
-        """Bring open files and folders to the disk, one after another; -1 stands for everything.
+    async def create(self, work: Callable[[], None], close: Callable[[], None]) -> None:
+        """Do what ends a creation, and then close what it needed, even if nobody waits for it any more.
+
+        A pool of `concurrent.futures` would do the same at three times the cost for each job.
+
+        Args:
+            work: What takes long.
+            close: What is done afterwards, on the event loop where there still is one.
 
         Raises:
-            OSError: when the disk fails.
+            Exception: what the work raises.
         """
         loop = asyncio.get_running_loop()
-        done = loop.create_future()
+        done: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            self._waiting.append((files, loop, done))
-            another = self._lanes < _LANES
+            self._busy += 1
+            another = self._lanes < min(self._busy, _LANES)
             self._lanes += another
         if another:
-            self._pool.submit(self._serve)
+            threading.Thread(target=self._serve, name="hitl-disk", daemon=True).start()
+        self._jobs.put((work, close, loop, done))
         await done
 
     def _serve(self) -> None:
         while True:
+            work, close, loop, done = self._jobs.get()
+            error: BaseException | None = None
+            try:
+                work()
+            except BaseException as raised:  # noqa: BLE001 - it is raised where somebody waits
+                error = raised
             with self._lock:
-                # As many as wait for each lane, so that no lane idles while another one has all of the work.
-                count = -(-len(self._waiting) // self._lanes)
-                batch, self._waiting = self._waiting[:count], self._waiting[count:]
-                if not batch:
-                    self._lanes -= 1
-                    return
-            synced: set[tuple[int, int]] = set()
-            for files, loop, done in batch:
-                error = _synced(files, synced)
+                self._busy -= 1
+            try:
+                loop.call_soon_threadsafe(_tell, done, error, close)
+            except RuntimeError:
                 # A loop that has ended has nobody who waits. It may end at any moment, so it is not asked before.
-                with suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_tell, done, error)
+                close()
 
 
-def _synced(files: Sequence[int], before: set[tuple[int, int]]) -> OSError | None:
-    """Sync what was not synced in this round; all in it was written before the round began."""
-    try:
-        for file in files:
-            if file < 0:
-                sync([file])
-                continue
-            found = os.fstat(file)
-            if (found.st_dev, found.st_ino) not in before:
-                sync([file])
-                before.add((found.st_dev, found.st_ino))
-    except OSError as error:
-        return error
-    return None
-
-
-def _tell(done: asyncio.Future[None], error: OSError | None) -> None:
+def _tell(done: asyncio.Future[None], error: BaseException | None, close: Callable[[], None]) -> None:
+    close()
     if done.done():
         return
     if error is None:

@@ -15,6 +15,7 @@ from hitl.errors import DocumentDamaged, StorageUnsuitable
 # To pass through a folder, the right to enter it is enough; O_PATH asks for no more, where there is such a thing.
 _ROOT: Final = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
 _FOLDER: Final = _ROOT | os.O_NOFOLLOW
+_SYNCABLE: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # By this ending a file is known that nobody finished.
 _PART: Final = re.compile(r"#\d+\Z", re.ASCII)
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
@@ -41,12 +42,20 @@ class Folders:
 
     @contextmanager
     def open(self, parts: Sequence[str], key: str, *, make: bool = False) -> Iterator[list[int]]:
-        """Open the root and one folder in the other; yield their descriptors.
+        """Open folders as `opened` does; they are closed when the block ends."""
+        folders = self.opened(parts, key, make=make)
+        try:
+            yield folders
+        finally:
+            _close(folders)
+
+    def opened(self, parts: Sequence[str], key: str, *, make: bool = False) -> list[int]:
+        """Open the root and one folder in the other; return their descriptors, which the caller closes.
 
         Args:
             parts: The folders' names.
             key: The object that they are opened for, for messages.
-            make: Make those that are not there.
+            make: Make those that are not there, and open them so that they can be synced where that is permitted.
 
         Raises:
             FileNotFoundError: when one is not there.
@@ -54,14 +63,12 @@ class Folders:
             StorageUnsuitable: when that is the folder of all objects.
             PermissionError: when the root, or that folder, may not be entered.
         """
-        opened: list[int] = []
+        folders: list[int] = []
         try:
-            if make:
-                make_root(self._root)
-            opened.append(os.open(self._root, _ROOT))
+            folders.append(self._opened_root(make))
             for depth, name in enumerate(parts):
                 try:
-                    opened.append(_opened(name, opened[-1], make))
+                    folders.append(_opened(name, folders[-1], make))
                 except PermissionError as error:
                     if make or depth < 2:
                         raise
@@ -70,11 +77,20 @@ class Folders:
                 except OSError as error:
                     if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                         raise
-                    raise self._not_a_folder(parts[: depth + 1], opened[-1], key) from error
-            yield opened
-        finally:
-            for folder in opened:
-                os.close(folder)
+                    raise self._not_a_folder(parts[: depth + 1], folders[-1], key) from error
+        except BaseException:
+            _close(folders)
+            raise
+        return folders
+
+    def _opened_root(self, make: bool) -> int:
+        if not make:
+            return os.open(self._root, _ROOT)
+        try:
+            return _syncable(self._root, 0, None)
+        except FileNotFoundError:
+            make_root(self._root)
+            return _syncable(self._root, 0, None)
 
     def remove_empty(self, parts: Sequence[str]) -> None:
         """Remove a folder if it is empty, and those above it; the one right under the root stays."""
@@ -98,14 +114,27 @@ class Folders:
 
 
 def _opened(name: str, within: int, make: bool) -> int:
-    try:
+    if not make:
         return os.open(name, _FOLDER, dir_fd=within)
+    try:
+        return _syncable(name, os.O_NOFOLLOW, within)
     except FileNotFoundError:
-        if not make:
-            raise
-    with suppress(FileExistsError):
-        os.mkdir(name, dir_fd=within)
-    return os.open(name, _FOLDER, dir_fd=within)
+        with suppress(FileExistsError):
+            os.mkdir(name, dir_fd=within)
+        return _syncable(name, os.O_NOFOLLOW, within)
+
+
+def _syncable(path: str, flags: int, within: int | None) -> int:
+    try:
+        return os.open(path, _SYNCABLE | flags, dir_fd=within)
+    except PermissionError:
+        # It may be entered only; `sync` knows such folders.
+        return os.open(path, _ROOT | flags, dir_fd=within)
+
+
+def _close(folders: Sequence[int]) -> None:
+    for folder in folders:
+        os.close(folder)
 
 
 def parts_of(key: str) -> list[str]:
@@ -183,6 +212,10 @@ def sync(files: Sequence[int]) -> None:
         try:
             os.fsync(file)
         except OSError as error:
+            if error.errno == errno.EBADF:
+                # Opened by O_PATH, as it may be entered only: nothing less than everything can be asked for.
+                os.sync()
+                continue
             # Some network mounts know no such thing for folders.
             if error.errno not in _CANNOT_SYNC or not stat.S_ISDIR(os.fstat(file).st_mode):
                 raise

@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Final, ParamSpec, TypeVar
 
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
+from hitl.storage.creation import Creation, Synced
 from hitl.storage.disk import disk
 from hitl.storage.folders import Folders, kind_of, make_root, parts_of, readable, sync
 from hitl.storage.listing import Listing, time_of
@@ -27,7 +28,6 @@ _PAGE: Final = 1_000
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -53,8 +53,7 @@ class LocalObjects:
         self._url = url
         self._folders = Folders(url, folder)
         self._listing = Listing(self._folders)
-        # The folders right under the root that are known to outlast a loss of power, by device and number.
-        self._durable: set[tuple[int, int]] = set()
+        self._synced = Synced()
         try:
             make_root(folder)
         except (OSError, ValueError) as error:
@@ -125,34 +124,21 @@ class LocalObjects:
         return await self._elsewhere("look for unfinished files", self._drop_parts, before)
 
     async def _create(self, parts: Sequence[str], key: str, data: bytes, durable: bool) -> None:
-        # Only the syncs are done in a thread: one call of the system after another there would wait for the
-        # interpreter's lock each time.
         *folders, name = parts
-        with self._folders.open(folders, key, make=True) as opened:
-            taken: FileExistsError | None = None
-            try:
-                with self._part(opened[-1], name, data) as (part, file):
-                    if durable:
-                        await disk().sync([file])
-                    self._link(part, name, opened[-1])
-            except FileExistsError as error:
-                taken = error
-            # Also before "taken" is raised: the writer that took it may not have synced it yet.
-            if durable:
-                await self._sync_names(opened)
-            if taken is not None:
-                raise taken
-
-    def _link(self, part: str, name: str, folder: int) -> None:
+        creation = Creation(self._url, self._folders.opened(folders, key, make=True), name)
         try:
-            os.link(part, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            raise StorageUnsuitable(
-                f"{self._url}: its filesystem has no hard links ({error.strerror}), without which nothing is "
-                "recorded only once: use a folder on a local disk with ext4, XFS, Btrfs or APFS, or object storage"
-            ) from error
+            # What waits for the disk is done in a thread, all of it at once: one call of the system after another
+            # there would wait for the interpreter's lock each time.
+            creation.write(data)
+            if not durable:
+                creation.link()
+        except BaseException:
+            creation.close()
+            raise
+        if durable:
+            await disk().create(lambda: creation.finish(self._synced), creation.close)
+        else:
+            creation.close()
 
     def _overwrite(self, key: str, data: bytes) -> None:
         *folders, name = parts_of(key)
@@ -178,19 +164,14 @@ class LocalObjects:
             with suppress(FileNotFoundError):
                 os.unlink(part, dir_fd=folder)
 
-    async def _sync_names(self, opened: Sequence[int]) -> None:
-        """Bring to the disk the name of a file, and those of the folders above it."""
-        first = os.fstat(opened[min(1, len(opened) - 1)])
-        known = (first.st_dev, first.st_ino)
-        # The folder right under the root is never deleted; the others may be new each time.
-        with readable(opened[1:] if known in self._durable else opened) as files:
-            await disk().sync(files[::-1])
-        self._durable.add(known)
-
     def _read(self, key: str) -> Found:
         *folders, name = parts_of(key)
-        with self._folders.open(folders, key) as opened:
+        opened = self._folders.opened(folders, key)
+        try:
             file = _opened(name, opened[-1], key)
+        finally:
+            for each in opened:
+                os.close(each)
         try:
             found = os.fstat(file)
             if not stat.S_ISREG(found.st_mode):

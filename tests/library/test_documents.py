@@ -240,3 +240,31 @@ def test_an_outcome_of_release_0_1_0_is_read_and_claims_no_deadline() -> None:
 
     assert read.expires_at is None
     assert read.summary() == "nobody answered before the deadline"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(value=JSON, ascii_only=st.booleans(), blanks=st.booleans(), more=st.dictionaries(st.text(max_size=4), JSON))
+def test_reading_at_once_gives_what_reading_in_steps_gives(
+    value: Any, ascii_only: bool, blanks: bool, more: dict[str, Any]
+) -> None:
+    whole = json.loads(outcome(data_type="json", value=None).to_bytes())
+    content = {**more, **whole, "value": value}
+    data = json.dumps(content, ensure_ascii=ascii_only, indent=2 if blanks else None).encode(
+        errors="surrogatepass"
+    )
+
+    try:
+        expected = OutcomeDocument.model_validate(json.loads(data))
+    except ValueError:
+        with pytest.raises(DocumentDamaged):
+            OutcomeDocument.from_bytes(data, NAME)
+    else:
+        found = OutcomeDocument.from_bytes(data, NAME)
+        # Two that are not numbers are never equal, and 1 equals 1.0.
+        assert repr(found) == repr(expected)

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from hitl.records.links import add_link
 from hitl.records.requests import read_outcome
 from hitl.records.retention import collect, drop_stale
 from hitl.storage import MAX_OBJECT_BYTES, Store
+from hitl.storage.creation import Synced
 from hitl.storage.disk import Disk
 from tests.library.samples import NOW, Timed, answer, asked, settle
 
@@ -225,20 +227,44 @@ class Ending(asyncio.SelectorEventLoop):
         return False if self.ended else super().is_closed()
 
 
-async def test_a_loop_that_ends_at_the_wrong_moment_keeps_nobody_else_waiting(root: Path) -> None:
-    shared, ending = Disk(), Ending()
+async def test_a_loop_that_ends_at_the_wrong_moment_keeps_nobody_else_waiting_and_nothing_open() -> None:
+    shared, ending, closed = Disk(), Ending(), threading.Event()
     gone = ending.create_future()
     ending.close()
-    root.touch()
-    file = os.open(root, os.O_RDONLY)
-    shared._waiting.append(([file], ending, gone))
+    shared._jobs.put((lambda: None, closed.set, ending, gone))
 
-    # Both are served in one round.
-    await asyncio.wait_for(shared.sync([file]), 30)
+    await asyncio.wait_for(shared.create(lambda: None, lambda: None), 30)
 
+    assert closed.wait(30)
     ending.ended = False
-    os.close(file)
-    shared._pool.shutdown()
+
+
+async def test_who_gives_up_closes_nothing_that_is_still_needed(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.probe()
+    fsync, begun, go_on = os.fsync, threading.Event(), threading.Event()
+    open_before = len(list(Path("/proc/self/fd").iterdir()))
+
+    def slow(file: int) -> None:
+        begun.set()
+        go_on.wait(60)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    creating = asyncio.create_task(store.create_once(KEY, b"x"))
+    while not begun.is_set():
+        await asyncio.sleep(0.01)
+    creating.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await creating
+    assert not (root / KEY).exists()
+    go_on.set()
+    while len(list(Path("/proc/self/fd").iterdir())) > open_before:
+        await asyncio.sleep(0.01)
+
+    assert (root / KEY).read_bytes() == b"x"
+    assert [path.name for path in (root / A).iterdir()] == ["response.json"]
 
 
 async def test_a_disk_that_fails_for_one_fails_for_nobody_else(
@@ -715,3 +741,22 @@ async def test_an_earlier_release_and_this_one_serve_one_folder(store: Store, ro
     assert not await store.create_once(KEY, b"later")
     assert await store.read(KEY) == b"earlier"
     assert [key async for key, _ in store.list_keys("")] == [KEY]
+
+
+async def test_only_a_sync_that_began_after_the_folders_were_there_serves_others(
+    root: Path, steps: list[str]
+) -> None:
+    (root / A).mkdir(parents=True)
+    folders = [os.open(each, os.O_RDONLY) for each in (root, root / "hitl-requests", root / A)]
+    synced, early = Synced(), time.monotonic()
+
+    def names(opened_at: float) -> list[str]:
+        steps.clear()
+        synced.sync_names(folders, opened_at)
+        return [step.removeprefix(f"sync {root}/") for step in steps]
+
+    assert names(early) == [A, "hitl-requests", f"sync {root}"]
+    assert names(early) == [A]
+    assert names(time.monotonic()) == [A, "hitl-requests"]
+    for each in folders:
+        os.close(each)

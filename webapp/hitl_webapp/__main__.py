@@ -13,6 +13,8 @@ def main() -> None:
     gc.disable()
     # No line of the log shows these, and finding them out is a tenth of what a submission costs.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # As the logging HOWTO has it: without this, each record looks for the line of code that it comes from.
+    logging._srcfile = None
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 

@@ -25,7 +25,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class HITLApp(FastAPI):
-    """FastAPI with HITL's middlewares around everything, its own handling of errors too.
+    """FastAPI with HITL's middlewares around all of it, its own handling of errors too.
 
     Args:
         settings: The web app's settings.
@@ -34,18 +34,19 @@ class HITLApp(FastAPI):
 
     def __init__(self, settings: WebSettings, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._settings = settings
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return the app as it is served. The middleware that is added last comes first."""
-        settings = self._settings
-        app: ASGIApp = Shortcuts(super().build_middleware_stack())
+        # The one that is added last sees a request first.
+        app: ASGIApp = Shortcuts(super().__call__)
         app = WholeBodies(app, settings)
         app = OwnPages(app, settings)
         for hosts in _hosts(settings):
             app = TrustedHostMiddleware(app, hosts, www_redirect=False)
         app = FieldsOnce(app, settings)
-        return Replies(app)
+        self._front = Replies(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        scope["app"] = self
+        await self._front(scope, receive, send)
 
 
 class Shortcuts:

@@ -272,9 +272,10 @@ def require_plain(headers: Headers) -> None:
         WrongMediaType: it is encoded.
         BadInput: it is a part of something.
     """
-    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise WrongMediaType("The body is encoded: send it without Content-Encoding.")
-    if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
-        raise WrongMediaType("The body is encoded: chunked is the only Transfer-Encoding read here.")
-    if "content-range" in headers:
-        raise BadInput("The body is a part of something, as Content-Range says: send it whole.")
+    for name, value in headers.raw:
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise WrongMediaType("The body is encoded: send it without Content-Encoding.")
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise WrongMediaType("The body is encoded: chunked is the only Transfer-Encoding read here.")
+        if name == b"content-range":
+            raise BadInput("The body is a part of something, as Content-Range says: send it whole.")
