@@ -56,13 +56,14 @@ def test_what_the_page_names_is_there() -> None:
     assert found(render({"storage": {"embedded": {"enabled": True}}}), "StatefulSet", "hitl-storage")
 
 
-def standing() -> tuple[int, int, int, int]:
-    """Return the requests of a day that nobody's question causes: sweeps, full scan, stale ones, one web app's."""
+def standing() -> tuple[int, int, int, int, int]:
+    """Return the requests of a day without questions: sweeps, open ones, full scan, stale ones, one web app's."""
     operator = VALUES["operator"]
     [webapp] = [each for each in applied_by_operator(render(PLAIN)) if each["kind"] == "Deployment"]
     period = webapp["spec"]["template"]["spec"]["containers"][0]["readinessProbe"]["periodSeconds"]
     return (
         2 * DAY // operator["sweepSeconds"],
+        DAY // operator["openSeconds"],
         DAY // operator["auditSeconds"],
         4 * DAY // STALE_SWEEP_SECONDS,
         DAY // period,
@@ -84,11 +85,11 @@ def reads_of_a_wait(poll: float) -> int:
 def test_a_month_costs_what_its_questions_and_what_stands_there_cost() -> None:
     steps = [row for row in table("step") if not row[0].endswith("instead")]
     writes, reads, deletes = (sum(int(row[column]) for row in steps) for column in (2, 3, 4))
-    sweeps, scan, stale, ready = standing()
+    sweeps, opened, scan, stale, ready = standing()
 
     for questions, roots, *shown in [[number(cell) for cell in row] for row in table("questions a day", "roots")]:
         a_day = [
-            questions * writes + roots * (sweeps + scan + stale),
+            questions * writes + roots * (sweeps + opened + scan + stale),
             *(questions * (reads + reads_of_a_wait(poll)) + bool(questions) * roots * ready for poll in (5, 60)),
             questions * deletes,
         ]
@@ -99,7 +100,7 @@ def test_a_full_scan_takes_what_the_page_says() -> None:
     steps_a_day = DAY / VALUES["operator"]["auditSeconds"]
 
     for questions, objects, takes, _ in table("questions a day", "objects kept for 30 days"):
-        kept = number(questions) * 3 * VALUES["operator"]["retentionDays"]
+        kept = number(questions) * 4 * VALUES["operator"]["retentionDays"]
         amount, unit = takes.split()
         assert number(objects) == kept
         assert float(amount) == pytest.approx(kept / 1000 / steps_a_day * {"hours": 24, "days": 1}[unit], rel=0.01)
