@@ -17,20 +17,20 @@ from pydantic import ValidationError
 from hitl.cli.output import say
 from hitl.cli.view import RequestView
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
+from hitl.cluster.conditions import ACCEPTED, AcceptedReason, HumanInputCondition
+from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, value_of
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
     CLI_MANAGER,
-    GROUP,
     HumanInput,
     HumanInputResponse,
     HumanInputResponseSpec,
     Metadata,
     ResponseTarget,
 )
-from hitl.core.documents import Respondents
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import phase_of
-from hitl.core.values import Value, format_value, parse_json, parse_text, read_json
+from hitl.core.values import Value, format_value, parse_json, read_json
 from hitl.errors import (
     ClusterConflict,
     ClusterError,
@@ -190,15 +190,15 @@ class InCluster:
         deadline = time.monotonic() + _OPERATOR_SECONDS
         while time.monotonic() < deadline:
             found: Object | None = await kube.get(RESPONSES, metadata.name, metadata.namespace)
-            accepted = HumanInputResponse.from_object(found).status.condition("Accepted") if found else None
+            accepted = HumanInputResponse.from_object(found).status.condition(ACCEPTED) if found else None
             match accepted.reason if accepted else "":
-                case "Accepted":
+                case AcceptedReason.ACCEPTED:
                     return
-                case "Invalid":
+                case AcceptedReason.INVALID:
                     raise InvalidValue(accepted.message if accepted else "")
-                case "NotAllowed":
+                case AcceptedReason.NOT_ALLOWED:
                     raise NotAllowed(accepted.message if accepted else "")
-                case "Superseded":
+                case AcceptedReason.SUPERSEDED | AcceptedReason.OUTCOME_MISSING:
                     raise ClusterConflict(accepted.message if accepted else "")
             await asyncio.sleep(_POLL_SECONDS / 5)
         raise ClusterUnavailable(
@@ -209,28 +209,28 @@ class InCluster:
     def _view(self, human_input: HumanInput) -> RequestView:
         metadata, spec, status = human_input.metadata, human_input.spec, human_input.status
         created = metadata.creation_timestamp
-        settled = status.condition("Settled")
-        named = spec.respondents
+        settled = status.condition(HumanInputCondition.SETTLED)
         return _checked(
             metadata,
             {
                 "id": f"{metadata.namespace}/{metadata.name}" if self._target.everywhere else metadata.name,
                 "request_id": human_input.request_id,
                 "namespace": metadata.namespace,
-                "event_name": metadata.annotations.get(f"{GROUP}/event", metadata.name),
+                "event_name": event_name_of(human_input),
                 "prompt": spec.prompt,
                 "data_type": spec.data_type,
                 "choices": spec.choices,
                 "default": spec.default,
-                "on_timeout": "default" if spec.at_deadline() == "UseDefault" else "fail",
+                "on_timeout": on_timeout_of(spec),
                 "schema_": spec.json_schema,
-                "respondents": Respondents(users=named.users, groups=named.groups) if named else Respondents(),
+                "respondents": respondents_of(spec),
                 "created_at": created,
                 "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
                 "phase": status.phase or phase_of(None),
                 "value": _typed(human_input),
                 "by": status.answered_by or "",
                 "via": status.answered_via or "",
+                "commit": status.commit or "",
                 "verified": bool(status.verified),
                 "settled_at": status.answered_at,
                 "reason": settled.reason if settled and settled.status == "True" else "",
@@ -248,9 +248,9 @@ def _read(content: Object) -> HumanInput:
 
 
 def _typed(human_input: HumanInput) -> Value:
-    metadata, value = human_input.metadata, human_input.status.value
+    metadata = human_input.metadata
     try:
-        return None if value is None else parse_text(human_input.spec.data_type, value)
+        return value_of(human_input)
     except InvalidValue as error:
         raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
 

@@ -94,6 +94,7 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("Value", view.value_text()),
         ("By", view.respondent()),
         ("Via", view.via),
+        ("Commit", view.commit),
         ("At", _moment(view.settled_at)),
         ("Comment", view.comment),
     ]

@@ -48,6 +48,8 @@ class RequestView(BaseModel):
     """Who made the submission that became the outcome, or empty."""
     via: str = ""
     """Over which channel, or empty."""
+    commit: str = ""
+    """The commit that it came from, or empty."""
     verified: bool = False
     """Whether a proxy or the API server has authenticated the name."""
     settled_at: AwareDatetime | None = None
@@ -74,6 +76,7 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "value": outcome.value,
             "by": outcome.respondent.name,
             "via": outcome.respondent.via,
+            "commit": outcome.respondent.commit,
             "verified": outcome.respondent.verified,
             "settled_at": outcome.answered_at.isoformat(),
             "reason": outcome.reason,

@@ -194,6 +194,11 @@ class OutcomeDocument(_Document):
         name = one_line(self.respondent.name) or "somebody"
         return name if self.respondent.verified else f"{name} (unverified)"
 
+    def channel(self) -> str:
+        """Return over which channel it came, on one line, with the commit if it says one."""
+        commit = one_line(self.respondent.commit)
+        return f"{self.respondent.via} (commit {commit})" if commit else self.respondent.via
+
     def summary(self) -> str:
         """Return one sentence part, on one line, that says what was recorded, who did it and when.
 
@@ -207,10 +212,10 @@ class OutcomeDocument(_Document):
             case "timed_out":
                 return f"nobody answered before {deadline}"
             case "answered":
-                return f"answered by {self.by()} via {self.respondent.via} at {when}"
+                return f"answered by {self.by()} via {self.channel()} at {when}"
             case _:
                 why = f": {one_line(self.comment)}" if self.comment else ""
-                return f"{self.outcome} by {self.by()} via {self.respondent.via} at {when}{why}"
+                return f"{self.outcome} by {self.by()} via {self.channel()} at {when}{why}"
 
 
 class LinkDocument(_Document):

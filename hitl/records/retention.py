@@ -163,11 +163,9 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
         (keys.NEW, keys.new_marker, keys.request_key),
         (keys.ANSWERED, keys.answered_marker, keys.response_key),
     ):
-        stale += [
-            marker_key(marker.request_id)
-            for marker in await store.list_markers(prefix)
-            if now - marker.written_at >= STALE and not await store.exists(announced(marker.request_id))
-        ]
+        old = [each.request_id for each in await store.list_markers(prefix) if now - each.written_at >= STALE]
+        there = await all_of([partial(store.exists, announced(each)) for each in old])
+        stale += [marker_key(each) for each, is_there in zip(old, there, strict=True) if not is_there]
     await store.delete_many(stale)
     old = [key async for key, written_at in store.list_keys(keys.DELETED) if now - written_at >= STALE]
     lists = [key for key in old if _is_list(key)]

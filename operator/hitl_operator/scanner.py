@@ -145,10 +145,6 @@ class Scanner:
             current.add(work)
             self._hand_over(look, work, fresh=now - marker.written_at < _FRESH)
         look.handed = {work: since for work, since in look.handed.items() if work in current}
-        if self._shards.leads(root.name) and time.monotonic() - look.dropped > STALE.total_seconds() / 3:
-            look.dropped = time.monotonic()
-            if await self._agrees(root, now):
-                await drop_stale(store, now=now)
 
     async def scan(self, root: Root) -> None:
         """Do what is due of the index and the full scan of one root.
@@ -159,6 +155,12 @@ class Scanner:
         now, upkeep = self._now(), self._upkeep[root.name]
         await upkeep.look_at_open(now)
         await upkeep.look_at_all(now)
+        # Not in a sweep: there may be thousands of markers of nobody, and answers are found by sweeps.
+        look = self._looks[root.name]
+        if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
+            look.dropped = time.monotonic()
+            if await self._agrees(root, now):
+                await drop_stale(root.store, now=now)
 
     async def delete(self, root: Root) -> None:
         """Delete what one root has kept for long enough.

@@ -6,7 +6,6 @@ import math
 import re
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,17 +16,13 @@ import pytest
 
 import hitl
 from hitl.core import keys
-from hitl.core.documents import Respondent
 from hitl.errors import StorageError
-from hitl.records.links import add_link
-from hitl.records.outcomes import Submission
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operators import OperatorProcess, Questions, Root, run
+from tests.cluster.operators import OperatorProcess, Questions, Root
 from tests.contract.wires import Fate, lossy_wire
-from tests.library.samples import create_request, draft_request, settle
 from tests.web.serving import running
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operate.md").read_text()
@@ -141,31 +136,23 @@ class Life:
 
     def live(self) -> dict[str, Cost]:
         # Hints alone make it look, so that nothing is looked at by chance.
-        operator = self._operator(audit_seconds="3600")
+        operator = self._operator()
         web = {"HITL_MARKERS": "true", "HITL_HINT_URL": operator.url}
         with running(ROOT, self.folder, self.options["webapp"], **web) as app:
             self._asked_by_a_program(operator.url, app.url)
         self._asked_by_a_manifest()
         operator.terminate()
-        # Looks at once at what may be deleted, and has quarters of an hour that take seconds.
-        operator = self._operator("tests.cluster.hurried", audit_seconds="0.2", retention_days="0.0000001")
-        self._deleted()
-        operator.terminate()
         return self.counted
 
-    def _operator(
-        self, module: str = "hitl_operator", *, audit_seconds: str, retention_days: str = "30"
-    ) -> OperatorProcess:
+    def _operator(self) -> OperatorProcess:
         operator = OperatorProcess(
             self.plane,
             Backend("s3", ROOT, self.options["operator"]),
             self.folder,
-            module=(module,),
-            sweep_seconds="3600" if module == "hitl_operator" else "0.2",
-            audit_seconds=audit_seconds,
-            retention_days=retention_days,
+            sweep_seconds="3600",
+            audit_seconds="3600",
+            open_seconds="3600",
         )
-        operator.environment["TEST_STALE"] = "2"
         operator.start()
         swept = "hitl_last_sweep_timestamp_seconds"
         self.plane.until("the first sweep", lambda: operator.metric(swept) > 0)
@@ -201,6 +188,9 @@ class Life:
         self.plane.until("some looks", lambda: len(self.meters["asker"].lines) > 45)
         form = {"request_id": event.request_id, "token": event._response_path.rpartition("#")[2], "value": "3"}
         assert httpx.post(f"{web_url}/submit", data=form).is_success
+        # Rows of the index follow a moment later.
+        self.plane.until("its row", lambda: "_settled" in self._rows(event.request_id))
+        self.plane.until("the other is gone", lambda: "POST" in "".join(self.meters["webapp"].lines))
         self._count("answered in the form", "webapp", event.request_id)
         waiting.join()
         assert waited == [3]
@@ -214,28 +204,8 @@ class Life:
         self._count("asked by a manifest, instead", "operator", request_id)
         self.questions.patch("ship-it", {"response": {"value": "1"}})
         self._until("ship-it", request_id, "Answered")
-        # Rows of the index follow a moment later.
         self.plane.until("its rows", lambda: self._rows(request_id) == ["_settled"])
         self._count("answered by `kubectl`, instead", "operator", request_id)
-
-    def _deleted(self) -> None:
-        # Programs may not delete what they proved the root with: the operator does, which is no question's cost.
-        self.plane.until("no probe is left", lambda: not any("/_probe/" in key for key in self.root.listed()))
-        self.meters["operator"].lines.clear()
-        run(self._settled_long_ago("old"))
-        self.plane.until(
-            "its deletion", lambda: not [key for key in self.root.listed() if "old" in key.split("/")]
-        )
-
-    async def _settled_long_ago(self, request_id: str) -> None:
-        store, asked_at = self.root.store, datetime.now(UTC) - timedelta(days=3)
-        draft = draft_request(
-            request_id=request_id, event_name="old", data_type=int, prompt="?", timeout_seconds=60, now=asked_at
-        )
-        request = await create_request(store, draft)
-        await add_link(store, request_id, now=asked_at)
-        answer = Submission("answered", Respondent(via="web"), value="1")
-        await settle(store, request, answer, now=asked_at, markers=False)
 
     def _rows(self, request_id: str) -> list[str]:
         rows = [key.split("/")[1:] for key in self.root.listed() if key.endswith(request_id)]

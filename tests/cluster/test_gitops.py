@@ -44,10 +44,36 @@ def test_an_answer_committed_to_the_question_is_recorded_with_its_commit(questio
     content["spec"]["response"] = {"value": "42", "comment": "as agreed"}
     content["metadata"]["annotations"] = {"hitl.flyte.org/commit": "4f1d2ab"}
     _apply(questions, content)
-    assert questions.until("asked", "Answered")["status"]["answeredVia"] == "gitops"
+    status = questions.until("asked", "Answered")["status"]
+    assert (status["answeredVia"], status["commit"]) == ("gitops", "4f1d2ab")
+    [told] = [each["message"] for each in status["conditions"] if each["type"] == "Answered"]
+    assert "via gitops (commit 4f1d2ab)" in told
     outcome = root.outcome(request_id)
     assert outcome is not None
     assert (outcome.value, outcome.respondent.commit) == (42, "4f1d2ab")
+
+
+def test_a_pipeline_that_calls_kubectl_is_told_from_a_person_by_its_commit(
+    questions: Questions, root: Root
+) -> None:
+    content = question(questions.namespace, "asked")
+    content["metadata"]["annotations"] = {"hitl.flyte.org/commit": "4f1d2ab"}
+    questions.plane.kubectl("apply", "-f", "-", stdin=json.dumps(content))
+    by_hand = questions.until("asked", "Pending")["status"]["requestID"]
+    # The commit is that of the question: whoever answers by hand has none.
+    questions.patch("asked", {"response": {"value": "1"}})
+    questions.until("asked", "Answered")
+    given = response(questions.namespace, "given", "second", value="2")
+    given["metadata"]["annotations"] = {"hitl.flyte.org/commit": "5e2a1bc"}
+    by_pipeline = questions.ask("second")
+    questions.plane.kubectl("apply", "-f", "-", stdin=json.dumps(given))
+    questions.until("second", "Answered")
+    said = [
+        (outcome.respondent.via, outcome.respondent.commit)
+        for request_id in (by_hand, by_pipeline)
+        if (outcome := root.outcome(request_id)) is not None
+    ]
+    assert said == [("kubectl", ""), ("kubectl", "5e2a1bc")]
 
 
 @pytest.mark.parametrize("manager", ["argocd-controller", "kustomize-controller", "my-own-pipeline"])

@@ -214,6 +214,10 @@ def test_who_may_answer() -> None:
         ({"outcome": "rejected", "value": None, "comment": "too soon"}, "rejected by ann via web at"),
         ({"outcome": "rejected", "value": None, "comment": "too soon"}, "UTC: too soon"),
         ({"outcome": "cancelled", "value": None}, "cancelled by ann via web at"),
+        (
+            {"respondent": Respondent(name="ann", verified=True, via="gitops", commit="4f1d\n2ab")},
+            "answered by ann via gitops (commit 4f1d 2ab) at",
+        ),
     ],
 )
 def test_an_outcome_says_what_was_recorded(changes: dict[str, Any], sentence: str) -> None:
