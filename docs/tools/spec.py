@@ -37,8 +37,8 @@ Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `
 |---|---|
 {trouble}
 
-A question that was never asked, as it is invalid or of no root's namespace, ends at its deadline like any other:
-its phase is `TimedOut`, and `Settled` says why. Nothing is in storage then.
+A question is never asked if it is invalid, or if its namespace has no root. It ends at its deadline like any
+other: its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
 
 | reason of `ResponseRefused` | meaning |
 |---|---|
@@ -54,7 +54,7 @@ its phase is `TimedOut`, and `Settled` says why. Nothing is in storage then.
 
 ## The channel
 
-`answeredVia` is what the API server's field managers tell of who wrote the response.
+`answeredVia` is derived from the field manager that wrote the response at the API server.
 
 | the field manager is | `answeredVia` |
 |---|---|
@@ -63,7 +63,7 @@ its phase is `TimedOut`, and `Settled` says why. Nothing is in storage then.
 | `kubectl…`, by a person or in a pipeline | `kubectl` |
 | any other | `api` |
 
-`commit` is the annotation `hitl.flyte.org/commit`, if whoever wrote the response wrote it as well. So two things
+`commit` is the annotation `hitl.flyte.org/commit`, if it was written together with the response. So two things
 tell a pipeline that calls `kubectl apply` from a person: the commit, and the service account in `answeredBy`.
 
 ## Kubernetes Events
@@ -90,19 +90,19 @@ TROUBLE = {
     "OutcomeDamaged": "check the stored object: no other outcome is recorded while it is there",
     "RequestMissing": "ask again: the stored question is gone, or belongs to another namespace",
     "ForeignNamespace": "have the namespace added to a root, in the operator's settings",
-    "WriteRefused": "read the message, which is the API server's: it refuses what the operator writes. It is "
-    "tried again every five minutes, and when the spec changes",
+    "WriteRefused": "read the message of the API server, which refuses what the operator writes. The write is "
+    "retried every five minutes, and when the spec changes",
 }
 LINK = {
     "SecretRefused": "do what the message says: the API server refuses the Secret. The question is asked, and is "
-    "answered over any other channel. The Secret is tried again every five minutes",
+    "answered over any other channel. The Secret is retried every five minutes",
 }
 MISSING = {
-    "NotStored": "decide: with the annotation `hitl.flyte.org/missing-outcome: restore` the operator stores the "
-    "outcome again as the status shows it; deleting the HumanInput has the question asked again. Until then no "
-    "response is accepted here",
-    "AnotherStored": "note what the status shows and what storage holds: both were recorded, and programs get "
-    "what storage holds. Delete the HumanInput when that is clear",
+    "NotStored": "decide. With the annotation `hitl.flyte.org/missing-outcome: restore` the operator stores the "
+    "outcome again as the status shows it. If you delete the HumanInput, the question is asked again. Until then, "
+    "no response is accepted here",
+    "AnotherStored": "compare the status with storage: both outcomes were recorded, and programs get the one in "
+    "storage. Then delete the HumanInput",
 }
 REFUSAL = {
     "Superseded": "somebody else was first; the message says who",

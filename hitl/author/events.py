@@ -211,7 +211,7 @@ async def _ask(
         name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents
     )
     event: Event[Any] = Event(await ask_question(question, key=key), data_type, poll)
-    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for whoever runs it
+    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
     return await event.wait.aio()
 
 

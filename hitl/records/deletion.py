@@ -1,9 +1,9 @@
 """The claim to be the only one who deletes under a root, for some minutes.
 
 Two who delete at once could take away more than either may: one that was held up would delete the outcome of a
-question that was asked anew since the other one had deleted the first. So whoever deletes creates the object
-``_deleting/{n}``, n being one more than the last, which must have ended (``_deleting/{n}.ended``) or be a
-quarter of an hour old. Of any number of callers one creates it. It deletes for a third of that time, then
+question that was asked again since the other one deleted it. So a process that deletes creates the object
+``_deleting/{n}``, n being one more than the last, which must have ended (``_deleting/{n}.ended``) or be 15
+minutes old. Of any number of callers one creates it. It deletes for a third of that time, then
 claims again.
 
 ``_deleting/deleted`` was written after the last question was deleted: what is missing then is missing for at least
@@ -74,7 +74,7 @@ class Claim:
         """Let others delete, without any wait.
 
         Args:
-            deleted: Whether questions were deleted, so that their outcomes may follow in a quarter of an hour.
+            deleted: Whether questions were deleted, so that their outcomes may follow in 15 minutes.
         """
         with suppress(StorageError):
             if deleted or self._unknown:

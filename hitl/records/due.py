@@ -37,7 +37,7 @@ def verdict(
         rows: Its rows.
         now: The present moment, with a time zone.
         retention: How long it is kept after its outcome; less than a day counts as a day.
-        quiet: Whether nobody deleted a question for a quarter of an hour; None: nobody ever did.
+        quiet: Whether nobody deleted a question for 15 minutes; None: nobody ever did.
 
     Returns:
         ``keep``: nothing. ``read``: read question and outcome, the row alone does not say. ``delete``: the first

@@ -2,7 +2,7 @@
 
 A row is an empty object, whose name says all: ``_open/{deadline}-{id}`` from when a question was asked until it
 has an outcome, then ``_settled/{yyyy-mm-dd}/{id}``. Rows are hints. One may be missing, stale or doubled, since
-whoever writes it may die, may lack the right, or be an older release. So whoever reads a row looks at the
+its writer may be killed, may lack the right, or be an older release. So a reader of a row looks at the
 question itself before it shows or deletes anything, and `hitl.records.scan` repairs the rows.
 
 The row of a settled question is written before that of the open one is deleted: a question that was ever in the
@@ -125,7 +125,7 @@ async def all_of(calls: Sequence[Callable[[], Awaitable[_T]]]) -> list[_T]:
 
 
 class Later:
-    """Writes rows of settled questions a moment later, many at once: whoever answered need not wait for them.
+    """Writes rows of settled questions a moment later, many at once: respondents do not wait for them.
 
     Args:
         store: The root.

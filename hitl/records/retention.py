@@ -1,6 +1,6 @@
 """The only way to deletion: settled questions after their time, and what crashes left behind.
 
-A question goes in three steps, a quarter of an hour apart, so that nobody who holds it in memory can give it a
+A question goes in three steps, 15 minutes apart, so that no process that holds it in memory can give it a
 second outcome (`hitl.records.outcomes` looks at the question at most a minute before it creates an outcome):
 
 1. Links, markers and the question go. Nothing is recorded for it from now on, and nobody can ask under its id
@@ -117,7 +117,7 @@ async def run_pass(
     try:
         await one.run()
     except asyncio.CancelledError:
-        # Whoever stopped it may want to start it again.
+        # It may be started again.
         await _end(held, deleted=one.deleted_any)
         raise
     # After any other error it is not known what may still be deleted: the claim lasts as long as it may.
@@ -180,7 +180,7 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
 async def _finish(store: Store, request_id: str) -> str:
     """Go on with a deletion that an older release began, or with an outcome whose question is missing.
 
-    The marker ``_deleted/{id}`` tells of either. Nobody can ask under the id while outcome or marker are there.
+    The marker ``_deleted/{id}`` shows either. Nobody can ask under the id while outcome or marker are there.
 
     Returns:
         The key that went.

@@ -20,7 +20,7 @@ from typing import Any, Final
 CLOCK_LIMIT_SECONDS: Final = 30.0
 # A clock that drifts by 1 % is found long before it is that far apart.
 _READING_SECONDS: Final = 600.0
-# Whoever is refused again and again does not make the storage's clock be read each time.
+# Repeated refusals do not read the storage's clock each time.
 _AGAIN_SECONDS: Final = 5.0
 
 
@@ -96,7 +96,7 @@ class Flight:
                     mine = self._going = Future[bool]()
             if going is None:
                 return await self._lead(mine, work)
-            # Shielded, as whoever stops waiting must not stop the others.
+            # Shielded: one who stops waiting must not stop the others.
             if await asyncio.shield(asyncio.wrap_future(going)):
                 return None
 

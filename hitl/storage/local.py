@@ -137,7 +137,7 @@ class LocalObjects:
                     self._link(part, name, opened[-1])
             except FileExistsError as error:
                 taken = error
-            # Before "taken" is told too: whoever took it may not have come so far.
+            # Also before "taken" is raised: the writer that took it may not have synced it yet.
             if durable:
                 await self._sync_names(opened)
             if taken is not None:

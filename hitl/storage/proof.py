@@ -78,11 +78,11 @@ class Proof:
         except StorageUnsuitable:
             await self._drop(key)
             raise
-        # Where the storage is away, whoever waits need not wait for a deletion as well.
+        # When the storage does not answer, callers need not wait for a deletion as well.
         await self._drop(key)
 
     async def _drop(self, key: str) -> None:
-        # Whoever only asks and answers need not be permitted to delete; what stays is collected later.
+        # Programs that only ask and answer need no right to delete; what stays is deleted later.
         with suppress(StorageError):
             await self._do.delete(key)
 

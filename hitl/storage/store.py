@@ -222,7 +222,7 @@ class Store:
         One key is created by several at once, and once more afterwards. That finds storage that ignores the
         condition, and storage that looks first and then writes. Storage that HITL has no client of its own for is
         put to a harder test: more at once, and several keys. What was found counts for all stores of this process
-        on the same root with the same options; while the storage is away, nothing was found.
+        on the same root with the same options; while the storage does not answer, nothing was found.
 
         Raises:
             StorageUnsuitable: when a creation replaces another one, or writing is not permitted.

@@ -8,6 +8,7 @@ import sys
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
+from hitl.core.faults import faults
 from hitl.errors import HITLError
 from hitl.logs import show_logs
 from hitl_operator.process import run
@@ -23,9 +24,8 @@ def main() -> None:
     try:
         settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            place = ".".join(str(part) for part in fault["loc"])
-            sys.stderr.write(f"hitl-operator: {place + ': ' if place else ''}{fault['msg']}\n")
+        for fault in faults(error):
+            sys.stderr.write(f"hitl-operator: {fault}\n")
         sys.exit(2)
     try:
         run(settings)

@@ -28,7 +28,7 @@ _log = logging.getLogger("hitl.operator.probes")
 
 @dataclass
 class Health:
-    """What the probes look at. Storage or an API server that is away is no reason to restart the operator.
+    """What the probes look at. An unavailable storage or API server is no reason to restart the operator.
 
     Args:
         sweep_seconds: Seconds between two sweeps.

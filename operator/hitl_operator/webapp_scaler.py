@@ -39,7 +39,7 @@ def decide(pending: int, scale: Scale, now: datetime, idle_seconds: float) -> Sc
     if pending:
         return Scale(True, None)
     since = scale.idle_since or now
-    # Whoever just answered keeps the page for as long as anybody would.
+    # A person who just answered can still read the page.
     return Scale(scale.running and (now - since).total_seconds() < idle_seconds, since)
 
 

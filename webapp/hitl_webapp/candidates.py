@@ -46,7 +46,7 @@ class Candidates:
 
     def add(self, key: str, changed: datetime) -> None:
         """Take an object as it was listed."""
-        # A folder of an object's name counts as the object: whoever reads it finds out what is wrong.
+        # A folder of an object's name counts as the object: its reader finds out what is wrong.
         request_id, _, rest = key.removeprefix(f"{keys.PREFIX}/").partition("/")
         name = rest.partition("/")[0]
         if name in (_REQUEST, _OUTCOME) and keys.is_request_id(request_id):
