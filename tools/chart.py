@@ -131,8 +131,10 @@ class Pod(Section):
 
 
 class Operator(Pod):
-    """The operator: one pod."""
+    """The operator."""
 
+    replicas: int = Field(default=1, ge=1, le=64)
+    """Pods. With several, each does the work of a part of the namespaces, and of those whose pod died."""
     sweep_seconds: float = Field(default=3, gt=0)
     """Seconds between two looks for new questions and outcomes. A hint makes it look at once."""
     open_seconds: float = Field(default=30, gt=0)
@@ -143,8 +145,8 @@ class Operator(Pod):
     """Days after its outcome when a question is deleted from the storage."""
     ttl_seconds: int = Field(default=604800, ge=0)
     """Seconds after its outcome when the HumanInput of a question asked through storage is deleted."""
-    workers: int = Field(default=8, ge=1, le=64)
-    """How many objects are processed at the same time."""
+    workers: int = Field(default=32, ge=1, le=512)
+    """How many objects of each root are processed at the same time."""
 
 
 class Proxy(Section):

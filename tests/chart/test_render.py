@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.shards import lease_names
 from hitl_webapp.settings import WebSettings
 from tests.chart.charts import (
     CHART,
@@ -69,7 +70,7 @@ def test_values_that_do_not_hold_together_are_refused_with_a_sentence(values: Ob
         {"storage": {"url": "bucket/prefix"}},
         {"storage": {"url": "s3://b/p", "secret": "x"}},
         {"auth": "none"},
-        {"operator": {"replicas": 2}},
+        {"operator": {"replicas": 0}},
         {"operator": {"workers": 0}},
         {"operator": {"workers": "8"}},
         {"webapp": {"mode": "on"}},
@@ -219,6 +220,20 @@ def test_a_changed_template_starts_the_operator_anew() -> None:
     assert settings(PLAIN) == settings(PLAIN)
     assert settings(PLAIN) != settings(PLAIN | {"webapp": {"replicas": 3}})
     assert settings(PLAIN) != settings({"storage": {"url": "s3://bucket/other"}})
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_each_operator_may_hold_the_leases_of_all_parts_and_no_others(replicas: int) -> None:
+    objects = render(PLAIN | {"operator": {"replicas": replicas}})
+
+    deployment = found(objects, "Deployment", "hitl-operator")["spec"]
+    variables = environment(deployment["template"])
+    leases = lease_names(variables["HITL_LEASE"], int(variables["HITL_SHARDS"]))
+    rules = [each for each in found(objects, "Role", "hitl-operator")["rules"] if each["resources"] == ["leases"]]
+    assert deployment["replicas"] == len(leases) == replicas
+    assert [each["resourceNames"] for each in rules if each["verbs"] == ["get", "update"]] == [leases]
+    # With one, a second one of another release of the image never works beside it.
+    assert deployment["strategy"]["type"] == ("Recreate" if replicas == 1 else "RollingUpdate")
 
 
 def test_options_lie_in_secrets_alone() -> None:

@@ -245,6 +245,10 @@ class Questions:
         path = f"/api/v1/namespaces/{self.namespace}/events?fieldSelector=involvedObject.name={name}"
         return sorted(each["reason"] for each in json.loads(self.plane.request("GET", path).out)["items"])
 
+    def until_events(self, name: str, *reasons: str) -> None:
+        """Wait until the Events about a HumanInput have these reasons, as they are posted beside the work."""
+        self.plane.until(f"the Events of {name}", lambda: self.events(name) == sorted(reasons))
+
 
 def _answers(url: str) -> bool:
     try:

@@ -22,7 +22,7 @@ def test_a_humaninput_born_in_kubernetes_becomes_a_request_in_storage(questions:
         "Ready": ("False", "Pending"),
         "Reconciling": ("True", "AwaitingAnswer"),
     }
-    assert questions.events("ship-it") == ["Requested"]
+    questions.until_events("ship-it", "Requested")
     request = run(read_request(root.store, request_id)).document
     assert (request.origin.namespace, request.human_input) == (questions.namespace, "ship-it")
     # Nothing that Git would see as drift: no annotation, no finalizer.
@@ -55,7 +55,7 @@ def test_an_answer_by_kubectl_patch_is_recorded_and_shown(questions: Questions, 
     outcome = root.outcome(request_id)
     assert outcome is not None
     assert (outcome.value, outcome.respondent.via) == (42, "kubectl")
-    assert questions.events("patched") == ["Answered", "Requested"]
+    questions.until_events("patched", "Answered", "Requested")
 
 
 def test_an_answer_in_storage_is_shown_within_a_sweep(questions: Questions, root: Root) -> None:
@@ -102,7 +102,7 @@ def test_the_deadline_ends_in_timed_out_or_in_the_default(questions: Questions) 
         found = questions.until(name, "Answered")
         assert (found["status"]["value"], found["status"]["answeredVia"]) == ("3", "timeout")
         assert conditions(found)["Ready"] == ("True", "DefaultUsed")
-    assert questions.events("late") == ["Requested", "TimedOut"]
+    questions.until_events("late", "Requested", "TimedOut")
 
 
 def test_kubectl_wait_for_settled_works(questions: Questions) -> None:
@@ -119,7 +119,7 @@ def test_what_does_not_fit_the_json_schema_is_refused_and_may_be_corrected(quest
     questions.patch("bounded", {"response": {"value": "3"}})
     found = questions.until_condition("bounded", "ResponseRefused", "Invalid")
     assert found["status"]["phase"] == "Pending"
-    assert "SubmissionRefused" in questions.events("bounded")
+    questions.plane.until("the Event", lambda: "SubmissionRefused" in questions.events("bounded"))
     questions.patch("bounded", {"response": {"value": "12"}})
     settled = questions.until("bounded", "Answered")
     assert settled["status"]["value"] == "12"

@@ -189,3 +189,40 @@ def test_a_web_app_that_somebody_else_runs_is_never_touched(
     Questions(teams, "team-a").ask("asked")
     assert _replicas(teams) is None
     operator.terminate()
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (b"kind: [", "its template is no YAML"),
+        (b"kind: Deployment\n", "document 1 of its template is no manifest"),
+        (b"- not\n- a mapping\n", "document 1 of its template is no manifest"),
+        (b"apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n", "this one holds a Secret"),
+        (b"apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {ports: [{port: many}]}\n", "many"),
+        (b"apiVersion: v9\nkind: Service\nmetadata: {name: x}\n", "could not find the requested resource"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_a_template_that_is_wrong_ends_nothing_and_counts_once_it_is_right(
+    teams: ControlPlane, s3_backend: Backend, tmp_path: Path, template: bytes, said: str
+) -> None:
+    folder = _templates(tmp_path / "templates")
+    right = (folder / "default.yaml").read_bytes()
+    (folder / "default.yaml").write_bytes(template)
+    operator = OperatorProcess(
+        teams, s3_backend, tmp_path, webapp_templates=str(folder), operator_namespace="system"
+    )
+    operator.start()
+    questions = Questions(teams, "team-a")
+    questions.ask("asked")
+    teams.until("it says so", lambda: said in operator.said())
+    teams.until("the metric too", lambda: operator.metric("hitl_webapp_trouble", root="default") == 1)
+    questions.patch("asked", {"response": {"value": "1"}})
+    questions.until("asked", "Answered")
+    questions.ask("again")
+    time.sleep(6)
+    assert operator.said().count(said) == 1
+    (folder / "default.yaml").write_bytes(right)
+    teams.until("the web app is up", lambda: _replicas(teams) == 2)
+    assert operator.metric("hitl_webapp_trouble", root="default") == 0
+    assert operator.terminate() == 0

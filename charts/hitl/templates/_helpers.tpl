@@ -186,3 +186,15 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
   {{- include "hitl.webapp" (list $ .) | nindent 2 }}
 {{- end }}
 {{- end }}
+
+{{- /* The operator's Leases: one, or one for each part of the namespaces. */}}
+{{- define "hitl.leases" -}}
+{{- $name := printf "%s-operator" (include "hitl.fullname" .) }}
+{{- $count := int .Values.operator.replicas }}
+{{- $names := list $name }}
+{{- if gt $count 1 }}
+{{- $names = list }}
+{{- range until $count }}{{ $names = append $names (printf "%s-%d-of-%d" $name . $count) }}{{ end }}
+{{- end }}
+{{- $names | toJson }}
+{{- end }}
