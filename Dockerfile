@@ -1,5 +1,5 @@
 # One image with three entry points: hitl-operator (the default), python -m hitl_webapp, and hitl.
-# Build: docker build -t localhost/hitl:0.1.0 .
+# Build: docker build -t localhost/hitl:0.2.0 .
 ARG BASE=docker.io/library/python:3.13-slim
 
 FROM ${BASE} AS build

@@ -68,8 +68,8 @@ tell a pipeline that calls `kubectl apply` from a person: the commit, and the se
 
 ## Kubernetes Events
 
-`Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `SubmissionRefused`, `LinkRefused`, `OutcomeMissing`
-and `WriteRefused`. `hitl-operator` posts each of them once for what happened.
+`hitl-operator` posts `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `SubmissionRefused`,
+`LinkRefused`, `OutcomeMissing` and `WriteRefused`, each once for what happened.
 """
 TYPES = {
     "Settled": "there is an outcome of any kind: wait for this condition",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import getpass
 from collections.abc import Awaitable, Callable, Iterable
@@ -23,6 +24,7 @@ from hitl.errors import (
     StorageError,
     StorageUnsuitable,
 )
+from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
@@ -54,9 +56,8 @@ class Stored:
 
         What cannot be read costs its own row only. It is told to `warn`.
         """
-        looks = await _all_of(
-            partial(self._look, each, settled=settled) for each in await self.store.list_request_ids()
-        )
+        found_ids = await self._candidates(settled=settled)
+        looks = await _all_of(partial(self._look, each, settled=settled) for each in found_ids)
         damaged = [look for look in looks if isinstance(look, StorageError)]
         if damaged and len(damaged) == len(looks) and isinstance(damaged[0], StorageUnsuitable):
             # Nothing may be read here: that is a fault of the rights, and not of one request.
@@ -92,6 +93,12 @@ class Stored:
         request = await self.read(request_id)
         outcome = await wait_for_outcome(self.records, request, longest_pause=_POLL_SECONDS)
         return view_of(request.document, outcome)
+
+    async def _candidates(self, *, settled: bool) -> builtins.list[str]:
+        """Return the ids worth a look: by the index those that wait, once a full scan has completed it."""
+        if settled or not await is_complete(self.store):
+            return await self.store.list_request_ids()
+        return sorted({row.request_id async for row, _ in open_rows(self.store)})
 
     async def _look(self, request_id: str, *, settled: bool) -> RequestView | StorageError | None:
         try:

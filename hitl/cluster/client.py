@@ -6,9 +6,8 @@ It neither retries nor caches: its callers know what may be tried again, and whe
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from datetime import datetime
 from typing import Final, Self, TypeAlias
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from kubernetes.aio.client import Configuration
 
 from hitl.cluster.body import Lines, Object, encode
 from hitl.cluster.credentials import Connection, connection_of, load, token_of
+from hitl.cluster.replies import away, no_api, parsed, refusal
 from hitl.cluster.resources import (
     ACCESS_REVIEWS,
     CRDS,
@@ -32,14 +32,8 @@ from hitl.cluster.resources import (
     Resource,
 )
 from hitl.cluster.server_clock import ServerClock
-from hitl.cluster.transport import request_options, session
-from hitl.errors import (
-    ClusterConflict,
-    ClusterError,
-    ClusterForbidden,
-    ClusterNotFound,
-    ClusterUnavailable,
-)
+from hitl.cluster.transport import Transport
+from hitl.errors import ClusterNotFound
 
 __all__ = [
     "ACCESS_REVIEWS",
@@ -61,7 +55,6 @@ __all__ = [
 
 Watcher: TypeAlias = Callable[[str, int], None]
 
-_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5)
 # So many at once pay; watches are not counted.
 _AT_ONCE: Final = 48
 _PAGE: Final = 500
@@ -84,10 +77,8 @@ class Kube:
         self._configuration = configuration
         self.namespace = namespace
         self._watcher = watcher
-        self._base = configuration.host.rstrip("/")
-        self._options = request_options(configuration)
+        self._transport = Transport(configuration)
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._session: aiohttp.ClientSession | None = None
         self._clock: ServerClock | None = None
 
     @classmethod
@@ -110,8 +101,7 @@ class Kube:
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._transport.close()
 
     async def connection(self) -> Connection:
         """Return how this API server is reached, with a token that is fresh now."""
@@ -187,8 +177,15 @@ class Kube:
             query["continue"] = following
 
     async def watch(
-        self, resource: Resource, namespace: str | None, since: str, *, seconds: int, silence: float
-    ) -> AsyncIterator[Object]:
+        self,
+        resource: Resource,
+        namespace: str | None,
+        since: str,
+        *,
+        seconds: int,
+        silence: float,
+        opened: Callable[[], None],
+    ) -> AsyncGenerator[Object, None]:
         """Yield what happens to objects of a kind, as the API server tells it, bookmarks and errors too.
 
         Args:
@@ -197,6 +194,7 @@ class Kube:
             since: The version after which to begin.
             seconds: After so many seconds the API server ends it, which is no error.
             silence: It is an error when nothing comes for so many seconds, not even a bookmark.
+            opened: Called when the API server has agreed to tell.
 
         Raises:
             ClusterError: when it cannot begin, or breaks off.
@@ -205,17 +203,29 @@ class Kube:
         path = f"{resource.path(namespace)}?{urlencode(query | {'timeoutSeconds': str(seconds)})}"
         lines = Lines()
         try:
-            timeout = aiohttp.ClientTimeout(sock_connect=5, sock_read=silence)
-            async with self._connected().get(
-                self._base + path, headers=await self._headers(_JSON), timeout=timeout, **self._options
-            ) as response:
-                if response.status >= 400:
-                    raise _refusal(response.status, await response.read())
-                async for data in response.content.iter_any():
+            async with self._transport.stream(path, await self._headers(_JSON), silence) as (
+                status,
+                content_type,
+                pieces,
+            ):
+                if status == 410:
+                    # As most API servers say it within the watch.
+                    yield {"type": "ERROR", "object": {"code": 410}}
+                    return
+                if status >= 400:
+                    raise refusal(status, b"".join([each async for each in pieces]))
+                if content_type != _JSON:
+                    raise no_api()
+                opened()
+                async for data in pieces:
                     for line in lines.feed(data):
-                        yield _parsed(line)
+                        yield parsed(line)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
+
+    def share_connections(self) -> None:
+        """Let many watches share a connection, where the API server speaks HTTP/2 to us."""
+        self._transport.share()
 
     async def create(self, resource: Resource, content: Object, *, manager: str = "hitl") -> Object:
         """Create an object; one that is there already is a `ClusterConflict`."""
@@ -277,33 +287,24 @@ class Kube:
         async with self._turns:
             status, data = await self._answer(verb, path, body, query or {}, kind, accept)
         if status >= 400:
-            raise _refusal(status, data)
-        return _parsed(data)
+            raise refusal(status, data)
+        return parsed(data)
 
     async def _answer(
         self, verb: str, path: str, body: Object | None, query: Mapping[str, str], kind: str, accept: str
     ) -> tuple[int, bytes]:
         status, began = 0, time.monotonic()
-        url = self._base + path
         if query:
-            url = f"{url}?{urlencode(query)}"
+            path = f"{path}?{urlencode(query)}"
         headers = await self._headers(accept)
         if body is not None:
             headers["Content-Type"] = kind
         try:
-            async with self._connected().request(
-                verb,
-                url,
-                headers=headers,
-                data=None if body is None else encode(body),
-                timeout=_TIMEOUT,
-                **self._options,
-            ) as response:
-                data = await response.read()
-                status = response.status
-                date = response.headers.get("Date", "")
+            status, date, data = await self._transport.send(
+                verb, path, headers, None if body is None else encode(body)
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
         finally:
             if self._watcher is not None:
                 self._watcher(verb, status)
@@ -316,32 +317,3 @@ class Kube:
         if token := await token_of(self._configuration):
             headers["Authorization"] = f"Bearer {token}"
         return headers
-
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = session(self._configuration)
-        return self._session
-
-
-def _parsed(data: bytes) -> Object:
-    try:
-        found: Object = json.loads(data)
-    except ValueError as error:
-        # A proxy's own page, most often.
-        raise ClusterUnavailable("what answers for the API server is none: it sent no JSON") from error
-    return found
-
-
-def _away(error: Exception) -> ClusterUnavailable:
-    return ClusterUnavailable(f"the API server cannot be reached: {str(error) or type(error).__name__}")
-
-
-def _refusal(status: int, data: bytes) -> ClusterError:
-    try:
-        message = str(json.loads(data)["message"])
-    except (ValueError, LookupError, TypeError):
-        message = f"the API server answered {status}"
-    kinds = {401: ClusterForbidden, 403: ClusterForbidden, 404: ClusterNotFound, 409: ClusterConflict}
-    if status == 429 or status >= 500:
-        return ClusterUnavailable(message)
-    return kinds.get(status, ClusterError)(message)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import urllib.request
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
 from kubernetes.aio.client import Configuration
 
+from hitl.cluster.streams import NoHttp2, Streams
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5)
 _READ_AHEAD: Final = 2**16
 
 
@@ -24,20 +31,82 @@ def tls_context(configuration: Configuration) -> ssl.SSLContext:
     return context
 
 
-def session(configuration: Configuration) -> aiohttp.ClientSession:
-    """Open the pool of connections. Watches stay in it for long, so that it has no bound of its own."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ssl=tls_context(configuration)),
-        trust_env=True,
-        read_bufsize=_READ_AHEAD,
-    )
+class Transport:
+    """One pool of connections for everything. Use it in the event loop that made it, and close it.
 
+    Its methods raise `aiohttp.ClientError`, `TimeoutError` and `OSError` when the server cannot be reached.
 
-def request_options(configuration: Configuration) -> dict[str, Any]:
-    """Return what every request is sent with, beside its own."""
-    named = {
-        "proxy": configuration.proxy,
-        "proxy_headers": configuration.proxy_headers,
-        "server_hostname": configuration.tls_server_name,
-    }
-    return {name: given for name, given in named.items() if given}
+    Args:
+        configuration: Where the server is, and who we are.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._base = configuration.host.rstrip("/")
+        named = {
+            "proxy": configuration.proxy,
+            "proxy_headers": configuration.proxy_headers,
+            "server_hostname": configuration.tls_server_name,
+        }
+        self._options: dict[str, Any] = {name: given for name, given in named.items() if given}
+        self._session: aiohttp.ClientSession | None = None
+        self._streams: Streams | None = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+        if self._streams is not None:
+            await self._streams.close()
+
+    async def send(
+        self, verb: str, path: str, headers: Mapping[str, str], content: bytes | None
+    ) -> tuple[int, str, bytes]:
+        """Send a request; return status, `Date` and content of the answer."""
+        async with self._opened().request(
+            verb, self._base + path, headers=headers, data=content, timeout=_TIMEOUT, **self._options
+        ) as response:
+            return response.status, response.headers.get("Date", ""), await response.read()
+
+    def share(self) -> None:
+        """Let what `stream` returns share connections, where that is possible."""
+        proxied = self._configuration.proxy or "https" in urllib.request.getproxies()
+        if self._base.startswith("https://") and not proxied:
+            name = self._configuration.tls_server_name or ""
+            self._streams = Streams(self._base, tls_context(self._configuration), name)
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, headers: Mapping[str, str], silence: float
+    ) -> AsyncGenerator[tuple[int, str, AsyncIterator[bytes]], None]:
+        """Ask for an answer that goes on for long; yields its status, content type and content.
+
+        Args:
+            path: The path and the query.
+            headers: Who asks, and for what.
+            silence: It is a `TimeoutError` when nothing comes for so many seconds.
+        """
+        if self._streams is not None:
+            try:
+                async with self._streams.get(path, headers) as stream:
+                    yield stream.status, stream.content_type, stream.pieces(silence)
+                return
+            except NoHttp2:
+                # A connection for each, then.
+                self._streams = None
+        async with asyncio.timeout(_TIMEOUT.total):
+            response = await self._opened().get(
+                self._base + path,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(sock_connect=_TIMEOUT.connect, sock_read=silence),
+                **self._options,
+            )
+        async with response:
+            yield response.status, response.content_type, response.content.iter_any()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # Watches stay in the pool for long, so that it has no bound of its own.
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self._configuration))
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=_READ_AHEAD)
+        return self._session

@@ -1,4 +1,4 @@
 """What lies in storage, as operations. Everything above the storage may import it.
 
-Questions, links, outcomes and retention have a module each.
+Questions, links, outcomes, waiting, hints and retention have a module each.
 """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
@@ -63,6 +63,10 @@ class Submission:
     comment: str = ""
     reason: str = ""
     submission_id: str = field(default_factory=new_submission_id)
+
+    def by(self, respondent: Respondent) -> Submission:
+        """Return the same submission, once it is known who makes it."""
+        return replace(self, respondent=respondent)
 
 
 Kind: TypeAlias = Literal["recorded", "already_yours", "lost", "refused", "too_late", "gone"]

@@ -165,7 +165,7 @@ class Pass:
 
     async def _end(self, batch: list[Question]) -> None:
         rows = {listed.request_id: [row.key for row, _ in rows] for listed, rows in batch}
-        for listed in await self._gone([(listed, listed.keys()) for listed, _ in batch]):
+        for listed in await self._gone([(listed, listed.all_keys()) for listed, _ in batch]):
             self._stale += rows[listed.request_id]
         if len(self._stale) >= _AT_ONCE:
             await self._drop_rows()

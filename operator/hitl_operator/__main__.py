@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
+from hitl.core.faults import faults
 from hitl.errors import HITLError
 from hitl.logs import show_logs
-from hitl_operator.app import run
+from hitl_operator.process import run
 from hitl_operator.settings import OperatorSettings
 
 
@@ -19,18 +19,16 @@ def main() -> None:
     """Run until told to stop. Exits with 2 when the settings are invalid, with 1 when it cannot go on."""
     show_logs(None)
     logging.captureWarnings(True)
-    # kopf tells of each object that it handles, and that the signals are not its own to handle.
+    # kopf tells of each step of its own.
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)
     try:
         settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            place = ".".join(str(part) for part in fault["loc"])
-            sys.stderr.write(f"hitl-operator: {place + ': ' if place else ''}{fault['msg']}\n")
+        for fault in faults(error):
+            sys.stderr.write(f"hitl-operator: {fault}\n")
         sys.exit(2)
     try:
-        asyncio.run(run(settings))
+        run(settings)
     except HITLError as error:
         sys.stderr.write(f"hitl-operator: {error}\n")
         sys.exit(1)

@@ -1,70 +1,47 @@
-"""The operator put together: what runs side by side, and how it ends."""
+"""The operator put together: what runs side by side."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import signal
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS, Kube, Object
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
-from hitl.errors import ClusterError, HITLError, InvalidRequest, StorageUnavailable
+from hitl.errors import InvalidRequest
 from hitl_operator import metrics
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
+from hitl_operator.events import Events
 from hitl_operator.index import Index
-from hitl_operator.leader import Leader
 from hitl_operator.probes import Health, http_app, serving
+from hitl_operator.queues import Queues
 from hitl_operator.reconcile import Reconciler
-from hitl_operator.roots import Roots
+from hitl_operator.roots import Root, Roots
 from hitl_operator.scanner import Scanner
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.shards import Shards
 from hitl_operator.watcher import Watching
 from hitl_operator.webapp_scaler import WebApps
-from hitl_operator.work_items import WorkItem
-from hitl_operator.workqueue import WorkQueue
+from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
+from hitl_operator.workers import Workers
 
-_SLOW_SECONDS: Final = 5.0
 _TEND_SECONDS: Final = 5.0
 _LOOK_AGAIN_SECONDS: Final = 300.0
 _MEASURE_SECONDS: Final = 5.0
+_FLUSH_SECONDS: Final = 2.0
+# Deletions in namespaces of others, which are remembered as long as it takes to find that their operator died.
+_DELETED: Final = 10_000
+_DELETED_SECONDS: Final = 60.0
+# Who tends to the web apps is found like who does the work on a namespace.
+_WEB_APPS: Final = "web apps"
 
 _log = logging.getLogger("hitl.operator")
-
-
-async def run(settings: OperatorSettings) -> None:
-    """Run the operator until SIGTERM or SIGINT.
-
-    Raises:
-        ClusterError: when there are no credentials.
-        StorageUnsuitable: when a root cannot hold outcomes safely.
-    """
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with await Kube.connect(
-        kubeconfig=settings.kubeconfig, context=settings.context, watcher=_count_request
-    ) as kube:
-        operator = Operator(kube, settings)
-        ended = asyncio.create_task(stop.wait())
-        running = asyncio.create_task(operator.run())
-        await asyncio.wait([ended, running], return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        running.cancel()
-        try:
-            await running
-        except asyncio.CancelledError:
-            _log.info("ended")
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        finally:
-            await operator.close()
 
 
 class Operator:
@@ -77,22 +54,26 @@ class Operator:
 
     def __init__(self, kube: Kube, settings: OperatorSettings) -> None:
         self._settings = settings
-        self._queue: WorkQueue[WorkItem] = WorkQueue()
         self._index = Index()
-        self._roots = Roots(settings.all_roots())
-        self._health = Health(settings.sweep_seconds)
+        self._roots = Roots(settings.all_roots(), kube.clock_difference)
+        self._queues = Queues(self._roots)
         own = settings.operator_namespace or kube.namespace
-        self._leader = Leader(
+        self._deleted: deque[tuple[float, HumanInput]] = deque(maxlen=_DELETED)
+        self._watching = Watching(kube, settings.namespaces, self._changed, self._listed)
+        self._shards = Shards(
             kube,
             settings.lease,
+            settings.shards,
             own,
             settings.operator_deployment,
-            identity=f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
+            f"{os.uname().nodename}-{os.getpid()}-{time.time_ns()}",
+            self._divided,
         )
-        self._reconciler = Reconciler(Context(Cluster(kube), self._roots, self._index, self._queue, settings))
-        self._mirror = Scanner(
-            kube, self._roots, self._index, self._queue, settings, self._health, lambda: self._leader.leading
-        )
+        self._events = Events(kube, time.monotonic)
+        cluster = Cluster(kube, self._events)
+        self._reconciler = Reconciler(Context(cluster, self._roots, self._index, self._queues, settings))
+        self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
+        self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
         managed = settings.webapp_mode == "managed"
         self._webapps = WebApps(
             kube,
@@ -101,8 +82,6 @@ class Operator:
             settings.operator_deployment,
             settings.idle_seconds,
         )
-        self._watching = Watching(kube, settings.namespaces, self._changed)
-        self._failed: set[WorkItem] = set()
         self._wanted = asyncio.Event()
 
     async def run(self) -> None:
@@ -110,97 +89,138 @@ class Operator:
         app = http_app(self._health, self._mirror.hint)
         async with serving(app, self._settings.host, self._settings.port), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._health.run())
-            tasks.create_task(self._leader.run())
-            tasks.create_task(self._watching.run(self._watched))
-            tasks.create_task(self._mirror.sweep_forever())
-            tasks.create_task(self._mirror.scan_forever())
+            tasks.create_task(self._shards.run())
+            tasks.create_task(self._watch())
+            tasks.create_task(self._events.run())
+            tasks.create_task(self._mirror.verify_forever())
             tasks.create_task(self._tend())
             tasks.create_task(self._measure())
-            for _ in range(self._settings.workers):
-                tasks.create_task(self._work())
+            for root, queue in self._queues:
+                if root is not None:
+                    tasks.create_task(self._mirror.sweep_forever(root))
+                    tasks.create_task(self._mirror.scan_forever(root))
+                workers = Workers(queue, self._reconciler.do, self._settings.workers)
+                tasks.create_task(self._work(root, workers))
 
-    def _watched(self) -> None:
-        self._health.watching = True
+    async def seen(self) -> None:
+        """Wait until the API server was seen to serve what this operator needs."""
+        await self._watching.seen.wait()
+
+    async def close(self) -> None:
+        """Post the last Events, and let the next operator take over at once."""
+        with suppress(TimeoutError):
+            await self._events.flush(_FLUSH_SECONDS)
+        await self._shards.release()
+
+    async def _watch(self) -> None:
+        # What is listed before this operator leads would have to be listed again.
+        await self._shards.tried.wait()
+        await self._watching.run()
+
+    async def _work(self, root: Root | None, workers: Workers) -> None:
+        if root is not None:
+            # Before, it would seem to be out of reach.
+            await root.looked.wait()
+        await workers.run(self._shards.wait)
 
     def _changed(self, kind: str, change: str, content: Object) -> None:
         try:
             if kind != HUMAN_INPUTS.kind:
                 if change != "DELETED":
-                    self._reconciler.saw_response(HumanInputResponse.from_object(content))
+                    self._response_changed(HumanInputResponse.from_object(content))
                 return
             human_input = HumanInput.from_object(content)
         except InvalidRequest as error:
             metadata = content["metadata"]
             _log.error("%s %s/%s cannot be read: %s", kind, metadata["namespace"], metadata["name"], error)
             return
+        if not self._shards.leads(human_input.metadata.namespace):
+            self._others_changed(change, human_input)
+            return
         if change == "DELETED":
             self._reconciler.saw_deleted(human_input)
-        else:
-            self._reconciler.saw(human_input)
-            if human_input.status.phase is None:
-                self._wanted.set()
+            return
+        metadata = human_input.metadata
+        if metadata.generation != human_input.status.observed_generation:
+            # Somebody changed what was asked for: what failed before may succeed now.
+            self._queues.forget(ReconcileHumanInput(metadata.namespace, metadata.name))
+        self._reconciler.saw(human_input)
+        if human_input.status.phase is None:
+            self._wanted.set()
 
-    async def _work(self) -> None:
-        # Before, every root would seem not to answer.
-        await self._mirror.looked.wait()
-        while True:
-            await self._leader.wait()
-            work = await self._queue.get()
-            try:
-                await self._reconciler.do(work)
-            except HITLError as error:
-                pause = self._queue.retry(work)
-                if work not in self._failed or pause > _SLOW_SECONDS:
-                    level = logging.INFO if isinstance(error, StorageUnavailable) else logging.WARNING
-                    _log.log(level, "%s: %s; again in %.1f s", work, error, pause)
-                self._failed.add(work)
-            except Exception:  # noqa: BLE001 - a fault of ours with one object must not stop the work on all others
-                pause = self._queue.retry(work)
-                _log.exception("%s failed; again in %.1f s", work, pause)
-            else:
-                self._queue.forget(work)
-                self._failed.discard(work)
-            finally:
-                self._queue.done(work)
+    def _others_changed(self, change: str, human_input: HumanInput) -> None:
+        """Take note of what another operator does the work for."""
+        metadata = human_input.metadata
+        if change == "DELETED":
+            self._index.drop((metadata.namespace, metadata.name), metadata.uid)
+            # Nobody may have done so: its operator may have died, and this one be the next.
+            self._deleted.append((time.monotonic(), human_input))
+        else:
+            self._index.put(human_input)
+
+    def _divided(self, gained: set[int], lost: set[int]) -> None:
+        """Do the work on what was gained, and leave what was lost to others."""
+        if lost:
+            for seen in self._index:
+                if not self._shards.leads(seen.namespace):
+                    self._queues.cancel(ReconcileHumanInput(seen.namespace, seen.name))
+        if gained:
+            for at, human_input in list(self._deleted):
+                if self._shards.leads(human_input.metadata.namespace) and time.monotonic() - at < _DELETED_SECONDS:
+                    self._reconciler.saw_deleted(human_input)
+            self._watching.look_again()
+
+    def _response_changed(self, response: HumanInputResponse) -> None:
+        if not self._shards.leads(response.metadata.namespace):
+            return
+        if response.metadata.generation != response.status.observed_generation:
+            self._queues.forget(HandleResponse(response.metadata.namespace, response.metadata.name))
+        self._reconciler.saw_response(response)
+
+    def _listed(self, kind: str, namespace: str | None, found: set[tuple[str, str]]) -> None:
+        """Look at what was there and is not listed any more: it went away while nobody watched."""
+        if kind != HUMAN_INPUTS.kind:
+            return
+        for seen in self._index:
+            gone = seen.key not in found and namespace in (None, seen.namespace)
+            if gone and self._shards.leads(seen.namespace):
+                self._queues.add(ReconcileHumanInput(seen.namespace, seen.name))
 
     async def _tend(self) -> None:
         checked = time.monotonic()
         while True:
-            if self._leader.leading:
-                pending = self._index.pending()
-                by_root = Counter({root.name: 0 for root in self._roots})
-                for namespace, count in pending.items():
-                    if (root := self._roots.serving(namespace)) is not None:
-                        by_root[root.name] += count
-                try:
-                    if time.monotonic() - checked > _LOOK_AGAIN_SECONDS:
-                        checked = time.monotonic()
-                        self._webapps.look_again()
-                    await self._webapps.tend(by_root)
-                except ClusterError as error:
-                    _log.warning("the web app: %s", error)
+            if self._shards.leads(_WEB_APPS):
+                if time.monotonic() - checked > _LOOK_AGAIN_SECONDS:
+                    checked = time.monotonic()
+                    self._webapps.look_again()
+                await self._webapps.tend(self._pending())
             self._wanted.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wanted.wait(), _TEND_SECONDS)
 
+    def _pending(self) -> Counter[str]:
+        """Return how many questions wait, by the name of the root, zero too."""
+        by_root = Counter({root.name: 0 for root in self._roots})
+        for namespace, count in self._index.pending().items():
+            if (root := self._roots.serving(namespace)) is not None:
+                by_root[root.name] += count
+        return by_root
+
     async def _measure(self) -> None:
         while True:
-            seen = [each for each in self._index if each.pending]
-            created = [each.created_at for each in seen if each.created_at is not None]
-            now = datetime.now(UTC)
-            metrics.PENDING.set(len(seen))
-            metrics.OLDEST_PENDING.set((now - min(created)).total_seconds() if created else 0)
-            metrics.QUEUE_DEPTH.set(len(self._queue))
-            metrics.FAILING.set(self._queue.failing)
+            pending, oldest = 0, None
+            for seen in self._index:
+                if not (seen.pending and self._shards.leads(seen.namespace)):
+                    continue
+                pending += 1
+                if seen.created_at is not None:
+                    oldest = seen.created_at if oldest is None else min(oldest, seen.created_at)
+            metrics.PENDING.set(pending)
+            metrics.OLDEST_PENDING.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
+            metrics.QUEUE_DEPTH.set(len(self._queues))
+            metrics.FAILING.clear()
+            for (root, reason), count in self._queues.failing().items():
+                metrics.FAILING.labels(root=root, reason=reason).set(count)
+            metrics.UNSEEN.set(len(self._health.unseen()))
+            metrics.WATCH_AGE.set(max(sight.age for sight in self._watching.sights))
             await asyncio.sleep(_MEASURE_SECONDS)
-
-    async def close(self) -> None:
-        """Let the next operator take over at once."""
-        try:
-            await self._leader.release()
-        except ClusterError as error:
-            _log.warning("the Lease could not be given up: %s", error)
-
-
-def _count_request(verb: str, status: int) -> None:
-    metrics.API_REQUESTS.labels(verb=verb, status=str(status or "none")).inc()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from datetime import UTC, datetime
+from datetime import datetime
 
-from hitl.cluster.client import EVENTS, HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
+from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
@@ -19,10 +17,9 @@ from hitl.cluster.v1alpha1 import (
     Metadata,
 )
 from hitl.core.documents import RequestDocument
-from hitl.errors import ClusterConflict, ClusterError, ClusterNotFound
+from hitl.errors import ClusterConflict, ClusterNotFound
 from hitl_operator.decide import Notice
-
-_log = logging.getLogger("hitl.operator.cluster")
+from hitl_operator.events import Events
 
 
 class Cluster:
@@ -30,10 +27,12 @@ class Cluster:
 
     Args:
         kube: The API server.
+        events: Posts Kubernetes Events.
     """
 
-    def __init__(self, kube: Kube) -> None:
+    def __init__(self, kube: Kube, events: Events) -> None:
         self.kube = kube
+        self._events = events
 
     async def human_input(self, namespace: str, name: str) -> HumanInput | None:
         """Return a HumanInput.
@@ -115,39 +114,8 @@ class Cluster:
         return link_secret(metadata)
 
     async def emit_event(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
-        """Post a Kubernetes Event, once: told again it is the same. One that is refused stops nobody."""
-        identity = repr((metadata.uid, notice.reason, notice.message))
-        moment = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        content: Object = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {
-                "name": f"{metadata.name[:230]}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
-                "namespace": metadata.namespace,
-            },
-            "involvedObject": {
-                "apiVersion": API_VERSION,
-                "kind": resource.kind,
-                "name": metadata.name,
-                "namespace": metadata.namespace,
-                "uid": metadata.uid,
-            },
-            "type": "Warning" if notice.warning else "Normal",
-            "reason": notice.reason,
-            "message": notice.message[:1024],
-            "source": {"component": OPERATOR_MANAGER},
-            "reportingComponent": OPERATOR_MANAGER,
-            "reportingInstance": OPERATOR_MANAGER,
-            "firstTimestamp": moment,
-            "lastTimestamp": moment,
-            "count": 1,
-        }
-        try:
-            await self.kube.create(EVENTS, content, manager=OPERATOR_MANAGER)
-        except ClusterConflict:
-            return
-        except ClusterError as error:
-            _log.warning("no Event %s for %s/%s: %s", notice.reason, metadata.namespace, metadata.name, error)
+        """Have a Kubernetes Event posted soon. One that is refused stops nobody."""
+        self._events.emit(resource, metadata, notice, now)
 
 
 def link_secret(metadata: Metadata) -> str:

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 
 from hitl_operator.cluster import Cluster
 from hitl_operator.index import Index
+from hitl_operator.queues import Queues
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import WorkItem
-from hitl_operator.workqueue import WorkQueue
 
 
 def _now() -> datetime:
@@ -34,6 +33,6 @@ class Context:
     cluster: Cluster
     roots: Roots
     index: Index
-    queue: WorkQueue[WorkItem]
+    queue: Queues
     settings: OperatorSettings
     now: Callable[[], datetime] = _now

@@ -18,7 +18,6 @@ from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import expiry_due
 from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
 from hitl.records.outcomes import expire
-from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics
 from hitl_operator.context import Context
@@ -138,7 +137,7 @@ class HumanInputs:
         given = given_by(human_input, believed=self._context.settings.identity_verified)
         if given is None or not awaits_response(human_input):
             return Recorded()
-        return await record(self._context, root, request, given, announce=False)
+        return await record(self._context, root, self._requests.records(root), request, given)
 
     async def _outcome(self, root: Root, request: StoredRequest) -> tuple[OutcomeDocument | None, bool]:
         """Return the outcome, and whether it was made just now, as the deadline has passed."""
@@ -147,7 +146,7 @@ class HumanInputs:
         if standing is not None or not expiry_due(request.document, None, now):
             return standing, False
         await root.require_clock(now)
-        return await expire(Records(root.store), request, now=now), True
+        return await expire(self._requests.records(root), request, now=now), True
 
     async def _note_trouble(self, look: _Look, error: HITLError) -> None:
         root, human_input = look.root, look.human_input

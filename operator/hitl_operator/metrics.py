@@ -22,7 +22,24 @@ MIRROR_SECONDS: Final = Histogram(
     registry=REGISTRY,
 )
 QUEUE_DEPTH: Final = Gauge("hitl_queue_depth", "Objects that wait for a worker.", registry=REGISTRY)
-FAILING: Final = Gauge("hitl_failing", "Objects whose last attempt failed.", registry=REGISTRY)
+FAILING: Final = Gauge(
+    "hitl_failing", "Objects whose last attempt failed, by root and reason.", ["root", "reason"], registry=REGISTRY
+)
+UNSEEN: Final = Gauge(
+    "hitl_unseen_watches", "Watches, one for each kind and namespace, that see nothing.", registry=REGISTRY
+)
+WATCH_AGE: Final = Gauge(
+    "hitl_watch_age_seconds", "Age of the last sign of the watch that had none for longest.", registry=REGISTRY
+)
+EVENTS_LOST: Final = Counter(
+    "hitl_lost_events", "Kubernetes Events that were not posted, by the reason.", ["reason"], registry=REGISTRY
+)
+ROOT_TROUBLE: Final = Gauge(
+    "hitl_root_trouble",
+    "1 while a root is away, unsuitable, or has another clock.",
+    ["root", "reason"],
+    registry=REGISTRY,
+)
 API_REQUESTS: Final = Counter(
     "hitl_api_requests", "Requests to the API server beside watches.", ["verb", "status"], registry=REGISTRY
 )
@@ -58,8 +75,16 @@ SWEEP_SECONDS: Final = Gauge(
 HINTS: Final = Counter("hitl_hints", "Hints that came in.", registry=REGISTRY)
 CLOCK: Final = Gauge(
     "hitl_clock_difference_seconds",
-    "Seconds by which this machine's clock is ahead of the root's; over 30 either way nothing is recorded there.",
+    "Seconds by which this machine's clock is ahead of the root's; over 10 either way nothing is recorded there.",
     ["root"],
     registry=REGISTRY,
 )
-LEADING: Final = Gauge("hitl_leading", "1 while this operator holds the Lease.", registry=REGISTRY)
+WEBAPP_TROUBLE: Final = Gauge(
+    "hitl_webapp_trouble", "1 while a root's web app cannot be brought up or down.", ["root"], registry=REGISTRY
+)
+API_CLOCK: Final = Gauge(
+    "hitl_api_clock_difference_seconds",
+    "Seconds by which this machine's clock is ahead of the API server's; over 10 either way nothing is recorded.",
+    registry=REGISTRY,
+)
+LEADING: Final = Gauge("hitl_leading", "How many Leases this operator holds.", registry=REGISTRY)

@@ -63,7 +63,11 @@ class Reconciler:
         Raises:
             HITLError: it is to be tried again later.
         """
-        if (seconds := self._refusals.rests(work)) > 0 and not isinstance(work, MirrorRequest):
+        if isinstance(work, MirrorRequest):
+            # Its deadline is settled even while the HumanInput is refused: it counts its refusals by itself.
+            await self._stored.asked(work)
+            return
+        if (seconds := self._refusals.rests(work)) > 0:
             self._context.queue.add_after(work, seconds + 0.05)
             return
         try:
@@ -133,12 +137,10 @@ class Reconciler:
                 await self._stored.gone(work)
             case CheckOutcome():
                 await self._outcomes.do(work)
-            case MirrorRequest():
-                await self._stored.asked(work)
             case MirrorOutcome():
                 await self._stored.announced(work)
-            case IssueLink():
-                # Done by whoever reconciles its HumanInput: it only counts as work of its own.
+            case IssueLink() | MirrorRequest():
+                # The former is done with its HumanInput, the latter above.
                 pass
 
     def _look_for(self, work: ReconcileHumanInput) -> None:

@@ -10,6 +10,7 @@ from hitl.cluster.conditions import HumanInputCondition, TroubleReason
 from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import RequestMismatch, RequestNotFound
+from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_request
 from hitl_operator.context import Context
@@ -50,6 +51,22 @@ class Requests:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known = KnownRequests()
+        self._later: dict[str, Later] = {}
+
+    def records(self, root: Root, *, announce: bool = False) -> Records:
+        """Return the records under a root. Rows of its index are written a moment later, many at once.
+
+        Args:
+            root: The root.
+            announce: Whether a marker is to tell of an outcome. None is needed where the HumanInput is looked at
+                again after a restart anyway, as its status is not about its generation yet.
+
+        Raises:
+            StorageUnavailable: while the root is known to be away.
+        """
+        store = root.store
+        later = self._later.setdefault(root.name, Later(store))
+        return Records(store, announce=announce, now=self._context.now, later=later.add)
 
     async def of(self, root: Root, human_input: HumanInput) -> StoredRequest:
         """Return the question of a HumanInput as it is stored; store it first, if it was asked in Kubernetes.
@@ -103,7 +120,7 @@ class Requests:
         now, created = self._context.now(), human_input.metadata.creation_timestamp
         try:
             return await create(
-                Records(root.store, now=self._context.now),
+                self.records(root),
                 question_of(human_input),
                 request_id=human_input.request_id,
                 origin=origin_of(human_input),

@@ -119,7 +119,9 @@ class Responses:
                 )
                 return _Verdict(AcceptedReason.OUTCOME_MISSING, missing)
             given = given_in(response, believed=self._context.settings.identity_verified)
-            recorded = await record(self._context, root, request, given, announce=True)
+            # A marker tells of the outcome: after a restart, nothing else would have the HumanInput looked at.
+            records = self._requests.records(root, announce=True)
+            recorded = await record(self._context, root, records, request, given)
         except (RequestNotFound, DocumentDamaged):
             self._requests.forget(root, human_input.request_id)
             raise

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
 from hitl.core.urls import form_url
-from hitl.errors import ClockApart, StorageUnavailable
+from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.storage import Store
-from hitl_operator.metrics import CLOCK, DAMAGED, FOREIGN, STORAGE_REQUESTS
+from hitl_operator.metrics import API_CLOCK, CLOCK, DAMAGED, FOREIGN, ROOT_TROUBLE, STORAGE_REQUESTS
 from hitl_operator.settings import RootSettings
 
-_log = logging.getLogger("hitl.operator.roots")
+# A deadline is settled this long after it (`hitl.core.lifecycle.GRACE`): by a clock that is more than that ahead,
+# a question would end before its time.
+CLOCK_LIMIT_SECONDS: Final = 10.0
 
 _AWAY: Final = "the storage is out of reach"
+_UNSUITABLE: Final = "the storage cannot hold outcomes, see the operator's log"
+_APART: Final = "the operator's clock is not the storage's or the API server's"
+_TROUBLES: Final = {"away": _AWAY, "unsuitable": _UNSUITABLE, "clock": _APART}
+
+_log = logging.getLogger("hitl.operator.roots")
 
 
 class Root:
@@ -23,22 +31,40 @@ class Root:
 
     Args:
         settings: Where it lies, and whose questions it holds.
+        api_clock: Says by how many seconds a clock is ahead of the API server's; None: not known yet.
+
+    Attributes:
+        looked: Set once it was looked into for the first time, with or without success.
     """
 
-    def __init__(self, settings: RootSettings) -> None:
+    def __init__(self, settings: RootSettings, api_clock: Callable[[datetime], float | None]) -> None:
         self.settings = settings
+        self.looked = asyncio.Event()
+        self._api_clock = api_clock
         self._store = Store(settings.url, settings.options, watcher=_count)
         self._checked = False
-        self.away = False
+        self._out = ""
         self._apart = False
         # Shown as zero from the start, so that the first one is an increase.
         for trouble in (DAMAGED, FOREIGN):
             trouble.labels(root=settings.name)
+        for reason in _TROUBLES:
+            ROOT_TROUBLE.labels(root=settings.name, reason=reason)
 
     @property
     def name(self) -> str:
         """Its name in settings, metrics and logs."""
         return self.settings.name
+
+    @property
+    def away(self) -> bool:
+        """Whether its storage cannot be used now."""
+        return bool(self._out)
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it, in few words and without its address; empty: nothing."""
+        return self._out or (_APART if self._apart else "")
 
     @property
     def store(self) -> Store:
@@ -47,15 +73,15 @@ class Root:
         Raises:
             StorageUnavailable: while it is away, or was not found yet to create objects exclusively.
         """
-        if self.away or not self._checked:
-            raise StorageUnavailable(_AWAY)
+        if self._out or not self._checked:
+            raise StorageUnavailable(self._out or _AWAY)
         return self._store
 
     async def reach(self) -> Store:
         """Return the store even if it was away last, for whoever looks whether it is back.
 
         Raises:
-            StorageUnsuitable: when it does not create objects exclusively, so that nothing may go on.
+            StorageUnsuitable: when it does not create objects exclusively, so that nothing is recorded there.
             StorageUnavailable: when it does not answer.
         """
         if not self._checked:
@@ -64,36 +90,89 @@ class Root:
             _log.info("root %s is in reach", self.name)
         return self._store
 
+    def out(self, error: StorageError) -> bool:
+        """Take note that its storage cannot be used; True when it could before."""
+        before = self._out
+        unsuitable = isinstance(error, StorageUnsuitable)
+        self._out = _UNSUITABLE if unsuitable else _AWAY
+        if self._out != before:
+            level = logging.ERROR if unsuitable else logging.WARNING
+            _log.log(level, "root %s is out of reach, and is tried again by itself: %s", self.name, error)
+            self._show()
+        return not before
+
+    def back(self) -> bool:
+        """Take note that its storage can be used; True when it could not before."""
+        before, self._out = self._out, ""
+        if before:
+            _log.warning("root %s is in reach again", self.name)
+            self._show()
+        return bool(before)
+
     async def require_clock(self, now: datetime) -> None:
-        """Refuse to settle anything by a time that is not the storage's, and say so in log and metric.
+        """Refuse to settle or delete anything by a time that others do not share; say so in log and metric.
 
         Raises:
-            ClockApart: when it is more than 30 s from the storage's.
+            ClockApart: when it is more than 10 s from the API server's, or from the storage's.
             StorageUnavailable: when the storage does not answer.
         """
-        difference = CLOCK.labels(root=self.name)
         try:
-            difference.set(await self._store.require_clock(now))
+            await self._require_clocks(now)
         except ClockApart as error:
-            difference.set(error.seconds)
             if not self._apart:
                 _log.error("root %s: %s", self.name, error)
             self._apart = True
+            self._show()
             raise
         if self._apart:
-            _log.warning("root %s: the clock agrees with the storage's again", self.name)
+            _log.warning("root %s: the clock agrees with the storage's and the API server's again", self.name)
         self._apart = False
+        self._show()
 
     def form_url(self, request_id: str) -> str:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""
         return form_url(self.settings.endpoint, request_id) if self.settings.endpoint else ""
 
+    async def _require_clocks(self, now: datetime) -> None:
+        api = self._api_clock(now)
+        if api is not None:
+            API_CLOCK.set(api)
+        shown = CLOCK.labels(root=self.name)
+        try:
+            storage = await self._store.require_clock(now)
+        except ClockApart as error:
+            shown.set(error.seconds)
+            raise
+        shown.set(storage)
+        for whose, difference in ((self._store.url, storage), ("the API server", api or 0.0)):
+            if abs(difference) > CLOCK_LIMIT_SECONDS:
+                raise ClockApart(whose, difference)
+
+    def _show(self) -> None:
+        for reason, trouble in _TROUBLES.items():
+            given = self._apart if reason == "clock" else self._out == trouble
+            ROOT_TROUBLE.labels(root=self.name, reason=reason).set(int(given))
+
 
 class Roots:
-    """All roots."""
+    """All roots.
 
-    def __init__(self, settings: Sequence[RootSettings]) -> None:
-        self._roots = {each.name: Root(each) for each in settings}
+    Args:
+        settings: Where each lies, and whose questions it holds.
+        api_clock: Says by how many seconds a clock is ahead of the API server's; None: not known yet.
+    """
+
+    def __init__(
+        self,
+        settings: Sequence[RootSettings],
+        api_clock: Callable[[datetime], float | None] = lambda _: None,
+    ) -> None:
+        self._roots = {each.name: Root(each, api_clock) for each in settings}
+        # Asked for each change of each object, and there may be hundreds of namespaces.
+        self._by_namespace = {
+            namespace: root for root in reversed(list(self)) for namespace in root.settings.namespaces
+        }
+        self._any = next((root for root in self if not root.settings.namespaces), None)
 
     def __iter__(self) -> Iterator[Root]:
         return iter(self._roots.values())
@@ -104,7 +183,7 @@ class Roots:
 
     def serving(self, namespace: str) -> Root | None:
         """Return the root that holds the questions of a namespace."""
-        return next((root for root in self if root.settings.serves(namespace)), None)
+        return self._by_namespace.get(namespace, self._any)
 
 
 def _count(operation: str, result: str) -> None:

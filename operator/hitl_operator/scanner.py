@@ -17,11 +17,12 @@ from hitl.records.retention import STALE, drop_stale
 from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.probes import Health
+from hitl_operator.queues import Queues
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.shards import Shards
 from hitl_operator.upkeep import Upkeep
 from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
-from hitl_operator.workqueue import WorkQueue
 
 # A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
 _FRESH: Final = timedelta(seconds=90)
@@ -29,6 +30,8 @@ _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
+# A look into a root that takes longer is given up, and begun anew.
+_DEADLINE_SECONDS: Final = 40.0
 
 _log = logging.getLogger("hitl.operator.mirror")
 
@@ -43,11 +46,8 @@ class Scanner:
         queue: Where the work goes.
         settings: The operator's settings.
         health: Told of each sweep.
-        leads: Whether this operator is the one that works.
+        shards: Which part of the work this operator does.
         now: The present moment.
-
-    Attributes:
-        looked: Set once the roots were looked into for the first time, with or without success.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Scanner:
         kube: Kube,
         roots: Roots,
         index: Index,
-        queue: WorkQueue[WorkItem],
+        queue: Queues,
         settings: OperatorSettings,
         health: Health,
-        leads: Callable[[], bool] = lambda: True,
+        shards: Shards,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kube = kube
@@ -67,15 +67,15 @@ class Scanner:
         self._queue = queue
         self._settings = settings
         self._health = health
-        self._leads = leads
+        self._shards = shards
         self._now = now
-        self.looked = asyncio.Event()
-        self._verified = time.monotonic()
         self._looks = {root.name: _Look() for root in roots}
         self._upkeep = {root.name: Upkeep(root, roots, index, queue, settings) for root in roots}
 
     def hint(self, request_id: str) -> None:
         """Look at a request now, as somebody says that something happened to it."""
+        if not self._shards.leading:
+            return
         shown = self._index.shown_by(request_id)
         if shown is not None:
             self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
@@ -83,26 +83,29 @@ class Scanner:
         for root in self._roots:
             self._queue.add(MirrorRequest(root.name, request_id))
 
-    async def sweep_forever(self) -> None:
-        """Look for markers every few seconds, until cancelled."""
+    async def sweep_forever(self, root: Root) -> None:
+        """Look for the markers of one root every few seconds, until cancelled."""
         while True:
-            leads = self._leads()
+            leads = self._shards.leading
             if leads:
-                await asyncio.gather(*(self._guarded(root, self.sweep(root)) for root in self._roots))
+                await self._guarded(root, self.sweep(root))
                 metrics.SWEEP_SECONDS.set_to_current_time()
-                self.looked.set()
-            self._health.swept = self._health.clock()
+                root.looked.set()
+            self._health.sweep(root.name)
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
-    async def scan_forever(self) -> None:
-        """Look into the index, look at everything, and delete what is due, a page at a time, until cancelled."""
+    async def scan_forever(self, root: Root) -> None:
+        """Look after a root's index, its full scan and its retention, a page at a time, until cancelled."""
         while True:
             await asyncio.sleep(min(self._settings.open_seconds, self._settings.audit_seconds))
-            if not self._leads():
-                continue
-            await asyncio.gather(*(self._guarded(root, self.scan(root)) for root in self._roots))
-            if time.monotonic() - self._verified > _VERIFY_SECONDS:
-                self._verified = time.monotonic()
+            if self._shards.leads(root.name):
+                await self._guarded(root, self.scan(root))
+
+    async def verify_forever(self) -> None:
+        """Look every ten minutes for HumanInputs that went away unseen, until cancelled."""
+        while True:
+            await asyncio.sleep(_VERIFY_SECONDS)
+            if self._shards.leading:
                 await self.verify()
 
     async def sweep(self, root: Root) -> None:
@@ -132,7 +135,7 @@ class Scanner:
             current.add(work)
             self._hand_over(look, work, fresh=now - marker.written_at < _FRESH)
         look.handed = {work: since for work, since in look.handed.items() if work in current}
-        if time.monotonic() - look.dropped > STALE.total_seconds() / 3:
+        if self._shards.leads(root.name) and time.monotonic() - look.dropped > STALE.total_seconds() / 3:
             look.dropped = time.monotonic()
             if await self._agrees(root, now):
                 await drop_stale(store, now=now)
@@ -173,38 +176,39 @@ class Scanner:
 
     def _hand_over(self, look: _Look, work: WorkItem, *, fresh: bool) -> None:
         handed = look.handed.get(work)
-        if self._queue.busy(work):
+        # A marker says nothing of the namespace: its request's id says who looks.
+        whose = work.request_id if isinstance(work, MirrorRequest | MirrorOutcome) else work.namespace
+        if self._queue.busy(work) or not self._shards.leads(whose):
             return
         if handed is None or fresh or time.monotonic() - handed > _LOOK_AGAIN_SECONDS:
             look.handed[work] = time.monotonic()
             self._queue.add(work)
 
     async def _guarded(self, root: Root, looking: Coroutine[None, None, None]) -> None:
+        look = self._looks[root.name]
         try:
-            await looking
-        except StorageUnavailable as error:
-            look = self._looks[root.name]
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                await looking
+        except (StorageUnavailable, StorageUnsuitable, TimeoutError) as error:
             look.away_since = look.away_since or time.monotonic()
-            if not root.away and time.monotonic() - look.away_since >= _PATIENCE_SECONDS:
-                _log.warning("root %s is out of reach, and is tried again by itself: %s", root.name, error)
-                root.away = True
-                self._look_at_pending(root)
-        except StorageUnsuitable:
-            # Two outcomes could be recorded: better none at all.
-            raise
+            if time.monotonic() - look.away_since >= _PATIENCE_SECONDS:
+                away = StorageUnavailable("it is too slow") if isinstance(error, TimeoutError) else error
+                if root.out(away):
+                    self._look_at_pending(root)
         except HITLError as error:
             _log.error("root %s: %s", root.name, error)
+        except Exception:  # noqa: BLE001 - a fault of ours with one root must not end the others
+            _log.exception("root %s", root.name)
         else:
-            self._looks[root.name].away_since = None
-            if root.away:
-                _log.warning("root %s is in reach again", root.name)
-                root.away = False
+            look.away_since = None
+            if root.back():
                 self._look_at_pending(root)
 
     def _look_at_pending(self, root: Root) -> None:
         """Have every pending HumanInput of a root say whether its storage can be reached."""
         for seen in self._index:
-            if seen.pending and self._roots.serving(seen.namespace) is root:
+            mine = seen.pending and self._shards.leads(seen.namespace)
+            if mine and self._roots.serving(seen.namespace) is root:
                 self._queue.add(ReconcileHumanInput(seen.namespace, seen.name))
 
 

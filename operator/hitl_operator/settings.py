@@ -88,6 +88,9 @@ class OperatorSettings(BaseSettings):
     """The operator's own Deployment, which owns the web app's objects, so that they go when it goes."""
     lease: str = "hitl-operator"
     """The Lease that keeps a second operator idle. Empty: none does."""
+    shards: int = Field(default=1, ge=1, le=64)
+    """Into how many parts the namespaces are divided, each with a Lease of its own, so that as many operators
+    share the work. All of them need the same number."""
     auth: Literal["link", "proxy", "kubernetes"] = "link"
     """How the web app knows who answers. With `link`, a question born in Kubernetes gets a Secret with a link."""
     identity_verified: bool = False
@@ -96,8 +99,8 @@ class OperatorSettings(BaseSettings):
     """A kubeconfig file. Unset: the pod's own credentials inside a cluster, else the usual kubeconfig."""
     context: str | None = None
     """The context of the kubeconfig. Unset: its current one."""
-    workers: int = Field(default=8, ge=1, le=64)
-    """How many objects are worked on side by side."""
+    workers: int = Field(default=32, ge=1, le=512)
+    """How many objects of each root are worked on side by side."""
 
     @model_validator(mode="before")
     @classmethod

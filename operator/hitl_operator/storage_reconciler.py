@@ -17,7 +17,6 @@ from hitl.errors import (
     RequestNotFound,
 )
 from hitl.records.outcomes import Submission, expire, settle
-from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.retention import STALE
 from hitl_operator import metrics
@@ -66,7 +65,7 @@ class Stored:
             now = self._context.now()
             await root.require_clock(now)
             # No marker: there is no HumanInput left to show the outcome.
-            settled = await settle(Records(root.store), request, submission, now=now)
+            settled = await settle(self._requests.records(root), request, submission, now=now)
         except (RequestNotFound, DocumentDamaged) as error:
             _log.warning("%s/%s was deleted, and there is nothing to cancel: %s", work.namespace, work.name, error)
         else:
@@ -155,11 +154,15 @@ class Stored:
         if standing is not None or not expiry_due(request.document, None, now):
             return standing
         await root.require_clock(now)
-        return await expire(Records(root.store), request, now=now)
+        return await expire(self._requests.records(root), request, now=now)
 
     async def _show(self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None) -> bool:
         """Create a HumanInput; False when that is refused, and is to be tried again."""
         if (seconds := self._refusals.rests(work)) > 0:
+            if outcome is not None:
+                # It has ended. Whoever asked gets that from storage.
+                self._refusals.forget(work)
+                return True
             self._context.queue.add_after(work, min(seconds, self._until_deadline(request)) + 0.05)
             return False
         try:

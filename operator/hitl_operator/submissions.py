@@ -28,18 +28,15 @@ class Recorded:
     refusal: Refusal | None = None
 
 
-async def record(
-    context: Context, root: Root, request: StoredRequest, given: Given, *, announce: bool
-) -> Recorded:
+async def record(context: Context, root: Root, records: Records, request: StoredRequest, given: Given) -> Recorded:
     """Try to make a submission the outcome.
 
     Args:
         context: The operator's parts.
         root: Where the question lies.
+        records: The records there.
         request: The question.
         given: What an object says.
-        announce: Whether a marker is to tell of the outcome. None is needed where the object itself is looked at
-            again after a restart, as its status is not about its generation yet.
 
     Raises:
         RequestNotFound: when the question was deleted meanwhile.
@@ -47,7 +44,7 @@ async def record(
         ClockApart: when this machine's clock is not the storage's; trying again is safe.
         StorageUnavailable: trying again is safe.
     """
-    recorded = await _settle(context, root, request, given, announce)
+    recorded = await _settle(context, root, records, request, given)
     refusal = recorded.refusal
     if refusal is not None:
         metrics.REFUSED.labels(reason=refusal.reason).inc()
@@ -71,7 +68,9 @@ def superseded(outcome: OutcomeDocument) -> Recorded:
     return Recorded(outcome, refusal)
 
 
-async def _settle(context: Context, root: Root, request: StoredRequest, given: Given, announce: bool) -> Recorded:
+async def _settle(
+    context: Context, root: Root, records: Records, request: StoredRequest, given: Given
+) -> Recorded:
     refusal = _not_allowed(request, given)
     if refusal is not None:
         standing = await read_outcome_of(root.store, request)
@@ -85,7 +84,7 @@ async def _settle(context: Context, root: Root, request: StoredRequest, given: G
     )
     now = context.now()
     await root.require_clock(now)
-    settled = await settle(Records(root.store, announce=announce), request, submission, now=now)
+    settled = await settle(records, request, submission, now=now)
     match settled.kind:
         case "gone":
             raise RequestNotFound(str(settled.error))

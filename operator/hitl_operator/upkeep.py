@@ -18,10 +18,10 @@ from hitl.records.listing import Listed
 from hitl.records.scan import Scan, note_again
 from hitl_operator import metrics
 from hitl_operator.index import Index
+from hitl_operator.queues import Queues
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import CheckOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
-from hitl_operator.workqueue import WorkQueue
+from hitl_operator.work_items import CheckOutcome, MirrorRequest, ReconcileHumanInput
 
 # A question younger than this is about to be shown.
 _SETTLING: Final = timedelta(seconds=10)
@@ -45,9 +45,7 @@ class Upkeep:
         settings: The operator's settings.
     """
 
-    def __init__(
-        self, root: Root, roots: Roots, index: Index, queue: WorkQueue[WorkItem], settings: OperatorSettings
-    ) -> None:
+    def __init__(self, root: Root, roots: Roots, index: Index, queue: Queues, settings: OperatorSettings) -> None:
         self._root = root
         self._roots = roots
         self._index = index

@@ -1,152 +1,246 @@
-"""kopf, in a thread and an event loop of its own: every change of an object goes to the operator's loop."""
+"""Watching both kinds: a list and then a watch for each namespace, each on its own. None ever gives up."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import threading
+import random
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextvars import Context
-from typing import Any, Final
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final
 
-import kopf
+from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object, Resource
+from hitl.errors import ClusterError, ClusterNotFound, ClusterUnavailable
 
-from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Connection, Kube, Object
-from hitl.cluster.v1alpha1 import GROUP, VERSION
-from hitl.errors import ClusterError
-
-_WAIT_SECONDS: Final = 10.0
+# The API server ends a watch after so many seconds, a little different for each: they do not come back together.
+_WATCH_SECONDS: Final = (500, 600)
+# It sends a bookmark every minute, so that after this it is gone without a word.
+_SILENCE_SECONDS: Final = 75.0
+_FIRST_PAUSE_SECONDS: Final = 0.5
+_LAST_PAUSE_SECONDS: Final = 20.0
+# What cannot be resumed so many times is listed again.
+_RELIST_AFTER: Final = 3
+# A watch that breaks off is resumed: only when that fails for so long it counts as not seeing.
+_PATIENCE_SECONDS: Final = 10.0
+# So many watches have a connection each.
+_FEW_WATCHES: Final = 16
+_STUCK_SECONDS: Final = 180.0
 
 Change = Callable[[str, str, Object], None]
-"""Called in the operator's loop with kind, type (``DELETED`` or another) and object."""
+"""Called with kind, type (``DELETED`` or another) and object."""
+Listed = Callable[[str, str | None, set[tuple[str, str]]], None]
+"""Called with kind, namespace (None: all) and the namespace and name of all there are."""
 
-_log = logging.getLogger("hitl.operator.watching")
+_log = logging.getLogger("hitl.operator.watcher")
+
+
+@dataclass
+class Sight:
+    """What one watch knows of itself. Times are the clock's, which only ever grows.
+
+    Args:
+        kind: What it watches.
+        namespace: Where; empty: everywhere.
+        clock: The clock.
+    """
+
+    kind: str
+    namespace: str
+    clock: Callable[[], float] = time.monotonic
+    sign: float | None = field(default=None, init=False)
+    beat: float = field(init=False)
+    trouble: str = field(default="", init=False)
+    since: float = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self.beat = self.clock()
+
+    def signed(self) -> None:
+        """Note a sign of the API server: a page, an event, a bookmark."""
+        self.sign = self.beat = self.clock()
+        self.trouble = ""
+
+    def failed(self, why: str) -> None:
+        """Note an attempt that failed."""
+        self.beat = self.clock()
+        if not self.trouble:
+            self.since = self.beat
+        self.trouble = why
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last sign, or since the start."""
+        return self.clock() - (self.beat if self.sign is None else self.sign)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether neither a sign nor a failure was noted for so long that only a new process helps."""
+        return self.clock() - self.beat > _STUCK_SECONDS
+
+    @property
+    def unseen(self) -> str:
+        """Why nobody sees what happens there; empty: it is seen."""
+        if self.trouble and (self.sign is None or self.clock() - self.since > _PATIENCE_SECONDS):
+            return self.trouble
+        if self.sign is None:
+            return "not listed yet"
+        return f"no sign for {self.age:.0f} s" if self.stuck else ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.namespace}" if self.namespace else self.kind
 
 
 class Watching:
-    """Watches both kinds, and starts again whenever kopf ends.
+    """Watches both kinds.
 
     Args:
-        kube: The API server, to learn what it serves and how it is reached.
+        kube: The API server.
         namespaces: What to watch; none: all of them.
-        changed: Called in the loop that runs `run`.
+        changed: Told of each object that there is, and of each change.
+        listed: Told what there is, each time that all was listed.
+
+    Attributes:
+        sights: What each watch knows of itself.
+        seen: Set once one of them has listed all there is.
     """
 
-    def __init__(self, kube: Kube, namespaces: Sequence[str], changed: Change) -> None:
+    def __init__(self, kube: Kube, namespaces: Sequence[str], changed: Change, listed: Listed) -> None:
+        places: list[str | None] = [*namespaces] or [None]
+        self._watches = [
+            _Watch(kube, each, place, changed, listed) for place in places for each in (HUMAN_INPUTS, RESPONSES)
+        ]
+        if len(self._watches) > _FEW_WATCHES:
+            kube.share_connections()
+        self.sights = [each.sight for each in self._watches]
+        self.seen = asyncio.Event()
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Watch, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for each in self._watches:
+                tasks.create_task(each.run(self._tell))
+
+    def look_again(self) -> None:
+        """List everything again, as somebody is to be told of all there is."""
+        for each in self._watches:
+            each.look_again()
+
+    def _tell(self) -> None:
+        """Log each trouble once, however many watches have it."""
+        if any(each.sign is not None for each in self.sights):
+            self.seen.set()
+        troubles = {
+            f"{each}: {each.trouble}" if each.namespace else each.trouble for each in self.sights if each.trouble
+        }
+        for trouble in sorted(troubles - self._told):
+            _log.error("waiting: %s", trouble)
+        if self._told and not troubles:
+            _log.warning("everything is watched again")
+        self._told = troubles
+
+
+class _Watch:
+    """One kind in one namespace, or everywhere."""
+
+    def __init__(
+        self, kube: Kube, resource: Resource, namespace: str | None, changed: Change, listed: Listed
+    ) -> None:
         self._kube = kube
-        self._namespaces = list(namespaces)
+        self._resource = resource
+        self._namespace = namespace
         self._changed = changed
+        self._listed = listed
+        self.sight = Sight(resource.kind, namespace or "")
+        self._version = ""
+        self._again = False
+        self._cut: asyncio.Timeout | None = None
 
-    async def run(self, started: Callable[[], None]) -> None:
-        """Watch, until cancelled.
-
-        Args:
-            started: Called each time that the watch begins.
-        """
+    async def run(self, tell: Callable[[], None]) -> None:
+        failures = 0
         while True:
-            await self._served()
-            started()
-            await self._watch()
-            _log.warning("the watch ended and starts again")
-            await asyncio.sleep(1)
-
-    async def _served(self) -> None:
-        said = False
-        while True:
+            began, sign = self.sight.clock(), self.sight.sign
             try:
-                found = await self._kube.served(GROUP, VERSION)
-                if {HUMAN_INPUTS.plural, RESPONSES.plural} <= set(found):
-                    return
-                why = f"the API server does not serve {GROUP}/{VERSION}: install the custom resource definitions"
+                while self._again or not self._version:
+                    self._again = False
+                    await self._list()
+                    tell()
+                await self._follow()
+                failures = 0
+            except ClusterNotFound:
+                self._version = ""
+                api = self._resource.api_version
+                self.sight.failed(f"the API server does not serve {api}: install the custom resource definitions")
             except ClusterError as error:
-                why = str(error)
-            if not said:
-                _log.error("waiting: %s", why)
-                said = True
-            await asyncio.sleep(_WAIT_SECONDS if said else 0)
+                self.sight.failed(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it was, this watch begins anew and no other ends
+                self._version = ""
+                self.sight.failed(repr(error))
+                _log.exception("the watch of %s failed", self.sight)
+            if self.sight.trouble:
+                failures = failures + 1 if self.sight.sign == sign else 1
+                if failures % _RELIST_AFTER == 0:
+                    self._version = ""
+                tell()
+            elif self.sight.clock() - began > _FIRST_PAUSE_SECONDS:
+                continue
+            await asyncio.sleep(_pause(failures))
 
-    async def _watch(self) -> None:
-        """Run kopf until it ends. It cancels every task of its loop then, so nothing else lives there."""
-        loop = asyncio.get_running_loop()
-        # Of a threading.Event kopf would wait in a thread that nothing can end, so it could not end by itself.
-        stop: Future[None] = Future()
-        ended: Future[None] = Future()
-        connection = await self._kube.connection()
+    def look_again(self) -> None:
+        # A list that is under way began too early.
+        self._again = True
+        if self._cut is not None:
+            self._cut.reschedule(0)
 
-        def changed(kind: str, event: Any) -> None:
-            # In a context of its own: kopf's holds the whole object, and each timer that is set would keep that.
-            loop.call_soon_threadsafe(self._changed, kind, event["type"] or "", event["object"], context=Context())
+    async def _list(self) -> None:
+        found: set[tuple[str, str]] = set()
+        version = ""
+        async for page, told in self._kube.pages(self._resource, self._namespace):
+            self.sight.signed()
+            version = told
+            for each in page:
+                self._changed(self._resource.kind, "ADDED", each)
+                found.add((each["metadata"]["namespace"], each["metadata"]["name"]))
+        self._listed(self._resource.kind, self._namespace, found)
+        self._version = version
 
-        def connect() -> Connection:
-            return asyncio.run_coroutine_threadsafe(self._kube.connection(), loop).result(_WAIT_SECONDS)
-
-        def run() -> None:
-            try:
-                kopf.run(
-                    registry=_registry(changed, connection, connect),
-                    settings=_settings(),
-                    standalone=True,
-                    clusterwide=not self._namespaces,
-                    namespaces=self._namespaces,
-                    stop_flag=stop,
-                )
-            except Exception as error:  # noqa: BLE001 - after any end of kopf, the watch starts again
-                _log.error("the watch failed: %s", error)
-            finally:
-                ended.set_result(None)
-
-        thread = threading.Thread(target=run, name="kopf", daemon=True)
-        thread.start()
-        try:
-            # Shielded: kopf says by it that it ended, which it does after this was cancelled.
-            await asyncio.shield(asyncio.wrap_future(ended))
-        except asyncio.CancelledError:
-            stop.set_result(None)
-            await asyncio.to_thread(thread.join, 10)
-            raise
-
-
-def _registry(
-    changed: Callable[[str, Any], None], first: Connection, connect: Callable[[], Connection]
-) -> kopf.OperatorRegistry:
-    registry = kopf.OperatorRegistry()
-    fresh = [first]
-
-    # A handler is called again when its credentials are refused; the call must not block kopf's loop for long.
-    @kopf.on.login(registry=registry)
-    async def login(**_: object) -> kopf.ConnectionInfo:
-        connection = fresh.pop() if fresh else await asyncio.to_thread(connect)
-        return kopf.ConnectionInfo(
-            server=connection.server,
-            ca_path=connection.ca_path,
-            certificate_path=connection.certificate_path,
-            private_key_path=connection.private_key_path,
-            token=connection.token,
-            insecure=connection.insecure,
-            default_namespace=connection.namespace,
+    async def _follow(self) -> None:
+        """Follow the watch until it ends; without a version afterwards when all is to be listed again."""
+        events = self._kube.watch(
+            self._resource,
+            self._namespace,
+            self._version,
+            seconds=random.randint(*_WATCH_SECONDS),  # noqa: S311 - nothing secret
+            silence=_SILENCE_SECONDS,
+            opened=self.sight.signed,
         )
+        try:
+            async with asyncio.timeout(None) as self._cut, aclosing(events):
+                async for event in events:
+                    self._take(event["type"], event["object"])
+                    if not self._version:
+                        return
+        except TimeoutError:
+            # Cut off by `look_again`.
+            self._again = True
+        finally:
+            self._cut = None
 
-    # Only these: a handler of any other sort writes annotations or finalizers, which GitOps would see as drift.
-    @kopf.on.event(GROUP, VERSION, HUMAN_INPUTS.plural, registry=registry)
-    async def question(event: kopf.RawEvent, **_: object) -> None:
-        changed(HUMAN_INPUTS.kind, event)
+    def _take(self, change: str, content: Object) -> None:
+        if change == "ERROR":
+            if content.get("code") == 410:
+                self._version = ""
+                return
+            raise ClusterUnavailable(str(content.get("message") or "the API server ended the watch"))
+        self.sight.signed()
+        if change != "BOOKMARK":
+            self._changed(self._resource.kind, change, content)
+        self._version = content["metadata"]["resourceVersion"]
 
-    @kopf.on.event(GROUP, VERSION, RESPONSES.plural, registry=registry)
-    async def response(event: kopf.RawEvent, **_: object) -> None:
-        changed(RESPONSES.kind, event)
 
-    return registry
-
-
-def _settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    settings.posting.enabled = False
-    settings.scanning.disabled = True
-    settings.watching.chunk_size = 500
-    settings.watching.server_timeout = 600
-    settings.watching.inactivity_timeout = 70
-    settings.networking.request_timeout = 30
-    # For so long an object that was just seen stays in memory: all 10,000 of a start, if it is long.
-    settings.queueing.idle_timeout = 0.2
-    return settings
+def _pause(failures: int) -> float:
+    """Return for how many seconds to wait: longer after each failure, and by chance, so that they spread."""
+    longest = min(_LAST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2.0 ** min(max(failures - 1, 0), 10))
+    return longest * (0.5 + random.random() / 2)  # noqa: S311 - nothing secret

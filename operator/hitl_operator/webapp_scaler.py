@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Final
 
-import yaml
-
-from hitl.cluster.client import DEPLOYMENTS, Kube, Object, Resource
-from hitl.errors import ClusterError
+from hitl.cluster.client import DEPLOYMENTS, Kube, Object
+from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
+from hitl_operator.metrics import WEBAPP_TROUBLE
 from hitl_operator.owner_references import owned_by
+from hitl_operator.webapp_templates import manifests, read, resource_of
 
 _MANAGER: Final = "hitl-operator"
-_PLURALS: Final = {
-    "Deployment": "deployments",
-    "Service": "services",
-    "Ingress": "ingresses",
-    "HTTPRoute": "httproutes",
-    "PodDisruptionBudget": "poddisruptionbudgets",
-    "ConfigMap": "configmaps",
-}
-
 _log = logging.getLogger("hitl.operator.webapp")
 
 
@@ -82,66 +72,76 @@ class WebApps:
         self._now = now
         self._scales: dict[str, Scale] = {}
         self._applied: dict[str, tuple[str, bool]] = {}
+        self._hopeless: dict[str, str] = {}
+        self._troubles: dict[str, str] = {}
 
     async def tend(self, pending: Mapping[str, int]) -> None:
         """Bring each root's web app to where it should be.
 
         Args:
             pending: How many questions wait, by the name of the root.
-
-        Raises:
-            ClusterError: calling again is safe.
         """
         if self._templates is None:
             return
         for name, count in pending.items():
-            template = self._template(name)
-            if template is None:
-                continue
-            last = self._scales.get(name) or await self._as_it_is(template)
-            scale = decide(count, last, self._now(), self._idle_seconds)
-            self._scales[name] = scale
-            applied = self._applied.get(name)
-            # What is not wanted and was never brought up needs nothing at all.
-            if applied == (template, scale.running) or not (scale.running or last.running or applied):
-                continue
-            for content in yaml.safe_load_all(template):
-                if content:
-                    await self._apply(content, running=scale.running)
-            self._applied[name] = (template, scale.running)
-            _log.info("the web app of root %s %s", name, "is wanted" if scale.running else "is scaled to zero")
+            await self._guarded(name, count, self._templates)
 
     def look_again(self) -> None:
         """Apply everything again the next time, in case somebody changed it."""
         self._applied.clear()
+        self._hopeless.clear()
 
-    async def _as_it_is(self, template: str) -> Scale:
-        for content in yaml.safe_load_all(template):
-            if content and content["kind"] == DEPLOYMENTS.kind:
+    async def _guarded(self, name: str, pending: int, templates: Path) -> None:
+        """Tend to one root. A template that is wrong, or refused, is one root's trouble."""
+        template = None
+        try:
+            template = read(templates, name)
+            if template is None or self._hopeless.get(name) == template:
+                return
+            await self._tend(name, template, pending)
+        except ClusterError as error:
+            self._say(name, str(error))
+            if template is not None and not isinstance(error, ClusterUnavailable | ClusterConflict):
+                # Until the template changes, or it is time to look again anyway.
+                self._hopeless[name] = template
+        else:
+            self._say(name, "")
+
+    async def _tend(self, name: str, template: str, pending: int) -> None:
+        contents = manifests(template)
+        last = self._scales.get(name) or await self._as_it_is(contents)
+        scale = decide(pending, last, self._now(), self._idle_seconds)
+        self._scales[name] = scale
+        applied = self._applied.get(name)
+        # What is not wanted and was never brought up needs nothing at all.
+        if applied == (template, scale.running) or not (scale.running or last.running or applied):
+            return
+        for content in contents:
+            await self._apply(content, running=scale.running)
+        self._applied[name] = (template, scale.running)
+        _log.info("the web app of root %s %s", name, "is wanted" if scale.running else "is scaled to zero")
+
+    def _say(self, name: str, trouble: str) -> None:
+        if trouble and self._troubles.get(name) != trouble:
+            _log.error("the web app of root %s: %s", name, trouble)
+        self._troubles[name] = trouble
+        WEBAPP_TROUBLE.labels(root=name).set(int(bool(trouble)))
+
+    async def _as_it_is(self, contents: Sequence[Object]) -> Scale:
+        for content in contents:
+            if content["kind"] == DEPLOYMENTS.kind:
                 found = await self._kube.get(DEPLOYMENTS, content["metadata"]["name"], self._namespace)
                 if found is not None and found["spec"].get("replicas"):
                     return Scale(True, self._now())
         return Scale(False, self._now())
 
-    async def _apply(self, content: Object, *, running: bool) -> None:
-        resource = _resource(content["apiVersion"], content["kind"])
-        metadata = content["metadata"] = {**content["metadata"], "namespace": self._namespace}
+    async def _apply(self, manifest: Object, *, running: bool) -> None:
+        resource = resource_of(manifest)
+        metadata = {**manifest["metadata"], "namespace": self._namespace}
         if owners := await owned_by(self._kube, self._deployment, self._namespace):
             metadata["ownerReferences"] = owners
+        content = {**manifest, "metadata": metadata}
         if resource == DEPLOYMENTS:
-            wanted = content["spec"].get("replicas", 1) if running else 0
-            content["spec"] = {**content["spec"], "replicas": wanted}
+            wanted = manifest["spec"].get("replicas", 1) if running else 0
+            content["spec"] = {**manifest["spec"], "replicas": wanted}
         await self._kube.apply(resource, content, manager=_MANAGER)
-
-    def _template(self, root: str) -> str | None:
-        path = (self._templates or Path()) / f"{root}.yaml"
-        # Read each time: a ConfigMap's file changes under a running pod.
-        return path.read_text() if path.exists() else None
-
-
-@cache
-def _resource(api_version: str, kind: str) -> Resource:
-    if kind not in _PLURALS:
-        raise ClusterError(f"a web app's template may hold {', '.join(_PLURALS)}; this one holds a {kind}")
-    group, _, version = api_version.rpartition("/")
-    return Resource(group, version, _PLURALS[kind], kind)

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable
+from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS: Final = 0.2
 _LAST_RETRY_SECONDS: Final = 60.0
+# What no waiting mends is tried again at last in case somebody mended it and nothing told of that.
+_LAST_HOPELESS_SECONDS: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failures:
+    count: int
+    reason: str
 
 
 class WorkQueue(Generic[K]):
@@ -26,7 +35,7 @@ class WorkQueue(Generic[K]):
         self._working: set[K] = set()
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
-        self._failures: dict[K, int] = {}
+        self._failures: dict[K, _Failures] = {}
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
@@ -37,6 +46,16 @@ class WorkQueue(Generic[K]):
     def failing(self) -> int:
         """How many keys failed when they were looked at last."""
         return len(self._failures)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """How many keys failed when they were looked at last, by the reason."""
+        return Counter(each.reason for each in self._failures.values())
+
+    def failures(self, key: K) -> int:
+        """Return how many times a key failed since it succeeded last, or changed."""
+        found = self._failures.get(key)
+        return 0 if found is None else found.count
 
     def busy(self, key: K) -> bool:
         """Tell whether a key waits, is looked at, or failed and will be tried again."""
@@ -60,17 +79,25 @@ class WorkQueue(Generic[K]):
             timer.cancel()
         self._timers[key] = loop.call_at(when, self._due, key)
 
-    def retry(self, key: K) -> float:
-        """Look at a key again after a pause that grows with each failure; return its seconds."""
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        pause = min(_LAST_RETRY_SECONDS, _FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16))
+    def retry(self, key: K, reason: str = "", *, passes: bool = True) -> float:
+        """Look at a key again after a pause that grows with each failure; return its seconds.
+
+        Args:
+            key: The key.
+            reason: Why it failed, in a word.
+            passes: Whether that passes by itself. Otherwise the pauses grow to ten minutes instead of one.
+        """
+        count = self.failures(key) + 1
+        self._failures[key] = _Failures(count, reason)
+        longest = _LAST_RETRY_SECONDS if passes else _LAST_HOPELESS_SECONDS
+        pause = min(longest, _FIRST_RETRY_SECONDS * 2.0 ** min(count - 1, 16))
         # Half of it is chance, so that those which failed together do not come back together.
         pause *= 0.5 + random.random() / 2  # noqa: S311 - nothing secret
         self.add_after(key, pause)
         return pause
 
     def forget(self, key: K) -> None:
-        """Count the failures of a key from none again, as it succeeded or is gone."""
+        """Count the failures of a key from none again, as it succeeded, changed or is gone."""
         self._failures.pop(key, None)
 
     def cancel(self, key: K) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from hitl.core import keys
@@ -29,7 +30,7 @@ class Skewed(OperatorProcess):
         self.environment["TEST_OFF"] = str(off)
 
 
-@pytest.mark.parametrize("off", [600, -600])
+@pytest.mark.parametrize("off", [600, -600, 20, -20])
 def test_nothing_is_settled_or_deleted_and_everything_goes_on_once_the_clock_is_right(
     own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path, off: float
 ) -> None:
@@ -50,7 +51,10 @@ def test_nothing_is_settled_or_deleted_and_everything_goes_on_once_the_clock_is_
     assert root.outcome(due) is None
     assert root.outcome(answered) is None
     assert keys.request_key("old") in root.listed()
-    assert operator.metric("hitl_clock_difference_seconds") == pytest.approx(off, abs=30)
+    for name in ("hitl_clock_difference_seconds", "hitl_api_clock_difference_seconds"):
+        assert operator.metric(name) == pytest.approx(off, abs=5)
+    assert operator.metric("hitl_root_trouble", reason="clock") == 1
+    assert "root default: the operator's clock is not" in httpx.get(f"{operator.url}/readyz").text
     operator.terminate()
 
     operator = Skewed(plane, s3_backend, tmp_path, 0)

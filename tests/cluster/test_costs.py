@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -213,6 +214,8 @@ class Life:
         self._count("asked by a manifest, instead", "operator", request_id)
         self.questions.patch("ship-it", {"response": {"value": "1"}})
         self._until("ship-it", request_id, "Answered")
+        # Rows of the index follow a moment later.
+        self.plane.until("its rows", lambda: self._rows(request_id) == ["_settled"])
         self._count("answered by `kubectl`, instead", "operator", request_id)
 
     def _deleted(self) -> None:
@@ -235,12 +238,55 @@ class Life:
         answer = Submission("answered", Respondent(via="web"), value="1")
         await settle(store, request, answer, now=asked_at, markers=False)
 
+    def _rows(self, request_id: str) -> list[str]:
+        rows = [key.split("/")[1:] for key in self.root.listed() if key.endswith(request_id)]
+        return sorted(folder for folder, *_ in rows if folder in ("_open", "_settled"))
+
     def _until(self, name: str, request_id: str, phase: str) -> None:
         self.questions.until(name, phase)
         self.plane.until("the marker is gone", lambda: request_id not in self.root.markers())
 
     def _count(self, step: str, component: str, request_id: str) -> None:
         self.counted[step] = self.meters[component].taken(request_id)
+
+
+def _has_event(questions: Questions, name: str, reason: str) -> bool:
+    return reason in questions.events(name)
+
+
+def test_a_question_and_an_answer_take_few_calls_of_the_api_server(
+    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
+) -> None:
+    plane, number = own_control_plane, 10
+    plane.kubectl("create", "namespace", "team")
+    questions = Questions(plane, "team")
+    operator = OperatorProcess(plane, s3_backend, tmp_path, lease="")
+    operator.start()
+
+    def calls() -> dict[str, float]:
+        verbs = ("GET", "PATCH", "POST", "PUT", "DELETE")
+        return {verb: operator.metric("hitl_api_requests_total", verb=verb) for verb in verbs}
+
+    def since(before: dict[str, float], events: int) -> dict[str, float]:
+        made = {verb: count - before[verb] for verb, count in calls().items()}
+        made["POST"] -= events
+        return {verb: count for verb, count in made.items() if count}
+
+    names = [f"asked-{each}" for each in range(number)]
+    before = calls()
+    for name in names:
+        questions.ask(name)
+        plane.until("its Event", partial(_has_event, questions, name, "Requested"))
+    # The Secret with the link, and the status.
+    assert since(before, events=number) == {"POST": number, "PATCH": number}
+
+    before = calls()
+    for name in names:
+        questions.patch(name, {"response": {"value": "1"}})
+        questions.until(name, "Answered")
+        plane.until("its Event", partial(_has_event, questions, name, "Answered"))
+    assert since(before, events=number) == {"PATCH": number}
+    operator.terminate()
 
 
 @pytest.mark.parametrize(

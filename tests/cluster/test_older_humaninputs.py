@@ -1,8 +1,7 @@
-"""HumanInputs of the release before, with the root behind them, are served by this release's operator."""
+"""HumanInputs of earlier releases, with the root behind them, are served by this release's operator."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question
-from tests.fixtures import older
+from tests.fixtures.older import ALL, Older
 
 NAMESPACE = "team"
 FIELDS = ("request_id", "submission_id", "attempt", "name", "verified", "via", "result")
@@ -23,7 +22,6 @@ _HERE = {
     "open-bool": "true",
     "open-str": "us",
     "open-json": '{"a":1}',
-    "open-kept-briefly": "3",
 }
 # Answers to what was asked through storage, by the question's key.
 _STORED: dict[str, Any] = {
@@ -42,30 +40,43 @@ _STORED: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def held() -> list[Any]:
+@pytest.fixture(scope="module", params=ALL, ids=lambda each: str(each.name))
+def older(request: pytest.FixtureRequest) -> Older:
+    """One release's. Its tests share what is below, and answer questions of their own."""
+    found: Older = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def held(older: Older) -> list[Any]:
     """What the API server held before."""
     return older.in_cluster()
 
 
-@pytest.fixture
-def upgraded(own_control_plane: ControlPlane, held: list[Any]) -> Questions:
+@pytest.fixture(scope="module")
+def upgraded(held: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Questions]:
     """What the API server holds after the custom resource definitions were upgraded; no operator runs yet."""
+    plane = ControlPlane(tmp_path_factory.mktemp("older-plane"))
+    plane.start()
+    plane.install_crds()
     named = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    assert own_control_plane.request("POST", "/api/v1/namespaces", named).code == 0
+    assert plane.request("POST", "/api/v1/namespaces", named).code == 0
     for each in held:
-        own_control_plane.restore(each)
-    return Questions(own_control_plane, NAMESPACE)
+        plane.restore(each)
+    yield Questions(plane, NAMESPACE)
+    plane.stop()
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Root:
-    return Root(Backend("file", older.copied(tmp_path / "root").as_uri()))
+@pytest.fixture(scope="module")
+def root(older: Older, tmp_path_factory: pytest.TempPathFactory) -> Root:
+    return Root(Backend("file", older.copied(tmp_path_factory.mktemp("older") / "root").as_uri()))
 
 
-@pytest.fixture
-def operator(upgraded: Questions, root: Root, tmp_path: Path) -> Iterator[OperatorProcess]:
-    process = OperatorProcess(upgraded.plane, root.backend, tmp_path)
+@pytest.fixture(scope="module")
+def operator(
+    upgraded: Questions, root: Root, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    process = OperatorProcess(upgraded.plane, root.backend, tmp_path_factory.mktemp("older-operator"))
     process.start()
     yield process
     process.terminate()
@@ -88,14 +99,14 @@ def test_the_api_server_takes_each_of_them_as_it_is_and_as_a_new_one(upgraded: Q
 
 
 def test_the_operator_goes_on_where_the_one_before_it_stopped(
-    upgraded: Questions, operator: OperatorProcess, root: Root, held: list[Any]
+    upgraded: Questions, operator: OperatorProcess, root: Root, older: Older, held: list[Any]
 ) -> None:
     inputs = {each["metadata"]["name"]: each for each in held if each["kind"] == "HumanInput"}
     # Told of by markers that nobody swept: an answer, and a question without a HumanInput.
     answered, asked = older.asked_under("answered-last"), older.asked_under("asked-last")
     assert upgraded.until(answered, "Answered")["status"]["value"] == "8"
     assert upgraded.until(asked, "Pending")["spec"]["request"]["id"] == asked
-    stored = {older.asked_under(key): value for key, value in _STORED.items()}
+    stored = {older.asked_under(key): value for key, value in _STORED.items() if key in older.programs_keys()}
     assert stored.keys() < inputs.keys()
 
     for name, value in _HERE.items():
@@ -133,10 +144,11 @@ def test_a_refused_response_is_corrected_and_a_waiting_one_finds_its_question(
 def test_the_log_is_json_with_the_same_line_of_a_submission_as_the_web_apps(
     upgraded: Questions, operator: OperatorProcess
 ) -> None:
-    upgraded.patch("open-int", {"response": {"value": "5"}})
-    upgraded.until("open-int", "Answered")
+    upgraded.patch("open-kept-briefly", {"response": {"value": "5"}})
+    status = upgraded.until("open-kept-briefly", "Answered")["status"]
 
     lines = [json.loads(line) for line in operator.said().splitlines()]
-    [audited] = [line for line in lines if line["logger"] == "hitl.audit" and line["result"] == "Recorded"]
+    audit = [line for line in lines if line["logger"] == "hitl.audit" and line["result"] == "Recorded"]
+    [audited] = [line for line in audit if line["request_id"] == status["requestID"]]
     assert audited.keys() == {"time", "logger", "level", *FIELDS}
     assert (audited["attempt"], audited["via"], audited["verified"]) == ("answered", "kubectl", False)

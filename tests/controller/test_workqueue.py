@@ -72,3 +72,21 @@ async def test_a_key_that_is_cancelled_is_looked_at_no_more() -> None:
         queue.cancel(key)
     await asyncio.sleep(0.05)
     assert len(queue) == 0
+
+
+async def test_what_does_not_pass_is_tried_ten_minutes_apart_at_last() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    pauses = [queue.retry("a", "forbidden", passes=False) for _ in range(16)]
+    assert pauses[0] <= 0.2
+    assert all(300 <= pause <= 600 for pause in pauses[-2:])
+    assert queue.failures("a") == 16
+
+
+async def test_failures_are_counted_by_their_last_reason_and_from_none_after_a_change() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key, reason in (("a", "forbidden"), ("b", "forbidden"), ("a", "unavailable")):
+        queue.retry(key, reason)
+    assert queue.reasons == {"forbidden": 1, "unavailable": 1}
+    queue.forget("a")
+    assert (queue.failures("a"), queue.failures("b")) == (0, 1)
+    assert queue.retry("a") <= 0.2

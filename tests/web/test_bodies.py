@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from hitl_webapp.bodies import FORM_FIELDS, Address, find_address, read_document, read_form, read_media
+from hitl_webapp.admission import Address
+from hitl_webapp.bodies import FORM_FIELDS, find_address, read_document, read_form, read_media
 from hitl_webapp.problems import BadInput, WrongMediaType
 from tests.web.raw import BOUNDARY, FORM, MULTIPART, part
 

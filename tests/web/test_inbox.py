@@ -22,6 +22,7 @@ from hitl.records.outcomes import Submission
 from hitl.records.requests import read_request
 from hitl.storage import Store
 from hitl_webapp import inbox, pages, survey
+from hitl_webapp.admission import Admitted
 from hitl_webapp.auth import Principal, nobody
 from hitl_webapp.inbox import Listing, Surveys, listing
 from hitl_webapp.service import Service
@@ -42,7 +43,7 @@ async def asked(store: Store, request_id: str, **content: Any) -> None:
 async def answered(service: Service, request_id: str) -> None:
     request = await read_request(service.store, request_id)
     submission = Submission("answered", Respondent(via="web", name="ann", verified=True), value="7")
-    await service.submit(request, ANN, submission)
+    await service.submissions.settle(Admitted(request, ANN), submission)
 
 
 def service_over(store: Store) -> Service:

@@ -60,7 +60,7 @@ class Web:
     off: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:
-        self.service.now = lambda: self.store.time + self.off
+        self.service.clock.now = lambda: self.store.time + self.off
 
     def ask(self, **content: Any) -> StoredRequest:
         return run(asked(self.store, now=self.store.time, **content))
@@ -216,25 +216,25 @@ def test_what_is_kept_of_questions_and_outcomes_is_counted_by_what_it_takes(web:
     run(asked(web.store, "large", now=web.store.time, data_type=dict, json_schema={"properties": properties}))
     choices = [f"{each:0>250}" for each in range(64)]
     run(asked(web.store, "many-choices", now=web.store.time, data_type=str, choices=choices))
-    kept = web.service._requests
+    kept = web.service.questions._requests
 
     for request_id in ("large", "many-choices"):
-        before = kept._bytes
+        before = kept.bytes
         tracemalloc.start()
-        run(web.service.request(request_id))
+        run(web.service.questions.request(request_id))
         taken, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert taken < 2 * (kept._bytes - before), request_id
+        assert taken < 2 * (kept.bytes - before), request_id
 
     web.ask(data_type=list)
     assert web.post_json(web.link(), [{}] * 20_000, comment="x" * 4_096).status_code == 200
-    outcome = web.service._settled
+    outcome = web.service.questions._settled
     tracemalloc.start()
-    again = outcome._values[ID][0].model_copy(deep=True)
+    again = outcome._kept[ID].value.model_copy(deep=True)
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert again.outcome == "answered"
-    assert taken < 2 * outcome._bytes
+    assert taken < 2 * outcome.bytes
 
 
 def test_a_clock_ahead_still_shows_what_was_recorded(web: Web) -> None:
@@ -397,7 +397,8 @@ def test_what_is_asked_later_under_the_same_id_is_shown_and_answered_as_what_it_
     again = web.link()
     # Memory lasts for five minutes, and a deletion takes thirty.
     later = ticks() + 300
-    monkeypatch.setattr("hitl_webapp.service.ticks", lambda: later)
+    for module in ("questions", "admission"):
+        monkeypatch.setattr(f"hitl_webapp.{module}.ticks", lambda: later)
 
     assert web.status(token).status_code == 403
     status = web.status(again).json()

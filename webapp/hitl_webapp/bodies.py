@@ -24,6 +24,7 @@ from hitl.core.strictjson import show
 from hitl.core.submissions import split_token
 from hitl.core.values import read_json
 from hitl.errors import InvalidValue
+from hitl_webapp.admission import Address
 from hitl_webapp.problems import BadInput, WrongMediaType
 
 _ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")
@@ -49,14 +50,6 @@ class Media:
 
     kind: str
     parameters: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Address:
-    """Which question a body is for, and by which link."""
-
-    request_id: str
-    token: str
 
 
 def read_media(content_type: str) -> Media:
@@ -270,3 +263,18 @@ def declared_length(headers: Headers) -> int | None:
     """Return the length that a request announces for its body; None: it announces none."""
     announced = headers.get("content-length")
     return int(announced) if announced is not None and re.fullmatch("[0-9]{1,18}", announced) else None
+
+
+def require_plain(headers: Headers) -> None:
+    """Refuse a body that is not what it stands for, as its header fields say.
+
+    Raises:
+        WrongMediaType: it is encoded.
+        BadInput: it is a part of something.
+    """
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise WrongMediaType("The body is encoded: send it without Content-Encoding.")
+    if headers.get("transfer-encoding", "chunked").strip().lower() != "chunked":
+        raise WrongMediaType("The body is encoded: chunked is the only Transfer-Encoding read here.")
+    if "content-range" in headers:
+        raise BadInput("The body is a part of something, as Content-Range says: send it whole.")

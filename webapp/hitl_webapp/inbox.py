@@ -116,7 +116,7 @@ async def listing(surveys: Surveys, service: Service, principal: Principal) -> L
         ClusterError: when nobody can say what this visitor may see.
     """
     found = await surveys.current()
-    now, age = await service.storage_time(), surveys.age()
+    now, age = await service.clock.storage_time(), surveys.age()
     entries = await _visible(principal, found.entries.values())
     # What this process recorded after the survey is known all the same.
     entries = [_as_known(each, service) for each in entries]
@@ -135,7 +135,7 @@ async def listing(surveys: Surveys, service: Service, principal: Principal) -> L
 
 
 def _as_known(entry: Entry, service: Service) -> Entry:
-    outcome = service.known_outcome(entry.request.request_id) if entry.outcome is None else None
+    outcome = service.questions.known_outcome(entry.request.request_id) if entry.outcome is None else None
     if outcome is None or outcome.request_sha256 != entry.sha256:
         return entry
     return replace(entry, outcome=outcome)

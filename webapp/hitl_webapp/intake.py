@@ -1,23 +1,27 @@
-"""How much of a body is read, and for whom: little before a link or a visitor was admitted, then what it takes."""
+"""How much of a body is read, and for whom: little before a link or a visitor was admitted, then what it takes.
+
+By hand, as Starlette's limit is one number for everybody, and lets the app see a body that did not come whole.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from starlette.datastructures import Headers
-from starlette.types import Receive, Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument
 from hitl.core.values import MAX_VALUE_CHARS
 from hitl_webapp.auth import bearer
-from hitl_webapp.bodies import PREFIX_BYTES, declared_length, find_address
+from hitl_webapp.bodies import PREFIX_BYTES, declared_length, find_address, require_plain
+from hitl_webapp.explain import refuse
 from hitl_webapp.problems import BadInput, TooLarge, TooMany, TooSlow
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
+_WITH_BODY: Final = ("/submit", "/submit/json")
 # One character is at most 12 bytes: %F0%9F%98%80 in a form, \ud83d\ude00 in JSON.
 _BYTES_PER_CHAR: Final = 12
 # What a number may be typed with, such as zeros in front of it.
@@ -26,39 +30,70 @@ _WAITING_PER_SLOT: Final = 4
 _BUSY: Final = "Too many large answers arrive at the same time: nothing was recorded, try again."
 
 
+class WholeBodies:
+    """Reads a body whole before the app sees the request, within bounds of bytes and of seconds.
+
+    One that does not come whole never reaches the app.
+    """
+
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+        self._app = app
+        self._intake = Intake(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in _WITH_BODY:
+            # The other routes read no body; the server ends the connection if one was announced.
+            await self._app(scope, receive if scope["type"] != "http" else _replay(b"", receive), send)
+            return
+        large = Large()
+        try:
+            try:
+                body = await self._intake.read(scope, receive, large)
+            except _Gone:
+                return
+            except Exception as error:  # noqa: BLE001 - whatever it was leaves as a problem
+                await refuse(scope, receive, send, error)
+                return
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            # What a large body takes in memory is counted until the reply is made.
+            if large.taken:
+                self._intake.leave()
+
+
+class Large:
+    """Whether a body has taken one of the places of large ones."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = False
+
+
 class Intake:
-    """Reads bodies whole, within bounds of bytes, of seconds and of how many large ones there are at once."""
+    """Reads bodies, and bounds how many large ones there are at once."""
 
     def __init__(self, settings: WebSettings) -> None:
         self._settings = settings
         self._slots = asyncio.Semaphore(settings.large_bodies)
         self._large = 0
 
-    @asynccontextmanager
-    async def read(self, scope: Scope, headers: Headers, receive: Receive) -> AsyncIterator[bytes | None]:
-        """Read a body; what it takes in memory is counted until the block ends.
+    async def read(self, scope: Scope, receive: Receive, large: Large) -> bytes:
+        """Read a body.
 
         Args:
             scope: The request.
-            headers: Its header fields.
             receive: Gives the body's pieces.
-
-        Returns:
-            The body, or None when the client was gone before it had come whole.
+            large: Is told when the body takes the place of a large one; whoever calls gives it back by `leave`.
 
         Raises:
-            TooLarge, TooSlow, TooMany: the body is not read on.
+            TooLarge, TooSlow, TooMany, WrongMediaType: the body is not read on.
             BadInput: it is not as long as it was announced.
             HITLError, Unauthenticated: for a large body, why its sender may not answer the question.
         """
-        with ExitStack() as held:
-            try:
-                body: bytes | None = await self._whole(scope, headers, receive, held)
-            except _Gone:
-                body = None
-            yield body
-
-    async def _whole(self, scope: Scope, headers: Headers, receive: Receive, held: ExitStack) -> bytes:
+        headers = Headers(scope=scope)
+        require_plain(headers)
         announced, most = declared_length(headers), self._settings.max_body_bytes
         if announced is not None and announced > most:
             raise _too_large(most)
@@ -68,7 +103,7 @@ class Intake:
             raise _too_large(most)
         if more or len(body) > PREFIX_BYTES:
             await self._enter()
-            held.callback(self._leave)
+            large.taken = True
             limit = await self._limit(scope, headers, bytes(body[:PREFIX_BYTES]))
             if more:
                 await self._read_until(body, receive, limit)
@@ -77,6 +112,11 @@ class Intake:
         if announced is not None and announced != len(body):
             raise BadInput("The body is not as long as its Content-Length: nothing was recorded.")
         return bytes(body)
+
+    def leave(self) -> None:
+        """Give the place of a large body to the next."""
+        self._large -= 1
+        self._slots.release()
 
     async def _read_until(self, body: bytearray, receive: Receive, limit: int) -> bool:
         """Append pieces until the body ends, or is larger than the limit; return whether there is more to come."""
@@ -107,10 +147,6 @@ class Intake:
                 raise TooMany(_BUSY) from error
             raise
 
-    def _leave(self) -> None:
-        self._large -= 1
-        self._slots.release()
-
     async def _limit(self, scope: Scope, headers: Headers, prefix: bytes) -> int:
         """Return how many bytes an answer to this question by this visitor may have."""
         address = find_address(headers.get("content-type", ""), prefix)
@@ -119,9 +155,11 @@ class Intake:
                 f"The first {PREFIX_BYTES:,} bytes do not say which question this is for: nothing was recorded. "
                 "Send request_id and token before the value."
             )
+        if not address.token:
+            address = replace(address, token=bearer(headers))
         service: Service = scope["app"].state.service
-        request, _ = await service.admit_submission(address.request_id, address.token or bearer(headers), headers)
-        return min(self._settings.max_body_bytes, needed_bytes(request.document))
+        admitted = await service.submissions.admit(address, headers)
+        return min(self._settings.max_body_bytes, needed_bytes(admitted.request.document))
 
 
 class _Gone(Exception):
@@ -142,3 +180,17 @@ def needed_bytes(question: RequestDocument) -> int:
 
 def _too_large(limit: int) -> TooLarge:
     return TooLarge(f"The body is larger than {limit:,} bytes: nothing was recorded.")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return what gives the body once, and then waits for the client to go, as a response may do meanwhile."""
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

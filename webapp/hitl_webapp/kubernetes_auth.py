@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import Headers
 
@@ -19,8 +20,8 @@ from hitl.core import keys
 from hitl.core.documents import RequestDocument
 from hitl.errors import NotAllowed
 from hitl_webapp.auth import Principal, bearer, recordable
-from hitl_webapp.service import Kept
 
+_KEPT: Final = 4_096
 _KEPT_SECONDS: Final = 5.0
 # A token made for us alone is worth nothing to whoever steals it here; others are those of the API server itself.
 _AUDIENCES: Final[tuple[list[str], ...]] = ([HUMAN_INPUTS.group], [])
@@ -43,7 +44,7 @@ class Remembered(Generic[_V]):
     """What was asked within the last seconds: once, however many want to know. Failures are not remembered."""
 
     def __init__(self) -> None:
-        self._kept: Kept[tuple[float, _V]] = Kept()
+        self._kept: LRUCache[str, tuple[float, _V]] = LRUCache(_KEPT)
         self._asked: dict[str, asyncio.Task[_V]] = {}
 
     async def get(self, key: str, ask: Callable[[], Awaitable[_V]]) -> _V:
@@ -60,7 +61,7 @@ class Remembered(Generic[_V]):
         until = time.monotonic() + _KEPT_SECONDS
         try:
             found = await ask()
-            self._kept.put(key, (until, found))
+            self._kept[key] = (until, found)
             return found
         finally:
             del self._asked[key]

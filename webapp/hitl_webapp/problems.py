@@ -47,6 +47,10 @@ class TooMany(Exception):
     """More large bodies at once than are read here. The message is a sentence for the client."""
 
 
+class OtherSite(Exception):
+    """A submission that a page of another site sends. The message is a sentence for the client."""
+
+
 class Unauthenticated(Exception):
     """Nobody trustworthy said who calls."""
 
@@ -86,6 +90,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(503, "Try again soon", str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case BadInput():
             return Problem(400, "Malformed request", str(error))
+        case OtherSite():
+            return Problem(403, "Not from here", str(error))
         case Unauthenticated():
             return Problem(401, "Who are you?", str(error), {"WWW-Authenticate": "Bearer"})
         case NotAllowed():

@@ -31,6 +31,7 @@ _BUDGET = 1_000_000
 _MAX_KEPT_BYTES = 24 * 2**20
 _BYTES_PER_CHAR = 100
 
+# No LRUCache of cachetools: it changes when it is read, so it would need a lock, and threads check side by side.
 _kept: dict[str, Part | str] = {}
 
 

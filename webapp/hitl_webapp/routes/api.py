@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic_core import to_json
+from starlette.datastructures import Headers
 
 from hitl.core.documents import Respondent
 from hitl.core.lifecycle import phase_of
 from hitl.core.submissions import HITLSubmissionTyped, split_token
 from hitl.records.outcomes import Submission, new_submission_id
+from hitl_webapp.admission import Address
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
 from hitl_webapp.problems import BadInput, public_outcome
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
+from hitl_webapp.service import Service
 
 
 class Submitted(BaseModel):
@@ -86,59 +91,73 @@ _SUBMISSION: Final = {
         }
     ],
 }
-_SAVED: Final = {
-    False: "Your answer was saved. The workflow continues.",
-    True: "Your rejection was saved. The workflow gets it instead of an answer.",
+_SAVED: Final[dict[str, str]] = {
+    "answered": "Your answer was saved. The workflow continues.",
+    "rejected": "Your rejection was saved. The workflow gets it instead of an answer.",
 }
+_SOMEBODY: Final = Respondent(via="api")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @router.post("/submit/json", response_model=Submitted, openapi_extra=_SUBMISSION)
 async def submit_json(request: Request) -> Response:
     """Answer or reject a question. The same answer sent twice by the same sender is one submission."""
-    body, idempotency_key = await _read(request)
-    service = service_of(request)
-    path, token_in_path = split_token(body.response_path)
-    token = body.token or token_in_path or bearer(request.headers)
-    stored, principal = await service.admit_submission(body.request_id, token, request.headers)
-    check_path(path, stored.document.response_path, "response_path")
-    respondent = Respondent(
-        name=principal.name,
-        via="api",
-        verified=principal.verified,
-        groups=list(principal.groups),
-        link=principal.link,
-    )
-    submission = Submission(
-        outcome="rejected" if body.reject else "answered",
-        respondent=respondent,
-        value=None if body.reject else body.value,
-        text=False,
-        comment=body.comment,
-        submission_id=idempotency_key or new_submission_id(),
-    )
-    settled = await service.submit(stored, principal, submission)
+    return await submitted(service_of(request), request.headers, await request.body())
+
+
+async def submitted(service: Service, headers: Headers, body: bytes) -> Response:
+    """Record what a program sent.
+
+    Raises:
+        BadInput, RequestValidationError: the body is no submission.
+        HITLError, Unauthenticated: whatever keeps it from being the outcome.
+    """
+    sent = await _read(headers, body)
+    admitted = await service.submissions.admit(sent.address, headers)
+    check_path(sent.response_path, admitted.request.document.response_path, "response_path")
+    settled = await service.submissions.settle(admitted, sent.submission.by(admitted.respondent("api")))
     outcome = settled.outcome_or_raise()
-    submitted = Submitted(
-        request_id=body.request_id,
-        value=outcome.value,
-        data_type=outcome.data_type,
-        message=" ".join(filter(None, [_SAVED[body.reject], settled.note])),
-        outcome=public_outcome(outcome),
-    )
-    return Response(submitted.model_dump_json(), media_type="application/json")
+    content = {
+        "status": "submitted",
+        "request_id": outcome.request_id,
+        "value": outcome.value,
+        "data_type": outcome.data_type,
+        "message": f"{_SAVED[outcome.outcome]} {settled.note}".rstrip(),
+        "outcome": public_outcome(outcome),
+    }
+    # `Submitted` describes this for clients; making one takes longer than writing it.
+    return Response(to_json(content), media_type="application/json")
 
 
-async def _read(request: Request) -> tuple[HITLSubmissionTyped, str | None]:
-    key = request.headers.get("idempotency-key")
+@dataclass(frozen=True)
+class _Sent:
+    """What a program sent: the submission, but for who sends it, and where it belongs."""
+
+    address: Address
+    response_path: str
+    submission: Submission
+
+
+async def _read(headers: Headers, body: bytes) -> _Sent:
+    key = headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadInput("Idempotency-Key has 1 to 128 printable ASCII characters without blanks.")
-    content = await read_document(request.headers.get("content-type", ""), await request.body())
+    content = await read_document(headers.get("content-type", ""), body)
     try:
-        return HITLSubmissionTyped.model_validate(content), key
+        sent = HITLSubmissionTyped.model_validate(content)
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in faults]) from error
+    path, token_in_path = split_token(sent.response_path)
+    submission = Submission(
+        outcome="rejected" if sent.reject else "answered",
+        respondent=_SOMEBODY,
+        value=None if sent.reject else sent.value,
+        text=False,
+        comment=sent.comment,
+        submission_id=key or new_submission_id(),
+    )
+    return _Sent(Address(sent.request_id, sent.token or token_in_path or bearer(headers)), path, submission)
 
 
 @router.get("/status/{request_id}")
@@ -149,10 +168,10 @@ async def status(
     service = service_of(request)
     path, token_in_path = split_token(response_path)
     token = token or token_in_path or bearer(request.headers)
-    stored, _ = await service.admit(request_id, token, request.headers)
+    stored = (await service.admission.to_see(Address(request_id, token), request.headers)).request
     check_request_path(request_path, stored.document)
     check_path(path, stored.document.response_path, "response_path")
-    outcome = await service.outcome(stored)
+    outcome = await service.questions.outcome(stored)
     return Status(
         request_id=request_id,
         status="pending" if outcome is None else "completed",

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
-from hitl.core.submissions import split_token
-from hitl.core.text import printable
-from hitl.errors import HITLError, InvalidValue
-from hitl.records.outcomes import Submission, new_submission_id
+from hitl.core.documents import RequestDocument
+from hitl.errors import HITLError, InvalidValue, StorageUnavailable
+from hitl.records.outcomes import Settled
 from hitl.records.requests import StoredRequest
 from hitl_webapp import inbox, pages
+from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import SIGN_IN, Principal
-from hitl_webapp.bodies import read_form
-from hitl_webapp.fields import chosen, field_for
+from hitl_webapp.caches import Memory, Read
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
-from hitl_webapp.service import Kept, Service
+from hitl_webapp.sent import SentForm, read_sent_form, value_fault
+from hitl_webapp.service import Service
 
 router = APIRouter(include_in_schema=False)
-
-_MAX_NAME_CHARS = 256
-_TYPED = ("value", "comment", "name")
 
 
 @router.get("/")
@@ -37,7 +32,7 @@ async def index(request: Request) -> Response:
     service = service_of(request)
     if service.settings.auth == "link":
         return HTMLResponse(pages.render("links.html"))
-    principal = await service.authenticate(request.headers)
+    principal = await service.admission.authenticate(request.headers)
     if principal is None:
         raise Unauthenticated(SIGN_IN[service.settings.auth])
     found = await inbox.listing(request.app.state.surveys, service, principal)
@@ -50,21 +45,26 @@ async def index(request: Request) -> Response:
 async def form(request: Request, request_id: str, token: str = "", request_path: str = "") -> Response:
     """Show a question's form, or its outcome once it has one."""
     service = service_of(request)
-    stored, principal = await service.admit(request_id, token, request.headers)
-    check_request_path(request_path, stored.document)
+    admitted = await service.admission.to_see(Address(request_id, token), request.headers)
+    question, principal = admitted.request.document, admitted.principal
+    check_request_path(request_path, question)
     FORMS.inc()
-    ended = await _ended(service, stored)
+    ended = await _ended(service, admitted.request)
     if ended is not None:
         return ended
     page = pages.form_page(
-        stored.document,
+        question,
         token=token if principal.link else "",
         name=principal.name,
-        refusal=await principal.refusal(stored.document),
+        refusal=await principal.refusal(question),
     ).encode()
-    if principal.link and service.keeps_link(request_id, token):
-        request.app.state.forms.put(_address(request.scope), (request_id, principal.link, page), len(page))
+    if principal.link and service.admission.knows_link(request_id, principal.link):
+        kept: Memory[KeptForm] = request.app.state.forms
+        kept.put(_address(request.scope), Read((request_id, principal.link, page), 0.0, len(page)))
     return HTMLResponse(page)
+
+
+KeptForm = tuple[str, str, bytes]
 
 
 def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
@@ -73,88 +73,87 @@ def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
     A question never changes, so neither does its form; the address holds the link. Forms of visitors who are
     known by other means are not kept.
     """
-    forms: Kept[tuple[str, str, bytes]] = app.state.forms
+    forms: Memory[KeptForm] = app.state.forms
     found = forms.get(_address(scope))
-    if found is None or not app.state.service.seen_pending(*found[:2]):
+    if found is None:
+        return None
+    request_id, link, page = found.value
+    service: Service = app.state.service
+    if not service.questions.known_pending(request_id) or not service.admission.knows_link(request_id, link):
         return None
     FORMS.inc()
-    return found[2]
+    return page
 
 
 def _address(scope: Scope) -> str:
     return f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """A form as it was sent.
-
-    `step` is ``decline`` or ``back`` when it leads to another form and submits nothing. `choice` and `kept` are an
-    answer as `fields.Field.posted` writes it: one chosen by its place, and one that was left for the form of
-    declining.
-    """
-
-    request_id: str
-    token: str
-    response_path: str
-    reject: bool
-    step: str
-    submission_id: str
-    choice: str
-    kept: str
-    typed: dict[str, str]
-
-
 @router.post("/submit")
 async def submit(request: Request) -> Response:
     """Record what a form sent, or show the form again with what was typed and what is wrong."""
     service = service_of(request)
-    sent = await _sent(request)
+    sent = await read_sent_form(request.headers.get("content-type", ""), await request.body())
     if sent.step:
         return await _step(service, sent, request.headers)
-    stored, principal = await service.admit_submission(sent.request_id, sent.token, request.headers)
-    check_path(sent.response_path, stored.document.response_path, "response_path")
-    sent = _resolved(sent, stored.document)
-    submission = _submission(sent, principal)
-    fault = _fault(sent, principal)
     try:
-        if fault is not None:
-            await service.refuse(stored, principal, submission, InvalidValue(fault.sentence))
-        settled = await service.submit(stored, principal, submission)
-        outcome = settled.outcome_or_raise()
+        admitted = await service.submissions.admit(sent.address, request.headers)
+    except StorageUnavailable as error:
+        before = await service.admission.remembered(sent.address, request.headers)
+        if before is None:
+            raise
+        return _form_again(before.request.document, sent, before.principal, problem_of(error), None)
+    question = admitted.request.document
+    check_path(sent.response_path, question.response_path, "response_path")
+    sent = sent.resolved(question)
+    fault = sent.fault(named=bool(admitted.principal.name))
+    submission = sent.submission.by(admitted.respondent("web", sent.recordable_name()))
+    try:
+        wrong = None if fault is None else InvalidValue(fault.sentence)
+        settled = await service.submissions.settle(admitted, submission, wrong)
     except HITLError as error:
         problem = problem_of(error)
-        if isinstance(error, InvalidValue):
-            fault = fault or _value_fault(stored.document, error)
-            return _form_again(stored.document, sent, principal, problem, fault)
-        if problem.status == 503:
-            return _form_again(stored.document, sent, principal, problem, None)
-        typed = _to_show(sent, stored.document)
-        if problem.status == 410 and problem.outcome is None:
-            return _message(problem.status, problem.title, problem.detail, typed)
-        if problem.outcome is None:
+        if problem.status != 503:
             raise
-        page = pages.outcome_page(
-            stored.document, problem.outcome, recorded=False, refused=problem.title, typed=typed
+        return _form_again(question, sent, admitted.principal, problem, None)
+    return _shown(admitted, sent, settled, fault)
+
+
+def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fault | None) -> Response:
+    """Return the page that says what became of a submission."""
+    question = admitted.request.document
+    if settled.error is None:
+        page = pages.outcome_page(question, settled.outcome_or_raise(), recorded=True, note=settled.note)
+        return HTMLResponse(page)
+    problem = problem_of(settled.error)
+    if isinstance(settled.error, InvalidValue):
+        return _form_again(
+            question, sent, admitted.principal, problem, fault or value_fault(question, settled.error)
         )
-        return HTMLResponse(page, status_code=problem.status)
-    return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=True, note=settled.note))
+    typed = sent.typed(question)
+    if settled.kind == "too_late":
+        return _message(problem.status, problem.title, problem.detail, typed)
+    if settled.outcome is None:
+        raise settled.error
+    page = pages.outcome_page(question, settled.outcome, recorded=False, refused=problem.title, typed=typed)
+    return HTMLResponse(page, status_code=problem.status)
 
 
-async def _step(service: Service, sent: _Sent, headers: Headers) -> Response:
+async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
     """Show the form of declining, or the answer's again, with what was typed so far. Nothing is recorded."""
     if sent.step not in ("decline", "back"):
         raise BadInput("The form's step is neither decline nor back.")
-    stored, principal = await service.admit(sent.request_id, sent.token, headers)
-    await principal.require_may_answer(stored.document)
-    ended = await _ended(service, stored)
+    admitted = await service.admission.to_see(sent.address, headers)
+    question = admitted.request.document
+    await admitted.principal.require_may_answer(question)
+    ended = await _ended(service, admitted.request)
     if ended is not None:
         return ended
     page = pages.form_page(
-        stored.document,
-        token=sent.token,
-        name=principal.name,
-        typed=_to_show(_resolved(sent, stored.document), stored.document),
+        question,
+        token=sent.address.token,
+        name=admitted.principal.name,
+        typed=sent.resolved(question).typed(question),
         declining=sent.step == "decline",
     )
     return HTMLResponse(page)
@@ -162,10 +161,10 @@ async def _step(service: Service, sent: _Sent, headers: Headers) -> Response:
 
 async def _ended(service: Service, stored: StoredRequest) -> Response | None:
     """Return the page of a question that takes no answers any more, or None."""
-    outcome = await service.outcome(stored)
+    outcome = await service.questions.outcome(stored)
     if outcome is not None:
         return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
-    if await service.over(stored):
+    if await service.questions.over(stored):
         return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
     return None
 
@@ -176,117 +175,18 @@ async def healthz() -> Response:
     return RedirectResponse("/health", status_code=308)
 
 
-async def _sent(request: Request) -> _Sent:
-    form = await read_form(request.headers.get("content-type", ""), await request.body())
-    request_id = form.get("request_id", "")
-    if not request_id:
-        raise BadInput("The form names no request_id.")
-    path, token_in_path = split_token(form.get("response_path", ""))
-    return _Sent(
-        request_id=request_id,
-        token=form.get("token", "") or token_in_path,
-        response_path=path,
-        reject=_rejects(form),
-        step=form.get("step", ""),
-        choice=form.get("choice", ""),
-        kept=form.get("kept", ""),
-        submission_id=form.get("submission_id", "")[:128] or new_submission_id(),
-        # Browsers send line ends as CR LF; what was typed has LF.
-        typed={name: form.get(name, "").replace("\r\n", "\n") for name in _TYPED},
-    )
-
-
-def _rejects(form: dict[str, str]) -> bool:
-    # Older forms had a button of this name with any value. What may be cut off, or says no, is not guessed at.
-    if "reject" not in form:
-        return False
-    if form["reject"].strip().lower() in ("", "0", "false", "no", "n", "none", "null", "off"):
-        raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
-    return True
-
-
-def _resolved(sent: _Sent, question: RequestDocument) -> _Sent:
-    """Return the form with the answer that it means, which may have been sent by its place among the choices.
-
-    Raises:
-        BadInput: it could mean two answers.
-    """
-    if not sent.choice:
-        return sent
-    if sent.typed["value"] or not field_for(question).by_index:
-        raise BadInput("The form's field choice stands for an answer of this question's list, instead of a value.")
-    return replace(sent, typed={**sent.typed, "value": chosen(question, sent.choice)})
-
-
-def _to_show(sent: _Sent, question: RequestDocument) -> dict[str, str]:
-    """Return what was typed, with the answer that the form of declining keeps for the way back."""
-    kept = chosen(question, sent.kept) if field_for(question).by_index else sent.kept
-    return {**sent.typed, "value": sent.typed["value"] or kept}
-
-
-def _fault(sent: _Sent, principal: Principal) -> pages.Fault | None:
-    """Return what is wrong with a form before anybody looks at the answer itself."""
-    comment = sent.typed["comment"]
-    name = sent.typed["name"].strip()
-    if sent.reject and sent.typed["value"].strip():
-        sentence = "You gave an answer and declined as well: send the answer, or decline without one."
-        return pages.Fault("value", sentence)
-    if sent.reject and not comment.strip():
-        return pages.Fault("comment", "A reason is needed: write why you decline to answer.")
-    if len(comment) > MAX_COMMENT_CHARS:
-        what = "reason" if sent.reject else "comment"
-        return pages.Fault(
-            "comment",
-            f"The {what} has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}.",
-        )
-    if not principal.name and (len(name) > _MAX_NAME_CHARS or printable(name) != name or "\t" in name):
-        return pages.Fault(
-            "name",
-            f"The name has more than {_MAX_NAME_CHARS} characters, or some that cannot be printed: shorten it or "
-            "type it again.",
-        )
-    return None
-
-
-def _value_fault(question: RequestDocument, error: InvalidValue) -> pages.Fault:
-    """Return what is wrong with an answer. A range is told as what to enter, not as what a schema found."""
-    enter = field_for(question).enter
-    # Only a schema finds details: any other sentence says already how to write the number.
-    if error.details and enter:
-        return pages.Fault("value", enter)
-    return pages.Fault("value", str(error), error.details)
-
-
-def _submission(sent: _Sent, principal: Principal) -> Submission:
-    respondent = Respondent(
-        # Too long a name is refused before it could be recorded.
-        name=principal.name or sent.typed["name"].strip()[:_MAX_NAME_CHARS],
-        via="web",
-        verified=principal.verified,
-        groups=list(principal.groups),
-        link=principal.link,
-    )
-    return Submission(
-        outcome="rejected" if sent.reject else "answered",
-        respondent=respondent,
-        value=sent.typed["value"],
-        comment=sent.typed["comment"],
-        submission_id=sent.submission_id,
-    )
-
-
 def _form_again(
-    question: RequestDocument, sent: _Sent, principal: Principal, problem: Problem, fault: pages.Fault | None
+    question: RequestDocument, sent: SentForm, principal: Principal, problem: Problem, fault: pages.Fault | None
 ) -> Response:
     page = pages.form_page(
         question,
-        token=sent.token,
+        token=sent.address.token,
         name=principal.name,
-        typed=_to_show(sent, question),
+        typed=sent.typed(question),
         fault=fault,
         notice="" if fault else problem.detail,
         # Who declined and chose an answer as well sees the form with both.
-        declining=sent.reject and not (fault and fault.place == "value"),
+        declining=sent.declines and not (fault and fault.place == "value"),
     )
     return HTMLResponse(page, status_code=problem.status, headers=problem.headers)
 

@@ -25,7 +25,7 @@ _TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image
 @router.get("/health")
 async def health(request: Request) -> dict[str, str]:
     """Say that the process lives, and what is known of its clock. Asks nobody, so that it always answers."""
-    return {"status": "healthy", "clock": service_of(request).clock}
+    return {"status": "healthy", "clock": service_of(request).clock.state}
 
 
 @router.get("/ready")
@@ -39,12 +39,12 @@ async def ready(request: Request) -> dict[str, str]:
         async with asyncio.timeout(service.settings.ready_seconds):
             await service.store.exists(keys.request_key("none"))
             with suppress(ClockApart):
-                await service.require_clock(service.now())
+                await service.clock.require(service.clock.now())
     except TimeoutError as error:
         raise StorageUnavailable(
             f"the storage did not answer within {service.settings.ready_seconds:g} s"
         ) from error
-    return {"status": "ready", "clock": service.clock}
+    return {"status": "ready", "clock": service.clock.state}
 
 
 @router.get("/metrics")

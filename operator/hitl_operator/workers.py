@@ -1,0 +1,94 @@
+"""Doing what waits in one root's queue: many at a time, each on its own, and each with a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from hitl.errors import (
+    ClockApart,
+    ClusterConflict,
+    ClusterForbidden,
+    ClusterNotFound,
+    ClusterUnavailable,
+    HITLError,
+    StorageUnavailable,
+    StorageUnsuitable,
+)
+from hitl_operator.work_items import WorkItem
+from hitl_operator.workqueue import WorkQueue
+
+_SLOW_SECONDS: Final = 5.0
+# Each request has a bound of its own; this is for all of one piece of work together.
+_DEADLINE_SECONDS: Final = 120.0
+_REASONS: Final[dict[type[BaseException], str]] = {
+    StorageUnavailable: "storage_unavailable",
+    StorageUnsuitable: "storage_unsuitable",
+    ClockApart: "clock_apart",
+    ClusterUnavailable: "api_unavailable",
+    ClusterConflict: "conflict",
+    ClusterForbidden: "forbidden",
+    ClusterNotFound: "not_found",
+    TimeoutError: "too_slow",
+    HITLError: "refused",
+}
+_PASSING: Final = ("storage_unavailable", "clock_apart", "api_unavailable", "conflict", "too_slow")
+
+_log = logging.getLogger("hitl.operator")
+
+
+class Workers:
+    """Does the work of one queue.
+
+    Args:
+        queue: The queue.
+        do: Does one piece of work.
+        at_once: How many pieces are worked on side by side.
+    """
+
+    def __init__(
+        self, queue: WorkQueue[WorkItem], do: Callable[[WorkItem], Awaitable[None]], at_once: int
+    ) -> None:
+        self._queue = queue
+        self._do = do
+        self._free = asyncio.Semaphore(at_once)
+
+    async def run(self, leading: Callable[[], Awaitable[None]]) -> None:
+        """Work until cancelled.
+
+        Args:
+            leading: Waits until this operator may work.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await leading()
+                await self._free.acquire()
+                work = await self._queue.get()
+                tasks.create_task(self._one(work))
+
+    async def _one(self, work: WorkItem) -> None:
+        try:
+            async with asyncio.timeout(_DEADLINE_SECONDS):
+                await self._do(work)
+        except (HITLError, TimeoutError) as error:
+            first = self._queue.failures(work) == 0
+            reason = reason_of(error)
+            pause = self._queue.retry(work, reason, passes=reason in _PASSING)
+            if first or pause > _SLOW_SECONDS:
+                level = logging.INFO if isinstance(error, StorageUnavailable) else logging.WARNING
+                _log.log(level, "%s: %s; again in %.1f s", work, str(error) or "it took too long", pause)
+        except Exception:  # noqa: BLE001 - a fault of ours with one object must not stop the work on all others
+            pause = self._queue.retry(work, "fault", passes=False)
+            _log.exception("%s failed; again in %.1f s", work, pause)
+        else:
+            self._queue.forget(work)
+        finally:
+            self._queue.done(work)
+            self._free.release()
+
+
+def reason_of(error: BaseException) -> str:
+    """Return in a word why a piece of work failed."""
+    return next((_REASONS[kind] for kind in type(error).__mro__ if kind in _REASONS), "fault")

@@ -1,0 +1,183 @@
+"""Who comes to which question: the visitor is found, and let in or not, before anything is shown or recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from starlette.datastructures import Headers
+
+from hitl.core import keys
+from hitl.core.documents import LinkDocument, Respondent, Via
+from hitl.errors import DocumentDamaged, NotAllowed, RequestNotFound
+from hitl.records.links import read_link_of
+from hitl.records.requests import StoredRequest
+from hitl.storage import Store, ticks
+from hitl_webapp.auth import NO_LINK, SIGN_IN, Authenticator, Principal
+from hitl_webapp.caches import Memory, Read
+from hitl_webapp.clock import Clock
+from hitl_webapp.problems import Unauthenticated
+from hitl_webapp.questions import SEEN_SECONDS, Questions
+from hitl_webapp.settings import AuthMode
+
+# A well-formed id of no request: what is read for an id that could not be one, so that time tells nothing.
+_NOBODY: Final = "none"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Which question a request is about, and by which link it comes.
+
+    Args:
+        request_id: As the client gave it.
+        token: The link's token, or empty.
+    """
+
+    request_id: str
+    token: str
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A visitor who may see a question, and the question.
+
+    Args:
+        request: The question.
+        principal: The visitor.
+        looked: What `hitl.storage.ticks` said before the question was read from the storage; None: it may have
+            come from memory.
+    """
+
+    request: StoredRequest
+    principal: Principal
+    looked: float | None = None
+
+    def respondent(self, via: Via, name: str = "") -> Respondent:
+        """Return the visitor as an outcome names them.
+
+        Args:
+            via: The channel.
+            name: What they call themselves, if nobody vouches for a name.
+        """
+        principal = self.principal
+        return Respondent(
+            name=principal.name or name,
+            via=via,
+            verified=principal.verified,
+            groups=list(principal.groups),
+            link=principal.link,
+        )
+
+
+class Admission:
+    """Finds out who a visitor is, and whether a question is shown to them.
+
+    Args:
+        store: Where links lie.
+        auth: How visitors say who they are.
+        authenticate: Finds the visitor in a request's header fields.
+        questions: The questions.
+        clock: This machine's clock.
+    """
+
+    def __init__(
+        self, store: Store, auth: AuthMode, authenticate: Authenticator, questions: Questions, clock: Clock
+    ) -> None:
+        self._store = store
+        self._auth: AuthMode = auth
+        self._questions = questions
+        self._clock = clock
+        self._links: Memory[LinkDocument] = Memory()
+        self.authenticate = authenticate
+
+    async def to_see(self, address: Address, headers: Headers) -> Admitted:
+        """Let a visitor see a question. What is remembered of the link and the question will do.
+
+        Args:
+            address: The question, and the link's token. It counts for a visitor whom the authenticator does not
+                find.
+            headers: In which the authenticator looks for the visitor.
+
+        Raises:
+            Unauthenticated: where visitors sign in, for whoever neither did nor brings a link that counts there.
+            NotAllowed: the same whether the question exists or not, for whoever holds no link or has no right.
+            RequestNotFound: for an identified visitor who may see what there is.
+        """
+        principal = await self._principal(address, await self.authenticate(headers), remembered=True)
+        try:
+            request = await self._questions.request(address.request_id)
+        except (RequestNotFound, DocumentDamaged):
+            await principal.require_may_see(None)
+            raise
+        await principal.require_may_see(request.document)
+        return Admitted(request, principal)
+
+    async def to_submit(self, address: Address, found: Principal | None) -> Admitted:
+        """Let a visitor submit to a question. Link and question are read from the storage.
+
+        Args:
+            address: The question, and the link's token.
+            found: The visitor whom the authenticator found.
+
+        Raises:
+            Unauthenticated, NotAllowed, RequestNotFound: as `to_see` does.
+        """
+        principal = await self._principal(address, found, remembered=False)
+        try:
+            read = await self._questions.read(address.request_id)
+        except (RequestNotFound, DocumentDamaged):
+            await principal.require_may_see(None)
+            raise
+        await principal.require_may_see(read.value.document)
+        return Admitted(read.value, principal, read.at)
+
+    async def remembered(self, address: Address, headers: Headers) -> Admitted | None:
+        """Return a visitor who was let in before, so that they get back what they typed while the storage is away.
+
+        Nothing may be recorded by what this returns.
+
+        Raises:
+            NotAllowed, Unauthenticated: as `to_see` does.
+        """
+        request = self._questions.remembered(address.request_id)
+        principal = await self.authenticate(headers)
+        token_hash = keys.hash_token(address.token)
+        if principal is None and self._links.get(f"{address.request_id}/{token_hash}") is not None:
+            principal = Principal(link=token_hash)
+        if request is None or principal is None:
+            return None
+        await principal.require_may_see(request.document)
+        return Admitted(request, principal)
+
+    def knows_link(self, request_id: str, token_hash: str) -> bool:
+        """Tell whether a link was read within the last second, and is good for as long as its question."""
+        seen = self._links.get(f"{request_id}/{token_hash}")
+        return seen is not None and seen.value.expires_at is None and ticks() - seen.at < SEEN_SECONDS
+
+    async def _principal(self, address: Address, found: Principal | None, *, remembered: bool) -> Principal:
+        if found is not None:
+            return found
+        if self._auth == "kubernetes" or (self._auth == "proxy" and not address.token):
+            raise Unauthenticated(SIGN_IN[self._auth])
+        token_hash = keys.hash_token(address.token)
+        name, now = f"{address.request_id}/{token_hash}", self._clock.now()
+        seen = self._links.get(name) if remembered else None
+        fresh = seen is not None and ticks() - seen.at < SEEN_SECONDS
+        if not (fresh and seen is not None and await self._valid(seen.value, now)):
+            await self._read_link(address.request_id, token_hash, name, now)
+        return Principal(link=token_hash)
+
+    async def _read_link(self, request_id: str, token_hash: str, name: str, now: datetime) -> None:
+        readable, began = request_id if keys.is_request_id(request_id) else _NOBODY, ticks()
+        link = await read_link_of(self._store, readable, token_hash)
+        if link is None or not await self._valid(link, now):
+            self._links.drop(name)
+            raise NotAllowed(NO_LINK)
+        self._links.put(name, Read(link, began))
+
+    async def _valid(self, link: LinkDocument, now: datetime) -> bool:
+        # By a clock that is wrong, a link has neither ended nor not.
+        if link.expires_at is not None:
+            await self._clock.require(now)
+        return link.valid(now)

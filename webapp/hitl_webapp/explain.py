@@ -1,0 +1,58 @@
+"""How errors leave the web app: as problem documents for programs, as pages for people."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from hitl.errors import DocumentDamaged, HITLError
+from hitl.logs import redact, shown_error
+from hitl_webapp import pages
+from hitl_webapp.logs import shown_path
+from hitl_webapp.problems import Problem, TooMany, problem_of
+
+_API: Final = ("/submit/json", "/status/", "/health", "/ready", "/metrics", "/openapi.json")
+
+_log = logging.getLogger("hitl.web")
+
+
+async def explain(request: Request, error: Exception) -> Response:
+    """Return the reply that says what was wrong."""
+    # Not `request.url`, which is made of the Host header too: that may be anything.
+    path: str = request.scope["path"]
+    problem = _problem(error)
+    if problem.status >= 500:
+        if isinstance(error, HITLError | TooMany):
+            _log.warning("%s %s: %s", request.method, shown_path(path), redact(str(error)))
+        else:
+            _log.error("%s %s\n%s", request.method, shown_path(path), shown_error(error))
+    if isinstance(error, DocumentDamaged):
+        _log.error("damaged object: %s", error.name)
+    if path.startswith(_API):
+        return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
+    page = pages.message_page(problem.title, problem.detail)
+    return HTMLResponse(page, problem.status, problem.headers)
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:
+    """Answer a request whose body is not read on, so that its connection cannot be used again."""
+    response = await explain(Request(scope), error)
+    response.headers["connection"] = "close"
+    await response(scope, receive, send)
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, RequestValidationError):
+        faults = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
+        return Problem(400, "Malformed request", "; ".join(faults[:5]))
+    if isinstance(error, HTTPException):
+        titles = {404: "Nothing here", 405: "Not that way"}
+        title = titles.get(error.status_code, "Malformed request")
+        return Problem(error.status_code, title, str(error.detail), dict(error.headers or {}))
+    return problem_of(error)

@@ -1,0 +1,150 @@
+"""A form as it was sent: what it means for its question, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
+from hitl.core.submissions import split_token
+from hitl.core.text import printable
+from hitl.errors import InvalidValue
+from hitl.records.outcomes import Submission, new_submission_id
+from hitl_webapp.admission import Address
+from hitl_webapp.bodies import read_form
+from hitl_webapp.fields import chosen, field_for
+from hitl_webapp.pages import Fault
+from hitl_webapp.problems import BadInput
+
+_MAX_NAME_CHARS: Final = 256
+_SOMEBODY: Final = Respondent(via="web")
+
+
+@dataclass(frozen=True)
+class SentForm:
+    """A form as it was sent.
+
+    Args:
+        address: The question, and the link.
+        response_path: As the form has it, without a token.
+        submission: What would be recorded, but for who sends it. Its value is what was typed.
+        name: What the visitor calls themselves.
+        step: ``decline`` or ``back``, when it leads to another form and submits nothing.
+        choice: An answer by its place among the choices, as `fields.Field.posted` writes it.
+        kept: An answer that was left for the form of declining, written like `choice` or `value`.
+    """
+
+    address: Address
+    response_path: str
+    submission: Submission
+    name: str
+    step: str
+    choice: str
+    kept: str
+
+    @property
+    def value(self) -> str:
+        """The answer, as it was typed."""
+        return str(self.submission.value)
+
+    @property
+    def declines(self) -> bool:
+        """Whether it declines to answer."""
+        return self.submission.outcome == "rejected"
+
+    def resolved(self, question: RequestDocument) -> SentForm:
+        """Return the form with the answer that it means, which may have been sent by its place among the choices.
+
+        Raises:
+            BadInput: it could mean two answers.
+        """
+        if not self.choice:
+            return self
+        if self.value or not field_for(question).by_index:
+            raise BadInput(
+                "The form's field choice stands for an answer of this question's list, instead of a value."
+            )
+        return replace(self, submission=replace(self.submission, value=chosen(question, self.choice)))
+
+    def typed(self, question: RequestDocument) -> dict[str, str]:
+        """Return what was typed, with the answer that the form of declining keeps for the way back."""
+        kept = chosen(question, self.kept) if field_for(question).by_index else self.kept
+        return {"value": self.value or kept, "comment": self.submission.comment, "name": self.name}
+
+    def fault(self, *, named: bool) -> Fault | None:
+        """Return what is wrong with the form before anybody looks at the answer itself.
+
+        Args:
+            named: Somebody vouches for the visitor's name, so that the typed one does not count.
+        """
+        comment, name = self.submission.comment, self.name.strip()
+        if self.declines and self.value.strip():
+            return Fault(
+                "value", "You gave an answer and declined as well: send the answer, or decline without one."
+            )
+        if self.declines and not comment.strip():
+            return Fault("comment", "A reason is needed: write why you decline to answer.")
+        if len(comment) > MAX_COMMENT_CHARS:
+            what = "reason" if self.declines else "comment"
+            return Fault(
+                "comment",
+                f"The {what} has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}.",
+            )
+        if not named and (len(name) > _MAX_NAME_CHARS or printable(name) != name or "\t" in name):
+            return Fault(
+                "name",
+                f"The name has more than {_MAX_NAME_CHARS} characters, or some that cannot be printed: shorten it "
+                "or type it again.",
+            )
+        return None
+
+    def recordable_name(self) -> str:
+        """Return the typed name. Too long a one is refused before it could be recorded."""
+        return self.name.strip()[:_MAX_NAME_CHARS]
+
+
+async def read_sent_form(content_type: str, body: bytes) -> SentForm:
+    """Read a form.
+
+    Raises:
+        WrongMediaType, BadInput: saying what is wrong with it.
+    """
+    form = await read_form(content_type, body)
+    if not form.get("request_id"):
+        raise BadInput("The form names no request_id.")
+    path, token_in_path = split_token(form.get("response_path", ""))
+    # Browsers send line ends as CR LF; what was typed has LF.
+    value, comment, name = (form.get(each, "").replace("\r\n", "\n") for each in ("value", "comment", "name"))
+    return SentForm(
+        address=Address(form["request_id"], form.get("token", "") or token_in_path),
+        response_path=path,
+        submission=Submission(
+            outcome="rejected" if _rejects(form) else "answered",
+            respondent=_SOMEBODY,
+            value=value,
+            comment=comment,
+            submission_id=form.get("submission_id", "")[:128] or new_submission_id(),
+        ),
+        name=name,
+        step=form.get("step", ""),
+        choice=form.get("choice", ""),
+        kept=form.get("kept", ""),
+    )
+
+
+def value_fault(question: RequestDocument, error: InvalidValue) -> Fault:
+    """Return what is wrong with an answer. A range is told as what to enter, not as what a schema found."""
+    enter = field_for(question).enter
+    # Only a schema finds details: any other sentence says already how to write the number.
+    if error.details and enter:
+        return Fault("value", enter)
+    return Fault("value", str(error), error.details)
+
+
+def _rejects(form: dict[str, str]) -> bool:
+    # Older forms had a button of this name with any value. What may be cut off, or says no, is not guessed at.
+    if "reject" not in form:
+        return False
+    if form["reject"].strip().lower() in ("", "0", "false", "no", "n", "none", "null", "off"):
+        raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
+    return True
