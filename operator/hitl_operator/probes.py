@@ -28,7 +28,7 @@ _log = logging.getLogger("hitl.operator.probes")
 
 @dataclass
 class Health:
-    """What the probes look at. Storage or an API server that is away is no reason to restart the operator.
+    """What the probes look at. An unavailable storage or API server is no reason to restart the operator.
 
     Args:
         sweep_seconds: Seconds between two sweeps.
@@ -56,13 +56,13 @@ class Health:
         """Return what is wrong with this process, or an empty text."""
         now = self.clock()
         if now - self.beat > _LAG_SECONDS:
-            return f"the event loop stood still for {now - self.beat:.0f} s"
+            return f"the event loop hung for {now - self.beat:.0f} s"
         for root, swept in self.swept.items():
             if now - swept > max(_LEAST_SECONDS, _SWEEPS_MISSED * self.sweep_seconds):
                 return f"nobody looked for markers in root {root} for {now - swept:.0f} s"
         for sight in self.sights:
             if sight.stuck:
-                return f"the watch of {sight} stands still"
+                return f"the watch of {sight} hangs"
         return ""
 
     def unseen(self) -> list[str]:

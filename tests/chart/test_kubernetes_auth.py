@@ -222,7 +222,7 @@ def test_whoever_has_no_token_that_counts_is_asked_who_they_are(team: Team, kind
 
     assert [reply.status_code for reply in replies] == [401] * 5
     assert replies[0].headers["www-authenticate"] == "Bearer"
-    assert replies[0].json()["title"] == "Who are you?"
+    assert replies[0].json()["title"] == "Sign in"
     for reply in replies:
         assert "kubectl create token" in reply.text
         assert "kubectl hitl" in reply.text

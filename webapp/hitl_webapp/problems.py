@@ -93,7 +93,7 @@ def problem_of(error: Exception) -> Problem:
         case OtherSite():
             return Problem(403, "Not from here", str(error))
         case Unauthenticated():
-            return Problem(401, "Who are you?", str(error), {"WWW-Authenticate": "Bearer"})
+            return Problem(401, "Sign in", str(error), {"WWW-Authenticate": "Bearer"})
         case NotAllowed():
             return Problem(403, "Not allowed", str(error))
         case RequestNotFound():
@@ -147,7 +147,7 @@ def public_outcome(outcome: OutcomeDocument) -> dict[str, Any]:
 
 
 def _sentence(outcome: OutcomeDocument) -> str:
-    return f"Nothing was changed. What stands: {outcome.summary()}."
+    return f"Nothing was changed. The recorded outcome: {outcome.summary()}."
 
 
 def _winner(outcome: OutcomeDocument) -> dict[str, Any]:
