@@ -394,7 +394,7 @@ def test_without_its_rights_it_lets_nobody_in_and_says_why_in_its_log(team: Team
         reply = post(question, team.signed_in("responder"))
 
         assert reply.status_code == 502
-        assert "tell those who run this service" in reply.json()["detail"]
+        assert "tell the administrators of this service" in reply.json()["detail"]
         assert "tokenreviews" not in reply.text
         assert question.stored() is None
         assert any('cannot create resource "tokenreviews"' in line["message"] for line in app.logged("hitl.web"))
