@@ -108,6 +108,7 @@ def log_submission(
     verified: bool,
     via: str | None,
     result: str,
+    commit: str = "",
 ) -> None:
     """Write the audit's line of one submission, a refused one too, to `hitl.audit`. It holds no value.
 
@@ -116,19 +117,20 @@ def log_submission(
         submission_id: The submission; None where it could not be read.
         attempt: What it would become: ``answered``, ``rejected`` or ``cancelled``.
         name: Who submitted, or empty.
-        verified: Whether a proxy or the API server has authenticated the name.
+        verified: Whether somebody trustworthy vouched for the name.
         via: Over which channel.
         result: ``Recorded``, or in a word why it was refused.
+        commit: The commit that it came by, as the GitOps tool names it; in the line only where there is one.
     """
-    if _audit.isEnabledFor(logging.INFO):
-        _audit.info(
-            {
-                "request_id": request_id,
-                "submission_id": submission_id,
-                "attempt": attempt,
-                "name": name,
-                "verified": verified,
-                "via": via,
-                "result": result,
-            }
-        )
+    if not _audit.isEnabledFor(logging.INFO):
+        return
+    line: dict[str, Any] = {
+        "request_id": request_id,
+        "submission_id": submission_id,
+        "attempt": attempt,
+        "name": name,
+        "verified": verified,
+        "via": via,
+        "result": result,
+    }
+    _audit.info(line | ({"commit": commit} if commit else {}))

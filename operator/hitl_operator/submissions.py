@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 from hitl.cluster.conditions import RefusalReason
 from hitl.cluster.mapping import Given
 from hitl.core.documents import OutcomeDocument
 from hitl.errors import InvalidValue, RequestNotFound
+from hitl.logs import log_submission
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -16,8 +16,6 @@ from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Refusal
 from hitl_operator.roots import Root
-
-_audit = logging.getLogger("hitl.audit")
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,15 @@ async def record(context: Context, root: Root, records: Records, request: Stored
     refusal = recorded.refusal
     if refusal is not None:
         metrics.REFUSED.labels(reason=refusal.reason).inc()
-    _audit.info(
-        "request_id=%s submission_id=%s attempt=%s name=%r verified=%s via=%s commit=%r result=%s",
+    log_submission(
         request.request_id,
-        given.submission_id,
-        given.outcome,
-        given.respondent.name,
-        given.respondent.verified,
-        given.respondent.via,
-        given.respondent.commit,
-        refusal.reason if refusal else "Recorded",
+        submission_id=given.submission_id,
+        attempt=given.outcome,
+        name=given.respondent.name,
+        verified=given.respondent.verified,
+        via=given.respondent.via,
+        commit=given.respondent.commit,
+        result=refusal.reason if refusal else "Recorded",
     )
     return recorded
 

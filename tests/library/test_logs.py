@@ -108,8 +108,12 @@ def test_the_line_of_a_submission_has_its_fields(caplog: pytest.LogCaptureFixtur
     said = {"submission_id": "s", "attempt": "answered", "name": "ada", "verified": True, "via": "kubectl"}
     with caplog.at_level(logging.INFO, "hitl.audit"):
         log_submission("a-b", **said, result="Recorded")  # type: ignore[arg-type]  # mixed values of one dict
+        log_submission("a-b", **said, result="Expired", commit="main@sha1:0")  # type: ignore[arg-type]  # as above
 
-    assert [record.msg for record in caplog.records] == [{"request_id": "a-b", **said, "result": "Recorded"}]
+    assert [record.msg for record in caplog.records] == [
+        {"request_id": "a-b", **said, "result": "Recorded"},
+        {"request_id": "a-b", **said, "result": "Expired", "commit": "main@sha1:0"},
+    ]
 
 
 def test_the_operator_writes_json_from_its_first_line_on(tmp_path: Path) -> None:

@@ -245,8 +245,8 @@ class Lives(RuleBasedStateMachine):
             opened = {row for key in rows if (row := keys.OpenRow.of_key(key)) is not None}
             assert any(row.request_id == ID for row in opened)
         elif question is not None and standing is not None:
-            settled = {row for key in rows if (row := keys.SettledRow.of_key(key)) is not None}
-            assert any(row.request_id == ID for row in settled)
+            settled = {each for key in rows if (each := keys.SettledRow.of_key(key)) is not None}
+            assert any(each.request_id == ID for each in settled)
             assert keys.OpenRow(ID, question.document.expires_at).key not in rows
 
     @rule()

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 
 from prometheus_client import Counter
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
+from hitl.logs import log_submission
 from hitl.records.outcomes import Submission
 from hitl_webapp.auth import Principal
 from hitl_webapp.metrics import OUTCOMES, REFUSALS
-
-_audit = logging.getLogger("hitl.audit")
 
 
 def recorded(submission: Submission, principal: Principal, outcome: OutcomeDocument, *, first: bool) -> None:
@@ -44,19 +42,15 @@ def refused(request_id: str, submission: Submission | None, principal: Principal
 
 
 def _write(request_id: str, submission: Submission | None, principal: Principal | None, result: str) -> None:
-    # The line holds no token and no value.
-    if not _audit.isEnabledFor(logging.INFO):
-        return
-    line = {
-        "request_id": request_id if keys.is_request_id(request_id) else "(malformed)",
-        "submission_id": submission.submission_id if submission else None,
-        "attempt": submission.outcome if submission else None,
-        "name": (submission.respondent.name if submission else principal.name if principal else ""),
-        "verified": principal.verified if principal else False,
-        "via": submission.respondent.via if submission else None,
-        "result": result,
-    }
-    _audit.info(line)
+    log_submission(
+        request_id if keys.is_request_id(request_id) else "(malformed)",
+        submission_id=submission.submission_id if submission else None,
+        attempt=submission.outcome if submission else None,
+        name=(submission.respondent.name if submission else principal.name if principal else ""),
+        verified=principal.verified if principal else False,
+        via=submission.respondent.via if submission else None,
+        result=result,
+    )
 
 
 @cache
