@@ -14,6 +14,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
+Unproven: TypeAlias = Literal["refuse", "allow"]
 
 _PREFIX: Final = "HITL_"
 # Settings of different components that are nearly alike: each is meant.
@@ -56,6 +57,8 @@ class StorageSettings(BaseSettings):
     """The root's URL, such as `s3://bucket/hitl`. Empty: a folder of this user's."""
     storage_options: dict[str, Any] = {}
     """JSON: options for the storage client, such as `{"endpoint": "http://…"}`, beside its usual credentials."""
+    storage_unproven: Unproven = "refuse"
+    """`allow`: use kinds of storage that HITL's contract tests do not run on, after the proof at start."""
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
     """The folder of local mode: questions, outcomes and the port that the web app had last."""
 

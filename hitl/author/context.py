@@ -10,7 +10,7 @@ from hitl.engines.base import Action
 from hitl.errors import ServeError
 from hitl.records.records import Records
 from hitl.settings import ServeMode, Settings
-from hitl.storage import Store, open_store
+from hitl.storage import open_root, open_store
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ async def find_context(settings: Settings | None = None) -> Context:
         if action is None:
             raise ServeError("flyte mode works inside a Flyte action only: unset HITL_SERVE here")
         endpoint, root = await action.serve(settings)
-        return Context(Records(Store(root, settings.storage_options)), endpoint, mode, action, origin=origin)
+        store = open_root(settings, root, settings.storage_options)
+        return Context(Records(store), endpoint, mode, action, origin=origin)
     # Loads the web framework, which a task in operator mode does without.
     from hitl.serving.local import serve_locally
 

@@ -16,10 +16,12 @@ import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 _P = ParamSpec("_P")
+_Q = ParamSpec("_Q")
 _R = TypeVar("_R")
+_S = TypeVar("_S")
 
 
 class Syncified(Generic[_P, _R]):
@@ -36,6 +38,14 @@ class Syncified(Generic[_P, _R]):
     def aio(self, *args: _P.args, **kwargs: _P.kwargs) -> Awaitable[_R]:
         """Return the coroutine, to be awaited."""
         return self._function(*args, **kwargs)
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Syncified[_P, _R]: ...
+
+    @overload
+    def __get__(
+        self: Syncified[Concatenate[_S, _Q], _R], instance: _S, owner: type | None = None
+    ) -> Syncified[_Q, _R]: ...
 
     def __get__(self, instance: Any, owner: type | None = None) -> Syncified[..., _R]:
         """Bind to an instance, as a method."""

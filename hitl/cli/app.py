@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
@@ -20,7 +19,7 @@ from hitl.cli.arguments import Command, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster
 from hitl.cli.output import fail
-from hitl.core.faults import faults
+from hitl.core.faults import settings_sentences
 from hitl.core.text import printable
 from hitl.errors import HITLError
 
@@ -38,7 +37,7 @@ class _Group(TyperGroup):
             details = getattr(error, "details", ())
             fail("\n  ".join([str(error), *details]), code_of(error))
         except (SettingsError, ValidationError) as error:
-            fail(_setting(error), Code.USAGE)
+            fail(settings_sentences(error)[0], Code.USAGE)
 
 
 app = typer.Typer(
@@ -120,15 +119,3 @@ def run(*, as_plugin: bool = False) -> None:
         # What the library logs ends on this terminal, and may repeat what other people wrote.
         logging.lastResort.setFormatter(_Printable())
     app(prog_name="kubectl hitl" if as_plugin else "hitl")
-
-
-def _setting(error: SettingsError | ValidationError) -> str:
-    if isinstance(error, SettingsError):
-        field = re.search(r'field "(\w+)"', str(error))
-        return f"HITL_{field[1].upper()} is not JSON: correct or unset it" if field else str(error)
-    first, given = faults(error)[0], error.errors(include_url=False)[0]["input"]
-    name = first.place.replace(".", "_").upper()
-    if not name:
-        return first.why
-    shown = f" is {given!r}" if isinstance(given, str) and "SECRET" not in name else ""
-    return f"HITL_{name}{shown}: {first.why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -39,6 +40,28 @@ def sentence(error: ValidationError, whole: str = "") -> str:
     """
     first = faults(error)[0]
     return str(first._replace(place=first.place or whole))
+
+
+def settings_sentences(error: ValueError) -> list[str]:
+    """Return what is wrong with settings, each sentence with the name of its environment variable.
+
+    Args:
+        error: What pydantic raised, or what pydantic-settings raised for a variable that is not JSON.
+    """
+    if not isinstance(error, ValidationError):
+        field = re.search(r'field "(\w+)"', str(error))
+        return [f"HITL_{field[1].upper()} is not JSON: correct or unset it" if field else str(error)]
+    given = [each["input"] for each in error.errors(include_url=False, include_context=False)]
+    return [_of_setting(fault, value) for fault, value in zip(faults(error), given, strict=True)]
+
+
+def _of_setting(fault: Fault, given: object) -> str:
+    field, _, inside = fault.place.partition(".")
+    if not field:
+        return fault.why
+    # A text that is part of a larger setting may be a credential.
+    shown = f" is {given!r}" if isinstance(given, str) and not inside and "secret" not in field else ""
+    return f"HITL_{field.upper()}{f', {inside}' if inside else ''}{shown}: {fault.why}"
 
 
 def _plain(message: str) -> str:

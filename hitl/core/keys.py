@@ -35,7 +35,7 @@ _TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
 _OPEN_ROW = re.compile("([0-9a-f]{8})-(.+)", re.ASCII)
 _FAR_ROW = re.compile("(.+)[.]([0-9a-f]{8})", re.ASCII)
 _LAST_SECOND = 2**32 - 1
-_GONE_LISTS = 64
+_GONE_LISTS = 16
 _DIGEST_CHARS = 24
 _SLUG_CHARS = 63 - _DIGEST_CHARS - 1
 
@@ -115,7 +115,8 @@ class SettledRow:
     Args:
         request_id: The question.
         day: The day of its outcome, in UTC.
-        expires_at: Its deadline, if that is more than a day after the end of that day. Only then the key holds it.
+        expires_at: Its deadline, rounded up to a second, if that is more than a day after the end of that day.
+            Only then the key holds it.
     """
 
     request_id: str
@@ -126,7 +127,11 @@ class SettledRow:
     def of(cls, request_id: str, answered_at: datetime, expires_at: datetime) -> SettledRow:
         """Return the row of a question, given when its outcome was recorded, and its deadline."""
         day = answered_at.astimezone(UTC).date()
-        return cls(request_id, day, expires_at if expires_at > _end_of(day) + timedelta(days=1) else None)
+        far = expires_at > _end_of(day) + timedelta(days=1)
+        whole = expires_at.replace(microsecond=0)
+        return cls(
+            request_id, day, (whole if whole == expires_at else whole + timedelta(seconds=1)) if far else None
+        )
 
     @property
     def key(self) -> str:
@@ -137,9 +142,7 @@ class SettledRow:
     @property
     def expires_by(self) -> datetime:
         """A moment by which the deadline has passed."""
-        if self.expires_at is None:
-            return _end_of(self.day) + timedelta(days=1)
-        return self.expires_at + timedelta(seconds=1)
+        return self.expires_at or _end_of(self.day) + timedelta(days=1)
 
     @classmethod
     def of_key(cls, key: str) -> SettledRow | None:

@@ -46,9 +46,8 @@ class Listed:
         return [f"{_FOLDER}{self.request_id}/{name}" for name in self.objects]
 
     def first_step(self) -> list[str]:
-        """Return the keys that go in the first step of its deletion: all but the outcome, and its markers."""
-        markers = [keys.new_marker(self.request_id), keys.answered_marker(self.request_id)]
-        return [*markers, *(key for key in self.all_keys() if not key.endswith(f"/{self.request_id}/{_OUTCOME}"))]
+        """Return the keys that go in the first step of its deletion: all but the outcome."""
+        return [key for key in self.all_keys() if not key.endswith(f"/{self.request_id}/{_OUTCOME}")]
 
 
 class Walk:

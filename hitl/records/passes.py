@@ -14,7 +14,7 @@ from hitl.records.deletion import Claim
 from hitl.records.due import TOO_LATELY, Left, Row, is_due, logged, surely_kept, verdict
 from hitl.records.index import all_of, settled_days
 from hitl.records.listing import Listed, look_up, settled_rows
-from hitl.records.scan import mark_orphan
+from hitl.records.scan import mark_orphan, markers_of
 from hitl.storage import Store
 
 # So many keys are deleted by one request where the storage can.
@@ -60,9 +60,10 @@ class Pass:
         self._deleted = deleted
         self._looked = looked
         self._left = left
-        self._going = _Batch(lambda listed: len(listed.first_step()), self._delete)
+        self._going = _Batch(lambda listed: len(self._first_step(listed)), self._delete)
         self._ending: list[Question] = []
         self._stale: list[str] = []
+        self._markers: set[str] = set()
         self.deleted_any = False
 
     async def run(self) -> None:
@@ -72,6 +73,8 @@ class Pass:
             StorageUnavailable: when the storage did not answer in time, or another process took over.
         """
         window: dict[str, list[Row]] = {}
+        for prefix in (keys.NEW, keys.ANSWERED):
+            self._markers.update([key async for key, _ in self._store.list_keys(prefix)])
         async for row, written_at in settled_rows(self._store, await self._days()):
             if surely_kept(row, written_at, now=self._now, retention=self._retention):
                 self._tell_kept(row.request_id, written_at)
@@ -139,10 +142,14 @@ class Pass:
         if self._held is None or await mark_orphan(self._store, listed):
             self._deleted(listed.request_id)
 
+    def _first_step(self, listed: Listed) -> list[str]:
+        # Nearly no question has markers any more: naming them all would cost as much as what is deleted.
+        return [*self._markers.intersection(markers_of(listed.request_id)), *listed.first_step()]
+
     async def _delete(self, batch: list[Question]) -> None:
         """Do the first step: all but the outcome goes."""
         self.deleted_any = True
-        for listed in await self._gone([(listed, listed.first_step()) for listed, _ in batch]):
+        for listed in await self._gone([(listed, self._first_step(listed)) for listed, _ in batch]):
             self._deleted(listed.request_id)
 
     async def _finish(self, ending: list[Question]) -> None:

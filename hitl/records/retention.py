@@ -169,11 +169,11 @@ async def drop_stale(store: Store, *, now: datetime) -> list[str]:
             if now - marker.written_at >= STALE and not await store.exists(announced(marker.request_id))
         ]
     await store.delete_many(stale)
-    lists = [key async for key, at in store.list_keys(keys.DELETED) if _is_list(key) and now - at >= STALE]
+    old = [key async for key, written_at in store.list_keys(keys.DELETED) if now - written_at >= STALE]
+    lists = [key for key in old if _is_list(key)]
     await store.delete_many(lists)
-    stale += lists
-    deleted = [each for each in await store.list_markers(keys.DELETED) if now - each.written_at >= STALE]
-    stale += await all_of([partial(_finish, store, each.request_id) for each in deleted])
+    marked = [name for key in old if keys.is_request_id(name := key.rpartition("/")[2])]
+    stale += [*lists, *await all_of([partial(_finish, store, each) for each in marked])]
     return [*stale, *await store.drop_parts(now - STALE)]
 
 

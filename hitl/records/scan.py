@@ -137,9 +137,14 @@ async def mark_orphan(store: Store, listed: Listed) -> bool:
     marker = keys.deleted_marker(listed.request_id)
     if await store.exists(marker):
         return False
-    await store.delete_many(listed.first_step())
+    await store.delete_many([*markers_of(listed.request_id), *listed.first_step()])
     await store.mark(marker)
     return True
+
+
+def markers_of(request_id: str) -> list[str]:
+    """Return the keys of the markers that a question may have."""
+    return [keys.new_marker(request_id), keys.answered_marker(request_id)]
 
 
 class _Rows:

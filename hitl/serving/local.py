@@ -7,6 +7,7 @@ that a caller who blocks that loop is still answered.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
@@ -23,6 +24,7 @@ from hitl.storage import open_store
 # An extra, and above this package: loaded by its name when it is needed, as a server loads an application.
 _WEBAPP: Final = "hitl_webapp.serving"
 _START_SECONDS: Final = 30.0
+_FINISH_SECONDS: Final = 3.0
 _log = logging.getLogger("hitl")
 _lock = threading.Lock()
 _endpoints: dict[str, str] = {}
@@ -33,8 +35,12 @@ class _Server(Protocol):
     """A uvicorn server, as far as it is used here."""
 
     started: bool
+    should_exit: bool
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None: ...
+
+
+_running: list[tuple[_Server, threading.Thread]] = []
 
 
 async def serve_locally(settings: Settings) -> str:
@@ -91,11 +97,13 @@ def _start(settings: Settings) -> str:
         finally:
             ready.set()
 
-    threading.Thread(target=run, name="hitl-webapp", daemon=True).start()
+    thread = threading.Thread(target=run, name="hitl-webapp", daemon=True)
+    thread.start()
     if not ready.wait(_START_SECONDS) or failure or not server.started:
         listening.close()
         raise failure[0] if failure else ServeError("the local web app did not start: see the log")
     _sockets.append(listening)
+    _running.append((server, thread))
     with contextlib.suppress(OSError):
         _remember(settings.data_dir / "port", port)
     return f"http://127.0.0.1:{port}"
@@ -125,6 +133,19 @@ def _remember(path: Path, port: int) -> None:
     path.write_text(str(port))
 
 
+@atexit.register
+def _finish() -> None:
+    """Let replies under way be sent before the program ends.
+
+    A program goes on as soon as its answer lies in storage, and often ends then. Whoever answered would only see
+    that the connection broke.
+    """
+    for server, _ in _running:
+        server.should_exit = True
+    for _, thread in _running:
+        thread.join(_FINISH_SECONDS)
+
+
 def _forget() -> None:
     """Start again in a forked child: nothing serves there, and the socket belongs to its parent."""
     global _lock  # another thread of the parent may have held it
@@ -133,6 +154,7 @@ def _forget() -> None:
     for each in _sockets:
         each.close()
     _sockets.clear()
+    _running.clear()
 
 
 if hasattr(os, "register_at_fork"):

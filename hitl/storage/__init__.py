@@ -21,7 +21,7 @@ Every room above may import it.
 
 from hitl.storage.known import CLOCK_LIMIT_SECONDS, ticks
 from hitl.storage.objects import MAX_OBJECT_BYTES
-from hitl.storage.opening import open_store
+from hitl.storage.opening import open_root, open_store
 from hitl.storage.operations import Watcher
 from hitl.storage.roots import SERVED_SCHEMES
 from hitl.storage.store import Marker, Store
@@ -33,6 +33,7 @@ __all__ = [
     "Marker",
     "Store",
     "Watcher",
+    "open_root",
     "open_store",
     "ticks",
 ]

@@ -15,7 +15,6 @@ from typing import Any, Final
 from fsspec import AbstractFileSystem, get_filesystem_class
 from fsspec.asyn import AsyncFileSystem
 from fsspec.core import url_to_fs
-from fsspec.implementations.dirfs import DirFileSystem
 
 from hitl.errors import StorageUnsuitable
 from hitl.storage.objects import first_line
@@ -36,6 +35,8 @@ _LOOK_FIRST: Final = frozenset(
     }
 )
 _DEFAULTS: Final = (AbstractFileSystem.pipe_file, AsyncFileSystem._pipe_file)
+# fsspec's filesystem that is one folder of another one.
+_FOLDER: Final = "dir"
 _NO_CACHES: Final = {"skip_instance_cache": True, "use_listings_cache": False}
 
 _log = logging.getLogger("hitl.storage")
@@ -55,8 +56,8 @@ def admit(url: str, *, unproven: bool) -> None:
     """
     *wrappers, protocol = _protocols(url)
     for wrapper in wrappers:
-        if not issubclass(_class_of(url, wrapper), DirFileSystem):
-            raise _refused(wrapper, f"{wrapper}:: keeps copies or archives, and a root must be read where it lies")
+        if wrapper != _FOLDER or len(wrappers) > 1:
+            raise _refused(wrapper, f"before another URL only one {_FOLDER}:: may stand, which keeps no copies")
     found = _class_of(url, protocol)
     kind = kind_of(found)
     if _looks_first(found):
@@ -94,6 +95,9 @@ def open_filesystem(url: str, options: Mapping[str, Any]) -> tuple[AbstractFileS
     for protocol in inner:
         merged[protocol] = {**_NO_CACHES, **options.get(protocol, {})}
     filesystem, path = url_to_fs(url, **merged)
+    if inner and not url.partition("::")[0].partition("://")[2]:
+        # The folder is the whole filesystem. fsspec names it once more, as a path inside of itself.
+        path = ""
     return filesystem, str(path).rstrip("/")
 
 

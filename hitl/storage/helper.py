@@ -77,7 +77,8 @@ class Helper:
         assert self._process.stdout is not None
         with suppress(EOFError, OSError, pickle.UnpicklingError):
             while True:
-                number, result, error = pickle.load(self._process.stdout)  # noqa: S301  # nosec B301 - written by `main` below
+                # Written by `main` below.
+                number, result, error = pickle.load(self._process.stdout)  # noqa: S301  # nosec B301
                 # Whoever gave up waiting is told nothing.
                 with suppress(InvalidStateError):
                     future = self._waiting.pop(number)

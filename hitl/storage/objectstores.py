@@ -135,7 +135,15 @@ class ObjectFileSystem(FsspecStore):
 
     async def page(self, path: str, after: str = "", size: int = 1000) -> list[dict[str, Any]]:
         """Return the first of `pages`; an empty list when there is none."""
-        return await anext(self.pages(path, after, size), [])
+        async for batch in self.pages(path, after, size):
+            # Some servers take no notice of where to begin.
+            if later := [each for each in batch if each["name"] > after]:
+                return later
+        return []
+
+    async def everything(self, path: str) -> list[dict[str, Any]]:
+        """Return all `pages` in one list."""
+        return [each async for batch in self.pages(path) for each in batch]
 
     def _split_path(self, path: str) -> tuple[str, str]:
         bucket, _, key = path.rpartition("://")[2].partition("/")

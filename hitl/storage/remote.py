@@ -13,7 +13,6 @@ from functools import cache
 from typing import Any, Final
 
 from hitl.errors import StorageUnavailable, StorageUnsuitable
-from hitl.storage.helper import helper
 from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line
 from hitl.storage.objectstores import MemoryFileSystem, ObjectFileSystem, OperationNotSupported, open_bucket
 
@@ -84,10 +83,9 @@ class RemoteObjects:
     async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
         """Yield all keys under a prefix, a thousand at a time."""
         if self._forked():
-            after = ""
-            while page := await self.list_page(prefix, after):
-                yield page
-                after = page[-1][0]
+            found = await self._call(f"list {prefix}", "everything", self._start + prefix, seconds=_BULK_SECONDS)
+            for first in range(0, len(found), _PAGE):
+                yield self._entries(found[first : first + _PAGE])
             return
         pages = self._fs.pages(self._start + prefix, size=_PAGE)
         while page := await self._limited(anext(pages, None), f"list {prefix}"):
@@ -142,6 +140,8 @@ class RemoteObjects:
 
     async def _call(self, what: str, name: str, *args: Any, seconds: float = _CALL_SECONDS) -> Any:
         if self._forked():
+            from hitl.storage.helper import helper  # few programs fork
+
             operation = helper().call(self._scheme, self._options, name, args)
         else:
             operation = getattr(self._fs, name)(*args)

@@ -6,9 +6,9 @@ import logging
 import sys
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp
+from pydantic_settings import CliApp, SettingsError
 
-from hitl.core.faults import faults
+from hitl.core.faults import settings_sentences
 from hitl.errors import HITLError
 from hitl.logs import show_logs
 from hitl_operator.process import run
@@ -23,9 +23,9 @@ def main() -> None:
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])
-    except ValidationError as error:
-        for fault in faults(error):
-            sys.stderr.write(f"hitl-operator: {fault}\n")
+    except (SettingsError, ValidationError) as error:
+        for sentence in settings_sentences(error):
+            sys.stderr.write(f"hitl-operator: {sentence}\n")
         sys.exit(2)
     try:
         run(settings)

@@ -41,7 +41,7 @@ class Root:
         self.settings = settings
         self.looked = asyncio.Event()
         self._api_clock = api_clock
-        self._store = Store(settings.url, settings.options, watcher=_count)
+        self._store = settings.open_store(_count)
         self._checked = False
         self._out = ""
         self._apart = False

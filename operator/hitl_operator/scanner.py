@@ -95,11 +95,21 @@ class Scanner:
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 
     async def scan_forever(self, root: Root) -> None:
-        """Look after a root's index, its full scan and its retention, a page at a time, until cancelled."""
+        """Look after a root's index, its full scan and its retention, until cancelled."""
+        pause = min(self._settings.open_seconds, self._settings.audit_seconds)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._delete_forever(root, pause))
+            while True:
+                await asyncio.sleep(pause)
+                if self._shards.leads(root.name):
+                    await self._guarded(root, self.scan(root))
+
+    async def _delete_forever(self, root: Root, pause: float) -> None:
         while True:
-            await asyncio.sleep(min(self._settings.open_seconds, self._settings.audit_seconds))
-            if self._shards.leads(root.name):
-                await self._guarded(root, self.scan(root))
+            await asyncio.sleep(pause)
+            if self._shards.leads(root.name) and self._upkeep[root.name].deletes_now():
+                # Each of its requests has a limit; how many there are depends on what is due.
+                await self._guarded(root, self.delete(root), None)
 
     async def verify_forever(self) -> None:
         """Look every ten minutes for HumanInputs that went away unseen, until cancelled."""
@@ -141,7 +151,7 @@ class Scanner:
                 await drop_stale(store, now=now)
 
     async def scan(self, root: Root) -> None:
-        """Do what is due of the index, the full scan and the retention of one root.
+        """Do what is due of the index and the full scan of one root.
 
         Raises:
             StorageError: when the storage does not answer; it goes on from there the next time.
@@ -149,8 +159,16 @@ class Scanner:
         now, upkeep = self._now(), self._upkeep[root.name]
         await upkeep.look_at_open(now)
         await upkeep.look_at_all(now)
-        if upkeep.deletes_now() and await self._agrees(root, now):
-            await upkeep.delete(now)
+
+    async def delete(self, root: Root) -> None:
+        """Delete what one root has kept for long enough.
+
+        Raises:
+            StorageError: when the storage does not answer; the next pass goes on from there.
+        """
+        now = self._now()
+        if await self._agrees(root, now):
+            await self._upkeep[root.name].delete(now)
 
     async def verify(self) -> None:
         """Look for HumanInputs that went away without the watch telling of it."""
@@ -184,10 +202,12 @@ class Scanner:
             look.handed[work] = time.monotonic()
             self._queue.add(work)
 
-    async def _guarded(self, root: Root, looking: Coroutine[None, None, None]) -> None:
+    async def _guarded(
+        self, root: Root, looking: Coroutine[None, None, None], seconds: float | None = _DEADLINE_SECONDS
+    ) -> None:
         look = self._looks[root.name]
         try:
-            async with asyncio.timeout(_DEADLINE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await looking
         except (StorageUnavailable, StorageUnsuitable, TimeoutError) as error:
             look.away_since = look.away_since or time.monotonic()

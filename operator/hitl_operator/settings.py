@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from hitl.settings import warn_of_misspelt
-from hitl.storage import Store
+from hitl.settings import Unproven, warn_of_misspelt
+from hitl.storage import Store, Watcher
 
 WebappMode: TypeAlias = Literal["managed", "external"]
 
@@ -25,14 +25,19 @@ class RootSettings(BaseModel):
     options: dict[str, Any] = {}
     namespaces: tuple[str, ...] = ()
     endpoint: str = ""
+    unproven: Unproven = "refuse"
 
     def serves(self, namespace: str) -> bool:
         """Tell whether questions of a namespace belong here; of every one, when none is named."""
         return not self.namespaces or namespace in self.namespaces
 
-    def open_store(self) -> Store:
-        """Open the store under the root."""
-        return Store(self.url, self.options)
+    def open_store(self, watcher: Watcher | None = None) -> Store:
+        """Open the store under the root.
+
+        Raises:
+            StorageUnsuitable: for a kind of storage that cannot be served.
+        """
+        return Store(self.url, self.options, watcher=watcher, unproven=self.unproven == "allow")
 
 
 class OperatorSettings(BaseSettings):
@@ -52,11 +57,13 @@ class OperatorSettings(BaseSettings):
     """The URL of the one root, such as `s3://bucket/hitl`. For several use `HITL_ROOTS`."""
     storage_options: dict[str, Any] = {}
     """JSON: options for the storage client of that root, such as `{"endpoint": "http://…"}`."""
+    storage_unproven: Unproven = "refuse"
+    """`allow`: use kinds of storage that HITL's contract tests do not run on, after the proof at start."""
     endpoint: str = ""
     """The base URL of that root's web app, as people reach it."""
     roots: list[RootSettings] = []
-    """JSON: a list of roots, each with `name`, `url`, `options`, `namespaces` and `endpoint`, instead of the three
-    settings above. A question counts only where its namespace is one of its root's."""
+    """JSON: a list of roots, each with `name`, `url`, `options`, `namespaces` and `endpoint`, instead of
+    `HITL_STORAGE_ROOT`. A question counts only where its namespace is one of its root's."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """The namespaces to watch, separated by commas. Empty: all of them."""
     port: int = Field(default=8080, ge=0, le=65535)
@@ -130,9 +137,14 @@ class OperatorSettings(BaseSettings):
 
     def all_roots(self) -> list[RootSettings]:
         """Return the roots."""
+        unproven = self.storage_unproven
         if self.roots:
-            return list(self.roots)
-        return [RootSettings(url=self.storage_root, options=self.storage_options, endpoint=self.endpoint)]
+            allowed = {"unproven": unproven} if unproven == "allow" else {}
+            return [root.model_copy(update=allowed) for root in self.roots]
+        alone = RootSettings(
+            url=self.storage_root, options=self.storage_options, endpoint=self.endpoint, unproven=unproven
+        )
+        return [alone]
 
     @property
     def retention(self) -> timedelta:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -57,7 +57,7 @@ class Upkeep:
         self._scanned_at = 0.0
         self._rounds = 0
         self._deletes_at = 0.0
-        self._now = datetime.min
+        self._now = datetime.min.replace(tzinfo=UTC)
 
     async def look_at_open(self, now: datetime) -> None:
         """Look at the next page of open questions, if that is due: each has a pending HumanInput and a row.
@@ -121,6 +121,8 @@ class Upkeep:
         """
         looked: list[int] = []
         kept = self._settings.retention
+        # Whatever becomes of this pass, the next one is not begun at once.
+        self._deletes_at = time.monotonic() + 4 * retention.STALE.total_seconds()
         try:
             deleted = await retention.run_pass(self._root.store, now=now, retention=kept, looked=looked.append)
         except DeletesAlready as error:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hitl.cluster.client import DEPLOYMENTS, Object, Resource
+from hitl.core.faults import sentence
 from hitl.errors import ClusterError
 
 _PLURALS: Final = {
@@ -70,11 +71,7 @@ def manifests(template: str) -> tuple[Object, ...]:
             if manifest.kind == DEPLOYMENTS.kind:
                 _DeploymentSpec.model_validate(manifest.spec)
         except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(part) for part in fault["loc"])
-            raise ClusterError(
-                f"document {number} of its template is no manifest: {place + ': ' if place else ''}{fault['msg']}"
-            ) from error
+            raise ClusterError(f"document {number} of its template is no manifest: {sentence(error)}") from error
         resource_of(each)
     return tuple(found)
 

@@ -19,14 +19,15 @@ from tests.backends import installs
 from tests.backends.processes import ServerProcess, free_ports
 from tests.backends.seaweed import BUCKET, Seaweed
 
-NAMES = ("file", "memory", "s3", "azure", "gcs")
+# The last by its URL through fsspec, by a client that is not HITL's.
+NAMES = ("file", "memory", "s3", "azure", "gcs", "adlfs")
 
 _AZURITE_FLAGS = ("--inMemoryPersistence", "--silent", "--disableTelemetry", "--skipApiVersionCheck")
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A fresh root on some storage: its URL, and the options that obstore (and so `hitl.storage`) takes."""
+    """A fresh root on some storage: its URL, and the options that `hitl.storage` takes."""
 
     name: str
     url: str
@@ -64,6 +65,19 @@ def s3_backend(s3_server: Seaweed) -> Backend:
 def azure_backend(azure_server: dict[str, Any]) -> Backend:
     """A fresh root on the module's Azure."""
     return Backend("azure", f"az://{BUCKET}/{uuid.uuid4().hex}", azure_server)
+
+
+@pytest.fixture
+def adlfs_backend(azure_server: dict[str, Any]) -> Backend:
+    """A fresh root on the module's Azure, by adlfs."""
+    fields = {
+        "DefaultEndpointsProtocol": "http",
+        "AccountName": azure_server["account_name"],
+        "AccountKey": azure_server["account_key"],
+        "BlobEndpoint": azure_server["endpoint"],
+    }
+    connection = ";".join(f"{name}={value}" for name, value in fields.items())
+    return Backend("adlfs", f"dir::az://{BUCKET}/{uuid.uuid4().hex}", {"az": {"connection_string": connection}})
 
 
 @pytest.fixture

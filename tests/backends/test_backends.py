@@ -9,6 +9,13 @@ from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 
 
+@pytest.fixture(params=("file", "memory", "s3", "azure", "gcs"))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """What obstore serves."""
+    found: Backend = request.getfixturevalue(f"{request.param}_backend")
+    return found
+
+
 def opened(backend: Backend) -> ObjectStore:
     if backend.name == "memory":
         return MemoryStore()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.budgets import show
 
-PARTS = ("web", "operator")
+PARTS = ("web", "operator", "retention")
 BUILD = Path(__file__).parents[2] / "build"
 
 
@@ -17,17 +17,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what was asked for and print one table for each part."""
     parser = argparse.ArgumentParser(description=__doc__)
     # Not by `choices`: with them, argparse of Python 3.11 refuses that nothing is given.
-    parser.add_argument("parts", nargs="*", type=_part, metavar="part", help="web, operator; both by default")
+    parser.add_argument("parts", nargs="*", type=_part, metavar="part", help=f"{', '.join(PARTS)}; all by default")
     kept = True
     for part in parser.parse_args(arguments).parts or PARTS:
         if part == "web":
             from tests.bench import web
 
             kept &= show("web app", web.measure(BUILD))
-        else:
+        elif part == "operator":
             from tests.bench import pending
 
             kept &= show("operator", pending.measure(BUILD))
+        else:
+            from tests.bench import kept as retention
+
+            kept &= show("retention", retention.measure(BUILD))
     return 0 if kept else 1
 
 

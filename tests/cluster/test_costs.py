@@ -226,7 +226,6 @@ class Life:
         self.plane.until(
             "its deletion", lambda: not [key for key in self.root.listed() if "old" in key.split("/")]
         )
-        self._count("deleted after its retention", "operator", "old")
 
     async def _settled_long_ago(self, request_id: str) -> None:
         store, asked_at = self.root.store, datetime.now(UTC) - timedelta(days=3)

@@ -77,7 +77,7 @@ async def submit(store: Store, request: StoredRequest, racer: str) -> str:
 def race_processes(race: Race, count: int) -> list[Told]:
     """Let processes race, and return what each was told about each request."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
+    context.set_forkserver_preload([__name__, "adlfs"])
     with context.Pool(count, _begin, (context.Barrier(count),)) as pool:
         runs = pool.starmap(_run, [(race, f"racer-{n}") for n in range(count)], chunksize=1)
     return [told for run in runs for told in run]

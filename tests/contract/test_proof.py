@@ -1,16 +1,20 @@
 """No caller can forget the proof: the first creation of a process at a root makes it, whoever creates."""
 
 import asyncio
+import json
 import multiprocessing
 import threading
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from hitl.cli.app import app
 from hitl.core import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.records.links import add_link, read_link_of
@@ -22,6 +26,7 @@ from tests.contract.wires import Behaviour, Fate, fake_s3, lossy_wire
 from tests.library.samples import NOW, answer, asked, create_request, draft_request, settle
 
 KEY = "hitl-requests/a/response.json"
+ACCESS = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
 DOUBTFUL: list[Behaviour] = ["ignores conditions", "looks, then writes"]
 
 
@@ -37,8 +42,7 @@ class Counted:
 
 def s3(endpoint: str, **more: Any) -> Store:
     """A store on a root that no other test knows."""
-    access = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
-    return Store(f"s3://bucket/{uuid.uuid4().hex}", {**access, "endpoint": endpoint}, **more)
+    return Store(f"s3://bucket/{uuid.uuid4().hex}", {**ACCESS, "endpoint": endpoint}, **more)
 
 
 @pytest.mark.parametrize("behaviour", DOUBTFUL)
@@ -77,6 +81,34 @@ async def test_two_that_answer_at_once_are_both_refused(behaviour: Behaviour) ->
             assert [type(each) for each in told] == [StorageUnsuitable] * 2
 
         assert await read_outcome(store, request.request_id) is None
+
+
+@pytest.mark.parametrize("behaviour", DOUBTFUL)
+@pytest.mark.parametrize("command", ["answer", "reject", "cancel", "ask"])
+def test_the_command_refuses_it_too(behaviour: Behaviour, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = {
+        "answer": ["answer", "a-question", "7"],
+        "reject": ["reject", "a-question", "--comment", "no"],
+        "cancel": ["cancel", "a-question"],
+        "ask": ["ask", "How many?", "--type", "int"],
+    }[command]
+    with fake_s3("honours conditions") as sound, fake_s3(behaviour, formatdate(usegmt=True)) as doubtful:
+        request = asyncio.run(asked(s3(sound), now=datetime.now(UTC)))
+        root = f"s3://bucket/{uuid.uuid4().hex}"
+        # Asked by whoever looked at nothing.
+        question = f"{doubtful}/{root.removeprefix('s3://')}/{keys.request_key(request.request_id)}"
+        assert httpx.put(question, content=request.document.to_bytes()).is_success
+        monkeypatch.setenv("HITL_STORAGE_ROOT", root)
+        monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps({**ACCESS, "endpoint": doubtful}))
+
+        done = CliRunner().invoke(app, arguments)
+
+        assert done.exit_code != 0
+        assert "does not create objects exclusively" in done.stderr
+        assert (
+            asyncio.run(Store(root, {**ACCESS, "endpoint": doubtful}).read(keys.response_key("a-question")))
+            is None
+        )
 
 
 async def test_one_proof_serves_all_stores_of_a_process(backend: Backend) -> None:

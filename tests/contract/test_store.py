@@ -21,7 +21,7 @@ from tests.backends.plugin import Backend
 from tests.library.samples import answer, asked, settle
 
 KEY = "hitl-requests/a/response.json"
-FOLDERS = ["file", "s3", "azure", "gcs"]
+FOLDERS = ["file", "s3", "azure", "gcs", "adlfs"]
 ROOTS = ["with space", "ünïcode/日本語", "one/two/three", "dots..and-dashes", "plus+and&more=", "v1.0"]
 
 
@@ -134,6 +134,21 @@ async def test_more_than_one_page_is_listed(store: Store) -> None:
     assert await store.list_request_ids() == ids
     assert sorted(marker.request_id for marker in await store.list_markers(keys.NEW)) == ids
     assert len(await everything(store)) == 2_200
+    paged: list[str] = []
+    while page := await store.list_page(keys.NEW, paged[-1] if paged else ""):
+        paged += [key for key, _ in page]
+    assert paged == [keys.new_marker(one) for one in ids]
+
+
+async def test_a_page_begins_after_a_key(store: Store) -> None:
+    markers = [keys.new_marker(f"question-{n}") for n in range(5)]
+    for marker in reversed(markers):
+        await store.mark(marker)
+
+    assert [key for key, _ in await store.list_page(keys.NEW)] == markers
+    assert [key for key, _ in await store.list_page(keys.NEW, markers[2])] == markers[3:]
+    assert [key for key, _ in await store.list_page(keys.NEW, f"{keys.NEW}/question-10")] == markers[2:]
+    assert await store.list_page(keys.NEW, markers[4]) == []
 
 
 async def test_a_prefix_ends_with_a_whole_name(store: Store) -> None:

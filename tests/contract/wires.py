@@ -91,8 +91,11 @@ Behaviour = Literal[
 
 
 @contextmanager
-def fake_s3(behaviour: Behaviour) -> Iterator[str]:
-    """Serve what only looks like S3, and yield its endpoint. No real server of such a kind can be had."""
+def fake_s3(behaviour: Behaviour, written_at: str = "Tue, 06 May 2031 07:08:09 GMT") -> Iterator[str]:
+    """Serve what only looks like S3, and yield its endpoint. No real server of such a kind can be had.
+
+    All of its objects were written at one moment, that of the tests' samples unless another is given.
+    """
     objects: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -139,7 +142,7 @@ def fake_s3(behaviour: Behaviour) -> Iterator[str]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("ETag", '"1"')
-            self.send_header("Last-Modified", "Tue, 06 May 2031 07:08:09 GMT")
+            self.send_header("Last-Modified", written_at)
             self.end_headers()
             self.wfile.write(body)
 

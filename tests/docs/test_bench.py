@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import pending, web
+from tests.bench import kept, pending, web
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         return measure
 
-    for module, part in ((web, "web"), (pending, "operator")):
+    for module, part in ((web, "web"), (pending, "operator"), (kept, "retention")):
         monkeypatch.setattr(module, "measure", stand_in(part))
     return seen
 
@@ -28,9 +28,10 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator"]),
+        ([], ["web", "operator", "retention"]),
         (["web"], ["web"]),
         (["operator"], ["operator"]),
+        (["retention"], ["retention"]),
         (["operator", "web"], ["operator", "web"]),
     ],
 )
@@ -43,5 +44,5 @@ def test_a_part_that_does_not_exist_is_named(measured: list[str], capsys: pytest
     with pytest.raises(SystemExit):
         bench.main(["webb"])
 
-    assert "there is no part 'webb': choose from web, operator" in capsys.readouterr().err
+    assert "there is no part 'webb': choose from web, operator, retention" in capsys.readouterr().err
     assert measured == []

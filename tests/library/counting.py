@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import datetime
+from itertools import islice, takewhile
 from typing import TypeVar
 
 from hitl.records.requests import StoredRequest
@@ -27,13 +29,17 @@ class Counting(Timed):
         self.page = page
         self.asked: Counter[str] = Counter()
         self.deleted = 0
+        self._there: set[str] = set()
+        self._sorted: list[str] = []
 
     async def create_once(self, key: str, data: bytes) -> bool:
         self.asked["create"] += 1
+        self._there.add(key)
         return await super().create_once(key, data)
 
     async def mark(self, key: str) -> None:
         self.asked["mark"] += 1
+        self._there.add(key)
         await super().mark(key)
 
     async def read(self, key: str) -> bytes | None:
@@ -46,17 +52,24 @@ class Counting(Timed):
 
     async def delete(self, key: str) -> None:
         self.asked["delete"] += 1
-        self.deleted += await super().exists(key)
+        self.deleted += key in self._there
+        self._there.discard(key)
         await super().delete(key)
 
     async def delete_many(self, several: Sequence[str]) -> int:
         self.asked["delete"] += -(-len(several) // self.page)
-        self.deleted += sum([await super(Counting, self).exists(key) for key in several])
+        self.deleted += len(self._there.intersection(several))
+        self._there.difference_update(several)
         return await super().delete_many(several)
 
     async def list_page(self, prefix: str, after: str = "") -> list[tuple[str, datetime]]:
         self.asked["list"] += 1
-        return (await super().list_page(prefix, after))[: self.page]
+        # Memory would list all that comes after a key, each time.
+        if len(self._sorted) != len(self._there) or not self._there.issuperset(self._sorted):
+            self._sorted = sorted(self._there)
+        first = bisect_right(self._sorted, max(prefix, after))
+        page = takewhile(lambda key: key.startswith(prefix), islice(self._sorted, first, first + self.page))
+        return [(key, self._written[key]) for key in page]
 
     async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
         number = 0

@@ -316,7 +316,17 @@ def test_a_program_forks_and_both_ask_and_get_their_answers() -> None:
     assert parent.end() == 0
 
 
-def test_operator_mode_writes_request_link_and_marker_and_lives_without_an_operator(
+def test_whoever_answered_is_told_before_the_program_ends() -> None:
+    for _ in range(3):
+        program = Program("leaving")
+
+        reply = answer(form_url(program.line("asks")), 5)
+
+        assert reply.status_code == 200
+        assert program.end() == 0
+
+
+def test_operator_mode_writes_request_row_link_and_marker_and_lives_without_an_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = tmp_path / "platform"
@@ -334,6 +344,7 @@ def test_operator_mode_writes_request_link_and_marker_and_lives_without_an_opera
             keys.request_key(event.request_id),
             keys.link_key(event.request_id, token_hash),
             keys.new_marker(event.request_id),
+            keys.OpenRow(event.request_id, event.expires_at).key,
         ]
     )
     assert event.form_url.startswith(f"https://hitl.example/form/{event.request_id}?")

@@ -89,6 +89,8 @@ def options_are_named_and_typed() -> None:
     hitl.ask("Ship it?", timeout=60)  # type: ignore[call-arg]  # it is timeout_seconds
 
 
-def arguments_of_methods_are_not_checked_yet(event: hitl.Event[int]) -> None:
-    event.wait(no_such_argument=1)
-    event.cancel(comment=1)
+def arguments_of_methods_are_checked(event: hitl.Event[int]) -> None:
+    event.wait(no_such_argument=1)  # type: ignore[call-arg]  # it takes none
+    event.cancel(comment=1)  # type: ignore[arg-type]  # a text
+    event.cancel("one", "two")  # type: ignore[call-arg]  # one text
+    event.cancel.aio(reason="no")  # type: ignore[call-arg]  # it is comment
