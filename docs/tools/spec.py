@@ -76,7 +76,7 @@ TYPES = {
     "Answered": "the outcome is an answer; `False` for any other outcome; absent while pending",
     "Ready": "as `Answered`, by the name that kstatus looks for",
     "Reconciling": "it is pending; absent otherwise",
-    "Stalled": "it ended without an answer, or cannot go on without somebody's help; absent otherwise",
+    "Stalled": "it ended without an answer, or cannot continue without help; absent otherwise",
     "ResponseRefused": "`spec.response` was not recorded; absent otherwise",
     "LinkIssued": "never: it is `False` while the Secret with the link cannot be created; absent otherwise",
     "OutcomeMissing": "storage does not hold the outcome that the status shows; absent otherwise",

@@ -54,7 +54,7 @@ class RefusalReason(StrEnum):
 
 
 class AcceptedReason(StrEnum):
-    """What became of a HumanInputResponse: a reason of `Accepted`."""
+    """The result of a HumanInputResponse: a reason of `Accepted`."""
 
     ACCEPTED = "Accepted"
     SUPERSEDED = "Superseded"

@@ -32,7 +32,7 @@ class Streams:
 
     Args:
         url: The server's address, by https.
-        tls: Whom to believe and who we are.
+        tls: The servers to trust, and our own certificate.
         name: By which name the server's certificate is checked; empty: that of the address.
         seconds: How long the server may take to connect, and to begin an answer.
     """
@@ -241,7 +241,7 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Hand what came to those whom it concerns."""
+        """Hand what came to its readers."""
         try:
             events = self._h2.receive_data(data)
         except h2.exceptions.ProtocolError as error:
@@ -281,7 +281,7 @@ class _Connection(asyncio.Protocol):
         self.ended = True
         if not self._ready.done():
             self._ready.set_exception(error)
-            # Whoever waits for it may have gone.
+            # Its reader may have gone.
             self._ready.exception()
         for each in self._streams.values():
             each.end(error)

@@ -74,7 +74,7 @@ class Condition(_Part):
 
 
 class Respondents(_Part):
-    """Who may answer: at least one user or group. Absent: whoever may answer in the namespace, or holds a link."""
+    """Who may answer: at least one user or group. Absent: all who may answer in the namespace, or have a link."""
 
     users: list[Person] = Field(
         default=[],
@@ -89,7 +89,7 @@ class Respondents(_Part):
 
 
 class Identity(_Part):
-    """Whom the API server knew when the response was made. Stamped at admission; what a client writes is
+    """The user at the API server who made the response. Stamped at admission; what a client writes is
     replaced."""
 
     username: str = Field(default="", max_length=256, description="The user's name.")
@@ -146,8 +146,8 @@ class HumanInputSpec(_Part):
     )
     respondents: Respondents | None = Field(
         default=None,
-        description="Who may answer: at least one user or group. Absent: whoever may answer in the namespace, or "
-        "holds a link.",
+        description="Who may answer: at least one user or group. Absent: everyone who may answer in the "
+        "namespace, or has a link.",
     )
     ttl_seconds_after_finished: int | None = Field(
         default=None,
@@ -173,7 +173,7 @@ class HumanInputSpec(_Part):
 
 
 class HumanInputStatus(_Part):
-    """What became of the question, mirrored from storage, which alone decides."""
+    """The outcome of the question, copied from storage, which alone decides."""
 
     phase: Phase | None = Field(
         default=None, description="Pending, Answered, Rejected, TimedOut or Cancelled; all but Pending are final."
@@ -186,7 +186,7 @@ class HumanInputStatus(_Part):
         description="Over which channel: web, api, cli, kubectl, gitops, timeout, operator or program.",
     )
     verified: bool | None = Field(
-        default=None, description="Whether somebody trustworthy vouched for who that was."
+        default=None, description="Whether a proxy or the API server has authenticated the respondent."
     )
     commit: str | None = Field(
         default=None, max_length=256, description="The commit that the submission came from, if it says so."
@@ -284,7 +284,7 @@ class HumanInputResponseSpec(_Part):
 
 
 class HumanInputResponseStatus(_Part):
-    """What became of the response."""
+    """The result of the response."""
 
     observed_generation: int | None = Field(
         default=None,

@@ -27,7 +27,7 @@ def via_of(managed_fields: Sequence[dict[str, Any]], field: str) -> Via:
 
     Returns:
         ``cli`` for `kubectl hitl`, ``gitops`` for a controller of Argo CD, Flux or Helm, ``kubectl`` for kubectl,
-        whoever calls it, and ``api`` for every other client.
+        from any caller, and ``api`` for every other client.
     """
     for entry in _writers(managed_fields, field):
         manager = entry.get("manager", "")

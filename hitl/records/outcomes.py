@@ -1,8 +1,8 @@
 """The only way to an outcome, for people, programs, deadlines and withdrawals alike.
 
-Whoever gets `response.json` created has settled the request; everybody else is told who did. The marker goes
+The caller that creates `response.json` has settled the request; the others learn who did. The marker goes
 first, so that an operator that sweeps markers cannot miss an outcome whose writer died in between. And a question
-that was deleted gets no outcome any more: whoever still holds it in memory looks right before the creation whether
+that was deleted gets no outcome any more: its holder in memory looks right before the creation whether
 it is still there (see `hitl.records.retention` for the other half).
 """
 
@@ -74,7 +74,7 @@ Kind: TypeAlias = Literal["recorded", "already_yours", "lost", "refused", "too_l
 
 @dataclass(frozen=True)
 class Settled:
-    """What became of one submission. Storage that does not answer is no result: it is raised, and tried again.
+    """The result of one submission. Storage that does not answer is no result: it is raised, and tried again.
 
     Args:
         kind: ``recorded``: it is the outcome. ``already_yours``: the same sender had recorded the same before.
@@ -113,7 +113,7 @@ async def settle(
     now: datetime | None = None,
     looked: float | None = None,
 ) -> Settled:
-    """Record a submission as the request's outcome, or say what stands in its way.
+    """Record a submission as the request's outcome, or say why it is not.
 
     Args:
         records: Where the request lies.
@@ -187,7 +187,7 @@ async def _create_or_read(
 ) -> tuple[OutcomeDocument | None, bool]:
     """Create an outcome unless there is one; return the one that stands, and whether it was just created.
 
-    This is the one place that reads back what stands. Without an outcome to create, it only reads.
+    This is the one place that reads back the recorded outcome. Without an outcome to create, it only reads.
 
     Raises:
         RequestNotFound: the question is not in storage any more; nothing was written.
@@ -265,7 +265,7 @@ def _same_sender(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
         return theirs.verified and theirs.name == ours.name
     if ours.link:
         return theirs.link == ours.link
-    # Programs, the command, deadlines and the operator: nobody vouches for them, and only they know their ids. An
+    # Programs, the command, deadlines and the operator: no name is verified, and only they know their ids. An
     # id that came by a link or from somebody verified is never theirs.
     known = theirs.link or theirs.verified
     return not known and (standing.submission_id, theirs.name) == (mine.submission_id, ours.name)

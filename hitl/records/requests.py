@@ -1,4 +1,4 @@
-"""Questions in storage, and reading what became of them: asked once, read by everybody, never changed.
+"""Questions in storage, and reading their outcomes: asked once, read by everybody, never changed.
 
 What needs no more than the storage takes a `Store`; what needs the time as well, or tells the operator, takes
 `Records`.

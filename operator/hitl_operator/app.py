@@ -119,7 +119,7 @@ class Operator:
 
     async def _work(self, root: Root | None, workers: Workers) -> None:
         if root is not None:
-            # Before, it would seem to be out of reach.
+            # Before, it would seem not to answer.
             await root.looked.wait()
         await workers.run(self._shards.wait)
 

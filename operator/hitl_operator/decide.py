@@ -40,20 +40,20 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Why a pending HumanInput cannot go on. It passes by itself when the storage is away, or a clock is wrong."""
+    """Why a pending HumanInput cannot continue. It resolves automatically if storage or clock cause it."""
 
     reason: TroubleReason
     message: str
 
     @property
     def passes(self) -> bool:
-        """Whether it is expected to pass by itself."""
+        """Whether it is expected to resolve automatically."""
         return self.reason in PASSING
 
 
 @dataclass(frozen=True)
 class Link:
-    """What became of the Secret with a link: its name, or why the API server refused it."""
+    """The result for the Secret with a link: its name, or why the API server refused it."""
 
     secret: str | None = None
     refused: str | None = None
@@ -77,7 +77,7 @@ class Findings:
         outcome: The outcome in storage, if there is one.
         refusal: What happened to `spec.response`, if it was refused just now.
         trouble: Why it cannot go on, if it cannot.
-        link: What became of the Secret with a link, if one was due.
+        link: The result for the Secret with a link, if one was due.
         stored: What storage holds of the outcome that the status shows, for one that is settled.
     """
 
@@ -175,7 +175,7 @@ def own_deadline(human_input: HumanInput) -> datetime | None:
 def ends_unasked(human_input: HumanInput, trouble: Trouble | None, now: datetime) -> bool:
     """Tell whether a question that never reached storage, and never can, is over: its deadline has passed.
 
-    Nobody can have answered it, so no outcome is missing. Whoever waits for its end is told.
+    Nobody can have answered it, so no outcome is missing. A waiting tool sees the end.
     """
     if trouble is None or trouble.reason not in _NEVER_STORED:
         return False
@@ -186,6 +186,6 @@ def ends_unasked(human_input: HumanInput, trouble: Trouble | None, now: datetime
 
 
 def response_done(response: HumanInputResponse) -> bool:
-    """Tell whether it was decided what became of a HumanInputResponse."""
+    """Tell whether a HumanInputResponse has its final result."""
     accepted = response.status.condition(ACCEPTED)
     return accepted is not None and accepted.reason not in _ACCEPTED_LATER

@@ -1,4 +1,4 @@
-"""One HumanInput at a time: read how things are, do what is due, say in its status what became of it.
+"""One HumanInput at a time: read the state, do what is due, show the result in its status.
 
 Doing it twice, or half and then again, ends in the same state. One look goes through these stops, in this order:
 `Reconciler.do`, `HumanInputs.reconcile`, `_look` (question, link, response, outcome), `_show`.
@@ -56,7 +56,7 @@ class _Look:
     human_input: HumanInput
     request: StoredRequest | None = None
     outcome: OutcomeDocument | None = None
-    # The outcome was made by this look, so no marker tells of it.
+    # This look made the outcome, so it has no marker.
     own: bool = False
     refusal: Refusal | None = None
     link: Link | None = None
@@ -212,7 +212,7 @@ class HumanInputs:
         if is_final(status) and root is not None and not own and not is_final(human_input.status):
             await root.store.delete(keys.answered_marker(human_input.request_id))
         if found.trouble is not None and not found.trouble.passes and not is_final(status):
-            # Whoever mends what is wrong need not say so.
+            # A repair is found without a message.
             self._context.queue.add_after(work, _TROUBLED_PAGES * self._context.settings.open_seconds)
         if status.condition(HumanInputCondition.LINK_ISSUED) is not None:
             self._context.queue.add_after(work, SLOW_SECONDS)

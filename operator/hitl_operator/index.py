@@ -105,7 +105,7 @@ class Index:
     def shown_by(self, request_id: str) -> Seen | None:
         """Return the HumanInput that certainly shows a request, whichever namespace that is of.
 
-        One that merely says so does not count before storage agreed: it may be of a stranger.
+        One that only says so does not count before storage agreed: it may be of a stranger.
         """
         found = self._of(request_id)
         return next((seen for seen in found if seen.asks), None) or next(

@@ -36,7 +36,7 @@ EVENTS_LOST: Final = Counter(
 )
 ROOT_TROUBLE: Final = Gauge(
     "hitl_root_trouble",
-    "1 while a root is away, unsuitable, or has another clock.",
+    "1 while a root does not answer, is unsuitable, or has another clock.",
     ["root", "reason"],
     registry=REGISTRY,
 )

@@ -56,13 +56,13 @@ class Health:
         """Return what is wrong with this process, or an empty text."""
         now = self.clock()
         if now - self.beat > _LAG_SECONDS:
-            return f"the event loop stood still for {now - self.beat:.0f} s"
+            return f"the event loop hung for {now - self.beat:.0f} s"
         for root, swept in self.swept.items():
             if now - swept > max(_LEAST_SECONDS, _SWEEPS_MISSED * self.sweep_seconds):
                 return f"nobody looked for markers in root {root} for {now - swept:.0f} s"
         for sight in self.sights:
             if sight.stuck:
-                return f"the watch of {sight} stands still"
+                return f"the watch of {sight} hangs"
         return ""
 
     def unseen(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Every piece of work goes to whoever does it; every change that the watch brings becomes work."""
+"""Every piece of work goes to its handler; every change that the watch brings becomes work."""
 
 from __future__ import annotations
 

@@ -58,11 +58,11 @@ class Requests:
 
         Args:
             root: The root.
-            announce: Whether a marker is to tell of an outcome. None is needed where the HumanInput is looked at
+            announce: Whether a marker is to announce an outcome. None is needed where the HumanInput is looked at
                 again after a restart anyway, as its status is not about its generation yet.
 
         Raises:
-            StorageUnavailable: while the root is known to be away.
+            StorageUnavailable: while the root is known not to answer.
         """
         store = root.store
         later = self._later.setdefault(root.name, Later(store))
@@ -80,7 +80,7 @@ class Requests:
         status = human_input.status
         if human_input.spec.request is None and status.request_id is None:
             return self._keep(root, await self._store(root, human_input))
-        # One in trouble may have been mended in storage.
+        # One in trouble may have been repaired in storage.
         afresh = status.condition(HumanInputCondition.STALLED) is not None
         request = await self.read(root, human_input.request_id, afresh=afresh)
         if request.document.origin.namespace != human_input.metadata.namespace:
@@ -112,7 +112,7 @@ class Requests:
         self._known.drop(root.name, request_id)
 
     def _keep(self, root: Root, request: StoredRequest) -> StoredRequest:
-        # Whoever gets it from memory did not create it.
+        # A reader of the memory did not create it.
         self._known.put(root.name, replace(request, created=False))
         return request
 

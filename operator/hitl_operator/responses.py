@@ -1,4 +1,4 @@
-"""HumanInputResponses: each is settled once, and says what became of it."""
+"""HumanInputResponses: each is settled once, and shows the result."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class Responses:
         try:
             verdict = await self._verdict(work, response)
         except StorageUnavailable:
-            waiting = "the storage does not answer; it is tried again by itself"
+            waiting = "the storage does not answer; it is retried automatically"
             await self._decided(work, response, _Verdict(AcceptedReason.STORAGE_UNAVAILABLE, waiting))
             raise
         except ClockApart:
-            waiting = "the operator's clock is not the storage's; it is tried again by itself"
+            waiting = "the operator's clock is not the storage's; it is retried automatically"
             await self._decided(work, response, _Verdict(AcceptedReason.CLOCK_APART, waiting))
             raise
         except (InvalidRequest, RequestNotFound) as error:
@@ -119,7 +119,7 @@ class Responses:
                 )
                 return _Verdict(AcceptedReason.OUTCOME_MISSING, missing)
             given = given_in(response, believed=self._context.settings.identity_verified)
-            # A marker tells of the outcome: after a restart, nothing else would have the HumanInput looked at.
+            # A marker announces the outcome: after a restart, nothing else would have the HumanInput looked at.
             records = self._requests.records(root, announce=True)
             recorded = await record(self._context, root, records, request, given)
         except (RequestNotFound, DocumentDamaged):

@@ -30,7 +30,7 @@ _LOOK_AGAIN_SECONDS: Final = 60.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
-# A look into a root that takes longer is given up, and begun anew.
+# A look into a root that takes longer is given up, and begun again.
 _DEADLINE_SECONDS: Final = 40.0
 
 _log = logging.getLogger("hitl.operator.mirror")

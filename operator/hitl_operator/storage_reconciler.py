@@ -1,4 +1,4 @@
-"""Requests as storage tells of them: to be shown, to be found, to be withdrawn with their HumanInput."""
+"""Requests as storage has them: to be shown, found, and withdrawn with their HumanInput."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ class Stored:
         """Create a HumanInput; False when that is refused, and is to be tried again."""
         if (seconds := self._refusals.rests(work)) > 0:
             if outcome is not None:
-                # It has ended. Whoever asked gets that from storage.
+                # It has ended. The program gets that from storage.
                 self._refusals.forget(work)
                 return True
             self._context.queue.add_after(work, min(seconds, self._until_deadline(request)) + 0.05)
@@ -174,7 +174,7 @@ class Stored:
                 raise
             slow = self._refusals.count(work)
             if outcome is not None:
-                # It has ended. Whoever asked gets it from storage, and there is nothing more to wait for.
+                # It has ended. The program gets it from storage, and there is nothing more to wait for.
                 self._refusals.forget(work)
                 _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)
                 return True

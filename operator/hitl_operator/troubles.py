@@ -33,11 +33,11 @@ def trouble_of(error: HITLError, *, asked: bool, root: str) -> Trouble:
     match error:
         case ClockApart():
             return Trouble(
-                TroubleReason.CLOCK_APART, "the operator's clock is not the storage's; it is tried again by itself"
+                TroubleReason.CLOCK_APART, "the operator's clock is not the storage's; it is retried automatically"
             )
         case StorageUnavailable():
             return Trouble(
-                TroubleReason.STORAGE_UNAVAILABLE, "the storage does not answer; it is tried again by itself"
+                TroubleReason.STORAGE_UNAVAILABLE, "the storage does not answer; it is retried automatically"
             )
         case DocumentDamaged():
             note_damaged(root, error)

@@ -175,7 +175,7 @@ class _Watch:
                 self.sight.failed(f"the API server does not serve {api}: install the custom resource definitions")
             except ClusterError as error:
                 self.sight.failed(str(error))
-            except Exception as error:  # noqa: BLE001 - whatever it was, this watch begins anew and no other ends
+            except Exception as error:  # noqa: BLE001 - after any error, this watch starts again and no other ends
                 self._version = ""
                 self.sight.failed(repr(error))
                 _log.exception("the watch of %s failed", self.sight)

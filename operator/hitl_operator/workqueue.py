@@ -17,7 +17,7 @@ K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS: Final = 0.2
 _LAST_RETRY_SECONDS: Final = 60.0
-# What no waiting mends is tried again at last in case somebody mended it and nothing told of that.
+# What no waiting repairs is retried slowly, in case somebody repaired it unseen.
 _LAST_HOPELESS_SECONDS: Final = 600.0
 
 
@@ -85,7 +85,7 @@ class WorkQueue(Generic[K]):
         Args:
             key: The key.
             reason: Why it failed, in a word.
-            passes: Whether that passes by itself. Otherwise the pauses grow to ten minutes instead of one.
+            passes: Whether that resolves automatically. Otherwise the pauses grow to ten minutes instead of one.
         """
         count = self.failures(key) + 1
         self._failures[key] = _Failures(count, reason)

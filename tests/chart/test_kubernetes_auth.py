@@ -222,7 +222,7 @@ def test_whoever_has_no_token_that_counts_is_asked_who_they_are(team: Team, kind
 
     assert [reply.status_code for reply in replies] == [401] * 5
     assert replies[0].headers["www-authenticate"] == "Bearer"
-    assert replies[0].json()["title"] == "Who are you?"
+    assert replies[0].json()["title"] == "Sign in"
     for reply in replies:
         assert "kubectl create token" in reply.text
         assert "kubectl hitl" in reply.text
@@ -394,7 +394,7 @@ def test_without_its_rights_it_lets_nobody_in_and_says_why_in_its_log(team: Team
         reply = post(question, team.signed_in("responder"))
 
         assert reply.status_code == 502
-        assert "tell those who run this service" in reply.json()["detail"]
+        assert "tell the administrators of this service" in reply.json()["detail"]
         assert "tokenreviews" not in reply.text
         assert question.stored() is None
         assert any('cannot create resource "tokenreviews"' in line["message"] for line in app.logged("hitl.web"))

@@ -78,7 +78,7 @@ def test_a_watch_that_neither_sees_nor_fails_any_more_is_a_reason_to_restart(
     sights[0].failed("away")
     clock.now += 11
     health.beat = clock.now
-    assert health.alive() == "the watch of HumanInput in bad stands still"
+    assert health.alive() == "the watch of HumanInput in bad hangs"
     assert "no sign for 181 s" in health.ready()[1]
 
 

@@ -1,4 +1,4 @@
-"""Who comes to which question: the visitor is found, and let in or not, before anything is shown or recorded."""
+"""Authentication and authorization, before anything is shown or recorded."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Admitted:
 
         Args:
             via: The channel.
-            name: What they call themselves, if nobody vouches for a name.
+            name: What they call themselves, if no name is verified.
         """
         principal = self.principal
         return Respondent(
@@ -95,13 +95,12 @@ class Admission:
         """Let a visitor see a question. What is remembered of the link and the question will do.
 
         Args:
-            address: The question, and the link's token. It counts for a visitor whom the authenticator does not
-                find.
+            address: The question, and the link's token. It counts if the authenticator finds nobody.
             headers: In which the authenticator looks for the visitor.
 
         Raises:
-            Unauthenticated: where visitors sign in, for whoever neither did nor brings a link that counts there.
-            NotAllowed: the same whether the question exists or not, for whoever holds no link or has no right.
+            Unauthenticated: where visitors sign in, for a caller who neither did nor has a link that is accepted.
+            NotAllowed: the same whether the question exists or not, for a caller without a link or right.
             RequestNotFound: for an identified visitor who may see what there is.
         """
         principal = await self._principal(address, await self.authenticate(headers), remembered=True)
@@ -118,7 +117,7 @@ class Admission:
 
         Args:
             address: The question, and the link's token.
-            found: The visitor whom the authenticator found.
+            found: The visitor, if the authenticator found one.
 
         Raises:
             Unauthenticated, NotAllowed, RequestNotFound: as `to_see` does.
@@ -133,7 +132,7 @@ class Admission:
         return Admitted(read.value, principal, read.at)
 
     async def remembered(self, address: Address, headers: Headers) -> Admitted | None:
-        """Return a visitor who was let in before, so that they get back what they typed while the storage is away.
+        """Return a visitor of a moment ago, who gets back what was typed while the storage does not answer.
 
         Nothing may be recorded by what this returns.
 

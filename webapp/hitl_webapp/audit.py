@@ -33,7 +33,7 @@ def refused(request_id: str, submission: Submission | None, principal: Principal
 
     Args:
         request_id: The question, as the client named it.
-        submission: The submission; None: its sender was not let in.
+        submission: The submission; None: its sender was not authorized.
         principal: Whose it is, if that is known.
         error: Why.
     """

@@ -16,15 +16,15 @@ from hitl_webapp.settings import AuthMode, WebSettings
 SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
 _MAX_NAME: Final = 256
 # The same sentence whatever is wrong, so that nobody learns from it which questions exist.
-NO_LINK: Final = "A valid link is needed for this: use the one that you were given, whole."
+NO_LINK: Final = "This needs a valid link: use the whole link that you got."
 NAMED_ONLY: Final = (
-    "This question names who may answer it, and here nobody can tell who you are: answer it where you sign in, or "
-    "with kubectl."
+    "This question names who may answer it, and you are not signed in: answer it where you sign in, or with "
+    "kubectl."
 )
 SIGN_IN: Final[dict[AuthMode, str]] = {
-    "proxy": "Nobody said who you are: sign in, or use the link that you were given.",
+    "proxy": "You are not signed in: sign in, or use the link that you got.",
     "kubernetes": (
-        "Nobody said who you are: send a Kubernetes token of yours that is still valid, as in curl -H "
+        "You are not signed in: send your Kubernetes token, if it is still valid, as in curl -H "
         '"Authorization: Bearer $(kubectl create token SERVICE-ACCOUNT --audience=hitl.flyte.org)", or answer '
         "with kubectl hitl."
     ),

@@ -1,6 +1,6 @@
 """Forms and JSON as they are sent, read strictly: UTF-8 alone, each name once, no name that nobody asked for.
 
-Whatever is unclear is refused with a sentence. Nothing is guessed, since what is read here is recorded for good.
+Whatever is unclear is refused with a sentence. Nothing is guessed, since what is read here is recorded.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ async def read_document(content_type: str, body: bytes) -> JsonValue:
 def find_address(content_type: str, prefix: bytes) -> Address | None:
     """Find the question and the link in the first bytes of a body that is not whole yet; None: not there.
 
-    What is found decides only how much more is read. The whole body is read anew, and strictly.
+    What is found decides only how much more is read. The whole body is read again, strictly.
     """
     media = read_media(content_type)
     fields: dict[str, str] = {}

@@ -67,7 +67,7 @@ class Clock:
     async def storage_time(self) -> datetime:
         """Return the present moment, by the storage's clock where this machine's is wrong.
 
-        It decides what a page shows, and nothing that is recorded. While the storage is away it is this machine's.
+        It decides what a page shows, and nothing that is recorded. If the storage does not answer, this machine's.
         """
         now = self.now()
         with suppress(StorageError):

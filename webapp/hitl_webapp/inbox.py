@@ -1,4 +1,4 @@
-"""The inbox: which questions wait for this visitor, oldest first, and what became of the others."""
+"""The inbox: which questions wait for this visitor, oldest first, and the outcomes of the others."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Listing:
     Args:
         pending: Questions that can be answered, the oldest first.
         settled: Questions that can no longer be answered, the last one first.
-        unreadable: Ids of questions that cannot be read, for whoever may see every question.
+        unreadable: Ids of questions that cannot be read, for a visitor who may see every question.
         more_pending, more_unreadable: How many more of them there are.
         as_of: When all of this was read, unless that was just now.
         survey: What all of this was taken from.
@@ -185,7 +185,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, _T]]) -> asyncio.Future[_T
         result, error = None, None
         try:
             result = asyncio.run(work())
-        except Exception as raised:  # noqa: BLE001 - whoever waits for the future gets it
+        except Exception as raised:  # noqa: BLE001 - the future carries it
             error = raised
         # The web app may have ended meanwhile.
         with contextlib.suppress(RuntimeError):

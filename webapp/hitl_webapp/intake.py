@@ -1,4 +1,4 @@
-"""How much of a body is read, and for whom: little before a link or a visitor was admitted, then what it takes.
+"""How much of a body is read: little before the sender is authorized, then what the question needs.
 
 By hand, as Starlette's limit is one number for everybody, and lets the app see a body that did not come whole.
 """
@@ -85,7 +85,7 @@ class Intake:
         Args:
             scope: The request.
             receive: Gives the body's pieces.
-            large: Is told when the body takes the place of a large one; whoever calls gives it back by `leave`.
+            large: Is told when the body takes the place of a large one; the caller gives it back by `leave`.
 
         Raises:
             TooLarge, TooSlow, TooMany, WrongMediaType: the body is not read on.

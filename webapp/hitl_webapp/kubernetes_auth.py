@@ -23,18 +23,18 @@ from hitl_webapp.auth import Principal, bearer, recordable
 
 _KEPT: Final = 4_096
 _KEPT_SECONDS: Final = 5.0
-# A token made for us alone is worth nothing to whoever steals it here; others are those of the API server itself.
+# A stolen token that was made for us alone is useless elsewhere; others are those of the API server itself.
 _AUDIENCES: Final[tuple[list[str], ...]] = ([HUMAN_INPUTS.group], [])
 _RESOURCE: Final = f"{HUMAN_INPUTS.plural}.{HUMAN_INPUTS.group}"
 # The same sentence whether or not there is such a question, so that nobody learns from it which there are.
 _NOT_SHOWN: Final = (
-    "There is no such question, or {name} may not see it: that takes the verb get or answer on {resource}, in the "
-    "question's namespace and of its name. Whoever gives out roles there can help, as with the chart's role "
+    "There is no such question, or {name} may not see it: that needs the verb get or answer on {resource}, in the "
+    "question's namespace and for its name. An admin there can help, for example with the chart's role "
     "responder."
 )
 _NOT_ANSWERED: Final = (
-    "{name} may not answer {question}: that takes the verb answer on {resource} {where}. Whoever gives out roles "
-    "there can help, as with the chart's role responder."
+    "{name} may not answer {question}: that needs the verb answer on {resource} {where}. An admin there "
+    "can help, for example with the chart's role responder."
 )
 
 _V = TypeVar("_V")
@@ -154,7 +154,7 @@ class Reviews:
 
 @dataclass(frozen=True, kw_only=True)
 class User(Principal):
-    """A visitor whom the API server knows, who may do what both it and the question allow."""
+    """A user of the API server, who may do what both it and the question allow."""
 
     subject: Subject
     token_hash: str

@@ -35,7 +35,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
     """Return the web app.
 
     Args:
-        settings: Where it is reached and whom it believes; None reads the environment.
+        settings: Its address and its authentication; None reads the environment.
         store: The root's store; None opens the one that the settings name, and probes it at start.
 
     Raises:
@@ -75,7 +75,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
 
 
 async def _proven(store: Store) -> None:
-    # Where both start at once, the storage may come later; whoever ends is started again later and later.
+    # If both start at once, the storage may come later. A pod that exits is restarted ever more slowly.
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:

@@ -81,7 +81,7 @@ def problem_of(error: Exception) -> Problem:
     """Return what to tell a client about an exception."""
     match error:
         case WrongMediaType():
-            return Problem(415, "Not in this format", str(error))
+            return Problem(415, "Unsupported format", str(error))
         case TooLarge():
             return Problem(413, "Too large", str(error))
         case TooSlow():
@@ -91,9 +91,9 @@ def problem_of(error: Exception) -> Problem:
         case BadInput():
             return Problem(400, "Malformed request", str(error))
         case OtherSite():
-            return Problem(403, "Not from here", str(error))
+            return Problem(403, "Sent from another site", str(error))
         case Unauthenticated():
-            return Problem(401, "Who are you?", str(error), {"WWW-Authenticate": "Bearer"})
+            return Problem(401, "Sign in", str(error), {"WWW-Authenticate": "Bearer"})
         case NotAllowed():
             return Problem(403, "Not allowed", str(error))
         case RequestNotFound():
@@ -108,35 +108,32 @@ def problem_of(error: Exception) -> Problem:
             extra = {"errors": [{"field": "value", "detail": line} for line in details or (str(error),)]}
             return Problem(422, "The value does not fit", str(error), extra=extra)
         case DocumentDamaged():
-            sentence = "What is stored for this question is damaged: tell those who run this service."
+            sentence = "The stored question is damaged: tell the administrators of this service."
             return Problem(502, "The question cannot be read", sentence)
         case ClockApart():
             sentence = (
-                "The clocks of this service and of its storage disagree, so nothing was recorded: tell those who "
-                "run this service, and try again."
+                "The clocks of this service and of its storage disagree, so nothing was recorded. Tell the "
+                "administrators of this service, and try again."
             )
             return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case StorageUnavailable():
-            sentence = (
-                "The storage cannot be reached just now, so nothing was recorded as far as is known: try again."
-            )
+            sentence = "The storage does not answer, so nothing was recorded as far as is known: try again."
             return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case ClusterUnavailable():
             sentence = (
-                "The API server, which knows who you are and what you may do, cannot be reached just now, so "
-                "nothing was recorded: try again."
+                "The API server, which authenticates you, does not answer, so nothing was recorded: try again."
             )
             return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case ClusterError():
             return Problem(
-                502, "Nobody can tell who you are", "The API server refuses: tell those who run this service."
+                502, "Cannot authenticate", "The API server refuses: tell the administrators of this service."
             )
         case StorageError():
-            return Problem(
-                502, "The storage does not serve", "The storage refuses: tell those who run this service."
-            )
+            return Problem(502, "Storage error", "The storage refuses: tell the administrators of this service.")
         case _:
-            return Problem(500, "Something went wrong", "This should not happen: tell those who run this service.")
+            return Problem(
+                500, "Something went wrong", "This should not happen: tell the administrators of this service."
+            )
 
 
 def public_outcome(outcome: OutcomeDocument) -> dict[str, Any]:
@@ -147,7 +144,7 @@ def public_outcome(outcome: OutcomeDocument) -> dict[str, Any]:
 
 
 def _sentence(outcome: OutcomeDocument) -> str:
-    return f"Nothing was changed. What stands: {outcome.summary()}."
+    return f"Nothing was changed. The recorded outcome: {outcome.summary()}."
 
 
 def _winner(outcome: OutcomeDocument) -> dict[str, Any]:

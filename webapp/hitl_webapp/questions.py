@@ -18,7 +18,7 @@ from hitl.storage import ticks
 from hitl_webapp.caches import Memory, Read, size_of_outcome, size_of_request
 from hitl_webapp.clock import Clock
 
-# `hitl.records.retention` takes half an hour to delete a question for good.
+# `hitl.records.retention` takes half an hour to delete a question permanently.
 _REQUEST_SECONDS: Final = 300.0
 SEEN_SECONDS: Final = 1.0
 

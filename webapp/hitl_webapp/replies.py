@@ -38,9 +38,9 @@ class Replies:
                 await response(scope, receive, leaving)
             elif not leaving.whole:
                 raise
-            # Else FastAPI has explained the error, and raises it again for whoever wants to log it: that was done.
+            # Else FastAPI has explained the error, and raises it again to be logged, which was done.
         if leaving.status == 0:
-            # Nobody is there any more to whom a reply could be sent.
+            # The client is gone, so no reply can be sent.
             log_access(scope, _CLIENT_GONE)
 
 

@@ -75,7 +75,7 @@ class SentForm:
         """Return what is wrong with the form before anybody looks at the answer itself.
 
         Args:
-            named: Somebody vouches for the visitor's name, so that the typed one does not count.
+            named: The visitor's name is verified, so that the typed one does not count.
         """
         comment, name = self.submission.comment, self.name.strip()
         if self.declines and self.value.strip():

@@ -1,4 +1,4 @@
-"""From an admitted submission to what became of it, with the audit's record and the operator's hint."""
+"""From an admitted submission to its result, with the audit's line and the operator's hint."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Submissions:
         self._hints = hints
 
     async def admit(self, address: Address, headers: Headers) -> Admitted:
-        """Let a visitor submit, as `Admission.to_submit` does. The audit notes whoever is refused.
+        """Let a visitor submit, as `Admission.to_submit` does. The audit notes each refusal.
 
         Raises:
             HITLError, Unauthenticated: whatever admission raises.
@@ -53,7 +53,7 @@ class Submissions:
     async def settle(
         self, admitted: Admitted, submission: Submission, fault: InvalidValue | None = None
     ) -> Settled:
-        """Make a submission the outcome, or say what stands in its way. The audit notes it either way.
+        """Make a submission the outcome, or say why it is not. The audit notes it either way.
 
         Args:
             admitted: The question and the visitor.
@@ -63,7 +63,7 @@ class Submissions:
         Raises:
             NotAllowed: the visitor may not answer.
             ClockApart: this machine's clock is not the storage's; trying again is safe.
-            HITLError: whatever keeps storage or API server from saying what became of it.
+            HITLError: storage or API server cannot say the result.
         """
         request_id, principal = admitted.request.request_id, admitted.principal
         try:

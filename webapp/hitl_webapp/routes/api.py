@@ -36,7 +36,7 @@ class Submitted(BaseModel):
 
 
 class Status(BaseModel):
-    """A question and what became of it."""
+    """A question and its outcome."""
 
     request_id: str
     status: str = Field(description="`pending` or `completed`, as the old plugin says it")
@@ -60,17 +60,17 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"content": {"application/problem+json": {"schema": _PROBLEM}}, "description": text}
     for code, text in {
         400: "Malformed, or a path that is not the question's own",
-        401: "Nobody says who calls",
-        403: "Not allowed, or no such question for whoever may not see it",
-        404: "No such question, for whoever may see what there is",
+        401: "The caller did not sign in",
+        403: "Not allowed, or no such question for a caller who may not see it",
+        404: "No such question, for a caller who may see all of them",
         408: "The body came too slowly",
-        409: "Already settled, by somebody else or otherwise; `outcome` says by whom",
+        409: "Already settled, by somebody else or with another value; see `outcome`",
         410: "The deadline has passed",
         413: "The body is too large",
         415: "The body is no JSON, or not in UTF-8",
         422: "The value does not fit; `errors` say why",
         502: "What is stored is damaged, or the API server refuses to say who calls",
-        503: "Storage or API server out of reach, or clocks that disagree; try again after `Retry-After`",
+        503: "Storage or API server does not answer, or clocks disagree; try again after `Retry-After`",
     }.items()
 }
 router = APIRouter(responses=_REFUSALS)
@@ -164,7 +164,7 @@ async def _read(headers: Headers, body: bytes) -> _Sent:
 async def status(
     request: Request, request_id: str, token: str = "", request_path: str = "", response_path: str = ""
 ) -> Status:
-    """Show a question and what became of it, to whoever may see it."""
+    """Show a question and its outcome, to a caller who may see it."""
     service = service_of(request)
     path, token_in_path = split_token(response_path)
     token = token or token_in_path or bearer(request.headers)

@@ -1,4 +1,4 @@
-"""Pages for people: the inbox, the form, and what became of it."""
+"""Pages for people: the inbox, the form, the outcome."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def submit(request: Request) -> Response:
 
 
 def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fault | None) -> Response:
-    """Return the page that says what became of a submission."""
+    """Return the page with the result of a submission."""
     question = admitted.request.document
     if settled.error is None:
         page = pages.outcome_page(question, settled.outcome_or_raise(), recorded=True, note=settled.note)

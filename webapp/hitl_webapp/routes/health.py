@@ -61,7 +61,7 @@ async def docs(request: Request) -> Response:
 
 @router.get("/static/{digest}/{name}")
 async def static(digest: str, name: str) -> Response:
-    """Serve a static file, for good: its URL names its content."""
+    """Serve a static file, cached without end: its URL names its content."""
     if name not in _TYPES or pages.asset(name) != f"/static/{digest}/{name}":
         raise BadInput("There is no such file.")
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
