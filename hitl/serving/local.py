@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures.thread  # noqa: F401 - registers its own end, which must come after that of this module
 import contextlib
 import logging
 import os
@@ -133,7 +134,6 @@ def _remember(path: Path, port: int) -> None:
     path.write_text(str(port))
 
 
-@atexit.register
 def _finish() -> None:
     """Let replies under way be sent before the program ends.
 
@@ -144,6 +144,11 @@ def _finish() -> None:
         server.should_exit = True
     for _, thread in _running:
         thread.join(_FINISH_SECONDS)
+
+
+# `atexit` comes too late: by then, executors take no more work, and replies need some. What is registered here is
+# called first, as this module has loaded the executors.
+getattr(threading, "_register_atexit", atexit.register)(_finish)
 
 
 def _forget() -> None:

@@ -324,6 +324,7 @@ def test_whoever_answered_is_told_before_the_program_ends() -> None:
 
         assert reply.status_code == 200
         assert program.end() == 0
+        assert "Traceback" not in "".join(program.printed)
 
 
 def test_operator_mode_writes_request_row_link_and_marker_and_lives_without_an_operator(
