@@ -32,7 +32,12 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(asyncio.current_task())
-        far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
+        try:
+            far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
+        except BaseException:
+            # Whoever ends the wire ends this as well.
+            writer.close()
+            raise
         losing = False
 
         async def forth() -> None:
