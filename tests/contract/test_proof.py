@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any
@@ -277,7 +278,7 @@ async def test_what_may_be_done_twice_is_done_again_after_a_conflict(s3_backend:
         await straight.mark(marker)
     async with lossy_wire(s3_backend.options["endpoint"], decide) as endpoint:
         store = Store(s3_backend.url, {**s3_backend.options, "endpoint": endpoint})
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
             "mark": lambda: store.mark(marker),
             "delete": lambda: store.delete(marker),
             "delete_many": lambda: store.delete_many([marker]),
