@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Literal
@@ -64,13 +64,12 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First of all, as whoever ends this interrupts what is waited for.
+            writer.close()
+            far_writer.close()
             for task in both:
                 task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-            for end in (writer, far_writer):
-                end.close()
-                with suppress(ConnectionError):
-                    await end.wait_closed()
+            await asyncio.gather(*both, writer.wait_closed(), far_writer.wait_closed(), return_exceptions=True)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
