@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -34,13 +35,16 @@ _T = TypeVar("_T")
 
 @dataclass
 class _Opened:
-    """A filesystem, the root's path in it, and the threads that use it, for one process."""
+    """A filesystem, the root's path in it, and the threads that use it: one for all stores on the same root."""
 
-    pid: int
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "hitl-storage"))
     lock: threading.Lock = field(default_factory=threading.Lock)
     filesystem: Any = None
     root: str = ""
+
+
+# Some filesystems keep their connections to the end of the process, so no store opens one of its own.
+_opened: dict[tuple[int, str, str], _Opened] = {}
 
 
 class ForeignObjects:
@@ -64,7 +68,7 @@ class ForeignObjects:
         admit(url, unproven=unproven)
         self._url = url
         self._options = options
-        self._opened = _Opened(os.getpid())
+        self._place = (url, json.dumps(options, sort_keys=True, default=repr))
 
     async def create(self, key: str, data: bytes, *, durable: bool) -> None:  # noqa: ARG002 - as the storage does
         """Create an object; FileExistsError when there is one."""
@@ -157,9 +161,9 @@ class ForeignObjects:
 
     async def _call(self, what: str, work: Callable[[Any, str], _T], seconds: float = _CALL_SECONDS) -> _T:
         # No filesystem of fsspec's works in a child of the process that opened it.
-        if self._opened.pid != os.getpid():
-            self._opened = _Opened(os.getpid())
-        opened = self._opened
+        place = (os.getpid(), *self._place)
+        # setdefault is atomic: two threads get the same one.
+        opened = _opened.get(place) or _opened.setdefault(place, _Opened())
         with self._translating(what):
             running = asyncio.get_running_loop().run_in_executor(opened.pool, self._work, opened, work)
             return await asyncio.wait_for(running, seconds)

@@ -24,6 +24,10 @@ class CreationRefused(StorageUnavailable):
     """The storage says again and again that an object is there, and it is not."""
 
 
+class Conflict(StorageUnavailable):
+    """The storage refused because of another operation at the same time, and nothing was done."""
+
+
 class Operations:
     """The operations on one root's objects.
 
@@ -54,8 +58,7 @@ class Operations:
                     return False
             else:
                 return True
-            # Those who hindered one another must not meet again.
-            await asyncio.sleep(_FIRST_WAIT_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            await _pause(attempt)
         raise CreationRefused(
             f"{self.url} refuses to create {key}, though there is no such object: try again later"
         )
@@ -78,29 +81,52 @@ class Operations:
     async def mark(self, key: str) -> None:
         """Write an object of one line feed, whether there is one or not."""
         # An object of no bytes at all is refused by some S3 servers.
-        await self.watched("mark", self.objects.overwrite(key, b"\n"))
+        await self.insist("mark", lambda: self.objects.overwrite(key, b"\n"))
 
     async def delete(self, key: str) -> None:
         """Delete an object, if there is one."""
         try:
-            await self.watched("delete", self.objects.delete(key, durable=not is_hint(key)))
+            await self.insist("delete", lambda: self.objects.delete(key, durable=not is_hint(key)))
         except FileNotFoundError:
             return
 
+    async def insist(self, name: str, operation: Callable[[], Awaitable[_T]]) -> _T:
+        """Do what may be done twice, and do it again while the storage refuses it because of others.
+
+        Raises:
+            StorageUnavailable: when it refuses again and again, or did not answer in time.
+        """
+        for attempt in range(_TRIES - 1):
+            try:
+                return await self.watched(name, operation())
+            except Conflict:
+                await _pause(attempt)
+        return await self.watched(name, operation())
+
     async def watched(self, name: str, operation: Awaitable[_T]) -> _T:
         """Await an operation, and tell the watcher its name and its result: ``ok``, ``none`` or ``error``."""
-        if self._watcher is None:
-            return await operation
         result = "error"
         try:
             found = await operation
             result = "ok"
-        except (FileNotFoundError, FileExistsError):
+        except FileNotFoundError:
+            result = "none"
+            raise
+        except FileExistsError as error:
+            if name != "create":
+                why = f"{self.url} refused to {name} because of another request: try again later"
+                raise Conflict(why) from error
             result = "none"
             raise
         finally:
-            self._watcher(name, result)
+            if self._watcher is not None:
+                self._watcher(name, result)
         return found
+
+
+async def _pause(attempt: int) -> None:
+    # Those who hindered one another must not meet again.
+    await asyncio.sleep(_FIRST_WAIT_SECONDS * 2**attempt * random.uniform(0.5, 1))  # noqa: S311 - no secret
 
 
 def is_hint(key: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from hitl.core import keys
@@ -137,7 +138,7 @@ class Store:
         for first in range(0, len(different), DELETED_AT_ONCE):
             some = different[first : first + DELETED_AT_ONCE]
             durable = not all(map(is_hint, some))
-            await self._do.watched("delete", self._objects.delete_many(some, durable=durable))
+            await self._do.insist("delete", partial(self._objects.delete_many, some, durable=durable))
         return len(different)
 
     async def drop_parts(self, before: datetime) -> list[str]:

@@ -20,6 +20,7 @@ from hitl.errors import AlreadySettled, DocumentDamaged, StorageUnavailable, Sto
 from hitl.records.requests import read_outcome
 from hitl.settings import StorageSettings
 from hitl.storage import MAX_OBJECT_BYTES, Store, open_store
+from hitl_operator.settings import OperatorSettings
 from tests.backends.plugin import Backend
 from tests.library.samples import NOW, answer, asked, settle
 
@@ -267,3 +268,15 @@ def test_a_local_root_loads_no_client_of_others(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", LOADED, str(tmp_path)], capture_output=True, text=True, timeout=60)
 
     assert (ran.stdout.strip(), ran.returncode) == ("", 0), ran.stderr
+
+
+@pytest.mark.parametrize("named", ["alone", "in a list"])
+async def test_the_operator_needs_permission_too(named: str, tmp_path: Path) -> None:
+    url = root("linking", tmp_path)
+    where: dict[str, Any] = {"storage_root": url} if named == "alone" else {"roots": [{"name": "one", "url": url}]}
+    with pytest.raises(StorageUnsuitable, match="set HITL_STORAGE_UNPROVEN=allow"):
+        OperatorSettings(**where).all_roots()[0].open_store()
+
+    store = OperatorSettings(**where, storage_unproven="allow").all_roots()[0].open_store()
+
+    assert await store.create_once(KEY, b"x")

@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any
@@ -258,6 +259,36 @@ async def test_refusals_without_end_are_told_as_storage_that_is_away(s3_backend:
 
     # Trying again is safe.
     await all_of_it(Store(s3_backend.url, s3_backend.options))
+
+
+@pytest.mark.parametrize("operation", ["mark", "delete", "delete_many"])
+async def test_what_may_be_done_twice_is_done_again_after_a_conflict(s3_backend: Backend, operation: str) -> None:
+    left = 2
+
+    def decide(first_line: str) -> Fate:
+        nonlocal left
+        if first_line.startswith(("PUT ", "POST ", "DELETE ")) and left:
+            left -= 1
+            return "conflict"
+        return "pass"
+
+    marker = keys.new_marker("a")
+    straight = Store(s3_backend.url, s3_backend.options)
+    if operation != "mark":
+        await straight.mark(marker)
+    async with lossy_wire(s3_backend.options["endpoint"], decide) as endpoint:
+        store = Store(s3_backend.url, {**s3_backend.options, "endpoint": endpoint})
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "mark": lambda: store.mark(marker),
+            "delete": lambda: store.delete(marker),
+            "delete_many": lambda: store.delete_many([marker]),
+        }
+        await calls[operation]()
+        assert await straight.exists(marker) == (operation == "mark")
+
+        left = 1_000
+        with pytest.raises(StorageUnavailable, match="because of another request"):
+            await calls[operation]()
 
 
 async def test_a_link_whose_reply_is_lost_and_refused_again_works(s3_backend: Backend) -> None:

@@ -5,12 +5,16 @@ import base64
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from hitl.core import keys
+from hitl.core.documents import OutcomeDocument
 from hitl.errors import StorageError, StorageUnavailable, StorageUnsuitable
+from hitl.records.links import add_link
 from hitl.records.outcomes import new_submission_id
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
@@ -259,3 +263,50 @@ async def test_deleting_many_goes_on_after_a_lost_reply(s3_backend: Backend) -> 
 
     assert left == 0
     assert await straight.list_markers(keys.NEW) == []
+
+
+class Meddling:
+    """Lets one write of many end otherwise, once."""
+
+    def __init__(self, number: int, fate: Fate) -> None:
+        self.number = number
+        self.fate: Fate = fate
+        self.writes: list[str] = []
+
+    def __call__(self, first_line: str) -> Fate:
+        if not first_line.startswith(("PUT ", "POST ", "DELETE ")):
+            return "pass"
+        self.writes.append(first_line)
+        return self.fate if len(self.writes) == self.number + 1 else "pass"
+
+
+async def lived(endpoint: str, backend: Backend) -> OutcomeDocument:
+    """Ask, link and answer, again after trouble as programs and people do, and return the outcome."""
+    store = Store(backend.url, {**backend.options, "endpoint": endpoint})
+    submission = answer("7", submission_id=new_submission_id())
+    for _ in range(3):
+        with suppress(StorageUnavailable):
+            request = await asked(store)
+            await add_link(store, request.request_id, now=NOW)
+            return await settle(store, request, submission, now=NOW, markers=True)
+    raise AssertionError("it never came through")
+
+
+@pytest.mark.parametrize("fate", ["lose the reply", "lose the request", "conflict", "precondition failed"])
+async def test_trouble_with_any_write_records_one_outcome(s3_backend: Backend, fate: Fate) -> None:
+    number, all_of_them = 0, 1
+    while number < all_of_them:
+        backend = replace(s3_backend, url=f"{s3_backend.url}/{number}")
+        meddling = Meddling(number, fate)
+        async with lossy_wire(backend.options["endpoint"], meddling) as endpoint:
+            outcome = await lived(endpoint, backend)
+
+        straight = Store(backend.url, backend.options)
+        assert outcome.value == 7
+        assert outcome == await read_outcome(straight, "a-question")
+        assert await straight.list_request_ids() == ["a-question"]
+        # Until no write was left to meddle with.
+        all_of_them = max(all_of_them, len(meddling.writes))
+        number += 1
+    # The probe's writes, the question, its link, markers and the outcome.
+    assert all_of_them >= 8

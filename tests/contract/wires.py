@@ -4,7 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Literal
@@ -28,11 +28,19 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
     Its losses end the connection, as a crash would. Its refusals are its own, and the server hears nothing.
     """
     target = urlsplit(endpoint)
-    connections: set[asyncio.Task[None] | None] = set()
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections[asyncio.create_task(connect(reader, writer))] = writer
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.current_task())
-        far_reader, far_writer = await asyncio.open_connection(target.hostname, target.port)
+        # Shielded: whoever is ended in the middle of it would leave the connection open.
+        opening = asyncio.ensure_future(asyncio.open_connection(target.hostname, target.port))
+        try:
+            far_reader, far_writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            (await opening)[1].close()
+            raise
         losing = False
 
         async def forth() -> None:
@@ -56,23 +64,25 @@ async def lossy_wire(endpoint: str, decide: Decision) -> AsyncIterator[str]:
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # First of all, as whoever ends this interrupts what is waited for.
+            writer.close()
+            far_writer.close()
             for task in both:
                 task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
-            for end in (writer, far_writer):
-                end.close()
-                with suppress(ConnectionError):
-                    await end.wait_closed()
+            await asyncio.gather(*both, writer.wait_closed(), far_writer.wait_closed(), return_exceptions=True)
 
-    server = await asyncio.start_server(connect, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-        left = [task for task in connections if task is not None and not task.done()]
-        for task in left:
+        # Some were ended before they began, and some come while others are ended.
+        while connections:
+            task, writer = connections.popitem()
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+            writer.close()
+            await asyncio.gather(task, writer.wait_closed(), return_exceptions=True)
+            await asyncio.sleep(0.01)
 
 
 def _refusal(status: str, body: str) -> bytes:
