@@ -25,7 +25,6 @@ class Disk:
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[_Job] = SimpleQueue()
         self._lanes = 0
-        self._busy = 0
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="hitl-disk")
 
     async def run(self, work: Callable[[], _T]) -> _T:
@@ -46,14 +45,18 @@ class Disk:
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        with self._lock:
-            self._busy += 1
-            another = self._lanes < min(self._busy, _LANES)
-            self._lanes += another
-        if another:
-            threading.Thread(target=self._serve, name="hitl-disk", daemon=True).start()
+        # What nobody has taken yet tells that all lanes are busy.
+        if self._lanes < _LANES and (self._lanes == 0 or not self._jobs.empty()):
+            self._add_lane()
         self._jobs.put((work, close, loop, done))
         await done
+
+    def _add_lane(self) -> None:
+        with self._lock:
+            if self._lanes >= _LANES:
+                return
+            self._lanes += 1
+        threading.Thread(target=self._serve, name="hitl-disk", daemon=True).start()
 
     def _serve(self) -> None:
         while True:
@@ -63,8 +66,6 @@ class Disk:
                 work()
             except BaseException as raised:  # noqa: BLE001 - it is raised where somebody waits
                 error = raised
-            with self._lock:
-                self._busy -= 1
             try:
                 loop.call_soon_threadsafe(_tell, done, error, close)
             except RuntimeError:

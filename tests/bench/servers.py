@@ -29,6 +29,25 @@ async def form(request_id: str) -> str:
 """
 
 
+# What no server in Python can do without that records durably: HTTP, JSON, and the syncs, by a thread each.
+SYNCING = """
+import asyncio, itertools, json, os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tests.bench.disk import create
+home, numbers, pool = Path(os.environ["FLOOR_HOME"]), itertools.count(), ThreadPoolExecutor(16)
+HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"2")]
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    if scope["method"] == "POST":
+        json.loads((await receive())["body"])
+        await asyncio.get_running_loop().run_in_executor(pool, create, home / f"folder-{next(numbers)}")
+    await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+    await send({"type": "http.response.body", "body": b"{}"})
+"""
+
+
 @dataclass(frozen=True)
 class Server:
     """How to start one of the compared servers: a name, a command that takes ``--port`` last, its environment."""
@@ -70,6 +89,26 @@ def floor(build: Path) -> Server:
     (folder / "floor_app.py").write_text(FLOOR)
     command = (sys.executable, "-m", "uvicorn", "floor_app:app", "--host", "127.0.0.1", "--app-dir", str(folder))
     return Server("floor", command, {})
+
+
+def syncing(build: Path, home: Path, count: int) -> Server:
+    """Return a bare uvicorn process that reads JSON, and creates a file durably for each request.
+
+    Args:
+        build: Where its module is written.
+        home: Where it creates files, each in a folder of its own, which are made here.
+        count: How many requests it serves at most.
+    """
+    folder = build / "bench-syncing"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "syncing_app.py").write_text(SYNCING)
+    for number in range(count):
+        (home / f"folder-{number}").mkdir(parents=True)
+    options = ("--no-access-log", "--lifespan", "off", "--app-dir", str(folder))
+    command = (sys.executable, "-m", "uvicorn", "syncing_app:app", "--host", "127.0.0.1", *options)
+    # It takes what is measured of the disk alone from this package.
+    environment = {"FLOOR_HOME": str(home), "PYTHONPATH": str(Path(__file__).parents[2])}
+    return Server("syncing", command, environment)
 
 
 @contextlib.contextmanager

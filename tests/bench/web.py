@@ -17,7 +17,7 @@ from hitl.storage import Store
 from tests.bench.budgets import Row
 from tests.bench.disk import syncs_a_second
 from tests.bench.load import Load, get, post_json, run
-from tests.bench.servers import Server, floor, ours, peer, running
+from tests.bench.servers import Server, floor, ours, peer, running, syncing
 from tests.library.samples import create_request, draft_request
 
 CONNECTIONS = 16
@@ -71,8 +71,9 @@ def measure(build: Path) -> list[Row]:
             with running(server, _path(name, questions[name][0])) as (_, seconds, _process):
                 starts[name].append(seconds)
     loads = {name: _load(servers[name], questions[name]) for name in ("hitl", "peer")}
+    bare = _bare(syncing(build, home / "syncing", SUBMISSIONS), questions["hitl"][1:])
     disk = syncs_a_second(home / "disk", SUBMISSIONS, CONNECTIONS)
-    return _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, disk)
+    return _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, bare, disk)
 
 
 def _path(server: str, question: Question) -> str:
@@ -94,6 +95,14 @@ def _load(server: Server, questions: list[Question]) -> tuple[Load, Load, float]
     return forms, submissions, resident
 
 
+def _bare(server: Server, questions: list[Question]) -> float:
+    with running(server, "/") as (port, _, _process):
+        url = f"http://127.0.0.1:{port}/submit/json"
+        return run(
+            "127.0.0.1", port, [post_json(url, each.submission("hitl")) for each in questions], CONNECTIONS
+        ).rate
+
+
 def _submissions(ours: float, peer: float, disk: float) -> Row:
     # The peer syncs nothing: where the disk allows less than it does, the disk is what we are compared with.
     allowed = disk / OF_THE_DISK
@@ -102,7 +111,9 @@ def _submissions(ours: float, peer: float, disk: float) -> Row:
     return Row("submissions/s, local files", ours, peer, "peer", least=1.0)
 
 
-def _rows(starts: dict[str, float], loads: dict[str, tuple[Load, Load, float]], disk: float) -> list[Row]:
+def _rows(
+    starts: dict[str, float], loads: dict[str, tuple[Load, Load, float]], bare: float, disk: float
+) -> list[Row]:
     forms, submissions, resident = loads["hitl"]
     peer_forms, peer_submissions, peer_resident = loads["peer"]
     return [
@@ -113,6 +124,7 @@ def _rows(starts: dict[str, float], loads: dict[str, tuple[Load, Load, float]], 
         Row("form p99, ms", forms.p99, peer_forms.p99, "peer", most=0.25),
         _submissions(submissions.rate, peer_submissions.rate, disk),
         Row("the same beside the peer, which syncs nothing", submissions.rate, peer_submissions.rate, "peer"),
+        Row("the same beside a bare server that syncs", submissions.rate, bare, "uvicorn, JSON, syncs"),
         Row("the same beside the disk's syncs alone", submissions.rate, disk, "bare loop of syncs"),
         Row("submission p99, ms", submissions.p99, peer_submissions.p99, "peer"),
         Row("resident memory after load, MiB", resident, peer_resident, "peer", most=1.0),
