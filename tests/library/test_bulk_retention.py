@@ -247,6 +247,14 @@ async def test_a_claim_ends_by_itself_and_its_number_is_never_taken_again(
     assert (await claim(store, now=store.time)).deleted_at == store.time
 
 
+async def test_the_last_claim_stays_so_that_its_number_is_not_taken_by_two(store: Timed) -> None:
+    # Who saw it and was held up would else create the number that another one began anew with.
+    for number in (1, 2, 3):
+        await (await claim(store, now=NOW)).end(deleted=False)
+        claims = {key async for key, _ in store.list_keys(keys.DELETING)}
+        assert claims == {keys.deletion_key(number), f"{keys.deletion_key(number)}.ended"}
+
+
 async def test_who_was_stopped_deletes_nothing_more_and_keeps_nobody_waiting(store: Timed) -> None:
     class Slow(Timed):
         async def delete_many(self, several: Sequence[str]) -> int:
