@@ -74,11 +74,12 @@ class Lease:
             self._unreachable(error)
             return
         self._reached = True
-        lease = self._found or {"metadata": {}, "spec": {}}
-        self.holder = lease["spec"].get("holderIdentity") or ""
+        lease = self._found or {"metadata": {}}
+        spec = lease.get("spec") or {}
+        self.holder = spec.get("holderIdentity") or ""
         self.held = self.held and self.holder == self._identity
         self.asked_by = (lease["metadata"].get("annotations") or {}).get(_WANTED, "")
-        if not self._free(lease["spec"]):
+        if not self._free(spec):
             self.free_since = None
         elif self.free_since is None:
             self.free_since = self._ticks()
@@ -103,7 +104,7 @@ class Lease:
             else:
                 if not self.held:
                     self._annotate("")
-                self._found["spec"] |= spec
+                self._found["spec"] = {**(self._found.get("spec") or {}), **spec}
                 await self._kube.replace(LEASES, self._found)
         except ClusterConflict:
             self.held = False
@@ -131,8 +132,8 @@ class Lease:
         """
         self.held = False
         lease = await self._kube.get(LEASES, self.name, self._namespace)
-        if lease is not None and lease["spec"].get("holderIdentity") == self._identity:
-            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+        if lease is not None and (spec := lease.get("spec") or {}).get("holderIdentity") == self._identity:
+            lease["spec"] = {**spec, "holderIdentity": "", "leaseDurationSeconds": 1}
             await self._kube.replace(LEASES, lease)
         self.holder = ""
 
@@ -142,7 +143,7 @@ class Lease:
         self._found["metadata"]["annotations"] = {**annotations, _WANTED: identity}
 
     def _free(self, spec: dict[str, Any]) -> bool:
-        if spec.get("holderIdentity", "") in ("", self._identity):
+        if (spec.get("holderIdentity") or "") in ("", self._identity):
             return True
         said = (spec.get("holderIdentity"), spec.get("renewTime"))
         if said != self._said[0]:

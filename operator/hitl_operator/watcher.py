@@ -155,13 +155,15 @@ class _Watch:
         self._listed = listed
         self.sight = Sight(resource.kind, namespace or "")
         self._version = ""
+        # Whether the watch told anything; that it could be opened is not enough.
+        self._told = False
         self._again = False
         self._cut: asyncio.Timeout | None = None
 
     async def run(self, tell: Callable[[], None]) -> None:
         failures = 0
         while True:
-            began, sign = self.sight.clock(), self.sight.sign
+            began, self._told = self.sight.clock(), False
             try:
                 while self._again or not self._version:
                     self._again = False
@@ -180,7 +182,7 @@ class _Watch:
                 self.sight.failed(repr(error))
                 _log.exception("the watch of %s failed", self.sight)
             if self.sight.trouble:
-                failures = failures + 1 if self.sight.sign == sign else 1
+                failures = 1 if self._told else failures + 1
                 if failures % _RELIST_AFTER == 0:
                     self._version = ""
                 tell()
@@ -201,7 +203,7 @@ class _Watch:
             self.sight.signed()
             version = told
             for each in page:
-                self._changed(self._resource.kind, "ADDED", each)
+                self._hand_on("ADDED", each)
                 found.add((each["metadata"]["namespace"], each["metadata"]["name"]))
         self._listed(self._resource.kind, self._namespace, found)
         self._version = version
@@ -235,9 +237,17 @@ class _Watch:
                 return
             raise ClusterUnavailable(str(content.get("message") or "the API server ended the watch"))
         self.sight.signed()
+        self._told = True
         if change != "BOOKMARK":
-            self._changed(self._resource.kind, change, content)
+            self._hand_on(change, content)
         self._version = content["metadata"]["resourceVersion"]
+
+    def _hand_on(self, change: str, content: Object) -> None:
+        try:
+            self._changed(self._resource.kind, change, content)
+        except Exception:  # noqa: BLE001 - a fault of ours with one object must not hide all others
+            metadata = content.get("metadata") or {}
+            _log.exception("%s %s/%s", self.sight.kind, metadata.get("namespace"), metadata.get("name"))
 
 
 def _pause(failures: int) -> float:
