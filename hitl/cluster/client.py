@@ -57,7 +57,10 @@ Watcher: TypeAlias = Callable[[str, int], None]
 
 # So many at once pay; watches are not counted.
 _AT_ONCE: Final = 48
-_PAGE: Final = 500
+# An object may take over a MiB, as nothing bounds the JSON Schema in it: CEL cannot see inside. While a page of
+# whole objects is read, it is in memory about three times.
+_PAGE: Final = 50
+_METADATA_PAGE: Final = 500
 _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE: Final = "application/merge-patch+json"
@@ -165,7 +168,7 @@ class Kube:
         Such objects say neither their kind nor their API version.
         """
         accept = _METADATA_LIST if metadata_only else _JSON
-        query = {"limit": str(_PAGE)}
+        query = {"limit": str(_METADATA_PAGE if metadata_only else _PAGE)}
         for selector, wanted in (("fieldSelector", fields), ("labelSelector", labels)):
             if wanted:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())

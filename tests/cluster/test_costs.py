@@ -21,7 +21,7 @@ from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operators import OperatorProcess, Questions, Root
+from tests.cluster.operators import OperatorProcess, Questions, Root, question
 from tests.contract.wires import Fate, lossy_wire
 from tests.web.serving import running
 
@@ -255,6 +255,31 @@ def test_a_question_and_an_answer_take_few_calls_of_the_api_server(
         questions.until(name, "Answered")
         plane.until("its Event", partial(_has_event, questions, name, "Answered"))
     assert since(before, events=number) == {"PATCH": number}
+    operator.terminate()
+
+
+def test_large_schemas_do_not_exhaust_the_memory(
+    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
+) -> None:
+    plane, number = own_control_plane, 200
+    plane.kubectl("create", "namespace", "team")
+    path = "/apis/hitl.flyte.org/v1alpha1/namespaces/team/humaninputs"
+    for each in range(number):
+        large = question("team", f"large-{each}", dataType="json", schema={"description": "x" * 2**20})
+        assert plane.request("POST", path, large).code == 0
+    operator = OperatorProcess(plane, s3_backend, tmp_path)
+    operator.start()
+    questions = Questions(plane, "team")
+    plane.until(
+        "all were looked at",
+        lambda: operator.metric("hitl_pending") == number and operator.metric("hitl_queue_depth") == 0,
+        120,
+    )
+    questions.until_condition(f"large-{number - 1}", "Stalled", "InvalidRequest")
+    peak = re.search(r"VmHWM:\s*(\d+) kB", Path(f"/proc/{operator.pid}/status").read_text())
+    assert peak is not None
+    # The chart's limit is 512 MiB.
+    assert int(peak[1]) / 1024 < 450
     operator.terminate()
 
 
