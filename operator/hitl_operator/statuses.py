@@ -26,6 +26,7 @@ from hitl.cluster.v1alpha1 import (
     HumanInputResponse,
     HumanInputResponseStatus,
     HumanInputStatus,
+    Response,
 )
 from hitl.core.documents import OutcomeDocument, OutcomeKind, format_time
 from hitl_operator.decide import (
@@ -185,9 +186,18 @@ def _response_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]
         return [_refused(found.refusal)]
     kept = human_input.status.condition(HumanInputCondition.RESPONSE_REFUSED)
     same = kept is not None and kept.observed_generation == human_input.metadata.generation
-    if kept is not None and same and found.outcome is None:
+    if kept is not None and same and not _records(human_input.spec.response, found.outcome):
         return [(HumanInputCondition.RESPONSE_REFUSED, "True", kept.reason, kept.message)]
     return []
+
+
+def _records(response: Response, outcome: OutcomeDocument | None) -> bool:
+    """Tell whether an outcome is what a response says."""
+    if outcome is None:
+        return False
+    if response.reject:
+        return outcome.outcome == "rejected"
+    return outcome.outcome == "answered" and outcome.value_text() == response.value
 
 
 def _link_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:

@@ -109,6 +109,23 @@ def test_a_refusal_stays_until_the_response_changes() -> None:
     assert status(changed).condition("ResponseRefused") is None
 
 
+@pytest.mark.parametrize("end", [outcome("timed_out"), outcome("rejected"), outcome("cancelled"), outcome()])
+def test_a_refusal_stays_beside_an_outcome_that_is_another(end: OutcomeDocument) -> None:
+    refused = after(human_input(response={"value": "1"}), refusal=Refusal(RefusalReason.EXPIRED, "too late"))
+    settled = status(refused, outcome=end)
+    assert settled.condition("ResponseRefused") == refused.status.condition("ResponseRefused")
+
+
+@pytest.mark.parametrize(
+    ("response", "end"), [({"value": "42"}, outcome()), ({"reject": True}, outcome("rejected"))]
+)
+def test_a_refusal_goes_when_the_outcome_is_what_the_response_says(
+    response: dict[str, Any], end: OutcomeDocument
+) -> None:
+    refused = after(human_input(response=response), refusal=Refusal(RefusalReason.NOT_ALLOWED, "no"))
+    assert status(refused, outcome=end).condition("ResponseRefused") is None
+
+
 def test_a_response_given_while_the_end_was_written_is_told_so() -> None:
     settled = after(human_input(), outcome=outcome()).status.model_dump(by_alias=True, mode="json")
     late = human_input(generation=2, status=settled, response={"value": "7"})
