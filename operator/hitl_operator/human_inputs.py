@@ -54,6 +54,8 @@ class _Look:
 
     root: Root
     human_input: HumanInput
+    # The watch brought it, so it is what changed. Else a marker, a hint or a timer is the reason for this look.
+    watched: bool = False
     request: StoredRequest | None = None
     outcome: OutcomeDocument | None = None
     # This look made the outcome, so it has no marker.
@@ -92,6 +94,7 @@ class HumanInputs:
             HITLError: it is to be tried again later.
         """
         human_input = self.fresh.take((work.namespace, work.name))
+        watched = human_input is not None
         if human_input is None:
             human_input = await self._context.cluster.human_input(work.namespace, work.name)
             if human_input is None:
@@ -106,7 +109,7 @@ class HumanInputs:
         if trouble is not None or root is None:
             await self._show(work, human_input, Findings(trouble=trouble), root)
             return human_input
-        look = _Look(root, human_input)
+        look = _Look(root, human_input, watched=watched)
         try:
             await self._look(work, look)
         except HITLError as error:
@@ -132,6 +135,11 @@ class HumanInputs:
             look.own = look.refusal is None
         elif not request.created:
             look.outcome, look.own = await self._outcome(root, request)
+            if look.outcome is None and not look.watched:
+                # Somebody said that something happened to it: maybe to the question.
+                self._requests.forget(root, request.request_id)
+                look.request = None
+                look.request = await self._requests.of(root, human_input)
 
     async def _respond(self, root: Root, request: StoredRequest, human_input: HumanInput) -> Recorded:
         given = given_by(human_input, believed=self._context.settings.identity_verified)
@@ -150,6 +158,9 @@ class HumanInputs:
 
     async def _note_trouble(self, look: _Look, error: HITLError) -> None:
         root, human_input = look.root, look.human_input
+        if isinstance(error, RequestNotFound) and look.request is not None:
+            # It was known, and storage does not hold it like that any more: a read tells what it holds.
+            error, look.request = await self._why_gone(look, error), None
         look.trouble = trouble_of(error, asked=look.request is not None, root=root.name)
         self._requests.forget(root, human_input.request_id)
         if ends_unasked(human_input, look.trouble, self._context.now()):
@@ -159,6 +170,14 @@ class HumanInputs:
                 error, look.trouble = clock, trouble_of(clock, asked=False, root=root.name)
         if look.trouble.passes:
             look.failure = error
+
+    async def _why_gone(self, look: _Look, error: HITLError) -> HITLError:
+        self._requests.forget(look.root, look.human_input.request_id)
+        try:
+            await self._requests.of(look.root, look.human_input)
+        except HITLError as found:
+            return found
+        return error
 
     async def _settled(self, work: ReconcileHumanInput, human_input: HumanInput) -> None:
         """Tell a response that came too late so, and delete a HumanInput that was kept long enough."""
@@ -213,7 +232,9 @@ class HumanInputs:
             await root.store.delete(keys.answered_marker(human_input.request_id))
         if found.trouble is not None and not found.trouble.passes and not is_final(status):
             # A repair is found without a message.
-            self._context.queue.add_after(work, _TROUBLED_PAGES * self._context.settings.open_seconds)
+            settings = self._context.settings
+            page_seconds = min(settings.open_seconds, settings.audit_seconds)
+            self._context.queue.add_after(work, _TROUBLED_PAGES * page_seconds)
         if status.condition(HumanInputCondition.LINK_ISSUED) is not None:
             self._context.queue.add_after(work, SLOW_SECONDS)
         seconds = wakes_in(after, self._context.now())
