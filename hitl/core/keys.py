@@ -100,6 +100,11 @@ class OpenRow:
         return f"{OPEN}/{_hex_seconds(self.expires_at)}-{_checked(self.request_id)}"
 
     @classmethod
+    def unreadable(cls, request_id: str) -> OpenRow:
+        """Return the row of a question that cannot be read, so that nobody knows its deadline."""
+        return cls(request_id, datetime.fromtimestamp(0, UTC))
+
+    @classmethod
     def of_key(cls, key: str) -> OpenRow | None:
         """Return the row that a key is, if it is one."""
         found = _OPEN_ROW.fullmatch(key.removeprefix(f"{OPEN}/"))

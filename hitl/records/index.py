@@ -36,6 +36,14 @@ async def note_open(records: Records, document: RequestDocument) -> None:
     await _written(records.store, keys.OpenRow(document.request_id, document.expires_at).key)
 
 
+async def note_unreadable(store: Store, request_id: str) -> None:
+    """Write a row for a question that cannot be read, so that whoever lists the index names it.
+
+    Its deadline is not known: the row lies before all others, as it needs somebody's help.
+    """
+    await _written(store, keys.OpenRow.unreadable(request_id).key)
+
+
 async def note_settled(records: Records, document: RequestDocument, outcome: OutcomeDocument) -> None:
     """Write the row of a question that has an outcome, and delete that of the open one.
 

@@ -15,7 +15,7 @@ from typing import Final
 from hitl.core import keys
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError, StorageUnsuitable
-from hitl.records.index import all_of, open_rows, settled_days
+from hitl.records.index import all_of, note_unreadable, open_rows, settled_days
 from hitl.records.listing import Listed, Walk, settled_rows, sort_key
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
 from hitl.storage import Store
@@ -90,7 +90,8 @@ class Scan:
             opened = [key for key, _ in self._opened.pop(listed.request_id, [])] if listed.asked_at else []
             indexed = await self._rows.have(listed.request_id)
             if listed.settled_at is None:
-                if listed.asked_at is not None and len(opened) != 1:
+                damaged = OpenRow.unreadable(listed.request_id).key in opened
+                if listed.asked_at is not None and (damaged or len(opened) != 1):
                     missing.append(listed)
                     # Of several rows, reading tells which one is right, and writes it again.
                     stale += opened
@@ -120,6 +121,7 @@ class Scan:
             await note_again(self._store, listed.request_id)
         except (DocumentDamaged, StorageUnsuitable) as error:
             self._left(listed.request_id, str(error))
+            await note_unreadable(self._store, listed.request_id)
         except RequestNotFound:
             # It was deleted just now.
             return

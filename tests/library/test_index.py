@@ -278,7 +278,18 @@ async def test_what_cannot_be_read_is_told_and_keeps_nothing_else_from_the_index
     await scan_all(store, now=NOW, left=left.__setitem__)
 
     assert list(left) == ["damaged"]
-    assert await rows(store) == {OPEN}
+    assert await rows(store) == {OPEN, OpenRow.unreadable("damaged").key}
+
+    left.clear()
+    await scan_all(store, now=NOW, left=left.__setitem__)
+
+    assert list(left) == ["damaged"]
+
+    await store.delete(keys.request_key("damaged"))
+    await by_an_older_release(store, "damaged")
+    await scan_all(store, now=NOW)
+
+    assert await rows(store) == {OPEN, OpenRow("damaged", DEADLINE).key}
 
 
 async def test_a_scan_costs_a_page_for_a_thousand_objects_and_reads_only_what_has_no_row() -> None:

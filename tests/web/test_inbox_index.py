@@ -179,6 +179,7 @@ async def test_what_cannot_be_read_does_not_keep_the_index_from_being_complete(s
 
     assert found.unreadable == ("damaged",)
     assert await is_complete(store)
+    assert (await seen(store, tends=True)).unreadable == ("damaged",)
 
 
 async def test_the_last_settled_ones_are_shown_whatever_their_ids(

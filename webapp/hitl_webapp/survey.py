@@ -22,7 +22,7 @@ from typing import Final
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable
-from hitl.records.index import all_of, completed_at, note_open, note_settled
+from hitl.records.index import all_of, completed_at, note_open, note_settled, note_unreadable
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store
@@ -215,11 +215,12 @@ async def tend(store: Store, listed: Candidates, entries: Mapping[str, Entry], u
         store: The root's store.
         listed: What was listed.
         entries: What was read.
-        unreadable: What cannot be read, and has no row.
+        unreadable: What cannot be read. It gets a row as well, so that it is named from then on.
     """
     records = Records(store)
     wrong = [each for request_id, each in entries.items() if not _has_its_rows(listed, request_id, each)]
     await all_of([partial(_note, records, each) for each in wrong])
+    await all_of([partial(note_unreadable, store, each) for each in unreadable - listed.open_rows])
     if not listed.indexed and listed.whole and not listed.asked.keys() - _noted(listed, entries) - unreadable:
         with suppress(StorageError):
             await store.mark(keys.INDEX_COMPLETE)
