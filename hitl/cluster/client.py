@@ -174,7 +174,8 @@ class Kube:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())
         while True:
             page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
-            yield page["items"], page["metadata"].get("resourceVersion", "")
+            # A list of metadata alone says null when it is empty.
+            yield page["items"] or [], page["metadata"].get("resourceVersion", "")
             if not (following := page["metadata"].get("continue")):
                 return
             query["continue"] = following
