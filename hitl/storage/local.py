@@ -142,14 +142,16 @@ class LocalObjects:
 
     def _overwrite(self, key: str, data: bytes) -> None:
         *folders, name = parts_of(key)
-        with (
-            self._folders.open(folders, key, make=True) as opened,
-            self._part(opened[-1], name, data) as (part, _),
-        ):
-            try:
-                os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
-            except IsADirectoryError as error:
-                raise DocumentDamaged(key, "it is a folder") from error
+        with self._folders.open(folders, key, make=True) as opened:
+            if not data:
+                # An empty file is never half written: it needs no other name first, unless there is one to renew.
+                with suppress(FileExistsError):
+                    return os.close(os.open(name, _NEW, 0o666, dir_fd=opened[-1]))
+            with self._part(opened[-1], name, data) as (part, _):
+                try:
+                    os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
+                except IsADirectoryError as error:
+                    raise DocumentDamaged(key, "it is a folder") from error
 
     @contextmanager
     def _part(self, folder: int, name: str, data: bytes) -> Iterator[tuple[str, int]]:
@@ -185,39 +187,46 @@ class LocalObjects:
             os.close(file)
 
     def _delete(self, key: str, durable: bool) -> None:
-        self._delete_in(parts_of(key), key, durable)
+        *folders, name = parts_of(key)
+        for error in self._delete_in(folders, [name], durable):
+            raise error
 
     def _delete_many(self, keys: Sequence[str], durable: bool) -> None:
-        failed: list[OSError | DocumentDamaged] = []
+        names: dict[tuple[str, ...], list[str]] = {}
         for key in keys:
+            *folders, name = parts_of(key)
+            names.setdefault(tuple(folders), []).append(name)
+        errors: list[Exception] = []
+        for folder, here in names.items():
             try:
-                self._delete(key, durable)
-            except FileNotFoundError:
-                continue
+                errors += self._delete_in(folder, here, durable)
             except (OSError, DocumentDamaged) as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
+                errors.append(error)
+        for wrong in errors:
+            if not isinstance(wrong, FileNotFoundError):
+                raise wrong
 
-    def _delete_in(self, parts: Sequence[str], key: str, durable: bool) -> None:
-        *folders, name = parts
-        with self._folders.open(folders, key) as opened:
-            try:
-                os.unlink(name, dir_fd=opened[-1])
-            except (IsADirectoryError, PermissionError) as error:
-                if not stat.S_ISDIR(os.stat(name, dir_fd=opened[-1], follow_symlinks=False).st_mode):
-                    raise
-                raise DocumentDamaged(key, "it is a folder") from error
+    def _delete_in(self, folders: Sequence[str], names: Sequence[str], durable: bool) -> list[Exception]:
+        """Delete files of one folder, and the folders that they leave empty; return what is wrong with some."""
+        errors: list[Exception] = []
+        with self._folders.open(folders, "/".join([*folders, names[0]])) as opened:
+            for name in names:
+                try:
+                    _unlink(name, opened[-1], "/".join([*folders, name]))
+                except (OSError, DocumentDamaged) as error:
+                    errors.append(error)
             if durable:
                 with readable(opened[-1:]) as files:
                     sync(files)
         self._folders.remove_empty(folders)
+        return errors
 
     def _drop_parts(self, before: datetime) -> list[str]:
         found = [key for key, written_at in self._listing.keys("", parts=True) if written_at < before]
         for key in found:
             with suppress(FileNotFoundError, DocumentDamaged):
-                self._delete_in(key.split("/"), key, durable=False)
+                *folders, name = key.split("/")
+                self._delete_in(folders, [name], durable=False)
         return found
 
     def _vanishing(self, key: str) -> StorageUnavailable:
@@ -239,6 +248,15 @@ class LocalObjects:
             ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
+
+
+def _unlink(name: str, folder: int, key: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except (IsADirectoryError, PermissionError) as error:
+        if not stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            raise
+        raise DocumentDamaged(key, "it is a folder") from error
 
 
 def _opened(name: str, folder: int, key: str) -> int:
