@@ -106,6 +106,10 @@ class Stored:
             self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
             await root.store.delete(marker)
             return
+        if await self._asked_there(request):
+            self._forget(work)
+            await root.store.delete(marker)
+            return
         kept = timedelta(seconds=self._context.settings.ttl_seconds)
         # One that is settled and without a marker was shown, and deleted since: a hint brings it back no more.
         due = outcome is None or (
@@ -161,6 +165,21 @@ class Stored:
             return standing
         await root.require_clock(now)
         return await expire(self._requests.records(root), request, now=now)
+
+    async def _asked_there(self, request: RequestDocument) -> bool:
+        """Look for the HumanInput that asked a question, as the watch may not have told of it yet.
+
+        A second one would be shown beside it.
+        """
+        namespace, name = request.origin.namespace, request.origin.human_input
+        if not name:
+            return False
+        found = await self._context.cluster.human_input(namespace, name)
+        if found is None or found.request_id != request.request_id:
+            return False
+        self._context.index.put(found)
+        self._context.queue.add(ReconcileHumanInput(namespace, name))
+        return True
 
     async def _show(self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None) -> bool:
         """Create a HumanInput; False when that is refused, and is to be tried again."""
