@@ -80,6 +80,10 @@ test: $(READY) ## Run the tests, and name what they do not cover (ARGS="-k stora
 bench: $(READY) ## Measure against the budgets; fails when one is missed
 	$(BIN)/python -m tests.bench $(ARGS)
 
+.PHONY: soak
+soak: $(READY) ## Ask and answer for ten minutes while everything fails at random (ARGS="--seconds 60 --seed 7")
+	$(BIN)/python -m tests.soak $(ARGS)
+
 .PHONY: e2e
 e2e: $(READY) ## Run the tests in the cluster that KUBECONFIG or the current context names
 	$(BIN)/pytest -m cluster tests/e2e $(ARGS)

@@ -13,6 +13,7 @@ from hitl.errors import (
     ClusterConflict,
     ClusterError,
     ClusterForbidden,
+    ClusterNotFound,
     DocumentDamaged,
     RequestNotFound,
 )
@@ -43,6 +44,8 @@ class Stored:
         self._context = context
         self._requests = requests
         self._refusals = refusals
+        # Requests whose namespace was not there when they were to be shown.
+        self._nowhere: set[MirrorRequest] = set()
 
     async def gone(self, work: CancelDeleted) -> None:
         """Withdraw the question of a HumanInput that somebody deleted."""
@@ -79,6 +82,7 @@ class Stored:
         root = self._context.roots.named(work.root)
         marker = keys.new_marker(work.request_id)
         if (shown := self._context.index.shown_by(work.request_id)) is not None:
+            self._forget(work)
             self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
             await root.store.delete(marker)
             return
@@ -98,7 +102,12 @@ class Stored:
             )
             return
         if (shown := self._context.index.shown_in(namespace, work.request_id)) is not None:
+            self._forget(work)
             self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
+            await root.store.delete(marker)
+            return
+        if await self._asked_there(request):
+            self._forget(work)
             await root.store.delete(marker)
             return
         kept = timedelta(seconds=self._context.settings.ttl_seconds)
@@ -108,6 +117,7 @@ class Stored:
         )
         if due and not await self._show(work, request, outcome):
             return
+        self._forget(work)
         await root.store.delete(marker)
 
     async def announced(self, work: MirrorOutcome) -> None:
@@ -156,14 +166,28 @@ class Stored:
         await root.require_clock(now)
         return await expire(self._requests.records(root), request, now=now)
 
+    async def _asked_there(self, request: RequestDocument) -> bool:
+        """Look for the HumanInput that asked a question, as the watch may not have told of it yet.
+
+        A second one would be shown beside it.
+        """
+        namespace, name = request.origin.namespace, request.origin.human_input
+        if not name:
+            return False
+        found = await self._context.cluster.human_input(namespace, name)
+        if found is None or found.request_id != request.request_id:
+            return False
+        self._context.index.put(found)
+        self._context.queue.add(ReconcileHumanInput(namespace, name))
+        return True
+
     async def _show(self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None) -> bool:
         """Create a HumanInput; False when that is refused, and is to be tried again."""
+        if outcome is not None and work in self._nowhere:
+            # It has ended. The program gets that from storage.
+            return True
         if (seconds := self._refusals.rests(work)) > 0:
-            if outcome is not None:
-                # It has ended. The program gets that from storage.
-                self._refusals.forget(work)
-                return True
-            self._context.queue.add_after(work, min(seconds, self._until_deadline(request)) + 0.05)
+            self._show_later(work, request, outcome, seconds)
             return False
         try:
             await self._context.cluster.show(request, self._context.settings.ttl_seconds)
@@ -172,20 +196,29 @@ class Stored:
         except ClusterError as error:
             if not lasting(error):
                 raise
-            slow = self._refusals.count(work)
-            if outcome is not None:
-                # It has ended. The program gets it from storage, and there is nothing more to wait for.
-                self._refusals.forget(work)
-                _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)
-                return True
-            if not slow:
+            if isinstance(error, ClusterNotFound):
+                self._nowhere.add(work)
+                if outcome is not None:
+                    _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)
+                    return True
+            if not self._refusals.count(work):
                 raise
             _log.error("request %s cannot be shown, tried again slowly: %s", request.request_id, error)
-            seconds = min(SLOW_SECONDS, self._until_deadline(request))
-            self._context.queue.add_after(work, seconds + 0.05)
+            self._show_later(work, request, outcome, SLOW_SECONDS)
             return False
-        self._refusals.forget(work)
         return True
+
+    def _forget(self, work: MirrorRequest) -> None:
+        self._refusals.forget(work)
+        self._nowhere.discard(work)
+
+    def _show_later(
+        self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None, seconds: float
+    ) -> None:
+        """Try again after so many seconds; at the deadline of what is pending, which is settled even so."""
+        if outcome is None:
+            seconds = min(seconds, self._until_deadline(request))
+        self._context.queue.add_after(work, seconds + 0.05)
 
     def _until_deadline(self, request: RequestDocument) -> float:
         return max(0.0, (request.expires_at + GRACE - self._context.now()).total_seconds())

@@ -18,21 +18,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     # Not by `choices`: with them, argparse of Python 3.11 refuses that nothing is given.
     parser.add_argument("parts", nargs="*", type=_part, metavar="part", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=1_000,
+        help="how many questions the operator's costs are taken of, and a tenth of how many are pending (1,000)",
+    )
+    parser.add_argument(
+        "--large", action="store_true", help="operator: what takes an hour instead, as 100,000 pending questions"
+    )
+    given = parser.parse_args(arguments)
     kept = True
-    for part in parser.parse_args(arguments).parts or PARTS:
+    for part in given.parts or PARTS:
         if part == "web":
             from tests.bench import web
 
             kept &= show("web app", web.measure(BUILD))
         elif part == "operator":
-            from tests.bench import pending
-
-            kept &= show("operator", pending.measure(BUILD))
+            kept &= _operator(given.questions, given.large)
         else:
             from tests.bench import kept as retention
 
             kept &= show("retention", retention.measure(BUILD))
     return 0 if kept else 1
+
+
+def _operator(questions: int, large: bool) -> bool:
+    from tests.bench import answers, many, pending
+
+    if large:
+        return show("operator, large", many.measure(BUILD, 10 * questions))
+    kept = show("operator beside its floor", answers.measure(BUILD, questions))
+    return kept & show("operator", pending.measure(BUILD, (questions, 10 * questions)))
 
 
 def _part(text: str) -> str:

@@ -37,8 +37,13 @@ _AT_ONCE = 32
 _MIB = 2**20
 
 
-def measure(build: Path) -> list[Row]:
-    """Measure and return the rows of the operator's budget table."""
+def measure(build: Path, sizes: tuple[int, int] = SIZES) -> list[Row]:
+    """Measure and return the rows of the operator's budget table.
+
+    Args:
+        build: Where data and logs may lie.
+        sizes: How many questions are pending, first and then.
+    """
     home = build / "bench-operator"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -48,15 +53,16 @@ def measure(build: Path) -> list[Row]:
         plane.install_crds()
         plane.kubectl("create", "namespace", NAMESPACE)
         s3.start()
-        return _Bench(plane, Backend("s3", f"s3://{BUCKET}/bench", s3.options), home).measure()
+        return _Bench(plane, Backend("s3", f"s3://{BUCKET}/bench", s3.options), home, sizes).measure()
     finally:
         plane.stop()
         s3.kill()
 
 
 class _Bench:
-    def __init__(self, plane: ControlPlane, backend: Backend, home: Path) -> None:
+    def __init__(self, plane: ControlPlane, backend: Backend, home: Path, sizes: tuple[int, int]) -> None:
         self.plane = plane
+        self.sizes = sizes
         self.backend = backend
         self.operator = OperatorProcess(plane, backend, home, sweep_seconds=str(SWEEP_SECONDS))
         self.ids: list[str] = []
@@ -65,20 +71,20 @@ class _Bench:
     def measure(self) -> list[Row]:
         rows: list[Row] = []
         with Progress(transient=True) as bar:
-            task = bar.add_task("", total=len(SIZES) * 6)
-            for size in SIZES:
+            task = bar.add_task("", total=len(self.sizes) * 6)
+            for size in self.sizes:
 
                 def step(what: str, size: int = size) -> None:
                     bar.update(task, advance=1, description=f"{size:,} pending: {what}")
 
                 rows += self._size(size, step)
-        small, large = (self.storage_rates[size] for size in SIZES)
+        small, large = (self.storage_rates[size] for size in self.sizes)
         rows.append(
             Row(
-                f"storage requests/s, idle, {SIZES[1]:,} beside {SIZES[0]:,} pending",
+                f"storage requests/s, idle, {self.sizes[1]:,} beside {self.sizes[0]:,} pending",
                 large,
                 small,
-                "1,000",
+                f"{self.sizes[0]:,}",
                 most=1.1,
             )
         )
@@ -126,11 +132,11 @@ class _Bench:
         memory = process.memory_info().rss / _MIB
 
         step("answers with a hint")
-        hinted = asyncio.run(self._latencies(HINTED, hint=True))
+        hinted = asyncio.run(self._latencies(min(HINTED, size // 4), hint=True))
         step("answers without")
-        swept = asyncio.run(self._latencies(SWEPT, hint=False))
+        swept = asyncio.run(self._latencies(min(SWEPT, size // 4), hint=False))
         self.operator.terminate()
-        top = size == SIZES[-1]
+        top = size == self.sizes[-1]
 
         def row(what: str, value: float, budget: float | None, *, always: bool = False) -> Row:
             return Row(f"{what}, {size:,} pending", value, 1, most=budget if top or always else None)

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +14,10 @@ from aiohttp import web
 from yarl import URL
 
 Fault: TypeAlias = tuple[str, float | int | bytes] | None
-"""``("delay", seconds)``, ``("status", code)``, ``("body", bytes)``, ``("hang", 0)``, ``("cut", 0)`` or none."""
+"""``("delay", seconds)``, ``("status", code)``, ``("body", bytes)``, ``("hang", 0)``, ``("cut", 0)`` or none.
+
+With ``("lose", 0)`` the request is handed on, and the connection ends before its reply.
+"""
 
 _HOP = ("connection", "transfer-encoding", "keep-alive")
 
@@ -46,6 +50,10 @@ class HttpProxy:
     def always(self, fault: Fault) -> None:
         """Let one thing happen to every request from now on, and end the connections that there are."""
         self.rule = lambda method, path: fault
+        self.cut()
+
+    def cut(self) -> None:
+        """End the connections that there are."""
         self._call(self._cut())
 
     def connections(self) -> int:
@@ -111,26 +119,37 @@ class HttpProxy:
             if kind == "body":
                 assert isinstance(what, bytes)
                 return web.Response(body=what)
-            if kind == "cut":
+            if kind == "lose":
+                async with self._hand_on(request, await request.read()) as answer:
+                    await answer.read()
+            if kind in ("cut", "lose"):
                 transport.abort()
+                return web.Response()
             await asyncio.sleep(3600 if kind == "hang" else float(what))
         try:
             return await self._forward(request)
+        except ConnectionResetError:
+            if not transport.is_closing():
+                raise
+            # The client is gone, so nobody reads this.
+            return web.Response()
         finally:
             if transport.is_closing():
                 self._open.discard(transport)
 
-    async def _forward(self, request: web.Request) -> web.StreamResponse:
+    def _hand_on(self, request: web.Request, data: bytes) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         headers = [(name, value) for name, value in request.headers.items() if name.lower() not in _HOP]
-        url = self._target + request.raw_path
-        async with self._client.request(
+        return self._client.request(
             request.method,
-            URL(url, encoded=True),
+            URL(self._target + request.raw_path, encoded=True),
             headers=headers,
-            data=await request.read() or None,
+            data=data or None,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(total=None),
-        ) as answer:
+        )
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        async with self._hand_on(request, await request.read()) as answer:
             reply = web.StreamResponse(status=answer.status, reason=answer.reason)
             for name, value in answer.headers.items():
                 if name.lower() not in _HOP:

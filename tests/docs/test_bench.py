@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import kept, pending, web
+from tests.bench import answers, kept, many, pending, web
 
 
 @pytest.fixture
@@ -14,13 +14,20 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
 
     def stand_in(part: str) -> Any:
-        def measure(_build: object) -> list[Any]:
+        def measure(_build: object, *_: object) -> list[Any]:
             seen.append(part)
             return []
 
         return measure
 
-    for module, part in ((web, "web"), (pending, "operator"), (kept, "retention")):
+    parts = (
+        (web, "web"),
+        (answers, "operator beside its floor"),
+        (pending, "operator"),
+        (many, "large"),
+        (kept, "retention"),
+    )
+    for module, part in parts:
         monkeypatch.setattr(module, "measure", stand_in(part))
     return seen
 
@@ -28,11 +35,12 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator", "retention"]),
+        ([], ["web", "operator beside its floor", "operator", "retention"]),
         (["web"], ["web"]),
-        (["operator"], ["operator"]),
+        (["operator"], ["operator beside its floor", "operator"]),
+        (["operator", "--large"], ["large"]),
         (["retention"], ["retention"]),
-        (["operator", "web"], ["operator", "web"]),
+        (["operator", "web"], ["operator beside its floor", "operator", "web"]),
     ],
 )
 def test_what_is_measured(arguments: list[str], parts: list[str], measured: list[str]) -> None:

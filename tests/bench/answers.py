@@ -1,0 +1,171 @@
+"""The operator's work beside its floor: CPU, calls and time for new questions and for answers by patch."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import psutil
+
+from tests.backends.plugin import Backend
+from tests.backends.processes import ServerProcess, free_ports
+from tests.backends.seaweed import BUCKET, Seaweed
+from tests.bench.bare import Floor, measure_floor
+from tests.bench.budgets import Row
+from tests.bench.cluster import Namespace
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operators import OperatorProcess
+
+QUESTIONS: Final = 1_000
+ADDED_SECONDS: Final = 0.03
+_PATIENCE_SECONDS: Final = 900
+# What the operator asks for beside Events, its Lease and watches.
+_RESOURCES: Final = ("humaninputs", "humaninputresponses", "secrets", "namespaces", "customresourcedefinitions")
+_VERBS: Final = ("GET", "LIST", "POST", "PUT", "PATCH", "APPLY", "DELETE")
+# Nothing is looked for meanwhile, so every call to the storage is for a question.
+_QUIET: Final[dict[str, Any]] = dict.fromkeys(("sweep_seconds", "open_seconds", "audit_seconds"), "3600")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What so many pieces of work took.
+
+    Args:
+        seconds: All of them together.
+        cpu: Seconds of the operator's CPU for each.
+        api: Calls to the API server for each, without Events and watches.
+        storage: Calls to the storage for each.
+    """
+
+    seconds: float
+    cpu: float
+    api: float
+    storage: float
+
+
+def measure(build: Path, questions: int = QUESTIONS) -> list[Row]:
+    """Measure and return the rows.
+
+    Args:
+        build: Where data and logs may lie.
+        questions: How many questions are asked, and answered at once.
+    """
+    home = build / "bench-answers"
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    plane, s3 = ControlPlane(home / "control-plane"), Seaweed(home / "seaweed")
+    try:
+        plane.start()
+        plane.install_crds()
+        s3.start()
+        backend = Backend("s3", f"s3://{BUCKET}/answers", s3.options)
+        floor = measure_floor(plane, backend, questions)
+        asked, answered = _costs(plane, backend, home, "near", questions)
+        with _slow(home, s3) as slow:
+            _, slowly = _costs(plane, slow, home, "far", questions)
+        return _rows(floor, asked, answered, slowly, questions)
+    finally:
+        plane.stop()
+        s3.kill()
+
+
+@contextmanager
+def _slow(home: Path, s3: Seaweed) -> Iterator[Backend]:
+    """Yield a root on the same storage, to which each call takes longer."""
+    [port] = free_ports(1)
+    target = urlsplit(s3.endpoint).port
+    command = [sys.executable, "-m", "tests.bench.slow_wire", str(port), str(target), str(ADDED_SECONDS)]
+    wire = ServerProcess(command, home / "wire.log", lambda: _listens(port))
+    wire.start()
+    try:
+        yield Backend("s3", f"s3://{BUCKET}/slow", {**s3.options, "endpoint": f"http://127.0.0.1:{port}"})
+    finally:
+        wire.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _costs(plane: ControlPlane, backend: Backend, home: Path, namespace: str, questions: int) -> tuple[Cost, Cost]:
+    """Return what new questions cost, and what their answers do."""
+    here = Namespace(plane, namespace)
+    names = [f"q-{number}" for number in range(questions)]
+    operator = OperatorProcess(plane, backend, home, namespaces=namespace, lease="", **_QUIET)
+    operator.start()
+    try:
+        # Its connections are open, and the storage is proven.
+        asyncio.run(_cost(plane, operator, here, 1, "Pending", lambda: here.ask(["first"])))
+        asked = asyncio.run(_cost(plane, operator, here, questions, "Pending", lambda: here.ask(names)))
+        answered = asyncio.run(_cost(plane, operator, here, questions, "Answered", lambda: here.answer(names)))
+    finally:
+        operator.terminate()
+    return asked, answered
+
+
+async def _cost(
+    plane: ControlPlane,
+    operator: OperatorProcess,
+    here: Namespace,
+    count: int,
+    phase: str,
+    work: Callable[[], Awaitable[object]],
+) -> Cost:
+    """Give the operator all its work at one moment, and measure until a watch has told of every status."""
+    process = psutil.Process(operator.pid)
+    async with here.until_shown(count, phase) as shown:
+        storage = operator.metric("hitl_storage_requests_total")
+        os.kill(operator.pid, signal.SIGSTOP)
+        try:
+            await work()
+            api, cpu = _api_calls(plane), sum(process.cpu_times()[:2])
+        finally:
+            os.kill(operator.pid, signal.SIGCONT)
+        began = time.perf_counter()
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await shown.wait()
+        seconds = time.perf_counter() - began
+    # What it does afterwards, as rows of the index, belongs to it too.
+    await asyncio.sleep(1)
+    return Cost(
+        seconds,
+        (sum(process.cpu_times()[:2]) - cpu) / count,
+        (_api_calls(plane) - api) / count,
+        (operator.metric("hitl_storage_requests_total") - storage) / count,
+    )
+
+
+def _api_calls(plane: ControlPlane) -> int:
+    return sum(plane.requests(each, _VERBS) for each in _RESOURCES)
+
+
+def _rows(floor: Floor, asked: Cost, answered: Cost, slowly: Cost, questions: int) -> list[Row]:
+    def ms(seconds: float) -> float:
+        return seconds * 1000
+
+    many = f"{questions:,}"
+    return [
+        Row("one status PATCH and one exclusive creation: CPU, ms", ms(floor.cpu), 1),
+        Row(f"{many} of each, as many in flight as pay, s", floor.seconds, 1),
+        Row("one answer by patch → status: CPU, ms", ms(answered.cpu), ms(floor.cpu), "floor", most=2),
+        Row("one new question → Pending: CPU, ms", ms(asked.cpu), ms(floor.cpu), "floor", most=3),
+        Row("API calls for one answer, without Events", answered.api, 1, most=1),
+        Row("API calls for one new question, without Events", asked.api, 1, most=2),
+        Row("storage calls for one answer", answered.storage, 1, most=2),
+        Row("storage calls for one new question", asked.storage, 1, most=2),
+        Row(f"{many} answers at once, all shown, s", answered.seconds, floor.seconds, "floor", most=2.5),
+        Row("the same with 30 ms added to the storage, s", slowly.seconds, answered.seconds, "without", most=1.5),
+        Row(f"{many} new questions at once, all Pending, s", asked.seconds, floor.seconds, "floor"),
+    ]

@@ -1,0 +1,120 @@
+"""The floor: what one status PATCH and one exclusive creation cost by the operator's own clients."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+from hitl.cluster.client import HUMAN_INPUTS, Kube
+from hitl.cluster.mapping import outcome_shown, whole_second
+from hitl.cluster.v1alpha1 import API_VERSION, STATUS_MANAGER, Condition, HumanInputStatus
+from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
+from hitl.records.records import utc_now
+from hitl.storage import Store
+from tests.backends.plugin import Backend
+from tests.bench.cluster import Namespace, at_once
+from tests.cluster.control_plane import ControlPlane
+
+# With so many in flight it is tried, and what is quickest counts.
+_AT_ONCE: Final = (16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What a pair of both costs.
+
+    Args:
+        cpu: Seconds of CPU for each pair.
+        seconds: How long all pairs took, with as many in flight as pay.
+    """
+
+    cpu: float
+    seconds: float
+
+
+def measure_floor(plane: ControlPlane, backend: Backend, count: int) -> Floor:
+    """Return the floor, for so many pairs."""
+    asked = asyncio.run(Namespace(plane, "floor").ask([f"q-{number}" for number in range(count)]))
+    tried = [asyncio.run(_pairs(plane, backend, asked, limit)) for limit in _AT_ONCE]
+    return Floor(min(each.cpu for each in tried), min(each.seconds for each in tried))
+
+
+async def _pairs(plane: ControlPlane, backend: Backend, asked: list[dict[str, Any]], limit: int) -> Floor:
+    store = Store(backend.url, backend.options)
+    await store.prove()
+    async with await Kube.connect(kubeconfig=str(plane.kubeconfig)) as kube:
+
+        async def pair(content: dict[str, Any]) -> None:
+            outcome = _outcome(content["metadata"]["uid"])
+            # A key for each try: what is there already costs something else.
+            await store.create_once(f"floor/{limit}/{outcome.request_id}", outcome.to_bytes())
+            await kube.apply(HUMAN_INPUTS, _shown(content, outcome), manager=STATUS_MANAGER, subresource="status")
+
+        cpu, began = time.process_time(), time.perf_counter()
+        await at_once([partial(pair, each) for each in asked], limit)
+        return Floor((time.process_time() - cpu) / len(asked), time.perf_counter() - began)
+
+
+def _outcome(request_id: str) -> OutcomeDocument:
+    return OutcomeDocument(
+        request_id=request_id,
+        data_type="int",
+        status="completed",
+        value=42,
+        outcome="answered",
+        reason="Answered",
+        submission_id="0" * 32,
+        answered_at=utc_now(),
+        respondent=Respondent(via="kubectl"),
+        request_sha256="0" * 64,
+        expires_at=utc_now(),
+    )
+
+
+def pending_status(content: dict[str, Any], request: RequestDocument) -> dict[str, Any]:
+    """Return what is applied to show that a question is pending."""
+    conditions = _conditions("AwaitingAnswer", "waits for somebody to answer", request.created_at)
+    status = HumanInputStatus(
+        phase="Pending",
+        form_url=f"http://forms.test/form/{request.request_id}",
+        request_id=request.request_id,
+        expires_at=whole_second(request.expires_at),
+        observed_generation=1,
+        conditions=conditions,
+    )
+    return _applied(content["metadata"], status)
+
+
+def _shown(content: dict[str, Any], outcome: OutcomeDocument) -> dict[str, Any]:
+    conditions = _conditions("Answered", outcome.summary(), outcome.answered_at)
+    status = HumanInputStatus(
+        **outcome_shown(outcome), request_id=outcome.request_id, observed_generation=1, conditions=conditions
+    )
+    return _applied(content["metadata"], status)
+
+
+def _conditions(reason: str, message: str, now: datetime) -> list[Condition]:
+    return [
+        Condition(
+            type=kind,
+            status="True",
+            reason=reason,
+            message=message,
+            last_transition_time=whole_second(now),
+            observed_generation=1,
+        )
+        for kind in ("Settled", "Answered", "Ready")
+    ]
+
+
+def _applied(metadata: dict[str, Any], status: HumanInputStatus) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": HUMAN_INPUTS.kind,
+        "metadata": {name: metadata[name] for name in ("name", "namespace", "uid")},
+        "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }

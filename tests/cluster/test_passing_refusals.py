@@ -1,0 +1,48 @@
+"""What the API server refuses for a while only: the operator does it once it may."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.backends.plugin import Backend
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.http_proxy import Fault, HttpProxy
+from tests.cluster.operators import OperatorProcess, Questions, Root
+from tests.cluster.test_troubles import ask, make_namespace
+
+
+@pytest.mark.parametrize("status", [403, 422])
+def test_a_question_that_was_answered_before_it_could_be_shown_is_shown_with_its_outcome(
+    control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path, status: int
+) -> None:
+    root, questions = Root(s3_backend), Questions(control_plane, make_namespace(control_plane))
+    proxy = HttpProxy(control_plane.url, control_plane.tls())
+
+    def refuse_creations(method: str, path: str) -> Fault:
+        return ("status", status) if method == "POST" and "/humaninputs" in path else None
+
+    operator = OperatorProcess(
+        control_plane,
+        s3_backend,
+        tmp_path,
+        kubeconfig=proxy.kubeconfig(tmp_path),
+        module=("tests.soak.stepping",),
+        namespaces=questions.namespace,
+        lease="",
+    )
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    operator.environment |= {"TEST_CLOCK": str(clock), "TEST_SLOW": "1"}
+    proxy.rule = refuse_creations
+    operator.start()
+    try:
+        request_id = ask(root, questions.namespace)
+        root.answer(request_id, 7)
+        control_plane.until("it is tried slowly", lambda: operator.metric("hitl_refused_writes") >= 1)
+        proxy.rule = lambda method, path: None
+        assert questions.until(request_id, "Answered")["status"]["value"] == "7"
+        control_plane.until("no marker is left", lambda: not root.markers())
+        assert operator.metric("hitl_refused_writes") == 0
+    finally:
+        operator.terminate()
+        proxy.stop()
