@@ -74,7 +74,7 @@ class OperatorSettings(BaseSettings):
     """Seconds between two looks for markers, which tell of questions and outcomes."""
     open_seconds: float = Field(default=30, gt=0)
     """Seconds between two pages of a thousand open questions in the index of each root, where questions without a
-    HumanInput are found."""
+    HumanInput are found. The first round after a start does not pause."""
     audit_seconds: float = Field(default=300, gt=0)
     """Seconds between two pages of a thousand objects in the full scan of each root, which finds what is missing
     in the index. The first scan after a start takes a page each `open_seconds`."""

@@ -52,6 +52,7 @@ class Upkeep:
         self._queue = queue
         self._settings = settings
         self._open = _OpenRound()
+        self._open_rounds = 0
         self._opened_at = -settings.open_seconds
         self._scan: Scan | None = None
         self._scanned_at = 0.0
@@ -62,12 +63,21 @@ class Upkeep:
     async def look_at_open(self, now: datetime) -> None:
         """Look at the next page of open questions, if that is due: each has a pending HumanInput and a row.
 
+        The first round is done at once: the cluster may be empty, and the root full.
+
         Raises:
             StorageError: when the storage does not answer.
         """
         if time.monotonic() - self._opened_at < self._settings.open_seconds:
             return
         self._opened_at = time.monotonic()
+        last = await self._open_page(now)
+        while not self._open_rounds and not last:
+            last = await self._open_page(now)
+        self._open_rounds += last
+
+    async def _open_page(self, now: datetime) -> bool:
+        """Look at a page of open questions; tell whether it was the round's last one."""
         store, round_ = self._root.store, self._open
         if not round_.after:
             round_.expected = self._pending()
@@ -76,7 +86,7 @@ class Upkeep:
             missing = round_.expected & self._pending() - round_.seen
             self._open = _OpenRound()
             await self._repair(missing)
-            return
+            return True
         stale: set[str] = set()
         for key, written_at in page:
             row = keys.OpenRow.of_key(key)
@@ -90,6 +100,7 @@ class Upkeep:
                 self._queue.add(MirrorRequest(self._root.name, row.request_id))
         round_.after = page[-1][0]
         await self._repair(stale)
+        return False
 
     async def look_at_all(self, now: datetime) -> None:
         """Look at the next page of everything, if that is due.
