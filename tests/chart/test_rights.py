@@ -110,6 +110,12 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
     questions.until_condition("to-rights", "Accepted", "Accepted", "HumanInputResponse")
     assert questions.until("responded-to", "Answered")["status"]["answeredBy"] == "ada"
 
+    # By one that came before its question.
+    stamped.create(stamped.response("too-early", "asked-later"), "ada")
+    questions.until_condition("too-early", "Accepted", "RequestNotFound", "HumanInputResponse")
+    stamped.asked("asked-later")
+    assert questions.until("asked-later", "Answered")["status"]["answeredBy"] == "ada"
+
     # Asked in storage: shown, and deleted some time after its outcome.
     stored = _ask_in_storage(running.root, stamped.namespace)
     questions.until(stored, "Pending")
