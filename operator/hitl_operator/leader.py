@@ -1,4 +1,8 @@
-"""A Lease: who holds it may work on what it is for. Outcomes stay exactly one each without it."""
+"""A Lease: who holds it may work on what it is for. Outcomes stay exactly one each without it.
+
+It is our own: the Kubernetes client's leader election ends with the first Lease that it loses, goes by the wall
+clock, and gives no Lease up to another operator.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Keys to look at: each at most once at a time, again after a failure, later when that was asked for.
 
 The semantics are those of client-go's work queue: a key that is added while a worker looks at it is looked at
-once more afterwards, so no change is missed, and none is worked on twice side by side.
+once more afterwards, so no change is missed, and none is worked on twice side by side. It is our own, as asyncio's
+queues know neither keys nor pauses.
 """
 
 from __future__ import annotations

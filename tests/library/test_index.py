@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl.cli.storage_backend import Stored
 from hitl.core import keys
 from hitl.core.documents import Respondent
 from hitl.core.keys import OpenRow, SettledRow
@@ -24,7 +25,8 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of
 from hitl.records.retention import STALE, scan_all
 from hitl.records.scan import Scan
-from tests.library.counting import Counting
+from hitl.settings import Settings
+from tests.library.counting import Counting, filled
 from tests.library.samples import (
     DEADLINE,
     NOW,
@@ -361,3 +363,18 @@ async def test_a_row_that_cannot_be_written_leaves_the_open_one(store: Timed) ->
     await note_settled(Records(store), request.document, outcome)
 
     assert await rows(store) == {SETTLED}
+
+
+async def test_the_command_lists_what_is_open_and_costs_nothing_for_what_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    costs = []
+    for kept in (100, 2_000):
+        store = Counting(f"memory://{uuid.uuid4().hex}")
+        await filled(store, settled=kept, pending=50)
+        monkeypatch.setattr("hitl.cli.storage_backend.open_store", lambda _, found=store: found)
+        backend = Stored(Settings())
+        costs.append(await store.cost(backend.list(settled=False)))
+        assert len(await backend.list(settled=False)) == 50
+
+    assert costs[1] == costs[0]

@@ -2,6 +2,7 @@
 
 Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before;
 those of `spec.respondents` to that field. A rule that names `oldSelf` counts for updates only.
+They are written by hand: no library makes CEL of a pydantic model.
 """
 
 from __future__ import annotations
