@@ -70,7 +70,7 @@ test: $(READY) ## Run the tests, and name what they do not cover (ARGS="-k stora
 	@rm -rf build/coverage
 	@mkdir -p build/coverage
 	@failed=0; \
-	$(BIN)/coverage run -m pytest -m "not cluster" $(ARGS) || failed=$$?; \
+	tools/side-by-side $(ARGS) || failed=$$?; \
 	$(BIN)/coverage combine --quiet || true; \
 	$(BIN)/coverage report || true; \
 	echo "make test took $$SECONDS s"; \

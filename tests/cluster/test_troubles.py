@@ -244,6 +244,7 @@ def test_an_outcome_that_storage_lost_is_told_and_restored_by_decision(
     plane.until("the metric", lambda: operator.metric("hitl_missing_outcomes") == 0)
 
     # Somebody else records another outcome, before anybody noticed that it was lost.
+    plane.kubectl("annotate", "hi", "asked", "-n", questions.namespace, "hitl.flyte.org/missing-outcome-")
     run(root.store.delete(keys.response_key(request_id)))
     root.answer(request_id, 7)
     questions.until_condition("asked", "OutcomeMissing", "AnotherStored")
