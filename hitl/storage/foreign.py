@@ -126,7 +126,8 @@ class ForeignObjects:
         """Return all keys under a prefix that come after one, in their order."""
 
         def found(fs: Any, root: str) -> list[Entry]:
-            path = _path(root, prefix) if prefix else root
+            folder = prefix.rstrip("/")
+            path = _path(root, folder) if folder else root
             fs.invalidate_cache()
             with suppress(FileNotFoundError):
                 entries = fs.find(path, detail=True).items()
@@ -147,7 +148,7 @@ class ForeignObjects:
         def found(fs: Any, root: str) -> list[str]:
             fs.invalidate_cache()
             with suppress(FileNotFoundError):
-                entries = fs.ls(_path(root, prefix), detail=True)
+                entries = fs.ls(_path(root, prefix.rstrip("/")), detail=True)
                 return [
                     each["name"].rstrip("/").rpartition("/")[2] for each in entries if each["type"] == "directory"
                 ]

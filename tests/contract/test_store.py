@@ -227,6 +227,13 @@ async def test_a_root_of_any_name_holds_its_objects_and_no_others(folders: Backe
     assert {found[key] for key in neighbours} == {b"untouched"}
 
 
+async def test_a_prefix_with_a_slash_at_its_end_lists_the_same(store: Store) -> None:
+    await store.create_once(KEY, b"x")
+
+    assert [key for key, _ in await store.list_page(f"{keys.PREFIX}/")] == [KEY]
+    assert [key async for key, _ in store.list_keys(keys.PREFIX)] == [KEY]
+
+
 async def test_a_root_with_a_slash_at_its_end_is_the_same_root(backend: Backend) -> None:
     await Store(f"{backend.url}/x/", backend.options).create_once(KEY, b"x")
 
