@@ -149,6 +149,9 @@ class Upkeep:
         if listed.settled_at is not None:
             if shown is not None and shown.pending:
                 self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
+            elif shown is not None and shown.missing:
+                # There is one again: the same, or another one.
+                self._queue.add(CheckOutcome(shown.namespace, shown.name))
         elif listed.asked_at is not None and self._now - listed.asked_at >= _SETTLING and shown is None:
             self._queue.add(MirrorRequest(self._root.name, listed.request_id))
         elif listed.asked_at is not None and shown is not None and not shown.pending:

@@ -155,8 +155,8 @@ class People:
         if token is None:
             return
         content = {"request_id": asked.request_id, "token": token, "value": value}
-        reply = await self._web.post("/submit", data=content)
-        if reply.status_code == 200:
+        reply = await self._posted("/submit", data=content)
+        if reply is not None and reply.status_code == 200:
             asked.told.add(Told("the form", "answered", value))
 
     async def _json(self, asked: Asked) -> None:
@@ -166,7 +166,9 @@ class People:
         content: dict[str, Any] = {"request_id": asked.request_id, "token": token}
         reject = self._random.random() < 0.1
         content |= {"reject": True, "comment": "no"} if reject else {"value": int(value)}
-        reply = await self._web.post("/submit/json", json=content)
+        reply = await self._posted("/submit/json", json=content)
+        if reply is None:
+            return
         outcome = reply.json().get("outcome")
         if outcome is not None:
             recorded = OutcomeDocument.from_bytes(json.dumps(outcome).encode(), "a reply")
@@ -185,6 +187,13 @@ class People:
             else:
                 return await add_link(store, asked.request_id, now=datetime.now(UTC))
         return None
+
+    async def _posted(self, path: str, **content: Any) -> httpx.Response | None:
+        """Return the web app's reply; None where the connection ended without one, which tells nothing."""
+        try:
+            return await self._web.post(path, **content)
+        except httpx.TransportError:
+            return None
 
     async def _until_found(self, send: Callable[[], Awaitable[httpx.Response]]) -> None:
         until = asyncio.get_running_loop().time() + _SHOWN_SECONDS
