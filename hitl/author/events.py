@@ -206,11 +206,19 @@ async def _ask(
     Returns:
         The answer, of `data_type`.
     """
-    poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
-    question = Question.of(
-        name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents
+    event = await _new_event(
+        name,
+        data_type,
+        prompt=prompt,
+        timeout_seconds=timeout_seconds,
+        poll_interval_seconds=poll_interval_seconds,
+        key=key,
+        choices=choices,
+        default=default,
+        on_timeout=on_timeout,
+        schema=schema,
+        respondents=respondents,
     )
-    event: Event[Any] = Event(await ask_question(question, key=key), data_type, poll)
     print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
     return await event.wait.aio()
 

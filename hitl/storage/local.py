@@ -142,16 +142,14 @@ class LocalObjects:
 
     def _overwrite(self, key: str, data: bytes) -> None:
         *folders, name = parts_of(key)
-        with self._folders.open(folders, key, make=True) as opened:
-            if not data:
-                # An empty file is never half written: it needs no other name first, unless there is one to renew.
-                with suppress(FileExistsError):
-                    return os.close(os.open(name, _NEW, 0o666, dir_fd=opened[-1]))
-            with self._part(opened[-1], name, data) as (part, _):
-                try:
-                    os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
-                except IsADirectoryError as error:
-                    raise DocumentDamaged(key, "it is a folder") from error
+        with (
+            self._folders.open(folders, key, make=True) as opened,
+            self._part(opened[-1], name, data) as (part, _),
+        ):
+            try:
+                os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
+            except IsADirectoryError as error:
+                raise DocumentDamaged(key, "it is a folder") from error
 
     @contextmanager
     def _part(self, folder: int, name: str, data: bytes) -> Iterator[tuple[str, int]]:

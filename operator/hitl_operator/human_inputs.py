@@ -15,9 +15,7 @@ from hitl.cluster.mapping import given_by
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
-from hitl.core.lifecycle import expiry_due
 from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
-from hitl.records.outcomes import expire
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics
 from hitl_operator.context import Context
@@ -134,7 +132,7 @@ class HumanInputs:
         if look.outcome is not None:
             look.own = look.refusal is None
         elif not request.created:
-            look.outcome, look.own = await self._outcome(root, request)
+            look.outcome, look.own = await self._requests.outcome(root, request)
             if look.outcome is None and not look.watched:
                 # Somebody said that something happened to it: maybe to the question.
                 self._requests.forget(root, request.request_id)
@@ -146,15 +144,6 @@ class HumanInputs:
         if given is None or not awaits_response(human_input):
             return Recorded()
         return await record(self._context, root, self._requests.records(root), request, given)
-
-    async def _outcome(self, root: Root, request: StoredRequest) -> tuple[OutcomeDocument | None, bool]:
-        """Return the outcome, and whether it was made just now, as the deadline has passed."""
-        now = self._context.now()
-        standing = await read_outcome_of(root.store, request)
-        if standing is not None or not expiry_due(request.document, None, now):
-            return standing, False
-        await root.require_clock(now)
-        return await expire(self._requests.records(root), request, now=now), True
 
     async def _note_trouble(self, look: _Look, error: HITLError) -> None:
         root, human_input = look.root, look.human_input

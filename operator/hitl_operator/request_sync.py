@@ -9,10 +9,13 @@ from typing import Final
 from hitl.cluster.conditions import HumanInputCondition, TroubleReason
 from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core.documents import OutcomeDocument
+from hitl.core.lifecycle import expiry_due
 from hitl.errors import RequestMismatch, RequestNotFound
 from hitl.records.index import Later
+from hitl.records.outcomes import expire
 from hitl.records.records import Records
-from hitl.records.requests import StoredRequest, create, read_request
+from hitl.records.requests import StoredRequest, create, read_outcome_of, read_request
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
 from hitl_operator.memory import KnownRequests
@@ -106,6 +109,19 @@ class Requests:
             return known
         self._known.drop(root.name, request_id)
         return self._keep(root, await read_request(store, request_id))
+
+    async def outcome(self, root: Root, request: StoredRequest) -> tuple[OutcomeDocument | None, bool]:
+        """Return the outcome, and whether it was made just now, as the deadline has passed.
+
+        Raises:
+            HITLError: it is to be tried again later, or what is stored cannot be read.
+        """
+        now = self._context.now()
+        standing = await read_outcome_of(root.store, request)
+        if standing is not None or not expiry_due(request.document, None, now):
+            return standing, False
+        await root.require_clock(now)
+        return await expire(self.records(root), request, now=now), True
 
     def forget(self, root: Root, request_id: str) -> None:
         """Read a question from storage the next time, as it was found to be gone or another one."""

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hitl.cluster.client import CRDS, HUMAN_INPUTS, NAMESPACES
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
-from hitl.core.lifecycle import GRACE, expiry_due
+from hitl.core.lifecycle import GRACE
 from hitl.errors import (
     ClusterConflict,
     ClusterError,
@@ -17,7 +17,7 @@ from hitl.errors import (
     DocumentDamaged,
     RequestNotFound,
 )
-from hitl.records.outcomes import Submission, expire, settle
+from hitl.records.outcomes import Submission, settle
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.retention import STALE
 from hitl_operator import metrics
@@ -88,7 +88,8 @@ class Stored:
             return
         try:
             stored = await self._requests.read(root, work.request_id)
-            outcome = await self._outcome(root, stored)
+            # A question need not be shown to end.
+            outcome, _ = await self._requests.outcome(root, stored)
         except RequestNotFound:
             return
         except DocumentDamaged as error:
@@ -156,15 +157,6 @@ class Stored:
             _log.error("a deletion in %s is left alone, as nobody may tell why it was: %s", namespace, error)
             return True
         return False
-
-    async def _outcome(self, root: Root, request: StoredRequest) -> OutcomeDocument | None:
-        """Return the outcome; settle the deadline, if it is due: it need not be shown to end."""
-        now = self._context.now()
-        standing = await read_outcome_of(root.store, request)
-        if standing is not None or not expiry_due(request.document, None, now):
-            return standing
-        await root.require_clock(now)
-        return await expire(self._requests.records(root), request, now=now)
 
     async def _asked_there(self, request: RequestDocument) -> bool:
         """Look for the HumanInput that asked a question, as the watch may not have told of it yet.

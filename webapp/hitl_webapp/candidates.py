@@ -12,7 +12,7 @@ from typing import Final
 from hitl.core import keys
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.errors import StorageError, StorageUnavailable
-from hitl.records.index import settled_days
+from hitl.records.index import open_rows, settled_days
 from hitl.storage import Store
 
 # Of the settled questions the last ones are shown. Within a day they are listed by their ids, so some more are
@@ -113,11 +113,9 @@ async def list_index(store: Store, most: int, seconds: float) -> Candidates:
     listed = Candidates(indexed=True)
     try:
         async with asyncio.timeout(seconds):
-            async for key, written_at in store.list_keys(keys.OPEN):
-                row = OpenRow.of_key(key)
-                if row is not None:
-                    listed.asked[row.request_id] = written_at
-                    listed.open_rows.add(row.request_id)
+            async for row, written_at in open_rows(store):
+                listed.asked[row.request_id] = written_at
+                listed.open_rows.add(row.request_id)
                 if len(listed.asked) >= most:
                     listed.whole = False
                     return listed
