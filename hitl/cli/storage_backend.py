@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import contextlib
 import getpass
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from hitl.author.context import choose_mode
 from hitl.cli.output import say
@@ -30,12 +29,10 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
 from hitl.records.waiting import wait_for_outcome
 from hitl.settings import Settings
-from hitl.storage import open_store
+from hitl.storage import all_of, open_store
 
-_AT_ONCE: Final = 16
 _POLL_SECONDS: Final = 2.0
 _LOCAL: Final = ("file:", "memory:")
-_T = TypeVar("_T")
 
 
 class Stored:
@@ -57,7 +54,7 @@ class Stored:
         What cannot be read costs its own row only. It is told to `warn`.
         """
         found_ids = await self._candidates(settled=settled)
-        looks = await _all_of(partial(self._look, each, settled=settled) for each in found_ids)
+        looks = await all_of(partial(self._look, each, settled=settled) for each in found_ids)
         damaged = [look for look in looks if isinstance(look, StorageError)]
         if damaged and len(damaged) == len(looks) and isinstance(damaged[0], StorageUnsuitable):
             # Nothing may be read here: that is a fault of the rights, and not of one request.
@@ -159,24 +156,6 @@ def me() -> Respondent:
         name = getpass.getuser().encode(errors="replace").decode()
         return Respondent(name=name[:256], via="cli")
     return Respondent(via="cli")
-
-
-async def _all_of(calls: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
-    """Make calls, some at once, and return their results; the first error ends all and is raised as it is."""
-    limit = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(call: Callable[[], Awaitable[_T]]) -> _T:
-        async with limit:
-            return await call()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(call)) for call in calls]
-    except BaseExceptionGroup as errors:
-        # A group is no error of ours: the command would end with a traceback instead of a sentence.
-        first = errors.exceptions[0]
-        raise first from first.__cause__
-    return [task.result() for task in tasks]
 
 
 def _parsed(value: str) -> Value:

@@ -13,21 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from functools import partial
-from typing import Final, TypeVar
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.errors import HITLError
 from hitl.records.records import Records
-from hitl.storage import Store
+from hitl.storage import Store, all_of
 
-_AT_ONCE: Final = 16
-_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -112,24 +109,6 @@ async def settled_days(store: Store) -> list[date]:
     """
     found = (keys.day_of(name) for name in await store.list_folders(keys.SETTLED))
     return sorted(day for day in found if day is not None)
-
-
-async def all_of(calls: Sequence[Callable[[], Awaitable[_T]]]) -> list[_T]:
-    """Make calls, some at once, and return their results in order.
-
-    All come to an end before the first error is raised, so that nothing goes on in the background.
-    """
-    limit = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(call: Callable[[], Awaitable[_T]]) -> _T:
-        async with limit:
-            return await call()
-
-    results = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return [result for result in results if not isinstance(result, BaseException)]
 
 
 class Later:

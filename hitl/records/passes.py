@@ -12,10 +12,10 @@ from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.errors import DocumentDamaged, StorageUnsuitable
 from hitl.records.deletion import Claim
 from hitl.records.due import TOO_LATELY, Left, Row, is_due, logged, surely_kept, verdict
-from hitl.records.index import all_of, settled_days
+from hitl.records.index import settled_days
 from hitl.records.listing import Listed, look_up, settled_rows
 from hitl.records.scan import mark_orphan, markers_of
-from hitl.storage import Store
+from hitl.storage import Store, all_of
 
 # So many keys are deleted by one request where the storage can.
 _AT_ONCE: Final = 1_000

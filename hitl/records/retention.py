@@ -27,11 +27,11 @@ from typing import Final
 from hitl.core import keys
 from hitl.records import deletion
 from hitl.records.due import Left, is_due, logged
-from hitl.records.index import all_of, completed_at
+from hitl.records.index import completed_at
 from hitl.records.listing import Walk
 from hitl.records.passes import Pass
 from hitl.records.scan import Scan
-from hitl.storage import Store
+from hitl.storage import Store, all_of
 
 STALE: Final = deletion.STALE
 # What an older release asked or settled is in no index until a full scan finds it.

@@ -15,10 +15,10 @@ from typing import Final
 from hitl.core import keys
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError, StorageUnsuitable
-from hitl.records.index import all_of, note_unreadable, open_rows, settled_days
+from hitl.records.index import note_unreadable, open_rows, settled_days
 from hitl.records.listing import Listed, Walk, settled_rows, sort_key
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
-from hitl.storage import Store
+from hitl.storage import Store, all_of
 
 # A row whose question is not there may precede it in the listing by a moment.
 _SETTLING: Final = timedelta(minutes=15)

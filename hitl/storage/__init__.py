@@ -25,6 +25,7 @@ from hitl.storage.opening import open_root, open_store
 from hitl.storage.operations import Watcher
 from hitl.storage.roots import SERVED_SCHEMES
 from hitl.storage.store import Marker, Store
+from hitl.storage.together import all_of
 
 __all__ = [
     "CLOCK_LIMIT_SECONDS",
@@ -33,6 +34,7 @@ __all__ = [
     "Marker",
     "Store",
     "Watcher",
+    "all_of",
     "open_root",
     "open_store",
     "ticks",

@@ -9,18 +9,18 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from hitl.errors import StorageUnavailable, StorageUnsuitable
 from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line
 from hitl.storage.objectstores import MemoryFileSystem, ObjectFileSystem, OperationNotSupported, open_bucket
+from hitl.storage.together import all_of
 
 _CALL_SECONDS: Final = 15.0
 _BULK_SECONDS: Final = 120.0
 _LETTING_GO_SECONDS: Final = 0.02
 _PAGE: Final = 1000
-_AT_ONCE: Final = 16
 
 _memory: dict[str, MemoryFileSystem] = {}
 # The process whose threads obstore started; a forked child has none of them.
@@ -125,14 +125,11 @@ class RemoteObjects:
             await self._delete_each(keys)
 
     async def _delete_each(self, keys: Sequence[str]) -> None:
-        at_once = asyncio.Semaphore(_AT_ONCE)
-
         async def delete(key: str) -> None:
-            async with at_once:
-                with suppress(FileNotFoundError):
-                    await self._delete(key)
+            with suppress(FileNotFoundError):
+                await self._delete(key)
 
-        await asyncio.gather(*map(delete, keys))
+        await all_of([partial(delete, key) for key in keys])
 
     def _entries(self, page: list[dict[str, Any]]) -> list[Entry]:
         cut = len(self._start)

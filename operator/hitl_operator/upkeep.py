@@ -13,9 +13,9 @@ from hitl.core import keys
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageUnsuitable
 from hitl.records import retention
 from hitl.records.deletion import DeletesAlready
-from hitl.records.index import all_of
 from hitl.records.listing import Listed
 from hitl.records.scan import Scan, note_again
+from hitl.storage import all_of
 from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.queues import Queues

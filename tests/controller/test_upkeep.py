@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from hitl.core.keys import OpenRow
-from hitl.records.index import all_of
+from hitl.storage import all_of
 from hitl_operator.index import Index
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Roots

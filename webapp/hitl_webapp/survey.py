@@ -22,10 +22,10 @@ from typing import Final
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
 from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable
-from hitl.records.index import all_of, completed_at, note_open, note_settled, note_unreadable
+from hitl.records.index import completed_at, note_open, note_settled, note_unreadable
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.storage import Store
+from hitl.storage import Store, all_of
 from hitl_webapp.candidates import Candidates, list_everything, list_index
 
 MOST_READ: Final = 2_000
