@@ -29,8 +29,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+# C0 except tab and line feed, DEL, C1, embeddings, overrides and isolates of direction, halves of a pair.
+UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text that cannot rewrite a terminal or a page; tabs and line feeds stay."""
+    return UNSAFE.sub("\ufffd", text)
+
+
+def one_line(text: str) -> str:
+    """Return a printable text on one line, with single blanks."""
+    return " ".join(printable(text).split())
 
 
 class Sender(Protocol):
@@ -230,12 +244,6 @@ class DocumentDamaged(StorageError):
 
     def __init__(self, name: str, why: str) -> None:
         # Why may repeat what lies there.
-        super().__init__(f"{_one_line(name)} is damaged: {_one_line(why)}")
+        super().__init__(f"{one_line(name)} is damaged: {one_line(why)}")
         self.name = name
         self.why = why
-
-
-def _one_line(text: str) -> str:
-    # A control character would rewrite the terminal that shows it.
-    shown = (character if character.isprintable() or character.isspace() else "\ufffd" for character in text)
-    return " ".join("".join(shown).split())

@@ -11,17 +11,17 @@ import errno
 import json
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, TypeVar
 
-from hitl.errors import HITLError, StorageUnavailable, StorageUnsuitable
+from hitl.errors import StorageUnsuitable
 from hitl.storage.filesystems import admit, open_filesystem
 from hitl.storage.folders import parts_of
-from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line
+from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line, translating
 
 _CALL_SECONDS: Final = 15.0
 _LIST_SECONDS: Final = 120.0
@@ -165,7 +165,8 @@ class ForeignObjects:
         place = (os.getpid(), *self._place)
         # setdefault is atomic: two threads get the same one.
         opened = _opened.get(place) or _opened.setdefault(place, _Opened())
-        with self._translating(what):
+        # Each filesystem has errors of its own, which nobody here can name.
+        with translating(self._url, what, place="root", unknown=NotImplementedError, failed=(Exception,)):
             running = asyncio.get_running_loop().run_in_executor(opened.pool, self._work, opened, work)
             return await asyncio.wait_for(running, seconds)
 
@@ -180,26 +181,6 @@ class ForeignObjects:
             return open_filesystem(self._url, self._options)
         except (TypeError, ValueError, ImportError, AttributeError) as error:
             raise StorageUnsuitable(f"{self._url} cannot be opened: {first_line(error)}") from error
-
-    @contextmanager
-    def _translating(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (FileNotFoundError, FileExistsError):
-            raise
-        except TimeoutError as error:
-            raise StorageUnavailable(f"{self._url} did not answer in time to {what}") from error
-        except PermissionError as error:
-            raise StorageUnsuitable(
-                f"{self._url}: not permitted to {what}: check the credentials' rights, and that the root is there"
-            ) from error
-        except NotImplementedError as error:
-            raise StorageUnsuitable(f"{self._url}: the storage knows no way to {what}: use another one") from error
-        except HITLError:
-            raise
-        except Exception as error:
-            # Each filesystem has errors of its own, which nobody here can name.
-            raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
 
 
 def _path(root: str, key: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol, TypeAlias
 
-from hitl.errors import DocumentDamaged
+from hitl.errors import DocumentDamaged, HITLError, StorageUnavailable, StorageUnsuitable
 
 # A key, and when its object was last written.
 Entry: TypeAlias = tuple[str, datetime]
@@ -96,3 +97,32 @@ def check_size(key: str, size: int) -> None:
 def first_line(error: BaseException) -> str:
     """Return an error's first line, without what may grant access, such as the signature in an address."""
     return _QUERY.sub("?…", (str(error).splitlines() or [type(error).__name__])[0])[:300]
+
+
+@contextmanager
+def translating(
+    url: str, what: str, *, place: str, unknown: type[Exception], failed: tuple[type[Exception], ...]
+) -> Iterator[None]:
+    """Raise what another machine's storage raises as an error of ours; that an object is there, or not, stays.
+
+    Args:
+        url: The root's URL.
+        what: What is done there, such as ``read a/request.json``.
+        place: What has to be there: the bucket, or the root.
+        unknown: How the storage says that it cannot do that at all.
+        failed: What else it raises.
+    """
+    try:
+        yield
+    except (FileNotFoundError, FileExistsError, HITLError):
+        raise
+    except TimeoutError as error:
+        raise StorageUnavailable(f"{url} did not answer in time to {what}") from error
+    except PermissionError as error:
+        raise StorageUnsuitable(
+            f"{url}: not permitted to {what}: check the credentials' rights, and that the {place} is there"
+        ) from error
+    except unknown as error:
+        raise StorageUnsuitable(f"{url}: the storage knows no way to {what}: use another one") from error
+    except failed as error:
+        raise StorageUnavailable(f"{url}: could not {what}: {first_line(error)}") from error

@@ -6,14 +6,14 @@ import asyncio
 import atexit
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
 from typing import Any, Final
 
 from hitl.errors import StorageUnavailable, StorageUnsuitable
-from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line
+from hitl.storage.objects import MAX_OBJECT_BYTES, Entry, Found, check_size, first_line, translating
 from hitl.storage.objectstores import MemoryFileSystem, ObjectFileSystem, OperationNotSupported, open_bucket
 from hitl.storage.together import all_of
 
@@ -145,7 +145,8 @@ class RemoteObjects:
         return await self._limited(operation, what, seconds)
 
     async def _limited(self, operation: Awaitable[Any], what: str, seconds: float = _CALL_SECONDS) -> Any:
-        with _translating(what, self._url):
+        failed = (OSError, ValueError)
+        with translating(self._url, what, place="bucket", unknown=OperationNotSupported, failed=failed):
             return await (operation if self._here else asyncio.wait_for(_awaited(operation), seconds))
 
     def _forked(self) -> bool:
@@ -168,24 +169,6 @@ def _let_go_at_exit() -> None:
 async def _awaited(operation: Awaitable[Any]) -> Any:
     # An async generator's next item is no coroutine, which wait_for wants.
     return await operation
-
-
-@contextmanager
-def _translating(what: str, url: str) -> Iterator[None]:
-    try:
-        yield
-    except (FileNotFoundError, FileExistsError):
-        raise
-    except TimeoutError as error:
-        raise StorageUnavailable(f"{url} did not answer in time to {what}") from error
-    except PermissionError as error:
-        raise StorageUnsuitable(
-            f"{url}: not permitted to {what}: check the credentials' rights, and that the bucket is there"
-        ) from error
-    except OperationNotSupported as error:
-        raise StorageUnsuitable(f"{url}: the storage knows no way to {what}: use another one") from error
-    except (OSError, ValueError) as error:
-        raise StorageUnavailable(f"{url}: could not {what}: {first_line(error)}") from error
 
 
 def _opened(url: str, scheme: str, options: dict[str, Any]) -> tuple[ObjectFileSystem, str]:

@@ -82,9 +82,8 @@ class Stored:
         root = self._context.roots.named(work.root)
         marker = keys.new_marker(work.request_id)
         if (shown := self._context.index.shown_by(work.request_id)) is not None:
-            self._forget(work)
             self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
-            await root.store.delete(marker)
+            await self._shown(root, work)
             return
         try:
             stored = await self._requests.read(root, work.request_id)
@@ -103,13 +102,11 @@ class Stored:
             )
             return
         if (shown := self._context.index.shown_in(namespace, work.request_id)) is not None:
-            self._forget(work)
             self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
-            await root.store.delete(marker)
+            await self._shown(root, work)
             return
         if await self._asked_there(request):
-            self._forget(work)
-            await root.store.delete(marker)
+            await self._shown(root, work)
             return
         kept = timedelta(seconds=self._context.settings.ttl_seconds)
         # One that is settled and without a marker was shown, and deleted since: a hint brings it back no more.
@@ -118,8 +115,7 @@ class Stored:
         )
         if due and not await self._show(work, request, outcome):
             return
-        self._forget(work)
-        await root.store.delete(marker)
+        await self._shown(root, work)
 
     async def announced(self, work: MirrorOutcome) -> None:
         """Find the HumanInput of a request that has an outcome."""
@@ -200,9 +196,11 @@ class Stored:
             return False
         return True
 
-    def _forget(self, work: MirrorRequest) -> None:
+    async def _shown(self, root: Root, work: MirrorRequest) -> None:
+        """Forget what hindered a request from being shown, and delete its marker."""
         self._refusals.forget(work)
         self._nowhere.discard(work)
+        await root.store.delete(keys.new_marker(work.request_id))
 
     def _show_later(
         self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None, seconds: float

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -24,6 +23,7 @@ from tests.backends.seaweed import BUCKET, Seaweed
 from tests.bench.bare import Floor, measure_floor
 from tests.bench.budgets import Row
 from tests.bench.cluster import Namespace
+from tests.bench.machines import machines
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
 
@@ -62,22 +62,13 @@ def measure(build: Path, questions: int = QUESTIONS) -> list[Row]:
         questions: How many questions are asked, and answered at once.
     """
     home = build / "bench-answers"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    plane, s3 = ControlPlane(home / "control-plane"), Seaweed(home / "seaweed")
-    try:
-        plane.start()
-        plane.install_crds()
-        s3.start()
+    with machines(home) as (plane, s3):
         backend = Backend("s3", f"s3://{BUCKET}/answers", s3.options)
         floor = measure_floor(plane, backend, questions)
         asked, answered = _costs(plane, backend, home, "near", questions)
         with _slow(home, s3) as slow:
             _, slowly = _costs(plane, slow, home, "far", questions)
         return _rows(floor, asked, answered, slowly, questions)
-    finally:
-        plane.stop()
-        s3.kill()
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +24,11 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create
 from hitl.storage import Store
 from tests.backends.plugin import Backend
-from tests.backends.seaweed import BUCKET, Seaweed
+from tests.backends.seaweed import BUCKET
 from tests.bench.bare import pending_status
 from tests.bench.budgets import Row
 from tests.bench.cluster import at_once
+from tests.bench.machines import machines
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
 
@@ -50,14 +50,8 @@ def measure(build: Path, pending: int = PENDING, namespaces: int = NAMESPACES) -
         namespaces: How many namespaces are named.
     """
     home = build / "bench-many"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    plane, s3 = ControlPlane(home / "control-plane"), Seaweed(home / "seaweed")
-    try:
-        plane.start()
-        plane.install_crds()
+    with machines(home) as (plane, s3):
         plane.kubectl("create", "namespace", _HERE)
-        s3.start()
         bench = _Many(plane, Backend("s3", f"s3://{BUCKET}/many", s3.options), home)
         with Progress(transient=True) as bar:
             task = bar.add_task("namespaces", total=4)
@@ -67,9 +61,6 @@ def measure(build: Path, pending: int = PENDING, namespaces: int = NAMESPACES) -
             bar.update(task, advance=1, description="pending")
             rows += bench.growth(pending)
         return rows
-    finally:
-        plane.stop()
-        s3.kill()
 
 
 class _Many:

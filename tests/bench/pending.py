@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -21,8 +20,9 @@ from hitl.records.outcomes import Submission
 from hitl.records.requests import read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
-from tests.backends.seaweed import BUCKET, Seaweed
+from tests.backends.seaweed import BUCKET
 from tests.bench.budgets import Row
+from tests.bench.machines import machines
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
 from tests.library.samples import create_request, draft_request, settle
@@ -45,18 +45,9 @@ def measure(build: Path, sizes: tuple[int, int] = SIZES) -> list[Row]:
         sizes: How many questions are pending, first and then.
     """
     home = build / "bench-operator"
-    shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    plane, s3 = ControlPlane(home / "control-plane"), Seaweed(home / "seaweed")
-    try:
-        plane.start()
-        plane.install_crds()
+    with machines(home) as (plane, s3):
         plane.kubectl("create", "namespace", NAMESPACE)
-        s3.start()
         return _Bench(plane, Backend("s3", f"s3://{BUCKET}/bench", s3.options), home, sizes).measure()
-    finally:
-        plane.stop()
-        s3.kill()
 
 
 class _Bench:

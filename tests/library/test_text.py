@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.text import ascii_controls, one_line, printable
-from hitl.errors import EventRejected
+from hitl.errors import DocumentDamaged, EventRejected
 
 HOSTILE = "no\x1b]0;pwn\x07\nCRITICAL forged line \x9b31m\u202e\u2066\ud800 end"
 
@@ -52,3 +52,14 @@ def test_an_exception_about_an_outcome_is_one_printable_line() -> None:
     said = str(EventRejected(outcome))
     assert said == one_line(said)
     assert "CRITICAL forged line" in said
+
+
+def test_an_exception_says_what_lies_there_by_the_same_rule() -> None:
+    # Persian words need the joiner between their letters.
+    name, why = "a/\u0645\u06cc\u200c\u062e", "it is \x1b[2J\u202e\n gone"
+
+    said = str(DocumentDamaged(name, why))
+
+    assert said == f"{one_line(name)} is damaged: {one_line(why)}"
+    assert name in said
+    assert said == printable(said)
