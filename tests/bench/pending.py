@@ -16,7 +16,9 @@ from rich.progress import Progress
 
 from hitl.core import keys
 from hitl.core.documents import Origin, Respondent
+from hitl.records.index import note_open
 from hitl.records.outcomes import Submission
+from hitl.records.records import Records
 from hitl.records.requests import read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
@@ -161,6 +163,7 @@ class _Bench:
                     origin=Origin(namespace=NAMESPACE, project="bench", domain="development", run=f"r{number}"),
                 )
                 await create_request(store, draft)
+                await note_open(Records(store), draft)
                 await store.mark(keys.new_marker(draft.request_id))
                 return draft.request_id
 
