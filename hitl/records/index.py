@@ -136,7 +136,8 @@ class Later:
         if self._writing is not None:
             self._seconds = 0
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._writing, seconds)
+                async with asyncio.timeout(seconds):
+                    await self._writing
 
     async def _write(self) -> None:
         while self._rows:

@@ -168,7 +168,8 @@ class ForeignObjects:
         # Each filesystem has errors of its own, which nobody here can name.
         with translating(self._url, what, place="root", unknown=NotImplementedError, failed=(Exception,)):
             running = asyncio.get_running_loop().run_in_executor(opened.pool, self._work, opened, work)
-            return await asyncio.wait_for(running, seconds)
+            async with asyncio.timeout(seconds):
+                return await running
 
     def _work(self, opened: _Opened, work: Callable[[Any, str], _T]) -> _T:
         with opened.lock:

@@ -147,7 +147,8 @@ class RemoteObjects:
     async def _limited(self, operation: Awaitable[Any], what: str, seconds: float = _CALL_SECONDS) -> Any:
         failed = (OSError, ValueError)
         with translating(self._url, what, place="bucket", unknown=OperationNotSupported, failed=failed):
-            return await (operation if self._here else asyncio.wait_for(_awaited(operation), seconds))
+            async with asyncio.timeout(None if self._here else seconds):
+                return await operation
 
     def _forked(self) -> bool:
         """Tell whether this process was forked from one in which obstore had begun to work."""
@@ -164,11 +165,6 @@ def _let_go_at_exit() -> None:
     # down under them, they abort the process, though all was done: PyO3/pyo3-async-runtimes, issue 40. While this
     # thread sleeps, they let go.
     atexit.register(time.sleep, _LETTING_GO_SECONDS)
-
-
-async def _awaited(operation: Awaitable[Any]) -> Any:
-    # An async generator's next item is no coroutine, which wait_for wants.
-    return await operation
 
 
 def _opened(url: str, scheme: str, options: dict[str, Any]) -> tuple[ObjectFileSystem, str]:

@@ -196,7 +196,8 @@ class Operator:
                 await self._webapps.tend(self._pending())
             self._wanted.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), _TEND_SECONDS)
+                async with asyncio.timeout(_TEND_SECONDS):
+                    await self._wanted.wait()
 
     def _pending(self) -> Counter[str]:
         """Return how many questions wait, by the name of the root, zero too."""

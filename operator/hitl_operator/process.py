@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,6 +18,11 @@ from hitl_operator.settings import OperatorSettings
 
 _BACKOFFS: Final = (1, 1, 2, 3, 5, 8, 13, 21)
 _LAST_BACKOFF: Final = 30
+# Kubernetes grants 30 s. What does not end in time loses nothing: it is what a crash would do.
+_END_SECONDS: Final = 10.0
+_KILL_SECONDS: Final = 25.0
+
+_log = logging.getLogger("hitl.operator")
 
 
 def run(settings: OperatorSettings) -> None:
@@ -66,7 +72,7 @@ class _Process:
         """Return the handlers. There is none for objects: see docs/decisions/0023-watches-of-our-own.md."""
         registry = kopf.OperatorRegistry()
         kopf.on.startup(registry=registry)(self._start)
-        kopf.on.cleanup(registry=registry)(self._end)
+        kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(self._end)
         kopf.on.login(registry=registry)(self._login)
         return registry
 
@@ -91,7 +97,9 @@ class _Process:
     async def _end(self, **_: object) -> None:
         if self._running is not None:
             self._running.cancel()
-            await asyncio.wait([self._running])
+            await asyncio.wait([self._running], timeout=_END_SECONDS)
+            if not self._running.done():
+                _log.error("the operator did not end within %.0f s", _END_SECONDS)
         if self._operator is not None:
             await self._operator.close()
         if self._kube is not None:
@@ -127,6 +135,7 @@ def _settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.networking.error_backoffs = _Endless()
     settings.networking.request_timeout = 30
+    settings.process.ultimate_exiting_timeout = _KILL_SECONDS
     return settings
 
 

@@ -18,6 +18,7 @@ from hitl.records.links import add_link
 from hitl.records.outcomes import new_submission_id
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
+from hitl.storage.objectstores import ObjectFileSystem
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports
 from tests.backends.seaweed import BUCKET, Seaweed
@@ -141,6 +142,27 @@ async def test_an_s3_that_stands_still_and_goes_on(seaweed: Seaweed) -> None:
 
     outcome = await settle(store, request, submission, now=NOW, markers=True)
     assert outcome == await read_outcome(store, request.request_id)
+
+
+@pytest.mark.parametrize("ticks", range(5))
+async def test_a_cancellation_just_as_a_call_ends_is_not_lost(
+    s3_backend: Backend, monkeypatch: pytest.MonkeyPatch, ticks: int
+) -> None:
+    ending: asyncio.Future[tuple[bytes, dict[str, Any]]] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(ObjectFileSystem, "_fetch", lambda *_: ending)
+    reading = asyncio.create_task(Store(s3_backend.url, s3_backend.options).read(KEY))
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    ending.set_result((b"", {"size": 0, "last_modified": NOW}))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+
+    if reading.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    else:
+        await reading
 
 
 class Losing:

@@ -67,7 +67,8 @@ class Surveys:
             self._running = _in_thread(lambda: survey(self._store, self._last, tends=self._tends))
             self._running.add_done_callback(self._ended(self._clock()))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._running), _PATIENCE_SECONDS)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await asyncio.shield(self._running)
         except TimeoutError as error:
             if self._last is not None:
                 return self._last
