@@ -16,14 +16,13 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
-from functools import partial
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.errors import HITLError
 from hitl.records.records import Records
-from hitl.storage import Store, all_of
+from hitl.storage import Store
 
 _log = logging.getLogger(__name__)
 
@@ -61,12 +60,11 @@ async def write_settled(store: Store, rows: Sequence[tuple[str, str]]) -> None:
         store: The root.
         rows: For each question the key to write and the key to delete.
     """
-    written = await all_of([partial(_written, store, settled) for settled, _ in rows])
-    done = [opened for (_, opened), is_written in zip(rows, written, strict=True) if is_written]
     try:
-        await store.delete_many(done)
+        await store.mark_many([settled for settled, _ in rows])
+        await store.delete_many([opened for _, opened in rows])
     except HITLError as error:
-        # Who may not delete leaves it to the operator, which sees that the question is settled.
+        # Who may not delete, or could not write all, leaves the rest to the next scan.
         _log.debug("rows of settled questions are left: %s", error)
 
 

@@ -62,6 +62,7 @@ class ForeignObjects:
     # Nothing is known of how it creates.
     racers = 8
     rounds = 3
+    overwrite_many = None
     refuses_without_cause = True
 
     def __init__(self, url: str, options: Mapping[str, Any], *, unproven: bool) -> None:

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, ItemsView, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import islice
@@ -80,6 +80,10 @@ class LocalObjects:
                     return self._overwrite(key, data)
             raise self._vanishing(key)
 
+    async def overwrite_many(self, keys: Sequence[str], data: bytes) -> None:
+        """Write files, whether they are there or not, in one call of a thread."""
+        await self._elsewhere(f"mark {len(keys)} files", self._overwrite_many, keys, data)
+
     async def read(self, key: str) -> Found:
         """Read a regular file; DocumentDamaged for anything else, at once."""
         # The reading of a small file is over before a thread could have begun it.
@@ -142,27 +146,24 @@ class LocalObjects:
 
     def _overwrite(self, key: str, data: bytes) -> None:
         *folders, name = parts_of(key)
-        with (
-            self._folders.open(folders, key, make=True) as opened,
-            self._part(opened[-1], name, data) as (part, _),
-        ):
-            try:
-                os.replace(part, name, src_dir_fd=opened[-1], dst_dir_fd=opened[-1])
-            except IsADirectoryError as error:
-                raise DocumentDamaged(key, "it is a folder") from error
+        with self._folders.open(folders, key, make=True) as opened:
+            _replace(name, opened[-1], key, data)
 
-    @contextmanager
-    def _part(self, folder: int, name: str, data: bytes) -> Iterator[tuple[str, int]]:
-        part = f"{name}#{secrets.randbits(63)}"
-        file = os.open(part, _NEW, 0o666, dir_fd=folder)
-        try:
-            while data:
-                data = data[os.write(file, data) :]
-            yield part, file
-        finally:
-            os.close(file)
-            with suppress(FileNotFoundError):
-                os.unlink(part, dir_fd=folder)
+    def _overwrite_many(self, keys: Sequence[str], data: bytes) -> None:
+        errors: list[Exception] = []
+        for folders, names in _by_folder(keys):
+            try:
+                with self._folders.open(folders, "/".join(folders), make=True) as opened:
+                    for name in names:
+                        try:
+                            _replace(name, opened[-1], "/".join([*folders, name]), data)
+                        except (OSError, DocumentDamaged) as error:
+                            errors.append(error)
+            except (OSError, DocumentDamaged) as error:
+                errors.append(error)
+        for wrong in errors:
+            # A folder may be removed as empty just when something is created in it.
+            raise self._vanishing(keys[0]) if isinstance(wrong, FileNotFoundError) else wrong
 
     def _read(self, key: str) -> Found:
         *folders, name = parts_of(key)
@@ -190,12 +191,8 @@ class LocalObjects:
             raise error
 
     def _delete_many(self, keys: Sequence[str], durable: bool) -> None:
-        names: dict[tuple[str, ...], list[str]] = {}
-        for key in keys:
-            *folders, name = parts_of(key)
-            names.setdefault(tuple(folders), []).append(name)
         errors: list[Exception] = []
-        for folder, here in names.items():
+        for folder, here in _by_folder(keys):
             try:
                 errors += self._delete_in(folder, here, durable)
             except (OSError, DocumentDamaged) as error:
@@ -246,6 +243,40 @@ class LocalObjects:
             ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
+
+
+def _by_folder(keys: Sequence[str]) -> ItemsView[tuple[str, ...], list[str]]:
+    names: dict[tuple[str, ...], list[str]] = {}
+    for key in keys:
+        *folders, name = parts_of(key)
+        names.setdefault(tuple(folders), []).append(name)
+    return names.items()
+
+
+def _replace(name: str, folder: int, key: str, data: bytes) -> None:
+    """Write a file that nobody reads while it is written; most are new, and then it costs least."""
+    try:
+        _write(name, folder, data)
+        return
+    except FileExistsError:
+        part = f"{name}#{secrets.randbits(63)}"
+    try:
+        _write(part, folder, data)
+        os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except IsADirectoryError as error:
+        raise DocumentDamaged(key, "it is a folder") from error
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(part, dir_fd=folder)
+
+
+def _write(name: str, folder: int, data: bytes) -> None:
+    file = os.open(name, _NEW, 0o666, dir_fd=folder)
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+    finally:
+        os.close(file)
 
 
 def _unlink(name: str, folder: int, key: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,6 +49,14 @@ class Objects(Protocol):
 
     async def overwrite(self, key: str, data: bytes) -> None:
         """Write an object, whether there is one or not."""
+        ...
+
+    @property
+    def overwrite_many(self) -> Callable[[Sequence[str], bytes], Awaitable[None]] | None:
+        """Writes objects as `overwrite` does, where one call costs less than many; None where it does not.
+
+        What cannot be written stops no other, and is raised at the end.
+        """
         ...
 
     async def read(self, key: str) -> Found:

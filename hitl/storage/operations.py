@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, TypeAlias, TypeVar
 
 from hitl.core import keys
-from hitl.errors import StorageUnavailable
+from hitl.errors import StorageError, StorageUnavailable
 from hitl.storage.objects import Found, Objects
+from hitl.storage.together import all_of
 
 # After a refusal without a cause: with the waits in between, less than two seconds in all.
 _TRIES: Final = 5
@@ -82,6 +84,23 @@ class Operations:
         """Write an object of one line feed, whether there is one or not."""
         # An object of no bytes at all is refused by some S3 servers.
         await self.insist("mark", lambda: self.objects.overwrite(key, b"\n"))
+
+    async def mark_many(self, several: Sequence[str]) -> None:
+        """Write objects as `mark` does. What cannot be written stops no other, and is raised at the end."""
+        if (at_once := self.objects.overwrite_many) is not None:
+            await self.insist("mark", lambda: at_once(several, b"\n"))
+            return
+        errors: list[StorageError] = []
+
+        async def mark(key: str) -> None:
+            try:
+                await self.mark(key)
+            except StorageError as error:
+                errors.append(error)
+
+        await all_of([partial(mark, key) for key in several])
+        for error in errors:
+            raise error
 
     async def delete(self, key: str) -> None:
         """Delete an object, if there is one."""

@@ -41,6 +41,7 @@ class RemoteObjects:
 
     racers = 3
     rounds = 1
+    overwrite_many = None
 
     def __init__(self, url: str, scheme: str, options: dict[str, Any]) -> None:
         self._url = url

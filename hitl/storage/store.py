@@ -110,6 +110,21 @@ class Store:
         """
         await self._do.mark(key)
 
+    async def mark_many(self, several: Sequence[str]) -> None:
+        """Write empty objects as `mark` does; what cannot be written stops no other, and is raised at the end.
+
+        Args:
+            several: Their keys, in any number. Local files take them by one call of a thread.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time. Some of them may be written.
+        """
+        if len(several) == 1:
+            # A thread would cost more than it saves.
+            await self.mark(several[0])
+        elif several:
+            await self._do.mark_many(several)
+
     async def delete(self, key: str) -> None:
         """Delete an object; none there is no error.
 

@@ -100,6 +100,17 @@ async def test_marking_again_makes_a_marker_new(store: Store) -> None:
     pytest.fail("the marker kept its first time")
 
 
+@pytest.mark.parametrize("count", [0, 1, 40])
+async def test_many_are_marked_new_and_old_ones(store: Store, count: int) -> None:
+    several = [keys.new_marker(f"question-{number}") for number in range(count)]
+    for old in several[::2]:
+        await store.mark(old)
+
+    await store.mark_many(several)
+
+    assert sorted(await everything(store)) == sorted(several)
+
+
 async def test_markers_are_listed_by_kind(store: Store) -> None:
     await asked(store, "a")
     for request_id in ("a", "b"):

@@ -1,6 +1,6 @@
 """Questions and submissions that tests begin with, at a fixed moment."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -42,6 +42,10 @@ class Timed(Store):
     async def mark(self, key: str) -> None:
         await super().mark(key)
         self._written[key] = self.time
+
+    async def mark_many(self, several: Sequence[str]) -> None:
+        await super().mark_many(several)
+        self._written |= dict.fromkeys(several, self.time)
 
     async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
         async for key, _ in super().list_keys(prefix):

@@ -577,6 +577,21 @@ async def test_an_odd_entry_for_a_marker_ends_no_cleaning(kind: str, store: Stor
     assert await store.list_markers(keys.ANSWERED) == [] or kind == "folder"
 
 
+async def test_what_cannot_be_marked_stops_no_other(store: Store, root: Path) -> None:
+    several = [keys.new_marker("a"), keys.new_marker("b"), keys.answered_marker("c")]
+    (root / several[1] / "folder").mkdir(parents=True)
+    (root / several[0]).symlink_to(root / "elsewhere")
+
+    with pytest.raises(DocumentDamaged, match="it is a folder"):
+        await store.mark_many(several)
+
+    # A link is replaced, never followed.
+    assert not (root / "elsewhere").exists()
+    assert (root / several[0]).is_file()
+    assert (root / several[2]).is_file()
+    assert await store.drop_parts(datetime.now(UTC) + timedelta(days=1)) == []
+
+
 async def test_a_folder_in_the_place_of_a_file_is_not_deleted_nor_marked(store: Store, root: Path) -> None:
     (root / KEY / "x").mkdir(parents=True)
 
