@@ -13,7 +13,8 @@
     ├── EventFailed                       what `wait()` raises when no value comes
     │   ├── EventRejected
     │   ├── EventTimedOut (TimeoutError)
-    │   └── EventCancelled
+    │   ├── EventCancelled
+    │   └── EventUnusable                 the data type's own validators refuse the answer
     ├── ServeError                        the web app could not be brought up
     ├── ClusterError                      the Kubernetes API server said no; carries its sentence
     │   ├── ClusterUnavailable            does not answer, or is too busy; trying again may help
@@ -180,6 +181,20 @@ class EventTimedOut(EventFailed, TimeoutError):
 
 class EventCancelled(EventFailed):
     """The question was withdrawn before anybody answered."""
+
+
+class EventUnusable(EventFailed):
+    """The answer fits what was asked for, and the data type's own validators refuse it.
+
+    Args:
+        outcome: The outcome, which stands.
+        details: A sentence for each fault.
+    """
+
+    def __init__(self, outcome: RecordedOutcome, details: tuple[str, ...]) -> None:
+        super().__init__(outcome)
+        self.args = (f"request {outcome.request_id}: the answer is of no use: {' '.join(details)}",)
+        self.details = details
 
 
 class ServeError(HITLError):

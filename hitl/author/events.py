@@ -12,16 +12,17 @@ from pydantic import JsonValue
 from hitl.author.asking import AskedQuestion, ask_question
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
-from hitl.core.documents import OnTimeout, Respondents
-from hitl.core.jsontypes import typed
+from hitl.core.documents import OnTimeout, OutcomeDocument, Respondents
+from hitl.core.pythontypes import Unusable, typed
 from hitl.core.question import Question
 from hitl.core.text import printable
-from hitl.core.values import Value, type_name
+from hitl.core.values import Value
 from hitl.errors import (
     DocumentDamaged,
     EventCancelled,
     EventRejected,
     EventTimedOut,
+    EventUnusable,
     InvalidRequest,
     InvalidValue,
 )
@@ -84,7 +85,8 @@ class Event(Generic[T]):
         return await _new_event(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"Event(name={self.name!r}, request_id={self.request_id!r}, data_type={type_name(self.data_type)})"
+        kind = self._asked.document.data_type
+        return f"Event(name={self.name!r}, request_id={self.request_id!r}, data_type={kind})"
 
     @Syncified
     async def wait(self) -> T:
@@ -97,13 +99,14 @@ class Event(Generic[T]):
             EventTimedOut: a `TimeoutError`; nobody answered before the deadline.
             EventRejected: somebody refused to answer.
             EventCancelled: the question was withdrawn.
+            EventUnusable: the data type's own validators refuse the answer.
             RequestNotFound: the question was deleted while it was waited for.
             DocumentDamaged: what is stored cannot be read, or belongs to another question; names the object.
         """
         outcome = await self._asked.outcome(self.poll_interval_seconds)
         match outcome.outcome:
             case "answered":
-                return cast("T", self._typed(outcome.value))
+                return cast("T", self._typed(outcome))
             case "rejected":
                 raise EventRejected(outcome)
             case "timed_out":
@@ -122,9 +125,11 @@ class Event(Generic[T]):
         """
         await self._asked.withdraw(comment)
 
-    def _typed(self, value: Value) -> Any:
+    def _typed(self, outcome: OutcomeDocument) -> Any:
         try:
-            return typed(self.data_type, value)
+            return typed(self.data_type, outcome.value)
+        except Unusable as error:
+            raise EventUnusable(outcome, error.details) from error
         except InvalidValue as error:
             raise DocumentDamaged(keys.response_key(self.request_id), str(error)) from error
 

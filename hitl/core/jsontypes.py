@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeAlias
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from hitl.core.faults import sentence
-from hitl.core.values import DATA_TYPES, INT64_MAX, INT64_MIN
+from hitl.core.values import DATA_TYPES, INT64_MAX, INT64_MIN, NoJsonType
 from hitl.errors import InvalidRequest, InvalidValue
 
 Schema: TypeAlias = dict[str, JsonValue]
@@ -52,6 +52,7 @@ def type_schema(data_type: Any) -> Schema | None:
             ``None``, where T is again one of these, int, float, bool, str, Any, a union, or a Literal of texts.
 
     Raises:
+        NoJsonType: for a type that only pydantic may know.
         InvalidRequest: for a type that JSON cannot hold; says what to write instead.
     """
     if data_type is Any or (isinstance(data_type, str) and data_type in DATA_TYPES):
@@ -134,11 +135,7 @@ def _schema(part: Any, whole: Any, levels: int) -> Schema:
         return {"anyOf": [_schema(each, whole, levels - 1) for each in arguments]}
     if origin is Literal and all(isinstance(each, str) for each in arguments):
         return {"enum": list(arguments)}
-    raise InvalidRequest(
-        f"data_type {_name(whole)} is not supported, because of {_name(part)}: inside dict[str, …] and list[…] "
-        "use int, float, bool, str, None, dict, list, a union of them, or a Literal of texts; or use dict or list "
-        "with a schema"
-    )
+    raise NoJsonType(f"data_type {_name(whole)} is none of JSON's own, because of {_name(part)}")
 
 
 def _named(keyword: str, schemas: list[Schema]) -> Schema:

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from hitl.core import arguments
 from hitl.core.faults import sentence
-from hitl.core.jsontypes import combined, type_schema
+from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_NAME_CHARS, MAX_PROMPT_CHARS
+from hitl.core.pythontypes import answer_type, offered_values, plain
 from hitl.core.respondents import Respondents
-from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text, type_name
+from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
 
 OnTimeout: TypeAlias = Literal["fail", "default"]
@@ -80,7 +81,7 @@ class Question(Asked):
 
         Args:
             name: Shown to people; 1 to 128 characters.
-            data_type: A Python type or a type name, see `hitl.core.values.type_name`.
+            data_type: A Python type or a type name, see `hitl.core.pythontypes`.
             prompt: Markdown, 1 to 16,384 characters.
             timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
@@ -93,22 +94,26 @@ class Question(Asked):
         Raises:
             InvalidRequest: saying which argument is invalid and why.
         """
-        kind = type_name(data_type)
+        asked = answer_type(data_type)
         span = arguments.seconds("timeout_seconds", timeout_seconds)
-        offered = arguments.choices(kind, choices)
+        offered = arguments.choices(asked.kind, offered_values(data_type, asked, choices))
         own = arguments.schema(schema)
+        whole = combined(own, asked.schema)
         try:
             return cls(
                 event_name=name,
                 prompt=prompt,
-                data_type=kind,
-                json_schema=combined(own, type_schema(data_type)),
+                data_type=asked.kind,
+                json_schema=whole,
                 choices=offered,
-                default=None if default is None else arguments.canonical(kind, default, "default"),
+                default=None
+                if default is None
+                else arguments.canonical(asked.kind, plain(data_type, default), "default"),
                 on_timeout=_at_deadline(on_timeout, default),
                 respondents=Respondents.asked(respondents),
                 timeout_seconds=span,
-                untyped_schema=own,
+                # No earlier release asked for what only pydantic knows.
+                untyped_schema=whole if asked.pydantic else own,
             )
         except ValidationError as error:
             raise InvalidRequest(sentence(error)) from error

@@ -39,6 +39,10 @@ _DECIMAL_COMMA = re.compile(r"[+-]?(0|[0-9]{4,}),[0-9]+\Z|[+-]?[0-9]+,([0-9]{1,2
 _MINUS_SIGN: Final = "\u2212"
 
 
+class NoJsonType(InvalidRequest):
+    """A type that JSON knows nothing of; pydantic may know it."""
+
+
 def type_name(data_type: Any) -> DataType:
     """Return the name of a Python type, or of a type name.
 
@@ -47,7 +51,8 @@ def type_name(data_type: Any) -> DataType:
             ``dict``, ``list``, their generic forms (see `hitl.core.jsontypes`), ``None``, ``Any``, ``"json"``.
 
     Raises:
-        InvalidRequest: for any other type.
+        NoJsonType: for any other type.
+        InvalidRequest: for any other name.
     """
     scalars: dict[Any, DataType] = {int: "int", float: "float", bool: "bool", str: "str"}
     if isinstance(data_type, str) and data_type in DATA_TYPES:
@@ -57,9 +62,11 @@ def type_name(data_type: Any) -> DataType:
     origin = typing.get_origin(data_type) or data_type
     if data_type is Any or data_type is None or origin in (dict, list, types.NoneType):
         return "json"
-    raise InvalidRequest(
-        f"data_type {data_type!r} is not supported: use int, float, bool, str, or dict, list or 'json' for JSON"
-    )
+    if isinstance(data_type, str):
+        raise InvalidRequest(
+            f"data_type {data_type!r} is no type: use one of {', '.join(DATA_TYPES)}, or a type itself"
+        )
+    raise NoJsonType(f"data_type {data_type!r} is none of JSON's own")
 
 
 def parse_text(data_type: DataType, text: str) -> Value:

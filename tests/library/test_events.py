@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 import requests
+from pydantic import BaseModel, field_validator
 
 import hitl
 from hitl.author.context import choose_mode
@@ -61,6 +62,35 @@ async def test_an_answer_comes_back_as_what_it_is(store: Store) -> None:
 
     assert value == 2.0
     assert type(value) is float
+
+
+class Even(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("choose an even number")
+        return number
+
+
+async def test_a_model_comes_back_as_the_model(store: Store) -> None:
+    event = await event_on(store, data_type=Even)
+    await settled(store, "answered", value='{"number": 4}')
+
+    assert await event.wait.aio() == Even(number=4)
+
+
+async def test_an_answer_that_the_type_refuses_stands_and_says_why(store: Store) -> None:
+    event = await event_on(store, data_type=Even)
+    await settled(store, "answered", value='{"number": 3}')
+
+    with pytest.raises(hitl.EventUnusable, match="of no use: number: choose an even number") as raised:
+        await event.wait.aio()
+
+    assert raised.value.outcome.value == {"number": 3}
+    assert raised.value.details == ("number: choose an even number",)
 
 
 async def test_nobody_answers_in_time(store: Store) -> None:
@@ -248,7 +278,7 @@ async def test_the_blocking_forms_work_inside_a_running_loop() -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"data_type": set}, "data_type"),
+        ({"data_type": print}, "data_type"),
         ({"data_type": int, "choices": ["a"]}, "choices"),
         ({"data_type": int, "on_timeout": "default"}, "needs a default"),
         ({"data_type": int, "default": "many"}, "default"),

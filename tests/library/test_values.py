@@ -16,6 +16,7 @@ from hitl.core.values import (
     MAX_JSON_DEPTH,
     MAX_VALUE_CHARS,
     DataType,
+    NoJsonType,
     Value,
     check_choice,
     format_value,
@@ -377,7 +378,13 @@ def test_type_names(data_type: Any, name: str) -> None:
     assert type_name(data_type) == name
 
 
-@pytest.mark.parametrize("data_type", [bytes, set, tuple, "integer", "", 5, int | None, object, lambda: 1, []])
-def test_other_types_are_refused(data_type: Any) -> None:
-    with pytest.raises(InvalidRequest, match="use int, float, bool, str"):
+@pytest.mark.parametrize("data_type", [bytes, set, tuple, 5, int | None, object, lambda: 1, []])
+def test_other_types_have_no_name(data_type: Any) -> None:
+    with pytest.raises(NoJsonType, match="none of JSON's own"):
+        type_name(data_type)
+
+
+@pytest.mark.parametrize("data_type", ["integer", "", "int | str"])
+def test_other_names_are_refused(data_type: str) -> None:
+    with pytest.raises(InvalidRequest, match="is no type: use one of int, float, bool, str, json"):
         type_name(data_type)

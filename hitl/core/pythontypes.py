@@ -1,0 +1,216 @@
+"""The Python types that an answer can be: how a question asks for each, and an answer as a value of the type.
+
+What JSON holds by itself is in `hitl.core.jsontypes`. Everything else is whatever pydantic knows: models,
+dataclasses, TypedDict, Enum, Literal, Optional, dates, Decimal, UUID, constrained types. Only the JSON Schema that
+pydantic writes of it lies in storage, so that every channel refuses what the program could not take.
+"""
+
+from __future__ import annotations
+
+import json
+import typing
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticSerializationError, core_schema
+
+from hitl.core.faults import faults
+from hitl.core.jsontypes import Schema, type_schema
+from hitl.core.jsontypes import typed as json_typed
+from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
+from hitl.core.strictjson import shortened
+from hitl.core.values import DataType, NoJsonType, type_name
+from hitl.errors import InvalidRequest
+
+_KINDS: Final[dict[str, DataType]] = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
+# They say nothing of the value.
+_ANNOTATIONS: Final = ("title", "description", "default", "examples")
+_REFUSED: Final = (
+    PydanticInvalidForJsonSchema,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    NameError,
+    RecursionError,
+    SyntaxError,
+    TypeError,
+)
+
+
+# As a person types one, and as Python writes one. What pydantic's own releases say of it differs.
+_DECIMAL: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
+
+
+class _Schemas(GenerateJsonSchema):
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> dict[str, Any]:
+        """Return what a Decimal must fit: a number, or its text, which keeps the last digit."""
+        bounds = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
+        limits = {name: float(schema[key]) for key, name in bounds.items() if key in schema}  # type: ignore[literal-required]  # they are its keys
+        return {"anyOf": [{"type": "number", **limits}, {"type": "string", "pattern": _DECIMAL}]}
+
+
+class Unusable(ValueError):
+    """An answer that fits the question, and that the type's own validators refuse.
+
+    Args:
+        details: A sentence for each fault, which names the part of the value.
+    """
+
+    def __init__(self, details: tuple[str, ...]) -> None:
+        super().__init__(" ".join(details))
+        self.details = details
+
+
+@dataclass(frozen=True)
+class AnswerType:
+    """How a question asks for a type.
+
+    Args:
+        kind: Under which of the five names it is stored.
+        schema: What an answer must fit besides, if anything.
+        choices: The only values there are, if they can be listed.
+        pydantic: Whether only pydantic knows the type.
+    """
+
+    kind: DataType
+    schema: Schema | None = None
+    choices: tuple[JsonValue, ...] | None = None
+    pydantic: bool = False
+
+
+def answer_type(data_type: Any) -> AnswerType:
+    """Return how a question asks for a type.
+
+    Raises:
+        InvalidRequest: for a type that no question can ask for; says what to write instead.
+    """
+    try:
+        return AnswerType(type_name(data_type), type_schema(data_type))
+    except NoJsonType:
+        return _by_pydantic(data_type)
+
+
+def plain(data_type: Any, value: Any) -> JsonValue:
+    """Return a value of a type, such as a default, as JSON has it; what is no such value, as it is."""
+    if not answer_type(data_type).pydantic:
+        return typing.cast("JsonValue", value)
+    try:
+        return typing.cast("JsonValue", _adapter(data_type).dump_python(value, mode="json", warnings="error"))
+    except PydanticSerializationError:
+        return typing.cast("JsonValue", value)
+
+
+def offered_values(data_type: Any, asked: AnswerType, choices: Any) -> Any:
+    """Return what an author offers, or else the values that the type itself lists.
+
+    Args:
+        data_type: The type.
+        asked: How a question asks for it.
+        choices: What the author offers; None: nothing.
+    """
+    if choices is None:
+        return None if asked.choices is None else list(asked.choices)
+    return (
+        [plain(data_type, each) for each in choices] if asked.pydantic and isinstance(choices, list) else choices
+    )
+
+
+def typed(data_type: Any, value: JsonValue) -> Any:
+    """Return a recorded value as one of the type.
+
+    Raises:
+        InvalidValue: when it does not fit what the type's schema says.
+        Unusable: when it does, and the type refuses it all the same.
+    """
+    asked = answer_type(data_type)
+    if not asked.pydantic:
+        return json_typed(data_type, value)
+    if asked.schema is not None:
+        # Loaded only here: a program that asks for a scalar never needs it.
+        from hitl.core.schema import check_value
+
+        check_value(asked.schema, value)
+    try:
+        return _adapter(data_type).validate_json(json.dumps(value))
+    except ValidationError as error:
+        raise Unusable(tuple(map(str, faults(error)))) from error
+
+
+def _by_pydantic(data_type: Any) -> AnswerType:
+    schema = _schema(data_type)
+    rules = {name: rule for name, rule in schema.items() if name not in _ANNOTATIONS}
+    offered = _choices(rules)
+    if offered is not None:
+        kind: DataType = "str" if isinstance(offered[0], str) else "int"
+        return AnswerType(kind, None, offered, pydantic=True)
+    if _is_decimal(rules):
+        return AnswerType("str", schema, pydantic=True)
+    of_scalar = _KINDS.get(str(rules.get("type")))
+    if of_scalar is not None:
+        return AnswerType(of_scalar, schema if len(rules) > 1 else None, pydantic=True)
+    return AnswerType("json", schema, pydantic=True)
+
+
+def _schema(data_type: Any) -> Schema:
+    try:
+        with warnings.catch_warnings():
+            # A default that is no JSON is not told in the schema: the type fills it in.
+            warnings.simplefilter("ignore")
+            schema: Schema = _adapter(data_type).json_schema(schema_generator=_Schemas)
+    except _REFUSED as error:
+        why = str(error).partition("\n")[0].rstrip(".")
+        raise InvalidRequest(
+            f"data_type {_shown(data_type)} has no JSON Schema, so no form can ask for it: use a Pydantic model, "
+            f"a dataclass or another type that pydantic knows, or dict or list with a schema ({why})"
+        ) from error
+    if _holds_secret(schema):
+        raise InvalidRequest(
+            f"data_type {_shown(data_type)} holds a secret, and answers are stored in clear: ask for the name of "
+            "a Secret that holds it instead"
+        )
+    return schema
+
+
+def _adapter(data_type: Any) -> TypeAdapter[Any]:
+    try:
+        return _kept_adapter(data_type)
+    except TypeError:
+        # What is annotated may have no hash.
+        return TypeAdapter(data_type)
+
+
+@lru_cache(maxsize=64)
+def _kept_adapter(data_type: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(data_type)
+
+
+def _choices(rules: Schema) -> tuple[JsonValue, ...] | None:
+    """Return the values of a Literal or an Enum, where a question can offer them."""
+    given = rules.get("enum", [rules["const"]] if "const" in rules else None)
+    if not isinstance(given, list) or not 0 < len(given) <= MAX_CHOICES:
+        return None
+    texts = all(isinstance(each, str) and 0 < len(each) <= MAX_CHOICE_CHARS for each in given)
+    numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in given)
+    return tuple(given) if texts or numbers else None
+
+
+def _is_decimal(rules: Schema) -> bool:
+    """Tell whether this is what pydantic writes of a Decimal, which travels as text to the last digit."""
+    parts = rules.get("anyOf")
+    text = {"type": "string", "pattern": _DECIMAL}
+    return set(rules) == {"anyOf"} and isinstance(parts, list) and len(parts) == 2 and parts[1] == text
+
+
+def _holds_secret(part: Any) -> bool:
+    if isinstance(part, dict):
+        secret = part.get("format") == "password" and part.get("writeOnly") is True
+        return secret or any(map(_holds_secret, part.values()))
+    return isinstance(part, list) and any(map(_holds_secret, part))
+
+
+def _shown(data_type: Any) -> str:
+    return data_type.__name__ if isinstance(data_type, type) else shortened(repr(data_type))

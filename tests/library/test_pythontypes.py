@@ -1,0 +1,252 @@
+"""Every type that pydantic knows: asked for, answered by JSON and by text, and handed over as the type itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretStr, field_validator
+from typing_extensions import TypedDict
+
+from hitl.core.pythontypes import Unusable, plain, typed
+from hitl.core.question import Question, parse_answer
+from hitl.core.values import format_value
+from hitl.errors import InvalidRequest, InvalidValue
+
+
+class Color(enum.Enum):
+    RED = "red"
+    BLUE = "deep blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 9
+
+
+class Address(BaseModel):
+    street: str = Field(max_length=40)
+    number: int | None = None
+
+
+class Deploy(BaseModel):
+    region: Literal["eu", "us"]
+    replicas: int = Field(1, ge=1, le=9)
+    cost: Decimal = Decimal("1.50")
+    at: datetime | None = None
+    addresses: list[Address] = []
+    level: Level = Level.LOW
+
+
+class Circle(BaseModel):
+    kind: Literal["circle"] = "circle"
+    radius: float
+
+
+class Square(BaseModel):
+    kind: Literal["square"] = "square"
+    side: int
+
+
+class Person(TypedDict):
+    name: str
+    nicknames: NotRequired[list[str]]
+
+
+class Pair(NamedTuple):
+    left: int
+    right: str
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    label: str = "here"
+
+
+Small = Annotated[int, Field(ge=1, le=9)]
+Short = Annotated[str, Field(min_length=1, max_length=5)]
+Shape = Annotated[Circle | Square, Field(discriminator="kind")]
+
+_ints = st.integers(-(2**53), 2**53)
+_floats = st.floats(allow_nan=False, allow_infinity=False)
+_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+_words = _texts.filter(str.strip)
+_decimals = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=3)
+_moments = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+_addresses = st.builds(Address, street=_texts, number=st.none() | _ints)
+_shapes = st.builds(Circle, radius=_floats) | st.builds(Square, side=_ints)
+TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
+    "an Enum of texts": (Color, st.sampled_from(Color)),
+    "an IntEnum": (Level, st.sampled_from(Level)),
+    "a Literal of texts": (Literal["a", "b c"], st.sampled_from(["a", "b c"])),
+    "a Literal of numbers": (Literal[1, 2], st.sampled_from([1, 2])),
+    "a Literal of both": (Literal[1, "one"], st.sampled_from([1, "one"])),
+    "a date": (date, st.dates()),
+    "a moment": (datetime, _moments),
+    "a time": (time, st.times()),
+    "a span": (timedelta, st.timedeltas(timedelta(0), timedelta(days=300))),
+    "a Decimal": (Decimal, _decimals),
+    "a UUID": (UUID, st.uuids()),
+    "a bounded int": (Small, st.integers(1, 9)),
+    "a short text": (Short, _words.map(lambda text: text.strip()[:5])),
+    "an int or none": (int | None, st.none() | _ints),
+    "a text or none": (str | None, st.none() | _texts),
+    "an int or a text": (int | str, _ints | _words),
+    "a set": (set[int], st.sets(_ints, max_size=5)),
+    "a frozenset": (frozenset[str], st.frozensets(_texts, max_size=5)),
+    "a tuple": (tuple[int, str], st.tuples(_ints, _texts)),
+    "a tuple of any length": (tuple[int, ...], st.lists(_ints, max_size=5).map(tuple)),
+    "a NamedTuple": (Pair, st.builds(Pair, left=_ints, right=_texts)),
+    "a list of dates": (list[date], st.lists(st.dates(), max_size=5)),
+    "a dict of Decimals": (dict[str, Decimal], st.dictionaries(_texts, _decimals, max_size=5)),
+    "a TypedDict": (Person, st.fixed_dictionaries({"name": _texts}, optional={"nicknames": st.lists(_texts)})),
+    "a dataclass": (Point, st.builds(Point, x=_ints, label=_texts)),
+    "a model": (Address, _addresses),
+    "a model of models": (
+        Deploy,
+        st.builds(
+            Deploy,
+            region=st.sampled_from(["eu", "us"]),
+            replicas=st.integers(1, 9),
+            cost=_decimals,
+            at=st.none() | _moments,
+            addresses=st.lists(_addresses, max_size=3),
+            level=st.sampled_from(Level),
+        ),
+    ),
+    "a list of models": (list[Address], st.lists(_addresses, max_size=3)),
+    "a union of models": (Circle | Square, _shapes),
+    "a discriminated union": (Shape, _shapes),
+}
+
+
+def question(data_type: Any, **more: Any) -> Question:
+    return Question.of("typed", data_type, "Which one?", 60, **more)
+
+
+@pytest.mark.parametrize("name", TYPES)
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_a_value_comes_back_as_the_same_value_of_the_same_class(name: str, data: st.DataObject) -> None:
+    data_type, values = TYPES[name]
+    value = data.draw(values)
+    asked = question(data_type)
+    sent = plain(data_type, value)
+
+    by_json = parse_answer(asked, json.loads(json.dumps(sent)), text=False)
+    by_text = parse_answer(asked, format_value(asked.data_type, sent), text=True)
+
+    assert by_json == by_text
+    result = typed(data_type, by_json)
+    assert result == value
+    assert type(result) is type(value)
+
+
+@pytest.mark.parametrize("name", TYPES)
+@given(data=st.data())
+@settings(max_examples=10, deadline=None)
+def test_a_default_is_a_value_of_the_type(name: str, data: st.DataObject) -> None:
+    data_type, values = TYPES[name]
+    value = data.draw(values.filter(lambda each: each is not None and str(each).strip() != ""))
+
+    asked = question(data_type, default=value)
+
+    assert asked.default is not None
+    assert typed(data_type, parse_answer(asked, asked.default, text=True)) == value
+
+
+@pytest.mark.parametrize(
+    ("data_type", "kind", "choices"),
+    [
+        (Color, "str", ["red", "deep blue"]),
+        (Level, "int", ["1", "9"]),
+        (Literal["a", "b"], "str", ["a", "b"]),
+        (Literal["only"], "str", ["only"]),
+        (Small, "int", []),
+        (date, "str", []),
+        (Decimal, "str", []),
+        (Deploy, "json", []),
+        (Literal[True], "bool", []),
+        (Enum := enum.Enum("Enum", {f"n{number}": f"n{number}" for number in range(65)}), "str", []),
+    ],
+)
+def test_what_can_be_listed_is_chosen_and_what_is_one_text_is_typed(
+    data_type: Any, kind: str, choices: list[str]
+) -> None:
+    asked = question(data_type)
+    assert (asked.data_type, asked.choices) == (kind, choices)
+
+
+def test_values_of_the_type_are_offered_as_it_writes_them() -> None:
+    days = [date(2026, 12, 24), date(2026, 12, 31)]
+    assert question(date, choices=days, default=days[1]).choices == ["2026-12-24", "2026-12-31"]
+
+
+@pytest.mark.parametrize(
+    ("data_type", "answer"),
+    [
+        (Small, "10"),
+        (date, "2026-02-30"),
+        (datetime, "yesterday"),
+        (Decimal, "1,5"),
+        (Decimal, "NaN"),
+        (UUID, "1234"),
+        (Color, "green"),
+        (Deploy, '{"region": "mars"}'),
+        (Deploy, '{"region": "eu", "replicas": 10}'),
+        (Deploy, '{"region": "eu", "addresses": [{}]}'),
+        (list[date], '["2026-02-30"]'),
+    ],
+)
+def test_what_the_type_says_is_checked_before_anything_is_recorded(data_type: Any, answer: str) -> None:
+    with pytest.raises(InvalidValue):
+        parse_answer(question(data_type), answer, text=True)
+
+
+class Secret(BaseModel):
+    user: str
+    password: SecretStr
+
+
+@pytest.mark.parametrize("data_type", [SecretStr, Secret, list[Secret], Secret | None])
+def test_a_secret_is_refused_as_answers_are_stored_in_clear(data_type: Any) -> None:
+    with pytest.raises(InvalidRequest, match="holds a secret, and answers are stored in clear"):
+        question(data_type)
+
+
+@pytest.mark.parametrize("data_type", [object(), 42, type, print, list["Nowhere"], tuple[object(), int]])  # type: ignore[name-defined,misc]  # noqa: F821 - they are wrong
+def test_a_type_that_no_form_can_ask_for_is_refused_with_the_way_out(data_type: Any) -> None:
+    with pytest.raises(
+        InvalidRequest, match="has no JSON Schema, so no form can ask for it: use a Pydantic model"
+    ):
+        question(data_type)
+
+
+def test_two_questions_of_different_types_are_two_questions() -> None:
+    assert question(Circle).untyped_digest() != question(Square).untyped_digest()
+
+
+class Even(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("choose an even number")
+        return number
+
+
+def test_what_only_the_type_refuses_is_named_by_its_part() -> None:
+    with pytest.raises(Unusable) as refused:
+        typed(Even, {"number": 3})
+    assert refused.value.details == ("number: choose an even number",)
