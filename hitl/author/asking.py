@@ -46,8 +46,7 @@ class AskedQuestion:
     @property
     def form_url(self) -> str:
         """The link to the form. Everyone who has it may answer."""
-        endpoint, path = self.context.endpoint, self.document.request_path
-        return form_url(endpoint, self.request_id, token=self.token, request_path=path)
+        return form_url(self.context.endpoint, self.request_id, token=self.token)
 
     @property
     def api_url(self) -> str:

@@ -16,7 +16,10 @@ from hitl_webapp.settings import AuthMode, WebSettings
 SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
 _MAX_NAME: Final = 256
 # The same sentence whatever is wrong, so that nobody learns from it which questions exist.
-NO_LINK: Final = "This needs a valid link: use the whole link that you got."
+NO_LINK: Final = (
+    "This link does not open a question. Open the link in your message again, or copy all of it, up to its last "
+    "character. If that does not help, ask the sender for a new link."
+)
 NAMED_ONLY: Final = (
     "This question names who may answer it, and you are not signed in: answer it where you sign in, or with "
     "kubectl."

@@ -10,29 +10,21 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-import nh3
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, format_time
 from hitl.core.text import printable
+from hitl_webapp.below import BASE
 from hitl_webapp.fields import field_for
+from hitl_webapp.prompts import prompt_html, prompt_line
 
 STATIC: Final = Path(__file__).parent / "static"
 _LONG_PROMPT_CHARS: Final = 400
-_TAGS: Final = {
-    *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
-}
-
-# Each block of a prompt is written in its own direction.
-_BLOCKS: Final = ("p", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "th", "td")
-
 # Embeddings, overrides and isolates of direction.
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -54,27 +46,6 @@ class Fault:
     details: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=512)
-def markdown(text: str) -> Markup:
-    """Return Markdown as HTML that can do nothing: no raw HTML, no images, no links but to the web and mail."""
-    html = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable("table").render(text)
-    clean = nh3.clean(
-        html,
-        tags=_TAGS,
-        attributes={"a": {"href"}},
-        url_schemes={"http", "https", "mailto"},
-        link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={block: {"dir": "auto"} for block in _BLOCKS},
-    )
-    # After the rendering, as Markdown may write a character as a reference.
-    return Markup(printable(clean))  # noqa: S704 - nh3 has just cleaned it
-
-
-def plain(text: str) -> str:
-    """Return Markdown as the words that people read, on one line."""
-    return " ".join(Markup(nh3.clean(str(markdown(text)), tags=set())).unescape().split())  # noqa: S704 - as above
-
-
 def typed_text(text: str) -> Markup:
     """Return what somebody typed, for the field they typed it in, which must not change it.
 
@@ -92,9 +63,18 @@ def _safe(value: Any) -> Any:
 
 @cache
 def asset(name: str) -> str:
-    """Return the URL of a static file, which changes whenever its content does."""
+    """Return the path of a static file, which changes whenever its content does."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{digest}/{name}"
+
+
+def address(path: str) -> str:
+    """Return the address of a path of the web app, as the visitor's browser must write it."""
+    return BASE.get() + path
+
+
+def _asset(name: str) -> str:
+    return address(asset(name))
 
 
 @cache
@@ -109,10 +89,11 @@ def _environment() -> Environment:
         finalize=_safe,
     )
     environment.filters["when"] = _when
-    environment.filters["markdown"] = markdown
-    environment.filters["plain"] = plain
+    environment.filters["prompt"] = prompt_html
+    environment.filters["prompt_line"] = prompt_line
     environment.filters["typed"] = typed_text
-    environment.globals["asset"] = asset
+    environment.globals["asset"] = _asset
+    environment.globals["address"] = address
     return environment
 
 

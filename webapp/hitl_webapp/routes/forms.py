@@ -14,7 +14,8 @@ from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.outcomes import Settled
 from hitl.records.requests import StoredRequest
 from hitl_webapp import inbox, pages
-from hitl_webapp.admission import Address, Admitted
+from hitl_webapp.addresses import form_address
+from hitl_webapp.admission import Admitted
 from hitl_webapp.auth import SIGN_IN, Principal
 from hitl_webapp.caches import Memory, Read
 from hitl_webapp.metrics import FORMS
@@ -41,11 +42,12 @@ async def index(request: Request) -> Response:
     return HTMLResponse(page)
 
 
-@router.get("/form/{request_id}")
-async def form(request: Request, request_id: str, token: str = "", request_path: str = "") -> Response:
+@router.get("/form/{request_id:path}")
+async def form(request: Request, request_id: str, request_path: str = "") -> Response:
     """Show a question's form, or its outcome once it has one."""
     service = service_of(request)
-    admitted = await service.admission.to_see(Address(request_id, token), request.headers)
+    address = form_address(request_id, request.scope["query_string"].decode("latin-1"))
+    admitted = await service.admission.to_see(address, request.headers)
     question, principal = admitted.request.document, admitted.principal
     check_request_path(request_path, question)
     FORMS.inc()
@@ -54,13 +56,13 @@ async def form(request: Request, request_id: str, token: str = "", request_path:
         return ended
     page = pages.form_page(
         question,
-        token=token if principal.link else "",
+        token=address.token if principal.link else "",
         name=principal.name,
         refusal=await principal.refusal(question),
     ).encode()
-    if principal.link and service.admission.knows_link(request_id, principal.link):
+    if principal.link and service.admission.knows_link(address.request_id, principal.link):
         kept: Memory[KeptForm] = request.app.state.forms
-        kept.put(_address(request.scope), Read((request_id, principal.link, page), 0.0, len(page)))
+        kept.put(_address(request.scope), Read((address.request_id, principal.link, page), 0.0, len(page)))
     return HTMLResponse(page)
 
 
@@ -172,7 +174,7 @@ async def _ended(service: Service, stored: StoredRequest) -> Response | None:
 @router.get("/healthz", include_in_schema=False)
 async def healthz() -> Response:
     """Send those who guess a probe's name to the right one."""
-    return RedirectResponse("/health", status_code=308)
+    return RedirectResponse(pages.address("/health"), status_code=308)
 
 
 def _form_again(

@@ -35,12 +35,12 @@ if (form) {
 async function look() {
   if (document.hidden) return;
   const headers = main.dataset.token ? { Authorization: `Bearer ${main.dataset.token}` } : {};
-  const reply = await fetch(`/status/${main.dataset.request}`, { headers });
+  const reply = await fetch(`${main.dataset.base}/status/${main.dataset.request}`, { headers });
   if (!reply.ok) return;
   const { status } = await reply.json();
   if (status !== "completed") return;
   const link = notice.querySelector("a");
-  link.href = `/form/${main.dataset.request}?token=${encodeURIComponent(main.dataset.token)}`;
+  link.href = `${main.dataset.base}/form/${main.dataset.request}?token=${encodeURIComponent(main.dataset.token)}`;
   notice.hidden = false;
   clearInterval(timer);
 }
