@@ -142,7 +142,7 @@ def test_a_two_way_choice_has_no_default(shared_app: WebApp, page: Page) -> None
 
     page.click("button.primary")
 
-    assert "An answer is needed" in page.inner_text("#value-error")
+    assert page.inner_text("#value-error") == "Choose Yes or No."
     assert question.stored() is None
 
 
@@ -310,7 +310,7 @@ def test_to_decline_by_keyboard_takes_a_step_and_a_reason_and_what_was_typed_is_
     page.wait_for_selector("button.decline")
     page.click("button.decline")
     page.wait_for_selector(".outcome")
-    assert "You declined to answer" in page.inner_text("main")
+    assert "You declined. The workflow has been told why." in page.inner_text("main")
     stored = question.stored() or {}
     assert (stored["outcome"], stored["comment"], stored["value"]) == ("rejected", "I was not there", None)
     context.close()

@@ -42,7 +42,7 @@ class HITLApp(FastAPI):
         for hosts in _hosts(settings):
             app = TrustedHostMiddleware(app, hosts, www_redirect=False)
         app = FieldsOnce(app, settings)
-        self._front = BelowBase(Replies(app), base_path(settings.endpoint))
+        self._front = BelowBase(Replies(app), settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

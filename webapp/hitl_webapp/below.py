@@ -1,18 +1,64 @@
-"""The path below which people reach the web app, as behind an ingress that serves it at `/hitl`.
+"""Where people reach the web app and what is around it: an ingress's prefix, the sign-in, the page of a run.
 
-The settings' `endpoint` names it. An ingress may take the prefix off a request or leave it: both are understood.
+The path of the settings' `endpoint` is the prefix. An ingress may take it off a request or leave it: both are
+understood.
 """
 
 from __future__ import annotations
 
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# What stands before the path of each address in the page that is being made.
-BASE: Final[ContextVar[str]] = ContextVar("hitl_base", default="")
+from hitl.core.documents import Origin
+from hitl_webapp.settings import WebSettings
+
+
+@dataclass(frozen=True)
+class Site:
+    """What pages link to.
+
+    Args:
+        base: What stands before the path of each address.
+        sign_in: Where people sign in, as the settings have it; None: nobody signs in by a page.
+        run: The address of a run, as the settings have it; may be empty.
+    """
+
+    base: str = ""
+    sign_in: str | None = None
+    run: str = ""
+
+    def address(self, path: str) -> str:
+        """Return the address of a path of the web app, as the visitor's browser must write it."""
+        return self.base + path
+
+    def sign_in_address(self, path: str) -> str:
+        """Return where to sign in to open a page, given its path; empty: nobody signs in by a page."""
+        if self.sign_in is None:
+            return ""
+        # The page itself asks who has no link to sign in.
+        page = self.address(path)
+        return self.sign_in.replace("{page}", quote(page, safe="")) if self.sign_in else page
+
+    def run_address(self, origin: Origin) -> str:
+        """Return the page of the run that asked; empty: it is not known."""
+        if not self.run or not origin.run:
+            return ""
+        names = ("org", "project", "domain", "run", "action")
+        return self.run.format_map({name: quote(getattr(origin, name), safe="") for name in names})
+
+
+# That of the page that is being made.
+SITE: Final[ContextVar[Site]] = ContextVar("hitl_site", default=Site())  # noqa: B039 - it is frozen
+
+
+def site_of(settings: WebSettings) -> Site:
+    """Return what the settings say about the surroundings."""
+    signs_in = settings.auth == "proxy"
+    return Site(base_path(settings.endpoint), settings.sign_in_url if signs_in else None, settings.run_url)
 
 
 def base_path(endpoint: str) -> str:
@@ -27,17 +73,18 @@ def base_path(endpoint: str) -> str:
 class BelowBase:
     """Takes the base path off a request, and lets pages know it."""
 
-    def __init__(self, app: ASGIApp, base: str) -> None:
+    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
         self._app = app
-        self._base = base
+        self._site = site_of(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if self._base and scope["type"] == "http":
-            BASE.set(self._base)
+        SITE.set(self._site)
+        base = self._site.base
+        if base and scope["type"] == "http":
             path: str = scope["path"]
-            if path == self._base or path.startswith(f"{self._base}/"):
-                scope["path"] = path[len(self._base) :] or "/"
+            if path == base or path.startswith(f"{base}/"):
+                scope["path"] = path[len(base) :] or "/"
         await self._app(scope, receive, send)
 
 

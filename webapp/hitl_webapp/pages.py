@@ -17,11 +17,12 @@ from typing import Any, Final, Literal, TypeAlias
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from hitl.core.documents import OutcomeDocument, RequestDocument, format_time
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.text import printable
-from hitl_webapp.below import BASE
+from hitl_webapp.below import SITE
 from hitl_webapp.fields import field_for
 from hitl_webapp.prompts import prompt_html, prompt_line
+from hitl_webapp.sentences import shown_value, standing
 
 STATIC: Final = Path(__file__).parent / "static"
 _LONG_PROMPT_CHARS: Final = 400
@@ -70,11 +71,15 @@ def asset(name: str) -> str:
 
 def address(path: str) -> str:
     """Return the address of a path of the web app, as the visitor's browser must write it."""
-    return BASE.get() + path
+    return SITE.get().address(path)
 
 
 def _asset(name: str) -> str:
     return address(asset(name))
+
+
+def _run_address(origin: Origin) -> str:
+    return SITE.get().run_address(origin)
 
 
 @cache
@@ -94,6 +99,8 @@ def _environment() -> Environment:
     environment.filters["typed"] = typed_text
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
+    environment.globals["run_address"] = _run_address
+    environment.globals["shown_value"] = shown_value
     return environment
 
 
@@ -111,6 +118,7 @@ def form_page(
     fault: Fault | None = None,
     notice: str = "",
     refusal: str = "",
+    sign_in: str = "",
     declining: bool = False,
 ) -> str:
     """Return a question's form, or the one by which it is declined.
@@ -119,10 +127,11 @@ def form_page(
         request: The question.
         token: The link's token, which the form sends back; empty for a visitor who signed in.
         name: The visitor's verified name; empty lets them type one.
-        typed: What was typed before, to be kept.
+        typed: What was typed before, to be kept. None: nothing yet, so the default is filled in.
         fault: What is wrong with it.
         notice: Something that is wrong with none of it, such as a storage that does not answer.
         refusal: Why this visitor may not answer; empty: they may.
+        sign_in: Where they sign in, if that helps.
         declining: Whether it is the form by which the question is declined.
     """
     return render(
@@ -131,10 +140,12 @@ def form_page(
         field=field_for(request),
         token=token,
         name=name,
-        typed=typed or {},
+        typed={"value": request.default or ""} if typed is None else typed,
+        prefilled=typed is None and request.default is not None,
         fault=fault,
         notice=notice,
         refusal=refusal,
+        sign_in=sign_in,
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
     )
 
@@ -144,8 +155,9 @@ def outcome_page(
     outcome: OutcomeDocument,
     *,
     recorded: bool,
-    refused: str = "",
+    lost: str = "",
     note: str = "",
+    name: str = "",
     typed: dict[str, str] | None = None,
 ) -> str:
     """Return what was recorded for a question, who did it and when.
@@ -154,8 +166,9 @@ def outcome_page(
         request: The question.
         outcome: Its outcome.
         recorded: This very visitor's submission has just become it.
-        refused: Why the visitor's submission did not.
+        lost: That the visitor's submission did not, as sentences.
         note: What of the submission was not taken over, as it was recorded before.
+        name: The visitor's verified name, or empty.
         typed: What the visitor had typed into a form that came too late, so that it is not lost.
     """
     return render(
@@ -163,15 +176,19 @@ def outcome_page(
         request=request,
         outcome=outcome,
         recorded=recorded,
-        refused=refused,
+        lost=lost,
+        standing=standing(outcome),
         note=note,
+        name=name,
         typed=typed or {},
     )
 
 
-def message_page(title: str, detail: str, typed: dict[str, str] | None = None) -> str:
-    """Return a page with one sentence, and what the visitor had typed, if anything."""
-    return render("message.html", title=title, detail=detail, typed=typed or {})
+def message_page(
+    title: str, detail: str, typed: dict[str, str] | None = None, *, sign_in: str = "", name: str = ""
+) -> str:
+    """Return a page with one sentence, what the visitor had typed, and where to sign in, if anything."""
+    return render("message.html", title=title, detail=detail, typed=typed or {}, sign_in=sign_in, name=name)
 
 
 def _when(moment: datetime) -> Markup:
