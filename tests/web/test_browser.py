@@ -19,21 +19,6 @@ SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture(scope="module")
 def inbox_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
     """A web app behind a proxy, with questions that wait, are settled and cannot be read."""
     folder = tmp_path_factory.mktemp("inbox")

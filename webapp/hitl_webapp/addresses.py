@@ -1,6 +1,6 @@
 """Links as they arrive: mail and chat programs glue a full stop or a bracket to them, or write them as HTML.
 
-A link is mended by its own text alone, so that nobody learns from it which questions exist.
+A link is repaired by its own text alone, so that nobody learns from it which questions exist.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hitl_webapp.admission import Address
 
 # Tokens of this release have 22 characters, those of older ones 43.
 _WHOLE: Final = re.compile("[A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{43}", re.ASCII)
-# What stands before a token, plain or quoted as mail programs do.
+# What is before a token, plain or quoted as mail programs do.
 _TOKEN: Final = re.compile("(?:token=|[/#])(?:3D)?([A-Za-z0-9_-]{43}|[A-Za-z0-9_-]{22})", re.ASCII)
 _ID: Final = re.compile("[^A-Za-z0-9]*([a-z0-9-]{1,63})(?=[^A-Za-z0-9-]|$)", re.ASCII)
 _MOST_CHARS: Final = 4096
@@ -23,7 +23,7 @@ _MOST_LAYERS: Final = 2
 
 
 def form_address(request_id: str, query: str) -> Address:
-    """Return which question a link to a form is for, with its token, mended where the link was mangled.
+    """Return which question a link to a form is for, with its token, repaired where the link was mangled.
 
     Args:
         request_id: What stands in the path.

@@ -22,7 +22,7 @@ class Site:
     """What pages link to.
 
     Args:
-        base: What stands before the path of each address.
+        base: What comes before the path of each address.
         sign_in: Where people sign in, as the settings have it; None: nobody signs in by a page.
         run: The address of a run, as the settings have it; may be empty.
     """

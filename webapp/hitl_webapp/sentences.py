@@ -46,7 +46,7 @@ def lost(request: RequestDocument, outcome: OutcomeDocument, typed: str) -> str:
 
     Args:
         request: The question.
-        outcome: What stands.
+        outcome: The recorded one.
         typed: Their answer, as it was typed; empty: they declined.
     """
     short = one_line(shown_value(request.data_type, typed))

@@ -64,6 +64,7 @@ async function close(until) {
   // It still leads to the page that says how the question ended, with what was typed.
   const send = form.querySelector(".primary, .decline");
   send.textContent = "See how it ended";
+  for (const other of form.querySelectorAll(".other, .quiet")) other.hidden = true;
 }
 
 // A browser forgets fields that it must not complete. The history's own entry of this page remembers them, in this tab.
