@@ -26,8 +26,8 @@ def form_address(request_id: str, query: str) -> Address:
     """Return which question a link to a form is for, with its token, repaired where the link was mangled.
 
     Args:
-        request_id: What stands in the path.
-        query: What stands behind the question mark, as it was sent.
+        request_id: The part of the path.
+        query: The text behind the question mark, as it was sent.
     """
     given = parse_qs(query[:_MOST_CHARS], keep_blank_values=True).get("token", [""])[-1]
     if keys.is_request_id(request_id) and (_WHOLE.fullmatch(given) or not query):

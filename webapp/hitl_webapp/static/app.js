@@ -48,7 +48,8 @@ if (countdown) {
 // The server decides when the deadline has passed. This machine's clock may be wrong, so it is compared first.
 let closing = false;
 async function close(until) {
-  if (closing) return;
+  // A page that nobody sees is compared when it is seen again.
+  if (closing || document.hidden) return;
   closing = true;
   await look().catch(() => {});
   closing = false;
