@@ -38,8 +38,8 @@ _LAST_SECOND = 2**32 - 1
 _GONE_LISTS = 16
 _DIGEST_CHARS = 24
 _SLUG_CHARS = 63 - _DIGEST_CHARS - 1
-# Of an id that nobody derives again, so that the link has at most 100 characters.
-_RANDOM_SLUG_CHARS = 16
+# With these, a link has at most 100 characters.
+_SHORT_SLUG_CHARS = 16
 
 
 def is_request_id(text: str) -> bool:
@@ -222,7 +222,7 @@ def hash_token(token: str) -> str:
 
 def random_request_id(event_name: str) -> str:
     """Return an id for a question asked outside any Flyte action and without a key."""
-    return _named(event_name, uuid.uuid4().hex, _RANDOM_SLUG_CHARS)
+    return short_request_id(_named(event_name, uuid.uuid4().hex))
 
 
 def derived_request_id(event_name: str, *identity: str) -> str:
@@ -239,8 +239,17 @@ def derived_request_id(event_name: str, *identity: str) -> str:
     return _named(event_name, digest.hexdigest())
 
 
-def _named(event_name: str, digest: str, slug_chars: int = _SLUG_CHARS) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", event_name.lower()).strip("-")[:slug_chars].strip("-")
+def short_request_id(request_id: str) -> str:
+    """Return a random or derived id with less of the event's name in it, as this release asks.
+
+    Releases before this one asked under the whole id.
+    """
+    slug, digest = request_id[: -_DIGEST_CHARS - 1], request_id[-_DIGEST_CHARS:]
+    return f"{slug[:_SHORT_SLUG_CHARS].strip('-')}-{digest}"
+
+
+def _named(event_name: str, digest: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", event_name.lower()).strip("-")[:_SLUG_CHARS].strip("-")
     return f"{slug or 'event'}-{digest[:_DIGEST_CHARS]}"
 
 

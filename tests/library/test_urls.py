@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.core.keys import new_token, random_request_id
+from hitl.core.keys import derived_request_id, is_request_id, new_token, random_request_id, short_request_id
 from hitl.core.urls import form_url, hint_url, submit_url
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -34,7 +34,7 @@ def test_a_token_comes_out_as_it_went_in(token: str) -> None:
 
 
 @given(texts)
-def test_a_link_to_a_question_outside_flyte_has_at_most_100_characters(name: str) -> None:
-    link = form_url("https://hitl.example.com", random_request_id(name), token=new_token())
-
-    assert len(link) <= 100
+def test_a_link_has_at_most_100_characters(name: str) -> None:
+    for request_id in (random_request_id(name), short_request_id(derived_request_id(name, "run", "action"))):
+        assert is_request_id(request_id)
+        assert len(form_url("https://hitl.example.com", request_id, token=new_token())) <= 100
