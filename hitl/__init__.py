@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import flyte
 
     from hitl.author.events import Event, EventScope, ask, new_event
+    from hitl.core.prompts import escape
     from hitl.core.submissions import HITLSubmissionTyped
     from hitl.engines.flyte import EventFormLink
 
@@ -79,8 +80,14 @@ __all__ = [
     "StorageUnsuitable",
     "ask",
     "env",
+    "escape",
     "new_event",
 ]
+
+
+def __dir__() -> list[str]:
+    # With what is not loaded yet.
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:
@@ -90,6 +97,10 @@ def __getattr__(name: str) -> Any:
             from hitl.author import events
 
             return getattr(events, name)
+        case "escape":
+            from hitl.core.prompts import escape
+
+            return escape
         case "HITLSubmissionTyped":
             from hitl.core.submissions import HITLSubmissionTyped
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from hitl.core.keys import looks_like_token
 from hitl.core.text import ascii_controls
 
 REDACTED: Final = "[redacted]"
@@ -22,9 +23,11 @@ REDACTED: Final = "[redacted]"
 _NAMED: Final = re.compile(r"((?:token=|token%(?:25)*3D|#|%(?:25)*23))[A-Za-z0-9_.%-]{16,}", re.IGNORECASE)
 # One of these is in front of every token that is named, and in few lines else.
 _SIGNS: Final = ("=", "#", "%")
-# A link's token has 43 characters, large and small letters among them. It may be anywhere, since links break in
-# many ways on their way through mail programs and chats. Ids and hashes have no large letters.
-_LIKE_ONE: Final = re.compile(r"(?<![A-Za-z0-9_%-])[A-Za-z0-9_%-]{40,}")
+# A link's token has 22 characters, of older ones 43, with large and small letters among them, and a digit in the
+# short ones. It may be anywhere, since links break in many ways on their way through mail programs and chats. Ids
+# and hashes have no large letters.
+_LIKE_ONE: Final = re.compile(r"(?<![A-Za-z0-9_%-])[A-Za-z0-9_%-]{22,}")
+_LONG_CHARS: Final = 40
 
 _audit = logging.getLogger("hitl.audit")
 
@@ -76,6 +79,8 @@ def redact(text: str) -> str:
 
 def _without_token(found: re.Match[str]) -> str:
     text = found[0]
+    if len(text) < _LONG_CHARS:
+        return REDACTED if looks_like_token(text) else text
     return text if text.islower() or text.isupper() or not text.strip("0123456789_%-") else REDACTED
 
 

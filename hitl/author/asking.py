@@ -15,7 +15,7 @@ from hitl.errors import InvalidRequest
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
 from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import StoredRequest, create, require_own
+from hitl.records.requests import StoredRequest, asked_as, create, require_own
 from hitl.records.waiting import wait_for_outcome
 
 
@@ -46,8 +46,7 @@ class AskedQuestion:
     @property
     def form_url(self) -> str:
         """The link to the form. Everyone who has it may answer."""
-        endpoint, path = self.context.endpoint, self.document.request_path
-        return form_url(endpoint, self.request_id, token=self.token, request_path=path)
+        return form_url(self.context.endpoint, self.request_id, token=self.token)
 
     @property
     def api_url(self) -> str:
@@ -117,6 +116,7 @@ async def ask_question(question: Question, *, key: str | None = None) -> AskedQu
     context = await find_context()
     records = context.records
     request_id, new = _request_id(question, key, context)
+    request_id = await asked_as(records.store, request_id)
     request = await create(
         records, question, request_id=request_id, origin=context.origin, endpoint=context.endpoint, new=new
     )

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from hitl.author.asking import AskedQuestion, ask_question
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
-from hitl.core.documents import OnTimeout, OutcomeDocument, Respondents
+from hitl.core.documents import OnTimeout, OutcomeDocument, PromptFormat, Respondents
 from hitl.core.pythontypes import Unusable, typed
 from hitl.core.question import Question
 from hitl.core.text import printable
@@ -148,6 +148,7 @@ async def _new_event(
     on_timeout: OnTimeout | None = None,
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
+    prompt_format: PromptFormat = "markdown",
 ) -> Event[Any]:
     """Ask a question.
 
@@ -171,6 +172,8 @@ async def _new_event(
         schema: A JSON Schema that the answer must fit, besides the data type.
         respondents: Who may answer where people sign in: ``{"users": […]}``, ``{"groups": […]}`` or both. None:
             everyone who can open the form.
+        prompt_format: ``"markdown"``, or ``"plain"`` for a prompt that is shown as it is: data in it keep their
+            stars, underscores and new lines. In Markdown, `hitl.escape` does that for a part.
 
     Returns:
         The event, whose `form_url` is to be given to somebody.
@@ -185,7 +188,7 @@ async def _new_event(
         raise InvalidRequest(f"scope {scope!r} is not supported: use 'run'")
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     question = Question.of(
-        name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents
+        name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents, prompt_format
     )
     return Event(await ask_question(question, key=key), data_type, poll)
 
@@ -203,6 +206,7 @@ async def _ask(
     on_timeout: OnTimeout | None = None,
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
+    prompt_format: PromptFormat = "markdown",
 ) -> Any:
     """Ask a question and wait for its answer, in any program. The link is printed to standard error.
 
@@ -223,6 +227,7 @@ async def _ask(
         on_timeout=on_timeout,
         schema=schema,
         respondents=respondents,
+        prompt_format=prompt_format,
     )
     print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
     return await event.wait.aio()

@@ -68,6 +68,9 @@ def ask(
             metavar="KEY", help="Asked again under this key, it is the same question.", show_default=False
         ),
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The prompt is no Markdown: the form shows it as it is.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Ask a question, wait, and print the answer."""
@@ -79,6 +82,7 @@ def ask(
         choices=choices or None,
         default=_default(data_type, default),
         schema=_schema(schema),
+        prompt_format="plain" if plain else "markdown",
     )
     finish(asyncio.run(_ask(question, key)), as_json)
 

@@ -81,6 +81,7 @@ def question_of(human_input: HumanInput) -> Question:
         on_timeout=on_timeout_of(spec),
         schema=spec.json_schema,
         respondents=respondents_of(spec) if spec.respondents else None,
+        prompt_format=spec.prompt_format or "markdown",
     )
 
 
@@ -122,6 +123,7 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
         metadata=Metadata(name=request.request_id, namespace=origin.namespace, annotations=annotations),
         spec=HumanInputSpec(
             prompt=request.prompt,
+            prompt_format=None if request.prompt_format == "markdown" else request.prompt_format,
             data_type=request.data_type,
             timeout_seconds=max(1, seconds),
             on_timeout=_SHOWN_AT_TIMEOUT[request.on_timeout],

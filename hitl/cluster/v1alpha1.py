@@ -19,6 +19,7 @@ from hitl.core.documents import (
     MAX_RESPONDENTS,
     MAX_TIMEOUT_SECONDS,
     Person,
+    PromptFormat,
 )
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN
@@ -123,6 +124,9 @@ class HumanInputSpec(_Part):
 
     prompt: str = Field(
         min_length=1, max_length=MAX_PROMPT_CHARS, description="The question, in Markdown, as the form shows it."
+    )
+    prompt_format: PromptFormat | None = Field(
+        default=None, description="markdown, or plain for a prompt that is shown as it is. Absent: markdown."
     )
     data_type: DataType = Field(description="What kind of value answers it: int, float, bool, str or json.")
     timeout_seconds: int = Field(

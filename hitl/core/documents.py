@@ -22,6 +22,7 @@ from hitl.core.limits import MAX_PROMPT_CHARS as MAX_PROMPT_CHARS
 from hitl.core.limits import MAX_TIMEOUT_SECONDS as MAX_TIMEOUT_SECONDS
 from hitl.core.question import Asked, Question
 from hitl.core.question import OnTimeout as OnTimeout
+from hitl.core.question import PromptFormat as PromptFormat
 from hitl.core.respondents import MAX_RESPONDENTS as MAX_RESPONDENTS
 from hitl.core.respondents import Person as Person
 from hitl.core.respondents import Respondents as Respondents

@@ -28,7 +28,7 @@ DELETING: Final = f"{PREFIX}/_deleting"
 LAST_DELETED: Final = f"{DELETING}/deleted"
 
 REQUEST_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-TOKEN_BYTES: Final = 32
+TOKEN_BYTES: Final = 16
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 _TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
@@ -38,6 +38,8 @@ _LAST_SECOND = 2**32 - 1
 _GONE_LISTS = 16
 _DIGEST_CHARS = 24
 _SLUG_CHARS = 63 - _DIGEST_CHARS - 1
+# With these, a link has at most 100 characters.
+_SHORT_SLUG_CHARS = 16
 
 
 def is_request_id(text: str) -> bool:
@@ -197,8 +199,20 @@ def path_under(root: str, key: str) -> str:
 
 
 def new_token() -> str:
-    """Return a new link token: 256 random bits, safe in a URL."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
+    """Return a new link token: 128 random bits, safe in a URL.
+
+    Each has small and large letters and a digit, by which logs know it wherever it stands.
+    """
+    while True:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        if looks_like_token(token):
+            return token
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether a text has small and large letters and a digit, as each token of this release has."""
+    kinds = (str.islower, str.isupper, str.isdigit)
+    return all(any(kind(each) for each in text) for kind in kinds)
 
 
 def hash_token(token: str) -> str:
@@ -208,7 +222,7 @@ def hash_token(token: str) -> str:
 
 def random_request_id(event_name: str) -> str:
     """Return an id for a question asked outside any Flyte action and without a key."""
-    return _named(event_name, uuid.uuid4().hex)
+    return short_request_id(_named(event_name, uuid.uuid4().hex))
 
 
 def derived_request_id(event_name: str, *identity: str) -> str:
@@ -223,6 +237,15 @@ def derived_request_id(event_name: str, *identity: str) -> str:
         raw = part.encode("utf-8", "surrogatepass")
         digest.update(len(raw).to_bytes(8, "big") + raw)
     return _named(event_name, digest.hexdigest())
+
+
+def short_request_id(request_id: str) -> str:
+    """Return a random or derived id with less of the event's name in it, as this release asks.
+
+    Releases before this one asked under the whole id.
+    """
+    slug, digest = request_id[: -_DIGEST_CHARS - 1], request_id[-_DIGEST_CHARS:]
+    return f"{slug[:_SHORT_SLUG_CHARS].strip('-')}-{digest}"
 
 
 def _named(event_name: str, digest: str) -> str:

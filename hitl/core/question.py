@@ -24,6 +24,7 @@ from hitl.core.values import DataType, Value, check_choice, format_value, parse_
 from hitl.errors import InvalidRequest, InvalidValue
 
 OnTimeout: TypeAlias = Literal["fail", "default"]
+PromptFormat: TypeAlias = Literal["markdown", "plain"]
 
 
 class Asked(BaseModel):
@@ -41,6 +42,7 @@ class Asked(BaseModel):
     default: str | None = None
     on_timeout: OnTimeout = "fail"
     respondents: Respondents = Respondents()
+    prompt_format: PromptFormat = "markdown"
 
     COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
 
@@ -48,6 +50,8 @@ class Asked(BaseModel):
         """Return a digest of what is asked and who may answer: equal for equal questions, at any time."""
         content = self.model_dump(mode="json", by_alias=True)
         compared = {name: content[name] for name in self.COMPARED}
+        # Release 0.1.0 knew Markdown only: its digests stay as they were.
+        compared |= {} if self.prompt_format == "markdown" else {"prompt_format": self.prompt_format}
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
@@ -76,13 +80,14 @@ class Question(Asked):
         on_timeout: OnTimeout | None = None,
         schema: Mapping[str, JsonValue] | None = None,
         respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
+        prompt_format: PromptFormat = "markdown",
     ) -> Self:
         """Read what an author asks.
 
         Args:
             name: Shown to people; 1 to 128 characters.
             data_type: A Python type or a type name, see `hitl.core.pythontypes`.
-            prompt: Markdown, 1 to 16,384 characters.
+            prompt: 1 to 16,384 characters.
             timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
                 bool and json.
@@ -90,6 +95,7 @@ class Question(Asked):
             on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
             schema: A JSON Schema that answers must fit, besides what the type says.
             respondents: Who may answer: at least one user or group. None: everyone who can open the form.
+            prompt_format: ``"markdown"``, or ``"plain"`` for a prompt that is shown as it is.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
@@ -111,6 +117,7 @@ class Question(Asked):
                 else arguments.canonical(asked.kind, plain(data_type, default), "default"),
                 on_timeout=_at_deadline(on_timeout, default),
                 respondents=Respondents.asked(respondents),
+                prompt_format=prompt_format,
                 timeout_seconds=span,
                 # No earlier release asked for what only pydantic knows.
                 untyped_schema=whole if asked.pydantic else own,

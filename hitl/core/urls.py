@@ -5,17 +5,16 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 
-def form_url(endpoint: str, request_id: str, *, token: str = "", request_path: str = "") -> str:
-    """Return the address of a question's form.
+def form_url(endpoint: str, request_id: str, *, token: str = "") -> str:
+    """Return the address of a question's form: short, as mail programs break long ones.
 
     Args:
         endpoint: The web app's base URL.
         request_id: The question.
         token: The link's token: everyone who has it may answer. Empty: the page asks for one, or for a sign-in.
-        request_path: The recorded path of the question, which links of the old plugin have.
     """
-    query = urlencode({name: text for name, text in (("request_path", request_path), ("token", token)) if text})
-    return f"{endpoint.rstrip('/')}/form/{request_id}{'?' if query else ''}{query}"
+    query = f"?{urlencode({'token': token})}" if token else ""
+    return f"{endpoint.rstrip('/')}/form/{request_id}{query}"
 
 
 def submit_url(endpoint: str) -> str:

@@ -71,7 +71,7 @@ class EventFormLink(flyte.Link):
         **kwargs: Any,
     ) -> str:
         """Return the form's URL."""
-        return form_url(self.endpoint, self.request_id, token=self.token, request_path=self.request_path)
+        return form_url(self.endpoint, self.request_id, token=self.token)
 
 
 class FlyteAction:

@@ -85,6 +85,21 @@ async def create(
     return await _asked_before(store, question, request_id)
 
 
+async def asked_as(store: Store, request_id: str) -> str:
+    """Return the id under which a question is asked: short, unless an earlier release asked it.
+
+    Args:
+        store: Where it belongs.
+        request_id: Its random or derived id, see `hitl.core.keys`.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    short = keys.short_request_id(request_id)
+    before = short != request_id and await store.exists(keys.request_key(request_id))
+    return request_id if before else short
+
+
 async def _asked_before(store: Store, question: Question, request_id: str) -> StoredRequest:
     try:
         stored = await read_request(store, request_id)

@@ -67,6 +67,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "a default that is not used": {"dataType": "int", "default": "1", "onTimeout": "Fail"},
     "users": {"dataType": "int", "respondents": {"users": ["ann@example.org", "Zoë Åström"]}},
     "groups": {"dataType": "int", "respondents": {"groups": ["finance"]}},
+    "a prompt that is no Markdown": {"dataType": "int", "prompt": "Delete *.tmp?", "promptFormat": "plain"},
     "a long default": {"dataType": "str", "default": "d" * 65_536},
     "a JSON Schema": {"dataType": "json", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
 }
@@ -252,6 +253,7 @@ def test_a_choice_not_offered_is_refused(control_plane: ControlPlane, namespace:
 
 CHANGES: dict[str, Any] = {
     "prompt": "Another question?",
+    "promptFormat": "plain",
     "dataType": "str",
     "timeoutSeconds": 10,
     "onTimeout": "Fail",

@@ -107,6 +107,15 @@ def test_ask_prints_the_answer_alone(run: Any) -> None:
     assert "Ship it?" in asking.stderr
 
 
+def test_ask_plain_shows_the_prompt_as_it_is(run: Any) -> None:
+    asking = run("ask", "Delete **/*.tmp?", "--plain")
+    form = asking.said(FORM)[0]
+
+    assert '<p class="plain" dir="auto">Delete **/*.tmp?</p>' in httpx.get(form).text
+    assert submit(form, value="yes").status_code == 200
+    assert asking.ended() == 0
+
+
 def test_ask_tells_a_rejection_from_a_withdrawal(run: Any) -> None:
     rejected, cancelled = run("ask", "Ship?"), run("ask", "Ship?", "--json")
     withdrawn = httpx.URL(cancelled.said(FORM)[0]).path.rpartition("/")[2]

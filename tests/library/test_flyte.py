@@ -111,7 +111,7 @@ def test_the_link_in_the_flyte_ui_is_the_form() -> None:
 
     assert link.name == "Event Form"
     url = link.get_link("r", "p", "d", {}, "a", "a0", "pod")
-    assert url == "http://web/form/an-id?request_path=s3%3A%2F%2Fb%2Frequest.json&token=secret"
+    assert url == "http://web/form/an-id?token=secret"
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,8 @@ def test_tokens_are_long_random_and_safe_in_a_url() -> None:
 
     assert len(tokens) == 100
     for token in tokens:
-        assert len(token) >= 43
+        assert len(token) == 22, "of 128 bits"
+        assert keys.looks_like_token(token)
         assert set(token) <= set(string.ascii_letters + string.digits + "-_")
 
 

@@ -70,6 +70,7 @@ def questions(draw: st.DrawFn) -> RequestDocument:
         default=default,
         on_timeout=draw(st.none() | st.sampled_from(["fail", "default"] if default is not None else ["fail"])),
         respondents=named or None,
+        prompt_format=draw(st.sampled_from(["markdown", "plain"])),
         origin=Origin(namespace="team", project=draw(_LABEL), run=draw(_LABEL)),
     )
 
@@ -128,6 +129,7 @@ def test_a_question_that_is_shown_and_read_back_asks_the_same(request: RequestDo
     assert again.question_digest() == request.question_digest()
     assert (again.request_id, again.event_name) == (request.request_id, request.event_name)
     assert (again.on_timeout, again.default) == (request.on_timeout, request.default)
+    assert again.prompt_format == request.prompt_format
     assert again.expires_at - request.expires_at < timedelta(seconds=1)
     assert again.origin.namespace == request.origin.namespace
 

@@ -22,7 +22,7 @@ from hitl.errors import (
 )
 from hitl.records.links import add_link, read_link_of
 from hitl.records.records import Records
-from hitl.records.requests import create, read_outcome, read_request
+from hitl.records.requests import asked_as, create, read_outcome, read_request
 from hitl.storage import Store
 from tests.library.samples import (
     DEADLINE,
@@ -159,6 +159,16 @@ async def test_another_question_under_the_same_id_is_a_mismatch(store: Store) ->
         await asked(store, prompt="How few?")
 
     assert await read_request(store, first.request_id) == first
+
+
+async def test_what_an_earlier_release_asked_under_a_longer_id_is_found_again(store: Store) -> None:
+    long = keys.derived_request_id("approve the model's deployment", "run", "action")
+    short = keys.short_request_id(long)
+
+    assert await asked_as(store, long) == short
+    assert await asked_as(store, short) == short
+    await asked(store, long)
+    assert await asked_as(store, long) == long
 
 
 async def test_what_is_not_there(store: Store) -> None:

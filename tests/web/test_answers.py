@@ -143,7 +143,8 @@ def test_who_loses_on_the_form_sees_what_stands(shared_app: WebApp) -> None:
 
     assert page.status_code == 409
     assert "Ann" in page.text
-    assert "Your submission changed nothing" in page.text
+    assert "Someone answered first. Your answer (2) was not used. Recorded: 1, by Ann." in page.text
+    assert 'class="outcome lost"' in page.text, "not in the colour of success"
 
 
 def test_the_same_submission_twice_is_success(shared_app: WebApp) -> None:

@@ -346,7 +346,8 @@ def test_the_form_refuses_the_same_key_with_another_answer(web: Web, key: str) -
 
     for reply in replies:
         assert reply.status_code == 409
-        assert "Your submission changed nothing" in reply.text
+        assert "Someone answered first. " in reply.text
+        assert " was not used. Recorded: 1." in reply.text
     assert web.post_form(token, "1", submission_id=key).status_code == 200
 
 

@@ -13,6 +13,7 @@ Rule: TypeAlias = dict[str, str]
 
 IMMUTABLE: Final = (
     "prompt",
+    "promptFormat",
     "dataType",
     "timeoutSeconds",
     "onTimeout",

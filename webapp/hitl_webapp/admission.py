@@ -143,7 +143,7 @@ class Admission:
         principal = await self.authenticate(headers)
         token_hash = keys.hash_token(address.token)
         if principal is None and self._links.get(f"{address.request_id}/{token_hash}") is not None:
-            principal = Principal(link=token_hash)
+            principal = Principal(link=token_hash, site=self._auth)
         if request is None or principal is None:
             return None
         await principal.require_may_see(request.document)
@@ -165,7 +165,7 @@ class Admission:
         fresh = seen is not None and ticks() - seen.at < SEEN_SECONDS
         if not (fresh and seen is not None and await self._valid(seen.value, now)):
             await self._read_link(address.request_id, token_hash, name, now)
-        return Principal(link=token_hash)
+        return Principal(link=token_hash, site=self._auth)
 
     async def _read_link(self, request_id: str, token_hash: str, name: str, now: datetime) -> None:
         readable, began = request_id if keys.is_request_id(request_id) else _NOBODY, ticks()

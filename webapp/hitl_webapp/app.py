@@ -15,6 +15,7 @@ from starlette.datastructures import Headers
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hitl_webapp.below import BelowBase, Heads, base_path
 from hitl_webapp.guards import FieldsOnce, OwnPages
 from hitl_webapp.intake import WholeBodies
 from hitl_webapp.replies import Replies
@@ -33,15 +34,15 @@ class HITLApp(FastAPI):
     """
 
     def __init__(self, settings: WebSettings, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs, servers=_servers(base_path(settings.endpoint)))
         # The one that is added last sees a request first.
-        app: ASGIApp = Shortcuts(super().__call__)
+        app: ASGIApp = Heads(Shortcuts(super().__call__))
         app = WholeBodies(app, settings)
         app = OwnPages(app, settings)
         for hosts in _hosts(settings):
             app = TrustedHostMiddleware(app, hosts, www_redirect=False)
         app = FieldsOnce(app, settings)
-        self._front = Replies(app)
+        self._front = BelowBase(Replies(app), settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -68,6 +69,11 @@ class Shortcuts:
                 await _send_page(send, page)
                 return
         await self._app(scope, receive, send)
+
+
+def _servers(base: str) -> list[dict[str, Any]] | None:
+    # Clients of the API find its routes below the base path.
+    return [{"url": base}] if base else None
 
 
 def _hosts(settings: WebSettings) -> list[Sequence[str]]:

@@ -10,19 +10,29 @@ from typing import Final, Protocol
 from starlette.datastructures import Headers
 
 from hitl.core.documents import RequestDocument
+from hitl.core.text import one_line
 from hitl.errors import NotAllowed
 from hitl_webapp.settings import AuthMode, WebSettings
 
 SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
 _MAX_NAME: Final = 256
 # The same sentence whatever is wrong, so that nobody learns from it which questions exist.
-NO_LINK: Final = "This needs a valid link: use the whole link that you got."
-NAMED_ONLY: Final = (
-    "This question names who may answer it, and you are not signed in: answer it where you sign in, or with "
-    "kubectl."
+NO_LINK: Final = (
+    "This link does not open a question. Open the link in your message again, or copy all of it, up to its last "
+    "character. If that does not help, ask the sender for a new link."
 )
+NAMED_ONLY: Final[dict[AuthMode, str]] = {
+    "link": (
+        "This question names who may answer it, and this site does not know who you are. Answer it with "
+        "kubectl, or tell the sender."
+    ),
+    "proxy": "This question names who may answer it, so its link is not enough. Sign in to answer it.",
+    "kubernetes": (
+        "This question names who may answer it. Send your Kubernetes token, or answer it with kubectl hitl."
+    ),
+}
 SIGN_IN: Final[dict[AuthMode, str]] = {
-    "proxy": "You are not signed in: sign in, or use the link that you got.",
+    "proxy": "You are not signed in. Sign in, or open the whole link that you got.",
     "kubernetes": (
         "You are not signed in: send your Kubernetes token, if it is still valid, as in curl -H "
         '"Authorization: Bearer $(kubectl create token SERVICE-ACCOUNT --audience=hitl.flyte.org)", or answer '
@@ -42,6 +52,7 @@ class Principal:
     groups: tuple[str, ...] = ()
     verified: bool = False
     link: str = ""
+    site: AuthMode = "link"
 
     async def require_may_see(self, request: RequestDocument | None) -> None:
         """Refuse a caller who may not see the question.
@@ -68,7 +79,7 @@ class Principal:
         if not request.respondents:
             return
         if not self.verified:
-            raise NotAllowed(NAMED_ONLY)
+            raise NotAllowed(NAMED_ONLY[self.site])
         if not self._named_in(request):
             raise NotAllowed(f"This question is for others to answer; you are {self.name}.")
 
@@ -151,7 +162,12 @@ def recordable(name: str) -> str:
     Raises:
         NotAllowed: it is blank, has more than 256 characters, or holds what cannot be printed.
     """
-    if not name.strip() or not name.isprintable():
+    # Joiners and no-break blanks are parts of names.
+    if (
+        not name.strip()
+        or one_line(name) != " ".join(name.split())
+        or any(each in name for each in "\t\n\u2028\u2029")
+    ):
         raise NotAllowed("Your user name is blank or holds what cannot be printed: it cannot be recorded.")
     if len(name) > _MAX_NAME:
         raise NotAllowed(f"Your user name is longer than {_MAX_NAME} characters: it cannot be recorded.")

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from hitl.errors import DocumentDamaged, HITLError
 from hitl.logs import redact, shown_error
 from hitl_webapp import pages
+from hitl_webapp.below import SITE
 from hitl_webapp.logs import shown_path
 from hitl_webapp.problems import Problem, TooMany, problem_of
 
@@ -36,7 +37,9 @@ async def explain(request: Request, error: Exception) -> Response:
         _log.error("damaged object: %s", error.name)
     if path.startswith(_API):
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
-    page = pages.message_page(problem.title, problem.detail)
+    # Only there people sign in by a page; without the token, which was not enough.
+    sign_in = SITE.get().sign_in_address(path) if problem.status == 401 else ""
+    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in)
     return HTMLResponse(page, problem.status, problem.headers)
 
 

@@ -16,7 +16,7 @@ _LINE_CHARS: Final = 120
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 _TOLD: Final = frozenset((*_BOUNDS, "type", "title", "description", "default", "examples", "$comment", "$schema"))
 
-Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select"]
+Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select", "search"]
 InputMode: TypeAlias = Literal["text", "numeric", "decimal"]
 
 
@@ -53,9 +53,12 @@ def field_for(request: RequestDocument) -> Field:
     """Return the input that fits a question."""
     schema = request.json_schema or {}
     if request.choices:
-        kind: Widget = "radio" if len(request.choices) <= _RADIO_CHOICES else "select"
-        unsafe = any(printable(each) != each or "\n" in each for each in request.choices)
-        return Field(kind, choices=tuple(request.choices), by_index=unsafe)
+        # What is typed to search cannot tell choices apart that differ in blanks or capitals only.
+        exact = all(printable(each) == each == " ".join(each.split()) for each in request.choices)
+        exact = exact and len({_folded(each) for each in request.choices}) == len(request.choices)
+        many: Widget = "search" if exact else "select"
+        kind = "radio" if len(request.choices) <= _RADIO_CHOICES else many
+        return Field(kind, choices=tuple(request.choices), by_index=not exact)
     match request.data_type:
         case "bool":
             return Field("bool")
@@ -81,6 +84,16 @@ def chosen(request: RequestDocument, index: str) -> str:
     if index.isascii() and index.isdigit() and len(index) <= 3 and int(index) < len(request.choices):
         return request.choices[int(index)]
     return ""
+
+
+def searched(request: RequestDocument, typed: str) -> str:
+    """Return the choice that was typed, whatever its blanks and capitals; else what was typed."""
+    wanted = _folded(typed)
+    return next((each for each in request.choices if _folded(each) == wanted), typed)
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).casefold()
 
 
 def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:

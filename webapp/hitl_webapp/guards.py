@@ -27,6 +27,7 @@ _ONCE: Final = (
     b"sec-fetch-site",
     b"x-hitl-proxy-secret",
 )
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -79,15 +80,25 @@ class OwnPages:
             # Our own pages are sent with no referrer, for which browsers write this. Sec-Fetch-Site tells them
             # from others; without TLS browsers leave it out.
             return site != "same-origin" and not (site is None and self._by_token)
-        return origin is not None and _authority(origin) not in (self._own or host, host)
+        if origin is None:
+            return False
+        scheme = origin.partition(":")[0].lower()
+        known = (self._own or _named(scheme, host), _named(scheme, host))
+        return _authority(origin) not in known
 
 
 _ASKED: Final = (b"sec-fetch-site", b"origin", b"host")
 
 
 def _authority(url: str) -> str | None:
-    """Return host and port of a URL; None: it is no URL, and nobody's."""
+    """Return host and port of a URL, as browsers write them; None: it is no URL, and nobody's."""
     try:
-        return urlsplit(url).netloc
+        parts = urlsplit(url)
     except ValueError:
         return None
+    return _named(parts.scheme, parts.netloc)
+
+
+def _named(scheme: str, host: str) -> str:
+    """Return a host in small letters, without the port that its scheme has anyway."""
+    return host.lower().removesuffix(_USUAL_PORTS.get(scheme, "\0"))

@@ -10,29 +10,22 @@ import hashlib
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-import nh3
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
-from hitl.core.documents import OutcomeDocument, RequestDocument, format_time
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.text import printable
+from hitl_webapp.below import SITE
 from hitl_webapp.fields import field_for
+from hitl_webapp.prompts import prompt_html, prompt_line
+from hitl_webapp.sentences import shown_value, standing
 
 STATIC: Final = Path(__file__).parent / "static"
 _LONG_PROMPT_CHARS: Final = 400
-_TAGS: Final = {
-    *("p", "br", "hr", "em", "strong", "s", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
-    *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
-}
-
-# Each block of a prompt is written in its own direction.
-_BLOCKS: Final = ("p", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "th", "td")
-
 # Embeddings, overrides and isolates of direction.
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -54,27 +47,6 @@ class Fault:
     details: tuple[str, ...] = ()
 
 
-@lru_cache(maxsize=512)
-def markdown(text: str) -> Markup:
-    """Return Markdown as HTML that can do nothing: no raw HTML, no images, no links but to the web and mail."""
-    html = MarkdownIt("commonmark", {"html": False, "linkify": False, "breaks": True}).enable("table").render(text)
-    clean = nh3.clean(
-        html,
-        tags=_TAGS,
-        attributes={"a": {"href"}},
-        url_schemes={"http", "https", "mailto"},
-        link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={block: {"dir": "auto"} for block in _BLOCKS},
-    )
-    # After the rendering, as Markdown may write a character as a reference.
-    return Markup(printable(clean))  # noqa: S704 - nh3 has just cleaned it
-
-
-def plain(text: str) -> str:
-    """Return Markdown as the words that people read, on one line."""
-    return " ".join(Markup(nh3.clean(str(markdown(text)), tags=set())).unescape().split())  # noqa: S704 - as above
-
-
 def typed_text(text: str) -> Markup:
     """Return what somebody typed, for the field they typed it in, which must not change it.
 
@@ -92,9 +64,22 @@ def _safe(value: Any) -> Any:
 
 @cache
 def asset(name: str) -> str:
-    """Return the URL of a static file, which changes whenever its content does."""
+    """Return the path of a static file, which changes whenever its content does."""
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
     return f"/static/{digest}/{name}"
+
+
+def address(path: str) -> str:
+    """Return the address of a path of the web app, as the visitor's browser must write it."""
+    return SITE.get().address(path)
+
+
+def _asset(name: str) -> str:
+    return address(asset(name))
+
+
+def _run_address(origin: Origin) -> str:
+    return SITE.get().run_address(origin)
 
 
 @cache
@@ -109,10 +94,13 @@ def _environment() -> Environment:
         finalize=_safe,
     )
     environment.filters["when"] = _when
-    environment.filters["markdown"] = markdown
-    environment.filters["plain"] = plain
+    environment.filters["prompt"] = prompt_html
+    environment.filters["prompt_line"] = prompt_line
     environment.filters["typed"] = typed_text
-    environment.globals["asset"] = asset
+    environment.globals["asset"] = _asset
+    environment.globals["address"] = address
+    environment.globals["run_address"] = _run_address
+    environment.globals["shown_value"] = shown_value
     return environment
 
 
@@ -130,6 +118,7 @@ def form_page(
     fault: Fault | None = None,
     notice: str = "",
     refusal: str = "",
+    sign_in: str = "",
     declining: bool = False,
 ) -> str:
     """Return a question's form, or the one by which it is declined.
@@ -138,10 +127,11 @@ def form_page(
         request: The question.
         token: The link's token, which the form sends back; empty for a visitor who signed in.
         name: The visitor's verified name; empty lets them type one.
-        typed: What was typed before, to be kept.
+        typed: What was typed before, to be kept. None: nothing yet, so the default is filled in.
         fault: What is wrong with it.
         notice: Something that is wrong with none of it, such as a storage that does not answer.
         refusal: Why this visitor may not answer; empty: they may.
+        sign_in: Where they sign in, if that helps.
         declining: Whether it is the form by which the question is declined.
     """
     return render(
@@ -150,10 +140,12 @@ def form_page(
         field=field_for(request),
         token=token,
         name=name,
-        typed=typed or {},
+        typed={"value": request.default or ""} if typed is None else typed,
+        prefilled=typed is None and request.default is not None,
         fault=fault,
         notice=notice,
         refusal=refusal,
+        sign_in=sign_in,
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
     )
 
@@ -163,8 +155,9 @@ def outcome_page(
     outcome: OutcomeDocument,
     *,
     recorded: bool,
-    refused: str = "",
+    lost: str = "",
     note: str = "",
+    name: str = "",
     typed: dict[str, str] | None = None,
 ) -> str:
     """Return what was recorded for a question, who did it and when.
@@ -173,8 +166,9 @@ def outcome_page(
         request: The question.
         outcome: Its outcome.
         recorded: This very visitor's submission has just become it.
-        refused: Why the visitor's submission did not.
+        lost: That the visitor's submission did not, as sentences.
         note: What of the submission was not taken over, as it was recorded before.
+        name: The visitor's verified name, or empty.
         typed: What the visitor had typed into a form that came too late, so that it is not lost.
     """
     return render(
@@ -182,15 +176,19 @@ def outcome_page(
         request=request,
         outcome=outcome,
         recorded=recorded,
-        refused=refused,
+        lost=lost,
+        standing=standing(outcome),
         note=note,
+        name=name,
         typed=typed or {},
     )
 
 
-def message_page(title: str, detail: str, typed: dict[str, str] | None = None) -> str:
-    """Return a page with one sentence, and what the visitor had typed, if anything."""
-    return render("message.html", title=title, detail=detail, typed=typed or {})
+def message_page(
+    title: str, detail: str, typed: dict[str, str] | None = None, *, sign_in: str = "", name: str = ""
+) -> str:
+    """Return a page with one sentence, what the visitor had typed, and where to sign in, if anything."""
+    return render("message.html", title=title, detail=detail, typed=typed or {}, sign_in=sign_in, name=name)
 
 
 def _when(moment: datetime) -> Markup:

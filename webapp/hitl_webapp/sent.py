@@ -12,9 +12,10 @@ from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.admission import Address
 from hitl_webapp.bodies import read_form
-from hitl_webapp.fields import chosen, field_for
+from hitl_webapp.fields import chosen, field_for, searched
 from hitl_webapp.pages import Fault
 from hitl_webapp.problems import BadInput
+from hitl_webapp.sentences import what_fits
 
 _MAX_NAME_CHARS: Final = 256
 _SOMEBODY: Final = Respondent(via="web")
@@ -58,9 +59,12 @@ class SentForm:
         Raises:
             BadInput: it could mean two answers.
         """
+        field = field_for(question)
+        if not self.choice and field.widget == "search" and self.value not in question.choices:
+            return replace(self, submission=replace(self.submission, value=searched(question, self.value)))
         if not self.choice:
             return self
-        if self.value or not field_for(question).by_index:
+        if self.value or not field.by_index:
             raise BadInput(
                 "The form's field choice stands for an answer of this question's list, instead of a value."
             )
@@ -132,13 +136,10 @@ async def read_sent_form(content_type: str, body: bytes) -> SentForm:
     )
 
 
-def value_fault(question: RequestDocument, error: InvalidValue) -> Fault:
-    """Return what is wrong with an answer. A range is told as what to enter, not as what a schema found."""
-    enter = field_for(question).enter
-    # Only a schema finds details: any other sentence says already how to write the number.
-    if error.details and enter:
-        return Fault("value", enter)
-    return Fault("value", str(error), error.details)
+def value_fault(question: RequestDocument, typed: str, error: InvalidValue) -> Fault:
+    """Return what is wrong with an answer, as what to enter wherever that can be said."""
+    sentence, details = what_fits(question, typed, error)
+    return Fault("value", sentence, details)
 
 
 def _rejects(form: dict[str, str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from hitl.settings import StorageSettings
 
@@ -38,6 +38,12 @@ class WebSettings(StorageSettings):
     """The header in which the trusted proxy names the user."""
     proxy_groups_header: str = "X-Forwarded-Groups"
     """The header in which the trusted proxy lists the user's groups, separated by commas."""
+    sign_in_url: str = ""
+    """Where people sign in, in `proxy` mode, with `{page}` for the page to come back to, such as
+    `/oauth2/start?rd={page}`. Empty: the page itself, without the link's token."""
+    run_url: str = ""
+    """The page of a workflow's run, to which the form links. It may have `{org}`, `{project}`, `{domain}`, `{run}`
+    and `{action}`, as in `https://flyte.example/runs/{project}/{domain}/{run}`. Empty: no link."""
     hint_url: str = ""
     """The operator's address, told of each outcome at once, such as `http://hitl-operator.hitl:8080`."""
     markers: bool = False
@@ -62,6 +68,17 @@ class WebSettings(StorageSettings):
     other things. Beyond it, the connection that has been idle longest is closed first."""
     ready_seconds: float = Field(default=2, gt=0)
     """Seconds that the storage has to answer `GET /ready` before it is 503."""
+
+    @field_validator("run_url")
+    @classmethod
+    def _run_can_be_named(cls, text: str) -> str:
+        try:
+            address = text.format_map(dict.fromkeys(("org", "project", "domain", "run", "action"), "a"))
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            raise ValueError("use only {org}, {project}, {domain}, {run} and {action} in it") from error
+        if address and not address.startswith(("https://", "http://", "/")):
+            raise ValueError("give an address that begins with https://, http:// or /")
+        return text
 
     @model_validator(mode="after")
     def _proxy_proves_itself(self) -> Self:

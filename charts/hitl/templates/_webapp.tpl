@@ -71,11 +71,9 @@ spec:
               value: "true"
             - name: HITL_HINT_URL
               value: http://{{ $full }}-operator.{{ $top.Release.Namespace }}.svc:8080
-            {{- if ne $top.Values.auth "link" }}
-            # Every request is authenticated here, so pages of other origins must not post.
+            # Pages of other origins must not post, and its path stands before the addresses in pages.
             - name: HITL_ENDPOINT
               value: {{ $root.public | quote }}
-            {{- end }}
             {{- if eq $top.Values.auth "proxy" }}
             - name: HITL_PROXY_SECRET_FILE
               value: /etc/hitl/proxy/secret

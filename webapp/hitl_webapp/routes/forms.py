@@ -12,15 +12,17 @@ from starlette.types import Scope
 from hitl.core.documents import RequestDocument
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.outcomes import Settled
-from hitl.records.requests import StoredRequest
 from hitl_webapp import inbox, pages
-from hitl_webapp.admission import Address, Admitted
+from hitl_webapp.addresses import form_address
+from hitl_webapp.admission import Admitted
 from hitl_webapp.auth import SIGN_IN, Principal
+from hitl_webapp.below import SITE
 from hitl_webapp.caches import Memory, Read
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
+from hitl_webapp.sentences import lost
 from hitl_webapp.service import Service
 
 router = APIRouter(include_in_schema=False)
@@ -41,26 +43,28 @@ async def index(request: Request) -> Response:
     return HTMLResponse(page)
 
 
-@router.get("/form/{request_id}")
-async def form(request: Request, request_id: str, token: str = "", request_path: str = "") -> Response:
+@router.get("/form/{request_id:path}")
+async def form(request: Request, request_id: str, request_path: str = "") -> Response:
     """Show a question's form, or its outcome once it has one."""
     service = service_of(request)
-    admitted = await service.admission.to_see(Address(request_id, token), request.headers)
+    address = form_address(request_id, request.scope["query_string"].decode("latin-1"))
+    admitted = await service.admission.to_see(address, request.headers)
     question, principal = admitted.request.document, admitted.principal
     check_request_path(request_path, question)
     FORMS.inc()
-    ended = await _ended(service, admitted.request)
+    ended = await _ended(service, admitted)
     if ended is not None:
         return ended
     page = pages.form_page(
         question,
-        token=token if principal.link else "",
+        token=address.token if principal.link else "",
         name=principal.name,
         refusal=await principal.refusal(question),
+        sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
     ).encode()
-    if principal.link and service.admission.knows_link(request_id, principal.link):
+    if principal.link and service.admission.knows_link(address.request_id, principal.link):
         kept: Memory[KeptForm] = request.app.state.forms
-        kept.put(_address(request.scope), Read((request_id, principal.link, page), 0.0, len(page)))
+        kept.put(_address(request.scope), Read((address.request_id, principal.link, page), 0.0, len(page)))
     return HTMLResponse(page)
 
 
@@ -121,21 +125,26 @@ async def submit(request: Request) -> Response:
 
 def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fault | None) -> Response:
     """Return the page with the result of a submission."""
-    question = admitted.request.document
+    question, principal = admitted.request.document, admitted.principal
     if settled.error is None:
-        page = pages.outcome_page(question, settled.outcome_or_raise(), recorded=True, note=settled.note)
+        page = pages.outcome_page(
+            question, settled.outcome_or_raise(), recorded=True, note=settled.note, name=principal.name
+        )
         return HTMLResponse(page)
     problem = problem_of(settled.error)
     if isinstance(settled.error, InvalidValue):
         return _form_again(
-            question, sent, admitted.principal, problem, fault or value_fault(question, settled.error)
+            question, sent, admitted.principal, problem, fault or value_fault(question, sent.value, settled.error)
         )
     typed = sent.typed(question)
     if settled.kind == "too_late":
-        return _message(problem.status, problem.title, problem.detail, typed)
+        return _message(problem.status, problem.title, problem.detail, typed, principal.name)
     if settled.outcome is None:
         raise settled.error
-    page = pages.outcome_page(question, settled.outcome, recorded=False, refused=problem.title, typed=typed)
+    told = lost(question, settled.outcome, "" if sent.declines else sent.value)
+    page = pages.outcome_page(
+        question, settled.outcome, recorded=False, lost=told, typed=typed, name=principal.name
+    )
     return HTMLResponse(page, status_code=problem.status)
 
 
@@ -146,7 +155,7 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
     admitted = await service.admission.to_see(sent.address, headers)
     question = admitted.request.document
     await admitted.principal.require_may_answer(question)
-    ended = await _ended(service, admitted.request)
+    ended = await _ended(service, admitted)
     if ended is not None:
         return ended
     page = pages.form_page(
@@ -159,20 +168,21 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
     return HTMLResponse(page)
 
 
-async def _ended(service: Service, stored: StoredRequest) -> Response | None:
+async def _ended(service: Service, admitted: Admitted) -> Response | None:
     """Return the page of a question that takes no answers any more, or None."""
+    stored, name = admitted.request, admitted.principal.name
     outcome = await service.questions.outcome(stored)
     if outcome is not None:
-        return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False))
+        return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False, name=name))
     if await service.questions.over(stored):
-        return _message(410, "Too late", "The deadline has passed: answers are no longer taken.")
+        return _message(410, "Too late", "The deadline has passed: answers are no longer taken.", name=name)
     return None
 
 
 @router.get("/healthz", include_in_schema=False)
 async def healthz() -> Response:
     """Send those who guess a probe's name to the right one."""
-    return RedirectResponse("/health", status_code=308)
+    return RedirectResponse(pages.address("/health"), status_code=308)
 
 
 def _form_again(
@@ -191,5 +201,7 @@ def _form_again(
     return HTMLResponse(page, status_code=problem.status, headers=problem.headers)
 
 
-def _message(status: int, title: str, detail: str, typed: dict[str, str] | None = None) -> Response:
-    return HTMLResponse(pages.message_page(title, detail, typed), status_code=status)
+def _message(
+    status: int, title: str, detail: str, typed: dict[str, str] | None = None, name: str = ""
+) -> Response:
+    return HTMLResponse(pages.message_page(title, detail, typed, name=name), status_code=status)

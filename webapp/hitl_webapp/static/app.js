@@ -1,46 +1,105 @@
-// Nicer, never needed: a countdown, notice when somebody else has answered, and what was typed, after the browser's
-// own button led back.
+// Nicer, never needed: local times, a countdown, notice when the question is settled or over, and what was typed, after
+// the browser's own button led back.
 "use strict";
 const main = document.querySelector("main");
+const form = document.querySelector("form");
 const countdown = document.querySelector(".countdown");
 const notice = document.querySelector(".settled-elsewhere");
+// By how many milliseconds the server's clock is ahead of this machine's.
+let ahead = 0;
 
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
+const utcClock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const utcDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+for (const each of document.querySelectorAll("time[datetime]")) {
+  const moment = new Date(each.dateTime);
+  const today = day.format(new Date());
+  const its = day.format(moment);
+  each.title = each.textContent;
+  const here = moment.getTimezoneOffset() === 0 ? " UTC" : "";
+  each.textContent = `${clock.format(moment)}${here} ${its === today ? "today" : `on ${its}`}`;
+  if (!here) {
+    const beside = document.createElement("span");
+    beside.className = "utc";
+    beside.textContent = `, ${utcClock.format(moment)} UTC${utcDay.format(moment) === its ? "" : ` on ${utcDay.format(moment)}`}`;
+    each.after(beside);
+  }
+}
+
+let ticking = 0;
 if (countdown) {
   const until = new Date(countdown.dataset.until).getTime();
+  const sizes = [[86400, "day"], [3600, "hour"], [60, "minute"], [1, "second"]];
   const show = () => {
-    const left = Math.round((until - Date.now()) / 1000);
-    const parts = [[86400, "d"], [3600, "h"], [60, "min"]].find(([size]) => left >= size) || [1, "s"];
-    countdown.textContent = left > 0 ? ` (${Math.floor(left / parts[0])} ${parts[1]} left)` : " (over)";
+    const left = Math.ceil((until - Date.now() - ahead) / 1000);
+    if (left <= 0) {
+      close(until);
+      return;
+    }
+    const [size, name] = sizes.find(([seconds]) => left >= seconds);
+    const count = Math.floor(left / size);
+    countdown.textContent = ` (${count} ${name}${count === 1 ? "" : "s"} left)`;
   };
+  ticking = setInterval(show, 1000);
   show();
-  setInterval(show, 1000);
+}
+
+// The server decides when the deadline has passed. This machine's clock may be wrong, so it is compared first.
+let closing = false;
+async function close(until) {
+  // A page that nobody sees is compared when it is seen again.
+  if (closing || document.hidden) return;
+  closing = true;
+  await look().catch(() => {});
+  closing = false;
+  if (Date.now() + ahead < until) return;
+  clearInterval(ticking);
+  countdown.textContent = " (over)";
+  document.querySelector(".over").hidden = false;
+  if (!form) return;
+  for (const field of form.elements) {
+    if (field.type === "radio" || field.type === "select-one") field.addEventListener("click", (event) => event.preventDefault());
+    else if (field.type === "text" || field.type === "textarea") field.readOnly = true;
+  }
+  // It still leads to the page that says how the question ended, with what was typed.
+  const send = form.querySelector(".primary, .decline");
+  send.textContent = "See how it ended";
+  for (const other of form.querySelectorAll(".other, .quiet")) other.hidden = true;
 }
 
 // A browser forgets fields that it must not complete. The history's own entry of this page remembers them, in this tab.
-const form = document.querySelector("form");
-if (form) {
+if (form && main.dataset.request) {
   const kinds = { text: "value", textarea: "value", "select-one": "value", radio: "checked" };
   const fields = [...form.elements].filter((field) => field.type in kinds);
-  form.addEventListener("submit", () => {
-    history.replaceState({ typed: fields.map((field) => field[kinds[field.type]]) }, "");
-  });
+  const remember = () => ({ typed: fields.map((field) => field[kinds[field.type]]) });
   const typed = history.state?.typed;
   if (typed?.length === fields.length) {
     fields.forEach((field, index) => { field[kinds[field.type]] = typed[index]; });
     const more = form.querySelector("details.more");
-    if (more) more.open = [...more.querySelectorAll("input, textarea")].some((field) => field.value);
+    if (more) more.open = more.open || [...more.querySelectorAll("input, textarea")].some((field) => field.value);
   }
+  // A page that came by a form would be sent again by Back and by a reload: the question's own address is not.
+  if (location.pathname.endsWith("/submit")) history.replaceState(remember(), "", address());
+  form.addEventListener("submit", () => history.replaceState(remember(), ""));
+}
+
+function address() {
+  const { base, request, token } = main.dataset;
+  return `${base}/form/${request}${token ? `?token=${encodeURIComponent(token)}` : ""}`;
 }
 
 async function look() {
   if (document.hidden) return;
   const headers = main.dataset.token ? { Authorization: `Bearer ${main.dataset.token}` } : {};
-  const reply = await fetch(`/status/${main.dataset.request}`, { headers });
+  const reply = await fetch(`${main.dataset.base}/status/${main.dataset.request}`, { headers });
+  const date = Date.parse(reply.headers.get("date"));
+  // The header has whole seconds.
+  if (Math.abs(date - Date.now()) > 2000) ahead = date - Date.now();
   if (!reply.ok) return;
   const { status } = await reply.json();
   if (status !== "completed") return;
-  const link = notice.querySelector("a");
-  link.href = `/form/${main.dataset.request}?token=${encodeURIComponent(main.dataset.token)}`;
+  notice.querySelector("a").href = address();
   notice.hidden = false;
   clearInterval(timer);
 }

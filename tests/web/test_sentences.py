@@ -1,0 +1,239 @@
+"""What pages tell people, in words for everybody, at the field that is wrong."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
+from hitl.errors import InvalidValue
+from hitl_webapp import pages
+from hitl_webapp.auth import recordable
+from hitl_webapp.below import SITE, Site, site_of
+from hitl_webapp.fields import field_for, searched
+from hitl_webapp.sentences import lost, standing, what_fits
+from hitl_webapp.settings import WebSettings
+from tests.library.samples import number_question
+from tests.web.serving import WebApp, visible_text
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def question(origin: Origin | None = None, **changes: Any) -> RequestDocument:
+    asked = number_question(**changes)
+    return RequestDocument.asking(asked, request_id="q", asked_at=NOW, origin=origin)
+
+
+def outcome(kind: Any, value: Any = None, name: str = "", **told: Any) -> OutcomeDocument:
+    content: dict[str, Any] = {
+        "request_id": "q",
+        "data_type": "bool" if isinstance(value, bool) else "int",
+        "status": "completed",
+        "outcome": kind,
+        "value": value,
+        "reason": "",
+        "submission_id": "s",
+        "answered_at": NOW,
+        "respondent": Respondent(via="web", name=name),
+        "request_sha256": "",
+        **told,
+    }
+    return OutcomeDocument(**content)
+
+
+RANGE: dict[str, Any] = {"data_type": int, "schema": {"minimum": 1, "maximum": 9}}
+REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu", "us", "ap"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "typed", "wanted"),
+    [
+        (RANGE, "12", "Enter a whole number from 1 to 9."),
+        (RANGE, "many", "Enter a whole number from 1 to 9."),
+        (RANGE, "", "Enter a whole number from 1 to 9."),
+        (RANGE, "1,000", "write it in digits, without separators"),
+        ({"data_type": float}, "4,5", "write 4.5 with a point"),
+        (REGIONS, "", "Region: choose eu, us or ap."),
+        (REGIONS, "mars", "Region: choose eu, us or ap."),
+        ({**REGIONS, "choices": ["eu"]}, "", "Region: choose eu."),
+        (
+            {**REGIONS, "choices": [f"r{n}" for n in range(20)]},
+            "x",
+            "Region: choose one of the 20 answers in the list.",
+        ),
+        ({"data_type": bool}, "", "Choose Yes or No."),
+        ({"data_type": str}, " ", "Write your answer."),
+        ({"data_type": "json"}, "", "Enter a JSON value, such as"),
+        ({"data_type": float}, "", "Enter a number."),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_told_what_would(
+    shared_app: WebApp, asked: dict[str, Any], typed: str, wanted: str
+) -> None:
+    content = {**asked}
+    name = content.pop("name", "a question")
+    stored = shared_app.ask(f"q-{abs(hash(str(asked) + typed)):x}"[:40], event_name=name, **_stored(content))
+    page = stored.form(typed)
+
+    assert page.status_code == 422
+    found = re.search(r'id="value-error" role="alert"><p>(.*?)</p>', page.text)
+    assert found
+    assert wanted in found[1]
+    assert stored.stored() is None
+
+
+def _stored(content: dict[str, Any]) -> dict[str, Any]:
+    if "schema" in content:
+        content["json_schema"] = content.pop("schema")
+    return content
+
+
+@pytest.mark.parametrize(
+    ("stands", "typed", "wanted"),
+    [
+        (
+            outcome("answered", 9, "Ann"),
+            "5",
+            "Someone answered first. Your answer (5) was not used. Recorded: 9, by Ann.",
+        ),
+        (outcome("answered", 9), "5", "Someone answered first. Your answer (5) was not used. Recorded: 9."),
+        (
+            outcome("answered", 9, "Ann"),
+            "",
+            "Someone answered first. What you sent was not used. Recorded: 9, by Ann.",
+        ),
+        (
+            outcome("answered", 9, "Ann"),
+            "5" * 99,
+            "Someone answered first. Your answer was not used. Recorded: 9, by Ann.",
+        ),
+        (
+            outcome("rejected", name="Ann"),
+            "5",
+            "Someone declined first. Your answer (5) was not used. Recorded: declined, by Ann.",
+        ),
+        (outcome("timed_out"), "5", "The deadline has passed. Nobody answered. Your answer (5) was not used."),
+        (
+            outcome("cancelled"),
+            "5",
+            "This question was withdrawn. It needs no answer any more. Your answer (5) was not used.",
+        ),
+        (
+            outcome("cancelled", reason="RunAborted"),
+            "5",
+            "The workflow has ended. This question needs no answer any more. Your answer (5) was not used.",
+        ),
+    ],
+)
+def test_who_was_not_first_reads_what_became_of_their_answer(
+    stands: OutcomeDocument, typed: str, wanted: str
+) -> None:
+    assert lost(question(), stands, typed) == wanted
+
+
+def test_an_aborted_run_is_told_with_its_reason() -> None:
+    ended = outcome("cancelled", reason="RunAborted", comment="the run r1 was aborted")
+    page = visible_text(pages.outcome_page(question(), ended, recorded=False))
+
+    assert standing(ended) in page
+    assert "The workflow has ended" in page
+    assert "the run r1 was aborted" in page
+
+
+def test_yes_and_no_are_called_so() -> None:
+    page = pages.outcome_page(question(data_type=bool), outcome("answered", True), recorded=False)
+    assert ">Yes</pre>" in page
+    assert lost(question(data_type=bool), outcome("answered", True), "false").count("(No)") == 1
+
+
+def test_the_default_is_filled_in_until_something_was_typed() -> None:
+    asked = question(default=3)
+    assert 'value="3"' in pages.form_page(asked, token="", name="")
+    assert 'value="3"' not in pages.form_page(asked, token="", name="", typed={"value": ""})
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [[" a", "a "], ["a  b", "a b"], ["a\u00a0b", "a b"], ["x" * 3, "X" * 3], ["a\tb", "a b"]],
+)
+@pytest.mark.parametrize("more", [0, 10])
+def test_choices_that_differ_in_blanks_only_are_told_apart(
+    shared_app: WebApp, choices: list[str], more: int
+) -> None:
+    offered = [*choices, *(f"c{number}" for number in range(more))]
+    for index, choice in enumerate(choices):
+        name = f"blanks-{abs(hash((tuple(choices), more, index))):x}"[:40]
+        stored = shared_app.ask(name, data_type=str, choices=offered)
+        assert field_for(question(data_type=str, choices=offered)).by_index
+        assert stored.form("", choice=str(index)).status_code == 200
+        assert (stored.stored() or {})["value"] == choice
+
+
+def test_what_is_typed_to_search_is_a_choice_whatever_its_blanks_and_capitals(shared_app: WebApp) -> None:
+    offered = [f"Region {number}" for number in range(20)]
+    assert searched(question(data_type=str, choices=offered), " region\u00a0 7") == "Region 7"
+    stored = shared_app.ask("searched", data_type=str, choices=offered)
+
+    assert '<datalist id="answers">' in pages.form_page(
+        question(data_type=str, choices=offered), token="", name=""
+    )
+    assert stored.form("region 7").status_code == 200
+    assert (stored.stored() or {})["value"] == "Region 7"
+
+
+@pytest.mark.parametrize("name", ["نرگس\u200cسادات", "क्\u200dष", "Anne\u00a0Marie", "王小明", "O'Neil-Ŝ"])
+def test_names_with_a_joiner_or_a_no_break_space_are_taken(shared_app: WebApp, name: str) -> None:
+    stored = shared_app.ask(f"named-{abs(hash(name)):x}", data_type=int)
+
+    assert recordable(name) == name
+    assert stored.form("5", name=name).status_code == 200
+    assert (stored.stored() or {})["respondent"]["name"] == name
+
+
+def test_the_way_to_the_run_and_to_the_inbox() -> None:
+    origin = Origin(project="p/1", domain="d", run="r1", action="a0")
+    token = SITE.set(Site(base="/hitl", run="https://flyte.example/{project}/{domain}/{run}"))
+    try:
+        page = pages.form_page(question(origin), token="", name="ann")
+        ended = pages.outcome_page(question(origin), outcome("answered", 9), recorded=True, name="ann")
+    finally:
+        SITE.reset(token)
+    for each in (page, ended):
+        assert 'href="https://flyte.example/p%2F1/d/r1"' in each
+        assert '<a href="/hitl/">All your questions</a>' in each
+    unknown = pages.form_page(question(origin), token="", name="")
+    assert "r1" in visible_text(unknown)
+    assert "All your questions" not in unknown
+
+
+@pytest.mark.parametrize("address", ["{nothing}", "{", "javascript:{run}", "{run.__class__}x"])
+def test_an_address_of_runs_that_cannot_be_made_is_refused_at_start(address: str) -> None:
+    with pytest.raises(ValidationError, match="run_url"):
+        WebSettings(run_url=address)
+
+
+def test_who_is_not_signed_in_gets_the_link_to_it() -> None:
+    secret: Any = "s"
+    here = site_of(WebSettings(auth="proxy", proxy_secret=secret, endpoint="https://a.example/hitl"))
+    there = site_of(WebSettings(auth="proxy", proxy_secret=secret, sign_in_url="/oauth2/start?rd={page}"))
+
+    assert here.sign_in_address("/form/q") == "/hitl/form/q"
+    assert there.sign_in_address("/form/q") == "/oauth2/start?rd=%2Fform%2Fq"
+    assert site_of(WebSettings()).sign_in_address("/form/q") == ""
+
+
+def test_the_deadline_is_told_with_its_moment() -> None:
+    page = visible_text(pages.form_page(question(), token="", name=""))
+    assert "Answer by" in page
+    assert f"{NOW + timedelta(seconds=600):%Y-%m-%d %H:%M:%S UTC}" in page
+
+
+def test_sentences_of_faults_name_the_field() -> None:
+    assert what_fits(question(**RANGE), "12", InvalidValue("x", ("y",))) == (
+        "Enter a whole number from 1 to 9.",
+        (),
+    )

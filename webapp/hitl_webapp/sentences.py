@@ -1,0 +1,104 @@
+"""What pages say about an answer that does not fit and about one that came too late, in words for everybody."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.text import one_line
+from hitl.errors import InvalidValue
+from hitl_webapp.fields import Field, field_for
+
+RUN_ABORTED: Final = "RunAborted"
+_SHORT_CHARS: Final = 60
+_FEW_CHOICES: Final = 8
+_BOOL: Final = {"true": "Yes", "false": "No"}
+
+
+def shown_value(data_type: str, text: str) -> str:
+    """Return a value's text as the form has it."""
+    return _BOOL.get(text, text) if data_type == "bool" else text
+
+
+def what_fits(request: RequestDocument, typed: str, error: InvalidValue) -> tuple[str, tuple[str, ...]]:
+    """Return what would be right in the place of an answer that does not fit, and further sentences.
+
+    Args:
+        request: The question.
+        typed: The answer, as it was typed.
+        error: What is wrong with it.
+    """
+    field = field_for(request)
+    blank = not typed.strip()
+    if request.choices:
+        return _choose(request), ()
+    if field.widget == "bool":
+        return "Choose Yes or No.", ()
+    if field.enter and (blank or error.details or not any(each.isdigit() for each in typed)):
+        return field.enter, ()
+    if blank:
+        return _enter_something(field), ()
+    return str(error), error.details
+
+
+def lost(request: RequestDocument, outcome: OutcomeDocument, typed: str) -> str:
+    """Return the sentences for somebody whose answer was not first.
+
+    Args:
+        request: The question.
+        outcome: The recorded one.
+        typed: Their answer, as it was typed; empty: they declined.
+    """
+    short = one_line(shown_value(request.data_type, typed))
+    yours = "What you sent was not used."
+    if short:
+        yours = (
+            f"Your answer ({short}) was not used." if len(short) <= _SHORT_CHARS else "Your answer was not used."
+        )
+    name = one_line(outcome.respondent.name)
+    by = f", by {name}" if name else ""
+    match outcome.outcome:
+        case "answered" if outcome.reason != "DefaultUsed":
+            value = one_line(shown_value(outcome.data_type, outcome.value_text() or ""))
+            recorded = f" Recorded: {value}{by}." if len(value) <= _SHORT_CHARS else ""
+            return f"Someone answered first. {yours}{recorded}"
+        case "rejected":
+            return f"Someone declined first. {yours} Recorded: declined{by}."
+        case _:
+            return f"{standing(outcome)} {yours}"
+
+
+def standing(outcome: OutcomeDocument) -> str:
+    """Return how a question ended, for somebody who comes later."""
+    match outcome.outcome:
+        case "answered" if outcome.reason == "DefaultUsed":
+            return "The deadline has passed. Nobody answered, so the default was used."
+        case "answered":
+            return "This question was answered."
+        case "rejected":
+            return "Somebody declined to answer. The workflow has been told why."
+        case "timed_out":
+            return "The deadline has passed. Nobody answered."
+        case "cancelled" if outcome.reason == RUN_ABORTED:
+            return "The workflow has ended. This question needs no answer any more."
+        case "cancelled":
+            return "This question was withdrawn. It needs no answer any more."
+
+
+def _choose(request: RequestDocument) -> str:
+    name, choices = one_line(request.event_name), [one_line(each) for each in request.choices]
+    if len(choices) > _FEW_CHOICES or sum(map(len, choices)) > _FEW_CHOICES * _SHORT_CHARS:
+        return f"{name}: choose one of the {len(choices)} answers in the list."
+    if len(choices) == 1:
+        return f"{name}: choose {choices[0]}."
+    return f"{name}: choose {', '.join(choices[:-1])} or {choices[-1]}."
+
+
+def _enter_something(field: Field) -> str:
+    match field.widget:
+        case "json":
+            return f"Enter {field.hint[0].lower()}{field.hint[1:]}."
+        case "line" if field.number:
+            return f"Enter {field.hint[0].lower()}{field.hint[1:]}."
+        case _:
+            return "Write your answer."
