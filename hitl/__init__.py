@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import flyte
 
     from hitl.author.events import Event, EventScope, ask, new_event
+    from hitl.author.outcome import Outcome
     from hitl.core.submissions import HITLSubmissionTyped
     from hitl.engines.flyte import EventFormLink
 
@@ -69,6 +70,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidValue",
     "NotAllowed",
+    "Outcome",
     "RequestMismatch",
     "RequestNotFound",
     "ServeError",
@@ -88,6 +90,10 @@ def __getattr__(name: str) -> Any:
             from hitl.author import events
 
             return getattr(events, name)
+        case "Outcome":
+            from hitl.author.outcome import Outcome
+
+            return Outcome
         case "HITLSubmissionTyped":
             from hitl.core.submissions import HITLSubmissionTyped
 

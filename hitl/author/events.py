@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 from pydantic import JsonValue
 
 from hitl.author.asking import AskedQuestion, ask_question
+from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
 from hitl.core.documents import OnTimeout, Respondents
@@ -20,6 +21,7 @@ from hitl.core.values import Value, type_name
 from hitl.errors import (
     DocumentDamaged,
     EventCancelled,
+    EventFailed,
     EventRejected,
     EventTimedOut,
     InvalidRequest,
@@ -57,10 +59,16 @@ class Event(Generic[T]):
         self.poll_interval_seconds = poll
         self.expires_at: datetime = document.expires_at
         self._asked = asked
+        self._outcome: Outcome[T] | None = None
         # Scripts send these back as they find them, which lets them answer.
         self._token = asked.token
         self._request_path = document.request_path
         self._response_path = asked.response_path
+
+    @property
+    def outcome(self) -> Outcome[T] | None:
+        """The outcome, once `wait` or `result` has returned or raised it; None before."""
+        return self._outcome
 
     @property
     def endpoint(self) -> str:
@@ -100,16 +108,19 @@ class Event(Generic[T]):
             RequestNotFound: the question was deleted while it was waited for.
             DocumentDamaged: what is stored cannot be read, or belongs to another question; names the object.
         """
-        outcome = await self._asked.outcome(self.poll_interval_seconds)
-        match outcome.outcome:
-            case "answered":
-                return cast("T", self._typed(outcome.value))
-            case "rejected":
-                raise EventRejected(outcome)
-            case "timed_out":
-                raise EventTimedOut(outcome)
-            case "cancelled":
-                raise EventCancelled(outcome)
+        return cast("T", (await self._wait()).value)
+
+    @Syncified
+    async def result(self) -> Outcome[T]:
+        """Wait for the outcome and return all of it: the answer, and who gave it, how, when and why.
+
+        Returns:
+            The outcome, whose `value` is the answer, of the event's data type.
+
+        Raises:
+            EventTimedOut, EventRejected, EventCancelled, RequestNotFound, DocumentDamaged: as `wait` does.
+        """
+        return await self._wait()
 
     @Syncified
     async def cancel(self, comment: str = "") -> None:
@@ -121,6 +132,20 @@ class Event(Generic[T]):
             ClockApart: when this machine's clock is not the storage's.
         """
         await self._asked.withdraw(comment)
+
+    async def _wait(self) -> Outcome[T]:
+        recorded = await self._asked.outcome(self.poll_interval_seconds)
+        answered = recorded.outcome == "answered"
+        self._outcome = outcome = Outcome.of(recorded, self._typed(recorded.value) if answered else None)
+        match recorded.outcome:
+            case "answered":
+                return outcome
+            case "rejected":
+                raise EventRejected(recorded)
+            case "timed_out":
+                raise EventTimedOut(recorded)
+            case "cancelled":
+                raise EventCancelled(recorded)
 
     def _typed(self, value: Value) -> Any:
         try:
@@ -206,21 +231,30 @@ async def _ask(
     Returns:
         The answer, of `data_type`.
     """
-    event = await _new_event(
-        name,
-        data_type,
-        prompt=prompt,
-        timeout_seconds=timeout_seconds,
-        poll_interval_seconds=poll_interval_seconds,
-        key=key,
-        choices=choices,
-        default=default,
-        on_timeout=on_timeout,
-        schema=schema,
-        respondents=respondents,
-    )
-    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
-    return await event.wait.aio()
+    event: Event[Any] | None = None
+    try:
+        event = await _new_event(
+            name,
+            data_type,
+            prompt=prompt,
+            timeout_seconds=timeout_seconds,
+            poll_interval_seconds=poll_interval_seconds,
+            key=key,
+            choices=choices,
+            default=default,
+            on_timeout=on_timeout,
+            schema=schema,
+            respondents=respondents,
+        )
+        print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+        return await event.wait.aio()
+    except EventFailed:
+        raise
+    except BaseException:
+        # Ctrl-C, a cancellation, a signal, an error: nobody waits any more.
+        if event is not None:
+            await event._asked.abandon()
+        raise
 
 
 new_event = Syncified(_new_event)

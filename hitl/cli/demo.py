@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from hitl.author.signals import signals_raise
 from hitl.cli import output
 from hitl.cli.ask import withdraw
 from hitl.cli.options import AsJson
@@ -37,8 +38,9 @@ def demo(
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     try:
-        value = demo_task.run(announce)
-    except KeyboardInterrupt:
+        with signals_raise():
+            value = demo_task.run(announce)
+    except (KeyboardInterrupt, SystemExit):
         for event in demo_task.asked:
             asyncio.run(withdraw(event.cancel.aio))
         raise

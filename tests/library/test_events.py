@@ -17,14 +17,15 @@ from hitl.author.context import choose_mode
 from hitl.author.events import Event
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.core.question import Question
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
 from hitl.records.outcomes import Submission
 from hitl.records.records import Records
-from hitl.records.requests import read_outcome, read_request
+from hitl.records.requests import create, read_outcome, read_request
 from hitl.records.retention import STALE, collect
 from hitl.settings import Settings
-from hitl.storage import Store
+from hitl.storage import Store, open_store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.library.running import Program, answer, form_url
 from tests.library.samples import Timed, asked, draft_request, event_of, settle
@@ -229,6 +230,86 @@ def test_the_same_key_is_the_same_question_and_another_question_is_refused() -> 
     assert one.form_url != two.form_url, "each has a link of its own"
     with pytest.raises(hitl.RequestMismatch):
         hitl.new_event("keyed", int, prompt="How few?", key="k")
+
+
+def test_only_the_key_decides_which_question_it_is() -> None:
+    one, same = (hitl.new_event(name, int, prompt="How many?", key="names") for name in ("one", "two"))
+
+    assert same.request_id == one.request_id
+    with pytest.raises(hitl.RequestMismatch):
+        hitl.new_event("two", int, prompt="How few?", key="names")
+
+
+async def test_a_key_finds_what_the_release_before_asked_under_it() -> None:
+    before = keys.derived_request_id("keyed", "", "", "", "", "", "key", "older")
+    records = Records(open_store(Settings()))
+    question = Question.of("keyed", int, "How many?", 600)
+    await create(records, question, request_id=before)
+
+    event = await hitl.new_event.aio("keyed", int, prompt="How many?", key="older")
+
+    assert event.request_id == before
+
+
+async def test_an_old_answer_under_a_key_is_told_to_be_old(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask() -> Event[Any]:
+        return await hitl.new_event.aio("keyed", int, prompt="How many?", key="again")
+
+    first, again = await ask(), await ask()
+    assert caplog.messages == [], "it has no outcome yet"
+    await asyncio.to_thread(answer, first.form_url, 3)
+    assert await first.wait.aio() == 3
+
+    old = await ask()
+
+    [told] = caplog.messages
+    assert "the key 'again' was used before" in told
+    assert "answered by somebody (unverified) via api at" in told
+    assert "use another key" in told
+    assert await old.wait.aio() == await again.wait.aio() == 3
+
+
+async def test_the_author_learns_who_answered_how_when_and_why(store: Store) -> None:
+    event = await event_on(store, data_type=float)
+    assert event.outcome is None
+    request = await read_request(store, "an-event")
+    sender = Respondent(name="ann", via="gitops", verified=True, commit="0a1b2c")
+    at = datetime.now(UTC)
+    await settle(
+        store, request, Submission("answered", sender, value="2", comment="as agreed"), now=at, markers=False
+    )
+
+    value = await event.wait.aio()
+
+    expected: hitl.Outcome[float] = hitl.Outcome(
+        kind="answered", value=2.0, by="ann", verified=True, via="gitops", at=at, comment="as agreed",
+        default_used=False, commit="0a1b2c",
+    )  # fmt: skip
+    assert value == 2.0
+    assert event.outcome == expected
+    assert await event.result.aio() == expected
+    with pytest.raises(AttributeError):
+        event.outcome.value = 3.0
+
+
+async def test_the_author_learns_that_the_default_was_used(store: Store) -> None:
+    event = await event_on(store, seconds=1, ago=60, default=3, on_timeout="default")
+
+    outcome = await event.result.aio()
+
+    assert (outcome.value, outcome.default_used, outcome.by, outcome.via) == (3, True, "", "timeout")
+
+
+async def test_the_author_learns_who_refused(store: Store) -> None:
+    event = await event_on(store)
+    await settled(store, "rejected", comment="not on a Friday")
+
+    with pytest.raises(hitl.EventRejected):
+        await event.wait.aio()
+
+    assert event.outcome is not None
+    assert (event.outcome.kind, event.outcome.value) == ("rejected", None)
+    assert (event.outcome.by, event.outcome.verified, event.outcome.comment) == ("ann", False, "not on a Friday")
 
 
 def test_without_a_key_each_question_of_a_program_is_another() -> None:
