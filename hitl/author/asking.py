@@ -184,15 +184,15 @@ async def _withdraw_stored(records: Records, request_id: str, comment: str) -> N
 
 
 async def _tell_of_old_outcome(context: Context, request: StoredRequest, key: str) -> None:
-    # What is damaged is told by whoever waits for it.
+    # What is damaged is told by the wait.
     with suppress(DocumentDamaged):
         if (outcome := await read_outcome_of(context.records.store, request)) is not None:
             # A Flyte task that was started again expects it.
             level = logging.WARNING if context.action is None else logging.INFO
             _log.log(
                 level,
-                "%s: the key %r was used before, so this is the question asked at %s: %s. To ask anew, use "
-                "another key",
+                "%s: the key %r was used before, so this is the question asked at %s: %s. Use another key to ask "
+                "again",
                 request.document.event_name,
                 key,
                 format_time(request.document.created_at),

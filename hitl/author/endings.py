@@ -1,4 +1,4 @@
-"""The end of whoever asked: a question that nobody waits for is withdrawn.
+"""The end of a program that asked: a question that nobody waits for is withdrawn.
 
 Outside Flyte, a question without a key cannot be found again by its program. It is withdrawn when the wait for its
 answer ends without an outcome: by `ask` at once, after `Event.wait` when the program ends. A process that is

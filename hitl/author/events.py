@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import JsonValue
@@ -126,11 +126,17 @@ class Event(Generic[T]):
     async def cancel(self, comment: str = "") -> None:
         """Withdraw the question, so that nobody needs to answer it any more.
 
+        Args:
+            comment: Why, for the record; at most 4,096 characters.
+
         Raises:
+            InvalidRequest: the comment is no text.
             AlreadySettled: when it has another outcome.
             RequestNotFound: when it was deleted.
             ClockApart: when this machine's clock is not the storage's.
         """
+        if not isinstance(comment, str):
+            raise InvalidRequest(f"comment is of type {type(comment).__name__}: give a text")
         await self._asked.withdraw(comment)
 
     async def _wait(self) -> Outcome[T]:
@@ -159,8 +165,8 @@ async def _new_event(
     data_type: Any,
     scope: EventScope = "run",
     prompt: str = "Please provide a value",
-    timeout_seconds: float = 3600,
-    poll_interval_seconds: float = 5,
+    timeout_seconds: float | timedelta = 3600,
+    poll_interval_seconds: float | timedelta = 5,
     *,
     key: str | None = None,
     choices: Sequence[Value] | None = None,
@@ -180,8 +186,9 @@ async def _new_event(
             value. `wait` returns a value of this type.
         scope: ``"run"``, the only one there is.
         prompt: The question, in Markdown; at most 16,384 characters.
-        timeout_seconds: Seconds until the deadline, over 0 and at most 366 days.
-        poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0.
+        timeout_seconds: Seconds until the deadline, over 0 and at most 366 days; or a `timedelta`.
+        poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0; or a
+            `timedelta`.
         key: Names the question within its action, instead of its content and its order. Outside Flyte, names it
             permanently. Another question under the same key is refused.
         choices: At most 64 values in the order in which they are shown, for int, float and str. None: any value.
@@ -201,7 +208,7 @@ async def _new_event(
         ServeError: the web app cannot be brought up.
         StorageError: the question cannot be stored, as when this machine's clock is not the storage's.
     """
-    if scope != "run":
+    if not isinstance(scope, str) or scope != "run":
         raise InvalidRequest(f"scope {scope!r} is not supported: use 'run'")
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     question = Question.of(
@@ -215,8 +222,8 @@ async def _ask(
     data_type: Any = str,
     *,
     name: str = "ask",
-    timeout_seconds: float = 3600,
-    poll_interval_seconds: float = 5,
+    timeout_seconds: float | timedelta = 3600,
+    poll_interval_seconds: float | timedelta = 5,
     key: str | None = None,
     choices: Sequence[Value] | None = None,
     default: Value = None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
@@ -69,7 +70,7 @@ class Question(Asked):
         name: str,
         data_type: Any,
         prompt: str,
-        timeout_seconds: float,
+        timeout_seconds: float | timedelta,
         choices: Sequence[Value] | None = None,
         default: Value = None,
         on_timeout: OnTimeout | None = None,
@@ -82,7 +83,7 @@ class Question(Asked):
             name: Shown to people; 1 to 128 characters.
             data_type: A Python type or a type name, see `hitl.core.values.type_name`.
             prompt: Markdown, 1 to 16,384 characters.
-            timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days.
+            timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days; or a `timedelta`.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
                 bool and json.
             default: A value that fits, used at the deadline unless `on_timeout` says that it is not.

@@ -55,10 +55,11 @@ def type_name(data_type: Any) -> DataType:
     if isinstance(data_type, type) and data_type in scalars:
         return scalars[data_type]
     origin = typing.get_origin(data_type) or data_type
-    if data_type is Any or data_type is None or origin in (dict, list, types.NoneType):
+    if data_type is Any or data_type is None or any(origin is each for each in (dict, list, types.NoneType)):
         return "json"
     raise InvalidRequest(
-        f"data_type {data_type!r} is not supported: use int, float, bool, str, or dict, list or 'json' for JSON"
+        f"data_type {shortened(repr(data_type))} is not supported: use int, float, bool, str, "
+        "or dict, list or 'json' for JSON"
     )
 
 
