@@ -27,6 +27,7 @@ from hitl.records.retention import STALE, collect
 from hitl.settings import Settings
 from hitl.storage import Store, open_store
 from tests.backends.seaweed import BUCKET, Seaweed
+from tests.contract.wires import Fate, lossy_wire
 from tests.library.running import Program, answer, form_url
 from tests.library.samples import Timed, asked, draft_request, event_of, settle
 
@@ -125,6 +126,51 @@ async def test_storage_out_of_reach_is_said_once_and_waited_out(
         "an event: the storage does not answer",
         "an event: the storage is back",
     ]
+
+
+@pytest.mark.parametrize(
+    ("fate", "told"), [("forbidden", "the storage refuses"), ("internal error", "the storage does not answer")]
+)
+async def test_a_wait_outlives_a_storage_that_refuses_for_a_while(
+    s3_server: Seaweed, caplog: pytest.LogCaptureFixture, fate: Fate, told: str
+) -> None:
+    direct = Store(f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
+    fates: list[Fate] = ["pass"]
+    async with lossy_wire(s3_server.endpoint, lambda _: fates[-1]) as endpoint:
+        store = Store(direct.url, {**s3_server.options, "endpoint": endpoint})
+        event = await event_on(store)
+        fates.append(fate)
+        with caplog.at_level(logging.WARNING, "hitl"):
+            waiting = asyncio.ensure_future(event.wait.aio())
+            while not caplog.records:
+                await asyncio.sleep(0.05)
+            await settled(direct, "answered", value="5")
+            fates.append("pass")
+
+            assert await waiting == 5
+
+    assert [message.split(",")[0] for message in caplog.messages] == [
+        f"an event: {told}",
+        "an event: the storage is back",
+    ]
+
+
+async def test_a_storage_that_refuses_for_five_minutes_is_told_to_the_author(
+    s3_server: Seaweed, caplog: pytest.LogCaptureFixture
+) -> None:
+    fates: list[Fate] = ["pass"]
+    now = [0.0]
+    async with lossy_wire(s3_server.endpoint, lambda _: fates[-1]) as endpoint:
+        store = Store(f"s3://{BUCKET}/{uuid.uuid4().hex}", {**s3_server.options, "endpoint": endpoint})
+        event = await event_on(Records(store, ticks=lambda: now[0]))
+        fates.append("forbidden")
+        waiting = asyncio.ensure_future(event.wait.aio())
+        while not caplog.records:
+            await asyncio.sleep(0.05)
+        now[0] = 301
+
+        with pytest.raises(hitl.StorageUnsuitable, match="not permitted to read"):
+            await waiting
 
 
 @pytest.fixture
@@ -265,7 +311,7 @@ async def test_an_old_answer_under_a_key_is_told_to_be_old(caplog: pytest.LogCap
     [told] = caplog.messages
     assert "the key 'again' was used before" in told
     assert "answered by somebody (unverified) via api at" in told
-    assert "use another key" in told
+    assert "Use another key" in told
     assert await old.wait.aio() == await again.wait.aio() == 3
 
 
