@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hitl.author.context import Context, find_context
-from hitl.author.endings import abandon, abandon_at_exit, settled
+from hitl.author.endings import abandon, at_exit, settled
 from hitl.author.report import report_html
 from hitl.author.signals import signals_raise
 from hitl.core import keys
@@ -78,8 +78,8 @@ class AskedQuestion:
         Raises:
             RequestNotFound, DocumentDamaged, StorageUnsuitable: as `wait_for_outcome` does.
         """
-        if not self.kept:
-            abandon_at_exit(self.request_id, self.withdraw)
+        if self.context.action is None:
+            at_exit(self.request_id, self.abandon)
         with signals_raise():
             outcome = await self._outcome(longest_pause)
         settled(self.request_id)
@@ -115,9 +115,16 @@ class AskedQuestion:
         settled(self.request_id)
 
     async def abandon(self) -> None:
-        """Withdraw the question because whoever asked it ends, unless it is kept."""
+        """Withdraw the question because the program that asked it ends, unless it is kept."""
+        settled(self.request_id)
         if not self.kept:
             await abandon(self.request_id, self.withdraw)
+        elif self.context.action is None and self.context.mode == "local":
+            _log.warning(
+                "%s: the question stays open: run this again, and the same key finds it. Until then, `hitl serve` "
+                "serves its form",
+                self.document.event_name,
+            )
 
 
 async def ask_question(question: Question, *, key: str | None = None) -> AskedQuestion:

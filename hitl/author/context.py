@@ -57,6 +57,12 @@ async def find_context(settings: Settings | None = None) -> Context:
         endpoint, root = await action.serve(settings)
         store = open_root(settings, root, settings.storage_options)
         return Context(Records(store), endpoint, mode, action, origin=origin)
+    if settings.endpoint:
+        raise ServeError(
+            f"HITL_ENDPOINT is {settings.endpoint}, and this program would serve the form itself, at another "
+            "address: unset HITL_ENDPOINT; or, for the web app at that address, set HITL_STORAGE_ROOT to its root "
+            "and unset HITL_SERVE"
+        )
     # Loads the web framework, which a task in operator mode does without.
     from hitl.serving.local import serve_locally
 

@@ -26,7 +26,7 @@ Withdraw: TypeAlias = Callable[[str], Awaitable[None]]
 _WITHDRAW_SECONDS: Final = 5.0
 
 _log = logging.getLogger("hitl")
-_left: dict[str, Withdraw] = {}
+_left: dict[str, Callable[[], Awaitable[None]]] = {}
 
 
 async def abandon(request_id: str, withdraw: Withdraw) -> None:
@@ -48,14 +48,14 @@ async def abandon(request_id: str, withdraw: Withdraw) -> None:
         _log.warning("question %s is left open: %s", request_id, error)
 
 
-def abandon_at_exit(request_id: str, withdraw: Withdraw) -> None:
-    """Withdraw a question when this process ends, unless `settled` is called before.
+def at_exit(request_id: str, end: Callable[[], Awaitable[None]]) -> None:
+    """Call something when this process ends, unless `settled` is called before.
 
     Args:
-        request_id: The question.
-        withdraw: Withdraws it.
+        request_id: The question that is waited for.
+        end: What is done when nobody waits for it any more.
     """
-    _left[request_id] = withdraw
+    _left[request_id] = end
 
 
 def settled(request_id: str) -> None:
@@ -63,15 +63,14 @@ def settled(request_id: str) -> None:
     _left.pop(request_id, None)
 
 
-async def _abandon_all() -> None:
-    async with asyncio.TaskGroup() as group:
-        for request_id, withdraw in list(_left.items()):
-            group.create_task(abandon(request_id, withdraw))
+async def _end_all() -> None:
+    # One that fails in a way that nobody foresaw must not stop the others.
+    await asyncio.gather(*(end() for end in list(_left.values())), return_exceptions=True)
 
 
 def _at_exit() -> None:
     if _left:
-        Syncified(_abandon_all)()
+        Syncified(_end_all)()
 
 
 # `atexit` comes too late: by then, executors take no more work, and a storage may need some.

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from hitl.author.asking import ask_question
-from hitl.author.endings import NOBODY_WAITS
+from hitl.author.endings import NOBODY_WAITS, settled
 from hitl.author.signals import signals_raise
 from hitl.cli import output
 from hitl.cli.options import AsJson
@@ -96,7 +96,9 @@ async def _ask(question: Question, key: str | None) -> RequestView:
     except BaseException:
         # Ctrl-C, SIGTERM, SIGHUP, an error: nobody waits any more.
         if asked.kept:
-            output.say("hitl: interrupted; the question stays, and the same command finds it again")
+            served = "; until then, `hitl serve` serves its form" if asked.context.mode == "local" else ""
+            settled(asked.request_id)
+            output.say(f"hitl: interrupted; the question stays, and the same command finds it again{served}")
         else:
             await withdraw(asked.withdraw)
         raise

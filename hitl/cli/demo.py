@@ -28,6 +28,7 @@ def demo(
         raise ServeError("the demo runs a Flyte task: pip install 'flyte-hitl[cli,flyte]'")
     # Wherever this shell's questions go otherwise, the demo stays on this machine.
     os.environ["HITL_SERVE"] = "local"
+    os.environ.pop("HITL_ENDPOINT", None)
     output.say("Starting a Flyte task that asks for a number …")
     from hitl.cli import demo_task
 

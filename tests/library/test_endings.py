@@ -60,6 +60,7 @@ def test_a_question_with_a_key_outlives_its_program(how: str) -> None:
 
     assert program.end() == 143
     assert outcome_of(link) is None
+    assert "`hitl serve`" in "".join(program.printed)
 
 
 def test_a_question_of_a_flyte_task_outlives_its_process() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import subprocess
 import sys
 import uuid
@@ -416,26 +417,51 @@ def test_the_web_app_comes_back_at_its_old_port_and_links_still_work() -> None:
     assert second.end() == 0
 
 
-def test_two_programs_at_once_have_a_web_app_each() -> None:
-    programs = [Program("plain") for _ in range(2)]
-    links = [form_url(program.line("Answer at")) for program in programs]
-    assert links[0].split("/")[2] != links[1].split("/")[2]
-    for link in links:
-        assert answer(link, True).status_code == 200
+def test_the_links_of_a_root_work_while_any_program_of_it_runs() -> None:
+    first, second = Program("plain", "one"), Program("plain", "two")
+    links = [form_url(program.line("Answer at")) for program in (first, second)]
+    assert links[0].split("/")[2] == links[1].split("/")[2], "they share a port"
 
-    assert [program.end() for program in programs] == [0, 0]
+    first.kill()
+    assert [requests.get(link, timeout=10).status_code for link in links] == [200, 200]
+    again = Program("plain", "one")
+    again.line("Answer at")
+    second.kill()
+    assert answer(links[0], True).status_code == 200
+    assert "True" in again.line("value")
+    assert again.end() == 0
+
+
+def test_another_root_has_another_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = hitl.new_event("ports", int)
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(tmp_path / "another"))
+    other = hitl.new_event("ports", int)
+
+    assert other.endpoint != one.endpoint
+    assert requests.get(other.form_url, timeout=10).status_code == 200
+
+
+def test_a_port_that_others_use_is_not_taken() -> None:
+    with socket.socket() as others:
+        others.bind(("127.0.0.1", 0))
+        others.listen()
+        data = Settings().data_dir
+        data.mkdir(parents=True)
+        (data / "port").write_text(str(others.getsockname()[1]))
+
+        event = hitl.new_event("taken", int)
+
+        assert requests.get(event.form_url, timeout=10).status_code == 200
 
 
 def test_a_program_forks_and_both_ask_and_get_their_answers() -> None:
     parent = Program("forked")
     of_parent, of_child = form_url(parent.line("parent asks")), form_url(parent.line("child asks"))
-    assert of_parent.split("/")[2] != of_child.split("/")[2], "each serves its own"
 
     assert answer(of_parent, 1).status_code == 200
     assert "1" in parent.line("parent got")
     assert parent.process.wait(timeout=60) == 0
-    with pytest.raises(requests.ConnectionError):
-        requests.get(of_parent, timeout=10)
+    assert requests.get(of_parent, timeout=10).status_code == 200, "the child serves it, too"
     assert answer(of_child, 2).status_code == 200
 
     assert "2" in parent.line("child got")
@@ -503,12 +529,19 @@ def test_how_a_question_is_served_is_what_is_set_else_what_fits(
 
 
 @pytest.mark.parametrize(
-    ("serve", "sentence"), [("operator", "HITL_ENDPOINT"), ("flyte", "inside a Flyte action")]
+    ("settings", "sentence"),
+    [
+        ({"SERVE": "operator"}, "HITL_ENDPOINT"),
+        ({"SERVE": "flyte"}, "inside a Flyte action"),
+        ({"ENDPOINT": "http://e"}, "unset HITL_ENDPOINT; or"),
+        ({"SERVE": "local", "STORAGE_ROOT": "s3://b/r", "ENDPOINT": "http://e"}, "unset HITL_SERVE"),
+    ],
 )
 def test_a_way_of_serving_that_cannot_work_here_says_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, serve: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], sentence: str
 ) -> None:
-    monkeypatch.setenv("HITL_SERVE", serve)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"HITL_{name}", value)
 
     with pytest.raises(hitl.ServeError, match=sentence):
         hitl.new_event("nowhere", int)
