@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import flyte
 
     from hitl.author.events import Event, EventScope, ask, new_event
+    from hitl.author.outcome import Outcome
     from hitl.core.prompts import escape
     from hitl.core.submissions import HITLSubmissionTyped
     from hitl.engines.flyte import EventFormLink
@@ -72,6 +73,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidValue",
     "NotAllowed",
+    "Outcome",
     "RequestMismatch",
     "RequestNotFound",
     "ServeError",
@@ -101,6 +103,10 @@ def __getattr__(name: str) -> Any:
             from hitl.core.prompts import escape
 
             return escape
+        case "Outcome":
+            from hitl.author.outcome import Outcome
+
+            return Outcome
         case "HITLSubmissionTyped":
             from hitl.core.submissions import HITLSubmissionTyped
 

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from hitl.author.context import Context, find_context
+from hitl.author.endings import abandon, at_exit, settled
 from hitl.author.report import report_html
+from hitl.author.signals import signals_raise
 from hitl.core import keys
-from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
+from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl.core.question import Question
 from hitl.core.urls import form_url, submit_url
 from hitl.engines.base import Action, FormLink
-from hitl.errors import InvalidRequest
+from hitl.errors import DocumentDamaged, InvalidRequest, StorageUnavailable
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
 from hitl.records.outcomes import Submission, settle
-from hitl.records.requests import StoredRequest, asked_as, create, require_own
+from hitl.records.records import Records
+from hitl.records.requests import (
+    StoredRequest,
+    asked_as,
+    create,
+    read_outcome_of,
+    read_request,
+    require_own,
+)
 from hitl.records.waiting import wait_for_outcome
+
+_log = logging.getLogger("hitl")
 
 
 @dataclass(frozen=True)
@@ -27,11 +42,13 @@ class AskedQuestion:
         context: Where it was asked.
         request: The question, as stored.
         token: The token of its link, which is stored nowhere.
+        kept: Whether it outlives its program, which finds it again. Else it is withdrawn when nobody waits for it.
     """
 
     context: Context
     request: StoredRequest
     token: str
+    kept: bool = True
 
     @property
     def request_id(self) -> str:
@@ -67,7 +84,14 @@ class AskedQuestion:
         Raises:
             RequestNotFound, DocumentDamaged, StorageUnsuitable: as `wait_for_outcome` does.
         """
+        if self.context.action is None:
+            at_exit(self.request_id, self.abandon)
+        with signals_raise():
+            outcome = await self._outcome(longest_pause)
+        settled(self.request_id)
+        return outcome
 
+    async def _outcome(self, longest_pause: float) -> OutcomeDocument:
         async def wait() -> OutcomeDocument:
             return await wait_for_outcome(self.context.records, self.request, longest_pause=longest_pause)
 
@@ -94,6 +118,19 @@ class AskedQuestion:
         """
         submission = Submission("cancelled", Respondent(via="program"), comment=comment)
         (await settle(self.context.records, self.request, submission)).outcome_or_raise()
+        settled(self.request_id)
+
+    async def abandon(self) -> None:
+        """Withdraw the question because the program that asked it ends, unless it is kept."""
+        settled(self.request_id)
+        if not self.kept:
+            await abandon(self.request_id, self.withdraw)
+        elif self.context.action is None and self.context.mode == "local":
+            _log.warning(
+                "%s: the question stays open: run this again, and the same key finds it. Until then, `hitl serve` "
+                "serves its form",
+                self.document.event_name,
+            )
 
 
 async def ask_question(question: Question, *, key: str | None = None) -> AskedQuestion:
@@ -114,20 +151,66 @@ async def ask_question(question: Question, *, key: str | None = None) -> AskedQu
     if key is not None and (not isinstance(key, str) or not key.strip()):
         raise InvalidRequest(f"key is {key!r}: give a text that names the question, or leave it out")
     context = await find_context()
-    records = context.records
-    request_id, new = _request_id(question, key, context)
-    request_id = await asked_as(records.store, request_id)
-    request = await create(
-        records, question, request_id=request_id, origin=context.origin, endpoint=context.endpoint, new=new
-    )
-    token = await add_link(records.store, request_id, now=records.now(), label="asked")
-    if records.announce:
-        await records.store.mark(keys.new_marker(request_id))
-        await send_hint(context.hint_url, request_id)
-    asked = AskedQuestion(context, request, token)
-    if context.action is not None:
-        await _show(context.action, asked)
+    action, counted = context.action, (question.event_name, question.untyped_digest())
+    if action is None or key is not None:
+        return await _ask_there(question, key, 0, context)
+    number = action.take_number(*counted)
+    try:
+        return await _ask_there(question, key, number, context)
+    except BaseException:
+        # Asked again, by this process or by the next, it is the same question.
+        action.give_back(*counted, number)
+        raise
+
+
+async def _ask_there(question: Question, key: str | None, number: int, context: Context) -> AskedQuestion:
+    records, kept = context.records, key is not None or context.action is not None
+    request_id = await asked_as(records.store, await _request_id(question, key, number, context))
+    try:
+        request = await create(
+            records,
+            question,
+            request_id=request_id,
+            origin=context.origin,
+            endpoint=context.endpoint,
+            new=not kept,
+        )
+        token = await add_link(records.store, request_id, now=records.now(), label="asked")
+        if records.announce:
+            await records.store.mark(keys.new_marker(request_id))
+            await send_hint(context.hint_url, request_id)
+        if key is not None and not request.created:
+            await _tell_of_old_outcome(context, request, key)
+        asked = AskedQuestion(context, request, token, kept)
+        if context.action is not None:
+            await _show(context.action, asked)
+    except BaseException as error:
+        if not kept and not isinstance(error, StorageUnavailable):
+            await abandon(request_id, partial(_withdraw_stored, records, request_id))
+        raise
     return asked
+
+
+async def _withdraw_stored(records: Records, request_id: str, comment: str) -> None:
+    request = await read_request(records.store, request_id)
+    await settle(records, request, Submission("cancelled", Respondent(via="program"), comment=comment))
+
+
+async def _tell_of_old_outcome(context: Context, request: StoredRequest, key: str) -> None:
+    # What is damaged is told by the wait.
+    with suppress(DocumentDamaged):
+        if (outcome := await read_outcome_of(context.records.store, request)) is not None:
+            # A Flyte task that was started again expects it.
+            level = logging.WARNING if context.action is None else logging.INFO
+            _log.log(
+                level,
+                "%s: the key %r was used before, so this is the question asked at %s: %s. Use another key to ask "
+                "again",
+                request.document.event_name,
+                key,
+                format_time(request.document.created_at),
+                outcome.summary(),
+            )
 
 
 async def _show(action: Action, asked: AskedQuestion) -> None:
@@ -137,13 +220,15 @@ async def _show(action: Action, asked: AskedQuestion) -> None:
     await action.show(document.event_name, asked.form_url, html, link)
 
 
-def _request_id(question: Question, key: str | None, context: Context) -> tuple[str, bool]:
-    """Return the question's id, and whether it is random, so that nobody used it before."""
-    name, origin, action = question.event_name, context.origin, context.action
+async def _request_id(question: Question, key: str | None, number: int, context: Context) -> str:
+    name, origin = question.event_name, context.origin
     where = (origin.org, origin.project, origin.domain, origin.run, origin.action)
     if key is not None:
-        return keys.derived_request_id(name, *where, "key", key), False
-    if action is None:
-        return keys.random_request_id(name), True
-    digest = question.untyped_digest()
-    return keys.derived_request_id(name, *where, digest, str(action.count(name, digest))), False
+        # The release before this one put the event's name into the id, so that a key named a question for each.
+        before = keys.derived_request_id(name, *where, "key", key)
+        if await context.records.store.exists(keys.request_key(before)):
+            return before
+        return keys.derived_request_id(key, *where, "key")
+    if context.action is None:
+        return keys.random_request_id(name)
+    return keys.derived_request_id(name, *where, question.untyped_digest(), str(number))

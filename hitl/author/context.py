@@ -41,7 +41,7 @@ async def find_context(settings: Settings | None = None) -> Context:
         StorageError: when the root cannot be used.
     """
     settings = settings or Settings()
-    action = _action()
+    action = current_action()
     mode = choose_mode(settings, action)
     origin = action.origin if action else Origin()
     if settings.namespace:
@@ -57,6 +57,12 @@ async def find_context(settings: Settings | None = None) -> Context:
         endpoint, root = await action.serve(settings)
         store = open_root(settings, root, settings.storage_options)
         return Context(Records(store), endpoint, mode, action, origin=origin)
+    if settings.endpoint:
+        raise ServeError(
+            f"HITL_ENDPOINT is {settings.endpoint}, and this program would serve the form itself, at another "
+            "address: unset HITL_ENDPOINT; or, for the web app at that address, set HITL_STORAGE_ROOT to its root "
+            "and unset HITL_SERVE"
+        )
     # Loads the web framework, which a task in operator mode does without.
     from hitl.serving.local import serve_locally
 
@@ -73,10 +79,11 @@ def choose_mode(settings: Settings, action: Action | None) -> ServeMode:
     return "flyte" if action is not None and action.remote else "local"
 
 
-def _action() -> Action | None:
+def current_action() -> Action | None:
+    """Return the Flyte action that is running, or None outside any."""
     # A program that has not imported Flyte is in none of its actions, and need not have it installed.
     if "flyte" not in sys.modules:
         return None
-    from hitl.engines.flyte import current_action
+    from hitl.engines import flyte
 
-    return current_action()
+    return flyte.current_action()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import JsonValue
 
 from hitl.author.asking import AskedQuestion, ask_question
+from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
 from hitl.core.documents import OnTimeout, OutcomeDocument, PromptFormat, Respondents
@@ -20,6 +21,7 @@ from hitl.core.values import Value
 from hitl.errors import (
     DocumentDamaged,
     EventCancelled,
+    EventFailed,
     EventRejected,
     EventTimedOut,
     EventUnusable,
@@ -58,10 +60,16 @@ class Event(Generic[T]):
         self.poll_interval_seconds = poll
         self.expires_at: datetime = document.expires_at
         self._asked = asked
+        self._outcome: Outcome[T] | None = None
         # Scripts send these back as they find them, which lets them answer.
         self._token = asked.token
         self._request_path = document.request_path
         self._response_path = asked.response_path
+
+    @property
+    def outcome(self) -> Outcome[T] | None:
+        """The outcome, once `wait` or `result` has returned or raised it; None before."""
+        return self._outcome
 
     @property
     def endpoint(self) -> str:
@@ -103,27 +111,50 @@ class Event(Generic[T]):
             RequestNotFound: the question was deleted while it was waited for.
             DocumentDamaged: what is stored cannot be read, or belongs to another question; names the object.
         """
-        outcome = await self._asked.outcome(self.poll_interval_seconds)
-        match outcome.outcome:
-            case "answered":
-                return cast("T", self._typed(outcome))
-            case "rejected":
-                raise EventRejected(outcome)
-            case "timed_out":
-                raise EventTimedOut(outcome)
-            case "cancelled":
-                raise EventCancelled(outcome)
+        return cast("T", (await self._wait()).value)
+
+    @Syncified
+    async def result(self) -> Outcome[T]:
+        """Wait for the outcome and return all of it: the answer, and who gave it, how, when and why.
+
+        Returns:
+            The outcome, whose `value` is the answer, of the event's data type.
+
+        Raises:
+            EventTimedOut, EventRejected, EventCancelled, RequestNotFound, DocumentDamaged: as `wait` does.
+        """
+        return await self._wait()
 
     @Syncified
     async def cancel(self, comment: str = "") -> None:
         """Withdraw the question, so that nobody needs to answer it any more.
 
+        Args:
+            comment: Why, for the record; at most 4,096 characters.
+
         Raises:
+            InvalidRequest: the comment is no text.
             AlreadySettled: when it has another outcome.
             RequestNotFound: when it was deleted.
             ClockApart: when this machine's clock is not the storage's.
         """
+        if not isinstance(comment, str):
+            raise InvalidRequest(f"comment is of type {type(comment).__name__}: give a text")
         await self._asked.withdraw(comment)
+
+    async def _wait(self) -> Outcome[T]:
+        recorded = await self._asked.outcome(self.poll_interval_seconds)
+        self._outcome = Outcome.of(recorded, None)
+        match recorded.outcome:
+            case "answered":
+                self._outcome = outcome = Outcome.of(recorded, self._typed(recorded))
+                return outcome
+            case "rejected":
+                raise EventRejected(recorded)
+            case "timed_out":
+                raise EventTimedOut(recorded)
+            case "cancelled":
+                raise EventCancelled(recorded)
 
     def _typed(self, outcome: OutcomeDocument) -> Any:
         try:
@@ -139,8 +170,8 @@ async def _new_event(
     data_type: Any,
     scope: EventScope = "run",
     prompt: str = "Please provide a value",
-    timeout_seconds: float = 3600,
-    poll_interval_seconds: float = 5,
+    timeout_seconds: float | timedelta = 3600,
+    poll_interval_seconds: float | timedelta = 5,
     *,
     key: str | None = None,
     choices: Sequence[Value] | None = None,
@@ -161,8 +192,9 @@ async def _new_event(
             value. `wait` returns a value of this type.
         scope: ``"run"``, the only one there is.
         prompt: The question, in Markdown; at most 16,384 characters.
-        timeout_seconds: Seconds until the deadline, over 0 and at most 366 days.
-        poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0.
+        timeout_seconds: Seconds until the deadline, over 0 and at most 366 days; or a `timedelta`.
+        poll_interval_seconds: The longest pause between two looks at the storage, in seconds, over 0; or a
+            `timedelta`.
         key: Names the question within its action, instead of its content and its order. Outside Flyte, names it
             permanently. Another question under the same key is refused.
         choices: At most 64 values in the order in which they are shown, for int, float and str. None: any value.
@@ -184,7 +216,7 @@ async def _new_event(
         ServeError: the web app cannot be brought up.
         StorageError: the question cannot be stored, as when this machine's clock is not the storage's.
     """
-    if scope != "run":
+    if not isinstance(scope, str) or scope != "run":
         raise InvalidRequest(f"scope {scope!r} is not supported: use 'run'")
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     question = Question.of(
@@ -198,8 +230,8 @@ async def _ask(
     data_type: Any = str,
     *,
     name: str = "ask",
-    timeout_seconds: float = 3600,
-    poll_interval_seconds: float = 5,
+    timeout_seconds: float | timedelta = 3600,
+    poll_interval_seconds: float | timedelta = 5,
     key: str | None = None,
     choices: Sequence[Value] | None = None,
     default: Value = None,
@@ -215,22 +247,31 @@ async def _ask(
     Returns:
         The answer, of `data_type`.
     """
-    event = await _new_event(
-        name,
-        data_type,
-        prompt=prompt,
-        timeout_seconds=timeout_seconds,
-        poll_interval_seconds=poll_interval_seconds,
-        key=key,
-        choices=choices,
-        default=default,
-        on_timeout=on_timeout,
-        schema=schema,
-        respondents=respondents,
-        prompt_format=prompt_format,
-    )
-    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
-    return await event.wait.aio()
+    event: Event[Any] | None = None
+    try:
+        event = await _new_event(
+            name,
+            data_type,
+            prompt=prompt,
+            timeout_seconds=timeout_seconds,
+            poll_interval_seconds=poll_interval_seconds,
+            key=key,
+            choices=choices,
+            default=default,
+            on_timeout=on_timeout,
+            schema=schema,
+            respondents=respondents,
+            prompt_format=prompt_format,
+        )
+        print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+        return await event.wait.aio()
+    except EventFailed:
+        raise
+    except BaseException:
+        # Ctrl-C, a cancellation, a signal, an error: nobody waits any more.
+        if event is not None:
+            await event._asked.abandon()
+        raise
 
 
 new_event = Syncified(_new_event)

@@ -15,13 +15,18 @@ import functools
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent import futures
 from concurrent.futures import Future
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overload
+
+from hitl.author.signals import signals_raise
 
 _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")
 _R = TypeVar("_R")
 _S = TypeVar("_S")
+
+_TIDY_SECONDS: Final = 10.0
 
 
 class Syncified(Generic[_P, _R]):
@@ -33,7 +38,8 @@ class Syncified(Generic[_P, _R]):
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Run to the end and return the result. Blocks the calling thread."""
-        return _run(self._function(*args, **kwargs))
+        with signals_raise():
+            return _run(self._function(*args, **kwargs))
 
     def aio(self, *args: _P.args, **kwargs: _P.kwargs) -> Awaitable[_R]:
         """Return the coroutine, to be awaited."""
@@ -68,8 +74,10 @@ def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
     try:
         return done.result()
     except BaseException:
-        # Ctrl-C reaches the waiting thread only: nothing may go on behind it.
+        # Ctrl-C reaches the waiting thread only: nothing may go on behind it. What it has to put in order first,
+        # it may; a second Ctrl-C ends that.
         loop.call_soon_threadsafe(lambda: [each.cancel() for each in task])
+        futures.wait([done], timeout=_TIDY_SECONDS)
         raise
 
 

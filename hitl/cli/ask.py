@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from hitl.author.asking import ask_question
+from hitl.author.endings import NOBODY_WAITS, settled
+from hitl.author.signals import signals_raise
 from hitl.cli import output
 from hitl.cli.options import AsJson
 from hitl.cli.requests import finish
@@ -84,20 +86,25 @@ def ask(
         schema=_schema(schema),
         prompt_format="plain" if plain else "markdown",
     )
-    finish(asyncio.run(_ask(question, key)), as_json)
+    with signals_raise():
+        view = asyncio.run(_ask(question, key))
+    finish(view, as_json)
 
 
 async def _ask(question: Question, key: str | None) -> RequestView:
     asked = await ask_question(question, key=key)
-    output.say(f"{question.prompt}\nAnswer at {asked.form_url}")
     try:
+        output.say(f"{question.prompt}\nAnswer at {asked.form_url}")
         with output.waiting("waiting for the answer"):
             outcome = await asked.outcome(_POLL_SECONDS)
-    except asyncio.CancelledError:
-        if key is None:
-            await withdraw(asked.withdraw)
+    except BaseException:
+        # Ctrl-C, SIGTERM, SIGHUP, an error: nobody waits any more.
+        if asked.kept:
+            served = "; until then, `hitl serve` serves its form" if asked.context.mode == "local" else ""
+            settled(asked.request_id)
+            output.say(f"hitl: interrupted; the question stays, and the same command finds it again{served}")
         else:
-            output.say("hitl: interrupted; the question stays, and the same command finds it again")
+            await withdraw(asked.withdraw)
         raise
     return view_of(asked.document, outcome)
 
@@ -109,7 +116,7 @@ async def withdraw(by: Callable[[str], Awaitable[None]]) -> None:
         by: Withdraws it, for the reason that it is given.
     """
     try:
-        await by("nobody waits for the answer any more")
+        await by(NOBODY_WAITS)
     except HITLError as error:
         output.say(f"hitl: interrupted; the question could not be withdrawn: {error}")
     else:

@@ -29,7 +29,9 @@ class Code(IntEnum):
     TIMED_OUT = 3
     CANCELLED = 4
     UNAVAILABLE = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 MEANING: dict[Code, str] = {
@@ -42,7 +44,9 @@ MEANING: dict[Code, str] = {
     Code.CANCELLED: "the question was withdrawn",
     Code.UNAVAILABLE: "the storage, the web app, the API server or the operator does not answer; the storage "
     "refuses or is unsuitable; or a stored object is damaged",
+    Code.HUNG_UP: "SIGHUP: the terminal was closed",
     Code.INTERRUPTED: "Ctrl-C",
+    Code.TERMINATED: "SIGTERM",
 }
 
 _BY_ERROR: tuple[tuple[tuple[type[HITLError], ...], Code], ...] = (

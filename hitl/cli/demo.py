@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from hitl.author.signals import signals_raise
 from hitl.cli import output
 from hitl.cli.ask import withdraw
 from hitl.cli.options import AsJson
@@ -27,6 +28,7 @@ def demo(
         raise ServeError("the demo runs a Flyte task: pip install 'flyte-hitl[cli,flyte]'")
     # Wherever this shell's questions go otherwise, the demo stays on this machine.
     os.environ["HITL_SERVE"] = "local"
+    os.environ.pop("HITL_ENDPOINT", None)
     output.say("Starting a Flyte task that asks for a number …")
     from hitl.cli import demo_task
 
@@ -37,8 +39,9 @@ def demo(
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
     try:
-        value = demo_task.run(announce)
-    except KeyboardInterrupt:
+        with signals_raise():
+            value = demo_task.run(announce)
+    except (KeyboardInterrupt, SystemExit):
         for event in demo_task.asked:
             asyncio.run(withdraw(event.cancel.aio))
         raise

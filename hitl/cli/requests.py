@@ -42,6 +42,15 @@ def list_requests(
     left: list[str] = []
     backend = _backend(namespace, everywhere, context, kubeconfig, warn=left.append)
     views = asyncio.run(backend.list(settled=settled))
+    if not settled:
+        now = datetime.now(UTC)
+        expired = [view for view in views if view.expires_at <= now]
+        views = [view for view in views if view.expires_at > now]
+        if expired:
+            left.append(
+                f"left out: {len(expired)} whose deadline has passed. `hitl list --all` shows them, `hitl gc` "
+                "settles them"
+            )
     if as_json:
         output.print_json(views)
     elif views:

@@ -16,8 +16,10 @@ from rich.progress import Progress
 from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
+from hitl.cli.storage_backend import Stored
 from hitl.core import keys
 from hitl.errors import InvalidRequest, StorageError, StorageUnavailable
+from hitl.records.expiry import settle_due
 from hitl.records.retention import collect
 from hitl.settings import Settings
 from hitl.storage import open_store
@@ -46,17 +48,22 @@ def gc(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete requests that were settled long ago, and what crashes left behind; name those that had to stay."""
+    """Delete requests that were settled long ago, and what crashes left behind; name those that had to stay.
+
+    Deadlines that passed while nobody waited are settled, too.
+    """
     settings = Settings()
     retention = _retention(settings.retention_days if days is None else days)
     left: dict[str, str] = {}
+    stored = Stored(settings)
     with Progress(
         console=Console(stderr=True), transient=True, disable=not Console(stderr=True).is_terminal
     ) as bar:
         task = bar.add_task("looking", total=None)
-        collected = asyncio.run(
-            collect(
-                open_store(settings),
+
+        async def both() -> tuple[list[str], list[str]]:
+            collected = await collect(
+                stored.store,
                 now=datetime.now(UTC),
                 retention=retention,
                 dry_run=dry_run,
@@ -64,12 +71,17 @@ def gc(
                 looked=lambda number: bar.advance(task, number),
                 left=left.__setitem__,
             )
-        )
+            # By the index, which the collection has completed.
+            return collected, [] if dry_run else await settle_due(stored.records)
+
+        collected, settled = asyncio.run(both())
     if as_json:
-        output.print_json({"deleted": collected, "left": left, "dry_run": dry_run})
+        output.print_json({"deleted": collected, "left": left, "settled": settled, "dry_run": dry_run})
         return
     for request_id in collected:
         print(request_id)
+    for request_id in settled:
+        output.say(f"settled {request_id}: nobody answered before its deadline")
     for request_id, why in left.items():
         output.say(f"left {request_id}: {why}")
     stayed = f", {len(left)} left" if left else ""

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Annotated, Any
+import socket
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hitl.cli import output
 from hitl.errors import ServeError
+from hitl.serving.ports import LOOPBACK, listen_again
 from hitl.settings import Settings
 from hitl.storage import open_store
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from hitl_webapp.settings import WebSettings
 
 
 def serve(
@@ -51,10 +58,31 @@ def serve(
     asyncio.run(store.probe())
     server = server_for(create_app(web, store), web)
     output.say(f"Serving the questions under {web.root()}; Ctrl-C ends it.")
-    # uvicorn ends the process when it cannot listen, which deserves a sentence.
+    # uvicorn ends the process when it cannot listen, or cannot start, which deserves a sentence.
+    try:
+        sockets = _sockets(server, web)
+    except SystemExit:
+        raise _not_listening(web) from None
     with contextlib.suppress(SystemExit):
-        server.run()
+        server.run(sockets)
     if server.lifespan.should_exit:
         raise ServeError("the web app could not start, for the reason given above")
     if not server.started:
-        raise ServeError(f"{web.host}:{web.port} cannot be listened on: choose another with --host and --port")
+        raise _not_listening(web)
+
+
+def _sockets(server: uvicorn.Server, web: WebSettings) -> list[socket.socket]:
+    """Listen where the settings say, and where the links lead that programs of this machine have given out."""
+    wanted = server.config.bind_socket()
+    # People sign in at the one address that a proxy knows.
+    links = listen_again(web) if web.auth == "link" and web.host == LOOPBACK else None
+    if links is None:
+        return [wanted]
+    output.say(
+        f"The links of programs that have ended lead here again: http://{LOOPBACK}:{links.getsockname()[1]}"
+    )
+    return [wanted, links]
+
+
+def _not_listening(web: WebSettings) -> ServeError:
+    return ServeError(f"{web.host}:{web.port} cannot be listened on: choose another with --host and --port")

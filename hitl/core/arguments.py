@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from numbers import Real
-from typing import Any
+from typing import Any, Final
 
 from hitl.core.jsontypes import Schema
 from hitl.core.limits import MAX_CHOICES, MAX_TIMEOUT_SECONDS
+from hitl.core.plain import plain
 from hitl.core.strictjson import shortened
-from hitl.core.values import DataType, Value, format_value, parse_json
+from hitl.core.values import DataType, format_value, parse_json
 from hitl.errors import InvalidRequest, InvalidValue
+
+# numpy's word for spans of time: finer than microseconds, they become numbers of their own unit.
+_NUMPY_SPAN: Final = "m"
 
 
 def seconds(argument: str, given: object) -> float:
     """Return a number of seconds, over 0 and at most 366 days.
 
+    Args:
+        argument: The argument's name.
+        given: A number of seconds, or a `timedelta`.
+
     Raises:
         InvalidRequest: naming the argument.
     """
-    if not isinstance(given, Real) or isinstance(given, bool):
-        raise InvalidRequest(f"{argument} is {shortened(repr(given))}: give a number of seconds")
-    number: Any = given
-    if not 0 < number <= MAX_TIMEOUT_SECONDS:
-        raise InvalidRequest(f"{argument} is {number}: it must be over 0 and at most 366 days")
-    return float(number)
+    number: Any = plain(given, argument)
+    if isinstance(number, timedelta):
+        number = number.total_seconds()
+    elif getattr(getattr(given, "dtype", None), "kind", "") == _NUMPY_SPAN:
+        number = None
+    if not isinstance(number, Real) or isinstance(number, bool):
+        raise InvalidRequest(
+            f"{argument} is {shortened(repr(given))}: give a number of seconds, or a datetime.timedelta"
+        )
+    span: Any = number
+    if not 0 < span <= MAX_TIMEOUT_SECONDS:
+        raise InvalidRequest(f"{argument} is {shortened(str(given))}: it must be over 0 and at most 366 days")
+    return float(span)
 
 
 def choices(kind: DataType, given: object) -> list[str]:
@@ -33,6 +49,7 @@ def choices(kind: DataType, given: object) -> list[str]:
     Raises:
         InvalidRequest: for what is no list of different values of the type.
     """
+    given = plain(given, "choices")
     # An empty tuple stood for "none given" in release 0.1.0.
     if given is None or (isinstance(given, tuple) and not given):
         return []
@@ -55,14 +72,14 @@ def choices(kind: DataType, given: object) -> list[str]:
     return offered
 
 
-def canonical(kind: DataType, value: Value, argument: str) -> str:
+def canonical(kind: DataType, value: Any, argument: str) -> str:
     """Return a value of the type as its canonical text.
 
     Raises:
         InvalidRequest: naming the argument, when the value is not of the type.
     """
     try:
-        return format_value(kind, parse_json(kind, value))
+        return format_value(kind, parse_json(kind, plain(value, argument)))
     except InvalidValue as error:
         raise InvalidRequest(f"{argument}: {error}") from error
 
@@ -76,7 +93,7 @@ def schema(given: Any) -> Schema | None:
     if given is None:
         return None
     if isinstance(given, Mapping):
-        return dict(given)
+        return {name: plain(each, "schema") for name, each in given.items()}
     if hasattr(given, "model_json_schema"):
         raise InvalidRequest(f"schema is the model {given.__name__}: give {given.__name__}.model_json_schema()")
     raise InvalidRequest(f"schema is of type {type(given).__name__}: give a JSON Schema as a dict")

@@ -94,7 +94,7 @@ def answer_type(data_type: Any) -> AnswerType:
         return _by_pydantic(data_type)
 
 
-def plain(data_type: Any, value: Any) -> JsonValue:
+def as_json(data_type: Any, value: Any) -> JsonValue:
     """Return a value of a type, such as a default, as JSON has it; what is no such value, as it is."""
     if not answer_type(data_type).pydantic:
         return typing.cast("JsonValue", value)
@@ -115,7 +115,9 @@ def offered_values(data_type: Any, asked: AnswerType, choices: Any) -> Any:
     if choices is None:
         return None if asked.choices is None else list(asked.choices)
     return (
-        [plain(data_type, each) for each in choices] if asked.pydantic and isinstance(choices, list) else choices
+        [as_json(data_type, each) for each in choices]
+        if asked.pydantic and isinstance(choices, list | tuple)
+        else choices
     )
 
 

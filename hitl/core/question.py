@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
@@ -18,7 +19,7 @@ from hitl.core import arguments
 from hitl.core.faults import sentence
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_NAME_CHARS, MAX_PROMPT_CHARS
-from hitl.core.pythontypes import answer_type, offered_values, plain
+from hitl.core.pythontypes import answer_type, as_json, offered_values
 from hitl.core.respondents import Respondents
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
@@ -74,7 +75,7 @@ class Question(Asked):
         name: str,
         data_type: Any,
         prompt: str,
-        timeout_seconds: float,
+        timeout_seconds: float | timedelta,
         choices: Sequence[Value] | None = None,
         default: Value = None,
         on_timeout: OnTimeout | None = None,
@@ -88,7 +89,7 @@ class Question(Asked):
             name: Shown to people; 1 to 128 characters.
             data_type: A Python type or a type name, see `hitl.core.pythontypes`.
             prompt: 1 to 16,384 characters.
-            timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days.
+            timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days; or a `timedelta`.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
                 bool and json.
             default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
@@ -114,7 +115,7 @@ class Question(Asked):
                 choices=offered,
                 default=None
                 if default is None
-                else arguments.canonical(asked.kind, plain(data_type, default), "default"),
+                else arguments.canonical(asked.kind, as_json(data_type, default), "default"),
                 on_timeout=_at_deadline(on_timeout, default),
                 respondents=Respondents.asked(respondents),
                 prompt_format=prompt_format,

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hitl.core.plain import plain
 from hitl.core.strictjson import shortened
 from hitl.core.text import one_line
 from hitl.errors import InvalidRequest
@@ -73,6 +74,7 @@ class Respondents(BaseModel):
 
 def _names(field: str, given: object) -> list[str]:
     where = f"respondents[{field!r}]"
+    given = plain(given, where)
     # A set has no order: asked again by a restarted task, it would be another question.
     if not isinstance(given, list | tuple):
         raise InvalidRequest(f"{where} is {_shown(given)}: {_WRITE_RESPONDENTS}")

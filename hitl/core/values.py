@@ -60,13 +60,14 @@ def type_name(data_type: Any) -> DataType:
     if isinstance(data_type, type) and data_type in scalars:
         return scalars[data_type]
     origin = typing.get_origin(data_type) or data_type
-    if data_type is Any or data_type is None or origin in (dict, list, types.NoneType):
+    if data_type is Any or data_type is None or any(origin is each for each in (dict, list, types.NoneType)):
         return "json"
     if isinstance(data_type, str):
         raise InvalidRequest(
-            f"data_type {data_type!r} is no type: use one of {', '.join(DATA_TYPES)}, or a type itself"
+            f"data_type {shortened(repr(data_type))} is no type: use one of {', '.join(DATA_TYPES)}, "
+            "or a type itself"
         )
-    raise NoJsonType(f"data_type {data_type!r} is none of JSON's own")
+    raise NoJsonType(f"data_type {shortened(repr(data_type))} is none of JSON's own")
 
 
 def parse_text(data_type: DataType, text: str) -> Value:

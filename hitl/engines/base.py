@@ -23,8 +23,12 @@ class Action(Protocol):
         """Whether it runs in a cluster, rather than in this user's own process."""
         ...
 
-    def count(self, event_name: str, digest: str) -> int:
-        """Return how many identical questions this action has asked before, and count this one."""
+    def take_number(self, event_name: str, digest: str) -> int:
+        """Return the number of a question among the identical ones of this action, from 0, and count it."""
+        ...
+
+    def give_back(self, event_name: str, digest: str, number: int) -> None:
+        """Count a question no longer, because asking it failed: asked again, it has the same number."""
         ...
 
     async def serve(self, settings: Settings) -> tuple[str, str]:

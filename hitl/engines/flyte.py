@@ -6,9 +6,9 @@ The only module that imports flyte.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -99,15 +99,23 @@ class FlyteAction:
         """Whether it runs in a cluster."""
         return self._context.mode == "remote"
 
-    def count(self, event_name: str, digest: str) -> int:
-        """Return how many identical questions this action has asked before, and count this one.
+    def take_number(self, event_name: str, digest: str) -> int:
+        """Return the number of a question among the identical ones of this action, from 0, and count it.
 
         Kept in the action's own context: a reusable process runs many actions, each of which starts at zero.
         """
-        counts: Counter[tuple[str, str]] = self._context.data.setdefault(_COUNTS, Counter())
-        before = counts[event_name, digest]
-        counts[event_name, digest] += 1
-        return before
+        taken = self._taken(event_name, digest)
+        number = next(each for each in itertools.count() if each not in taken)
+        taken.add(number)
+        return number
+
+    def give_back(self, event_name: str, digest: str, number: int) -> None:
+        """Count a question no longer, because asking it failed: asked again, it has the same number."""
+        self._taken(event_name, digest).discard(number)
+
+    def _taken(self, event_name: str, digest: str) -> set[int]:
+        numbers: dict[tuple[str, str], set[int]] = self._context.data.setdefault(_COUNTS, {})
+        return numbers.setdefault((event_name, digest), set())
 
     async def serve(self, settings: Settings) -> tuple[str, str]:
         """Serve the web app as a Flyte app; return its endpoint and its root.

@@ -1,7 +1,8 @@
 """The one way to wait for an outcome, for programs and the command alike.
 
 A wait looks at the storage again and again, less and less often. It settles the deadline itself when that is due.
-While the storage does not answer, the wait continues.
+While the storage does not answer, the wait continues. While the storage refuses, as it may when credentials are
+renewed, it continues for at most five minutes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import GRACE
-from hitl.errors import ClockApart, RequestNotFound, StorageUnavailable
+from hitl.errors import ClockApart, RequestNotFound, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.records.outcomes import expire
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_request
@@ -20,6 +21,7 @@ from hitl.records.requests import StoredRequest, read_request
 _FIRST_PAUSE_SECONDS: Final = 0.2
 _PAUSE_GROWS: Final = 1.5
 _READ_QUESTION_EVERY: Final = 20
+_REFUSED_SECONDS: Final = 300.0
 
 _log = logging.getLogger("hitl")
 
@@ -35,7 +37,7 @@ async def wait_for_outcome(records: Records, request: StoredRequest, *, longest_
     Raises:
         RequestNotFound: the question was deleted while it was waited for.
         DocumentDamaged: what is stored cannot be read, or belongs to another question.
-        StorageUnsuitable: these credentials may not read it.
+        StorageUnsuitable: the storage has refused these credentials for five minutes.
     """
     looks, pause = _Looks(records, request), _FIRST_PAUSE_SECONDS
     while True:
@@ -56,6 +58,7 @@ class _Looks:
         self._name = request.document.event_name
         self._count = 0
         self._away = False
+        self._refused_since: float | None = None
         self._apart = False
 
     async def next(self) -> OutcomeDocument | None:
@@ -68,15 +71,27 @@ class _Looks:
                 "known: ask again under another key, and keep requests longer (HITL_RETENTION_DAYS)"
             ) from error
         except StorageUnavailable as error:
-            if not self._away:
-                _log.warning("%s: the storage does not answer, waiting on: %s", self._name, error)
-            self._away = True
+            # Whether it would refuse is not known now, so that five minutes of refusals begin again.
+            self._refused_since = None
+            self._told("the storage does not answer, waiting on: %s", error)
+            return None
+        except StorageUnsuitable as error:
+            now = self._records.ticks()
+            self._refused_since = now if self._refused_since is None else self._refused_since
+            if now - self._refused_since >= _REFUSED_SECONDS:
+                raise
+            self._told("the storage refuses, waiting on for at most five minutes: %s", error)
             return None
         if self._away:
             _log.warning("%s: the storage is back", self._name)
-        self._away = False
+        self._away, self._refused_since = False, None
         self._count += 1
         return outcome
+
+    def _told(self, what: str, error: StorageError) -> None:
+        if not self._away:
+            _log.warning(f"%s: {what}", self._name, error)
+        self._away = True
 
     async def _look(self) -> OutcomeDocument | None:
         if self._count % _READ_QUESTION_EVERY == 0:

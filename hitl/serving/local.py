@@ -1,7 +1,7 @@
 """Local mode: the web app in a thread of this process, with an event loop of its own, on loopback.
 
-One for each process and root; a forked child gets one of its own. Nothing of it lives on the caller's loop, so
-that a caller who blocks that loop is still answered.
+One for each process and root, and those of a root share a port; a forked child gets one of its own. Nothing of it
+lives on the caller's loop, so that a caller who blocks that loop is still answered.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures.thread  # noqa: F401 - registers its own end, which must come after that of this module
-import contextlib
 import logging
 import os
 import socket
 import threading
 from importlib import import_module
-from pathlib import Path
 from typing import Final, Protocol
 
 from hitl.errors import HITLError, ServeError
+from hitl.serving.ports import LOOPBACK, listen
 from hitl.settings import Settings
 from hitl.storage import open_store
 
@@ -73,7 +72,7 @@ def _start(settings: Settings) -> str:
         webapp = import_module(_WEBAPP)
     except ImportError as error:
         raise ServeError(f"the web app is not installed: pip install 'flyte-hitl[webapp]' ({error})") from error
-    listening = _listen(settings.data_dir / "port")
+    listening = listen(settings)
     port = listening.getsockname()[1]
     store = open_store(settings)
     server: _Server = webapp.embedded_server(settings, store, port)
@@ -105,33 +104,7 @@ def _start(settings: Settings) -> str:
         raise failure[0] if failure else ServeError("the local web app did not start: see the log")
     _sockets.append(listening)
     _running.append((server, thread))
-    with contextlib.suppress(OSError):
-        _remember(settings.data_dir / "port", port)
-    return f"http://127.0.0.1:{port}"
-
-
-def _listen(remembered: Path) -> socket.socket:
-    try:
-        wanted = int(remembered.read_text())
-    except (OSError, ValueError):
-        wanted = 0
-    for port in dict.fromkeys((wanted if 1024 <= wanted <= 65535 else 0, 0)):
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        # A port whose last owner has just ended may be taken at once; one that is in use may not.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(("127.0.0.1", port))
-            listening.listen(128)
-        except OSError:
-            listening.close()
-            continue
-        return listening
-    raise ServeError("no port of this machine's loopback is free: end something that listens there")
-
-
-def _remember(path: Path, port: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(str(port))
+    return f"http://{LOOPBACK}:{port}"
 
 
 def _finish() -> None:

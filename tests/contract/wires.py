@@ -10,12 +10,16 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fate = Literal["pass", "lose the request", "lose the reply", "conflict", "precondition failed"]
+Fate = Literal[
+    "pass", "lose the request", "lose the reply", "conflict", "precondition failed", "forbidden", "internal error"
+]
 # Decides from a request's first line, such as "PUT /bucket/key HTTP/1.1".
 Decision = Callable[[str], Fate]
 _REFUSALS: dict[Fate, tuple[str, str]] = {
     "conflict": ("409 Conflict", "<Error><Code>ConditionalRequestConflict</Code></Error>"),
     "precondition failed": ("412 Precondition Failed", "<Error><Code>PreconditionFailed</Code></Error>"),
+    "forbidden": ("403 Forbidden", "<Error><Code>AccessDenied</Code></Error>"),
+    "internal error": ("500 Internal Server Error", "<Error><Code>InternalError</Code></Error>"),
 }
 _NOTHING = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 _FIRST_LINE = re.compile(rb"^(?:GET|PUT|HEAD|POST|DELETE) [^\r\n]+ HTTP/1\.1\r\n", re.MULTILINE)

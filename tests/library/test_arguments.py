@@ -130,18 +130,127 @@ def test_a_value_of_another_type_is_no_default_and_no_choice(content: dict[str, 
 @pytest.mark.parametrize("argument", ["timeout_seconds", "poll_interval_seconds"])
 @pytest.mark.parametrize(
     "seconds",
-    [0, -1, float("nan"), float("inf"), "60", None, True, timedelta(minutes=1), [1], Decimal(5), 10**400],
+    [
+        0,
+        -1,
+        float("nan"),
+        float("inf"),
+        "60",
+        None,
+        True,
+        timedelta(0),
+        timedelta(days=367),
+        [1],
+        Decimal(5),
+        10**400,
+    ],
 )
 def test_a_span_is_a_number_of_seconds(argument: str, seconds: Any) -> None:
     with pytest.raises(hitl.InvalidRequest, match=f"{argument} is"):
         hitl.new_event("spans", int, **{argument: seconds})
 
 
-@pytest.mark.parametrize("seconds", [0.5, 60, Fraction(1, 2), 366 * 86_400])
-def test_any_number_over_zero_is_a_span(seconds: Any) -> None:
-    asked = draft(timeout_seconds=seconds)
+@pytest.mark.parametrize(
+    ("span", "seconds"),
+    [
+        (0.5, 0.5),
+        (60, 60),
+        (Fraction(1, 2), 0.5),
+        (366 * 86_400, 366 * 86_400),
+        (timedelta(minutes=1), 60),
+        (timedelta(days=366), 366 * 86_400),
+    ],
+)
+def test_any_span_over_zero_is_taken(span: Any, seconds: float) -> None:
+    asked = draft(timeout_seconds=span)
 
-    assert (asked.expires_at - asked.created_at).total_seconds() == float(seconds)
+    assert (asked.expires_at - asked.created_at).total_seconds() == seconds
+    assert hitl.new_event("spans", int, poll_interval_seconds=span).poll_interval_seconds == seconds
+
+
+class _Numpy:
+    """A stand-in for a value or an array of numpy, and for a Series of pandas: none of them is installed here."""
+
+    def __init__(self, held: Any) -> None:
+        self._held = held
+
+    def tolist(self) -> Any:
+        return self._held
+
+
+class _Polars:
+    """A stand-in for a Series of polars."""
+
+    def __init__(self, held: list[Any]) -> None:
+        self._held = held
+
+    def to_list(self) -> list[Any]:
+        return self._held
+
+
+class _Nanoseconds(_Numpy):
+    """A stand-in for `numpy.timedelta64` of a unit that a `timedelta` cannot hold: it becomes a bare number."""
+
+    class dtype:  # noqa: N801 - numpy's name
+        kind = "m"
+
+
+class _Broken:
+    def tolist(self) -> Any:
+        raise RuntimeError("this tensor is on another device")
+
+
+@pytest.mark.parametrize("series", [_Numpy, _Polars])
+def test_arrays_and_series_are_taken_as_lists(series: Any) -> None:
+    assert draft(choices=series(["b", "a"])) == draft(choices=["b", "a"])
+    assert draft(data_type=list, default=series([1, 2])) == draft(data_type=list, default=[1, 2])
+    assert draft(respondents={"users": series(["ann"])}) == draft(respondents={"users": ["ann"]})
+
+
+def test_values_of_numpy_are_taken_wherever_a_value_may_be() -> None:
+    three = _Numpy(3)
+
+    assert draft(data_type=int, default=three) == draft(data_type=int, default=3)
+    assert draft(data_type=int, choices=(three, 4)) == draft(data_type=int, choices=[3, 4])
+    assert draft(data_type=dict, default={"a": [three]}) == draft(data_type=dict, default={"a": [3]})
+    assert draft(data_type=int, json_schema={"maximum": three}) == draft(data_type=int, json_schema={"maximum": 3})
+    assert draft(timeout_seconds=three) == draft(timeout_seconds=3)
+
+
+def _in_itself() -> list[Any]:
+    items: list[Any] = []
+    items += [items, items]
+    return items
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"data_type": int, "default": _Numpy(3.5)},
+        {"data_type": int, "choices": _Numpy(3)},
+        {"data_type": int, "choices": _Numpy([[1], [2]])},
+        {"data_type": int, "choices": _Polars([])},
+        {"data_type": int, "choices": _Broken()},
+        {"data_type": int, "default": _Numpy},
+        {"data_type": list, "default": _in_itself()},
+        {"timeout_seconds": _Numpy([3])},
+        {"timeout_seconds": _Numpy(True)},
+        {"timeout_seconds": _Nanoseconds(5)},
+        {"respondents": _Numpy(["ann"])},
+        {"respondents": {"users": _Numpy("ann")}},
+    ],
+    ids=str,
+)
+def test_what_such_a_value_holds_must_fit(content: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest):
+        draft(**content)
+
+
+def test_a_comment_is_a_text() -> None:
+    event = hitl.new_event("comments", int)
+
+    with pytest.raises(hitl.InvalidRequest, match="comment is of type int"):
+        event.cancel(5)  # type: ignore[arg-type]  # what a caller without a type checker may write
 
 
 class _Model:

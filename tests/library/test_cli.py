@@ -363,12 +363,44 @@ def test_gc_deletes_what_is_old_enough(root: Store, monkeypatch: pytest.MonkeyPa
     asyncio.run(settle(root, ask(root, "old", now=past), answer(), now=past, markers=False))
     ask(root, "pending")
 
-    assert data("gc") == {"deleted": [], "left": {}, "dry_run": False}
-    assert data("gc", "--days", "7", "--dry-run") == {"deleted": ["old"], "left": {}, "dry_run": True}
+    assert data("gc") == {"deleted": [], "left": {}, "settled": [], "dry_run": False}
+    would = data("gc", "--days", "7", "--dry-run")
+    assert would == {"deleted": ["old"], "left": {}, "settled": [], "dry_run": True}
     assert outcome_of(root, "old") is not None
     monkeypatch.setenv("HITL_RETENTION_DAYS", "7")
     assert hitl_("gc").stdout == "old\n"
     assert [view["id"] for view in data("list", "--all")] == ["pending"]
+
+
+def test_what_has_passed_its_deadline_does_not_wait_and_gc_settles_it(root: Store) -> None:
+    ask(root, "expired", now=datetime.now(UTC) - timedelta(hours=1))
+    ask(root, "with-default", now=datetime.now(UTC) - timedelta(hours=1), default="5", on_timeout="default")
+    ask(root, "waiting")
+
+    listed = hitl_("list")
+    assert "waiting" in listed.stdout
+    assert "expired" not in listed.stdout
+    assert "left out: 2 whose deadline has passed" in listed.stderr
+    assert [view["id"] for view in data("list")] == ["waiting"]
+    assert hitl_("gc", "--dry-run").exit_code == 0
+    assert outcome_of(root, "expired") is None
+
+    assert data("gc")["settled"] == ["expired", "with-default"]
+
+    assert {view["id"]: view["phase"] for view in data("list", "--all")} == {
+        "waiting": "Pending",
+        "expired": "TimedOut",
+        "with-default": "Answered",
+    }
+    assert data("gc")["settled"] == []
+
+
+def test_gc_passes_over_what_is_damaged(root: Store) -> None:
+    for request_id in ("a-damaged", "b-expired"):
+        ask(root, request_id, now=datetime.now(UTC) - timedelta(hours=1))
+    (Path(root.url.removeprefix("file://")) / keys.request_key("a-damaged")).write_text("{")
+
+    assert data("gc")["settled"] == ["b-expired"]
 
 
 def test_completion_offers_what_waits(root: Store, monkeypatch: pytest.MonkeyPatch) -> None:

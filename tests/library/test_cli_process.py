@@ -245,6 +245,23 @@ def test_serve_serves_the_root_until_it_is_told_to_stop(run: Any) -> None:
     assert form.params["token"] not in serving.stderr + serving.stdout
 
 
+def test_serve_serves_the_links_of_programs_that_have_ended(run: Any) -> None:
+    asking = run("ask", "Ship it?", "--key", "release-8")
+    form = asking.said(FORM)[0]
+    asking.process.send_signal(signal.SIGTERM)
+    assert asking.ended() == 143
+    assert "`hitl serve`" in asking.stderr
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(form)
+
+    serving = run("serve", "--port", "0")
+
+    serving.said("The links of programs that have ended lead here again")
+    serving.said("startup complete")
+    assert "Ship it?" in httpx.get(form).text
+    assert submit(form, value="yes").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("options", "named"), [(["--auth", "guess"], "guess"), (["--auth", "proxy"], "HITL_PROXY")]
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import subprocess
 import sys
 import uuid
@@ -18,15 +19,17 @@ from hitl.author.context import choose_mode
 from hitl.author.events import Event
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.core.question import Question
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
 from hitl.records.outcomes import Submission
 from hitl.records.records import Records
-from hitl.records.requests import read_outcome, read_request
+from hitl.records.requests import create, read_outcome, read_request
 from hitl.records.retention import STALE, collect
 from hitl.settings import Settings
-from hitl.storage import Store
+from hitl.storage import Store, open_store
 from tests.backends.seaweed import BUCKET, Seaweed
+from tests.contract.wires import Fate, lossy_wire
 from tests.library.running import Program, answer, form_url
 from tests.library.samples import Timed, asked, draft_request, event_of, settle
 
@@ -156,6 +159,51 @@ async def test_storage_out_of_reach_is_said_once_and_waited_out(
     ]
 
 
+@pytest.mark.parametrize(
+    ("fate", "told"), [("forbidden", "the storage refuses"), ("internal error", "the storage does not answer")]
+)
+async def test_a_wait_outlives_a_storage_that_refuses_for_a_while(
+    s3_server: Seaweed, caplog: pytest.LogCaptureFixture, fate: Fate, told: str
+) -> None:
+    direct = Store(f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
+    fates: list[Fate] = ["pass"]
+    async with lossy_wire(s3_server.endpoint, lambda _: fates[-1]) as endpoint:
+        store = Store(direct.url, {**s3_server.options, "endpoint": endpoint})
+        event = await event_on(store)
+        fates.append(fate)
+        with caplog.at_level(logging.WARNING, "hitl"):
+            waiting = asyncio.ensure_future(event.wait.aio())
+            while not caplog.records:
+                await asyncio.sleep(0.05)
+            await settled(direct, "answered", value="5")
+            fates.append("pass")
+
+            assert await waiting == 5
+
+    assert [message.split(",")[0] for message in caplog.messages] == [
+        f"an event: {told}",
+        "an event: the storage is back",
+    ]
+
+
+async def test_a_storage_that_refuses_for_five_minutes_is_told_to_the_author(
+    s3_server: Seaweed, caplog: pytest.LogCaptureFixture
+) -> None:
+    fates: list[Fate] = ["pass"]
+    now = [0.0]
+    async with lossy_wire(s3_server.endpoint, lambda _: fates[-1]) as endpoint:
+        store = Store(f"s3://{BUCKET}/{uuid.uuid4().hex}", {**s3_server.options, "endpoint": endpoint})
+        event = await event_on(Records(store, ticks=lambda: now[0]))
+        fates.append("forbidden")
+        waiting = asyncio.ensure_future(event.wait.aio())
+        while not caplog.records:
+            await asyncio.sleep(0.05)
+        now[0] = 301
+
+        with pytest.raises(hitl.StorageUnsuitable, match="not permitted to read"):
+            await waiting
+
+
 @pytest.fixture
 def timed() -> Timed:
     store = Timed(f"memory://{uuid.uuid4().hex}")
@@ -261,6 +309,86 @@ def test_the_same_key_is_the_same_question_and_another_question_is_refused() -> 
         hitl.new_event("keyed", int, prompt="How few?", key="k")
 
 
+def test_only_the_key_decides_which_question_it_is() -> None:
+    one, same = (hitl.new_event(name, int, prompt="How many?", key="names") for name in ("one", "two"))
+
+    assert same.request_id == one.request_id
+    with pytest.raises(hitl.RequestMismatch):
+        hitl.new_event("two", int, prompt="How few?", key="names")
+
+
+async def test_a_key_finds_what_the_release_before_asked_under_it() -> None:
+    before = keys.derived_request_id("keyed", "", "", "", "", "", "key", "older")
+    records = Records(open_store(Settings()))
+    question = Question.of("keyed", int, "How many?", 600)
+    await create(records, question, request_id=before)
+
+    event = await hitl.new_event.aio("keyed", int, prompt="How many?", key="older")
+
+    assert event.request_id == before
+
+
+async def test_an_old_answer_under_a_key_is_told_to_be_old(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask() -> Event[Any]:
+        return await hitl.new_event.aio("keyed", int, prompt="How many?", key="again")
+
+    first, again = await ask(), await ask()
+    assert caplog.messages == [], "it has no outcome yet"
+    await asyncio.to_thread(answer, first.form_url, 3)
+    assert await first.wait.aio() == 3
+
+    old = await ask()
+
+    [told] = caplog.messages
+    assert "the key 'again' was used before" in told
+    assert "answered by somebody (unverified) via api at" in told
+    assert "Use another key" in told
+    assert await old.wait.aio() == await again.wait.aio() == 3
+
+
+async def test_the_author_learns_who_answered_how_when_and_why(store: Store) -> None:
+    event = await event_on(store, data_type=float)
+    assert event.outcome is None
+    request = await read_request(store, "an-event")
+    sender = Respondent(name="ann", via="gitops", verified=True, commit="0a1b2c")
+    at = datetime.now(UTC)
+    await settle(
+        store, request, Submission("answered", sender, value="2", comment="as agreed"), now=at, markers=False
+    )
+
+    value = await event.wait.aio()
+
+    expected: hitl.Outcome[float] = hitl.Outcome(
+        kind="answered", value=2.0, by="ann", verified=True, via="gitops", at=at, comment="as agreed",
+        default_used=False, commit="0a1b2c",
+    )  # fmt: skip
+    assert value == 2.0
+    assert event.outcome == expected
+    assert await event.result.aio() == expected
+    with pytest.raises(AttributeError):
+        event.outcome.value = 3.0
+
+
+async def test_the_author_learns_that_the_default_was_used(store: Store) -> None:
+    event = await event_on(store, seconds=1, ago=60, default=3, on_timeout="default")
+
+    outcome = await event.result.aio()
+
+    assert (outcome.value, outcome.default_used, outcome.by, outcome.via) == (3, True, "", "timeout")
+
+
+async def test_the_author_learns_who_refused(store: Store) -> None:
+    event = await event_on(store)
+    await settled(store, "rejected", comment="not on a Friday")
+
+    with pytest.raises(hitl.EventRejected):
+        await event.wait.aio()
+
+    assert event.outcome is not None
+    assert (event.outcome.kind, event.outcome.value) == ("rejected", None)
+    assert (event.outcome.by, event.outcome.verified, event.outcome.comment) == ("ann", False, "not on a Friday")
+
+
 def test_without_a_key_each_question_of_a_program_is_another() -> None:
     one, two = (hitl.new_event("unkeyed", int) for _ in range(2))
 
@@ -319,26 +447,51 @@ def test_the_web_app_comes_back_at_its_old_port_and_links_still_work() -> None:
     assert second.end() == 0
 
 
-def test_two_programs_at_once_have_a_web_app_each() -> None:
-    programs = [Program("plain") for _ in range(2)]
-    links = [form_url(program.line("Answer at")) for program in programs]
-    assert links[0].split("/")[2] != links[1].split("/")[2]
-    for link in links:
-        assert answer(link, True).status_code == 200
+def test_the_links_of_a_root_work_while_any_program_of_it_runs() -> None:
+    first, second = Program("plain", "one"), Program("plain", "two")
+    links = [form_url(program.line("Answer at")) for program in (first, second)]
+    assert links[0].split("/")[2] == links[1].split("/")[2], "they share a port"
 
-    assert [program.end() for program in programs] == [0, 0]
+    first.kill()
+    assert [requests.get(link, timeout=10).status_code for link in links] == [200, 200]
+    again = Program("plain", "one")
+    again.line("Answer at")
+    second.kill()
+    assert answer(links[0], True).status_code == 200
+    assert "True" in again.line("value")
+    assert again.end() == 0
+
+
+def test_another_root_has_another_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = hitl.new_event("ports", int)
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(tmp_path / "another"))
+    other = hitl.new_event("ports", int)
+
+    assert other.endpoint != one.endpoint
+    assert requests.get(other.form_url, timeout=10).status_code == 200
+
+
+def test_a_port_that_others_use_is_not_taken() -> None:
+    with socket.socket() as others:
+        others.bind(("127.0.0.1", 0))
+        others.listen()
+        data = Settings().data_dir
+        data.mkdir(parents=True)
+        (data / "port").write_text(str(others.getsockname()[1]))
+
+        event = hitl.new_event("taken", int)
+
+        assert requests.get(event.form_url, timeout=10).status_code == 200
 
 
 def test_a_program_forks_and_both_ask_and_get_their_answers() -> None:
     parent = Program("forked")
     of_parent, of_child = form_url(parent.line("parent asks")), form_url(parent.line("child asks"))
-    assert of_parent.split("/")[2] != of_child.split("/")[2], "each serves its own"
 
     assert answer(of_parent, 1).status_code == 200
     assert "1" in parent.line("parent got")
     assert parent.process.wait(timeout=60) == 0
-    with pytest.raises(requests.ConnectionError):
-        requests.get(of_parent, timeout=10)
+    assert requests.get(of_parent, timeout=10).status_code == 200, "the child serves it, too"
     assert answer(of_child, 2).status_code == 200
 
     assert "2" in parent.line("child got")
@@ -406,12 +559,19 @@ def test_how_a_question_is_served_is_what_is_set_else_what_fits(
 
 
 @pytest.mark.parametrize(
-    ("serve", "sentence"), [("operator", "HITL_ENDPOINT"), ("flyte", "inside a Flyte action")]
+    ("settings", "sentence"),
+    [
+        ({"SERVE": "operator"}, "HITL_ENDPOINT"),
+        ({"SERVE": "flyte"}, "inside a Flyte action"),
+        ({"ENDPOINT": "http://e"}, "unset HITL_ENDPOINT; or"),
+        ({"SERVE": "local", "STORAGE_ROOT": "s3://b/r", "ENDPOINT": "http://e"}, "unset HITL_SERVE"),
+    ],
 )
 def test_a_way_of_serving_that_cannot_work_here_says_what_to_set(
-    monkeypatch: pytest.MonkeyPatch, serve: str, sentence: str
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], sentence: str
 ) -> None:
-    monkeypatch.setenv("HITL_SERVE", serve)
+    for name, value in settings.items():
+        monkeypatch.setenv(f"HITL_{name}", value)
 
     with pytest.raises(hitl.ServeError, match=sentence):
         hitl.new_event("nowhere", int)

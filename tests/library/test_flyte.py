@@ -165,3 +165,15 @@ def test_a_request_id_is_a_name_that_kubernetes_takes() -> None:
 
     assert keys.is_request_id(request_id)
     assert request_id.startswith("resumed-")
+
+
+@pytest.mark.parametrize("step", ["create", "add_link"])
+def test_a_question_that_is_asked_again_after_a_failure_is_the_one_that_a_restart_finds(step: str) -> None:
+    failing, restarted = Program("retried", "a-run", step), Program("retried", "a-run", "none")
+
+    asked = failing.line("asked")
+    assert "tries again" in "".join(failing.printed)
+    assert restarted.line("asked") == asked
+    assert len(set(asked.split())) == 3, "two questions, and the word before them"
+
+    assert (failing.end(), restarted.end()) == (0, 0)

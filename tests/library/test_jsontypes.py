@@ -288,7 +288,7 @@ class _Action:
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def count(self, event_name: str, digest: str) -> int:
+    def take_number(self, event_name: str, digest: str) -> int:
         before = self._counts[event_name, digest]
         self._counts[event_name, digest] += 1
         return before

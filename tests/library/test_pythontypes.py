@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from typing_extensions import TypedDict
 
-from hitl.core.pythontypes import Unusable, plain, typed
+from hitl.core.pythontypes import Unusable, as_json, typed
 from hitl.core.question import Question, parse_answer
 from hitl.core.values import format_value
 from hitl.errors import InvalidRequest, InvalidValue
@@ -140,7 +140,7 @@ def test_a_value_comes_back_as_the_same_value_of_the_same_class(name: str, data:
     data_type, values = TYPES[name]
     value = data.draw(values)
     asked = question(data_type)
-    sent = plain(data_type, value)
+    sent = as_json(data_type, value)
 
     by_json = parse_answer(asked, json.loads(json.dumps(sent)), text=False)
     by_text = parse_answer(asked, format_value(asked.data_type, sent), text=True)

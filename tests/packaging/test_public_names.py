@@ -3,7 +3,7 @@
 import hitl
 from hitl import errors
 
-NAMES = {"Event", "EventFormLink", "EventScope", "HITLSubmissionTyped", "ask", "env", "new_event"}
+NAMES = {"Event", "EventFormLink", "EventScope", "HITLSubmissionTyped", "Outcome", "ask", "env", "new_event"}
 
 
 def test_the_public_names_are_these() -> None:

@@ -1,0 +1,61 @@
+"""What the author learns of an outcome: the value, and who gave it, how, when and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from hitl.core.documents import OutcomeDocument, OutcomeKind, Via
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """The one outcome of a question, as `Event.outcome` and `Event.result` return it.
+
+    Args:
+        kind: ``"answered"``, ``"rejected"``, ``"timed_out"`` or ``"cancelled"``.
+        value: The answer, of the event's data type; None unless it was answered.
+        by: Who it came from; empty at a deadline, and where no name was given. Anybody can write any name into a
+            form: rely on it only if `verified`.
+        verified: Whether a proxy or the API server has authenticated the name.
+        via: The channel: ``"web"``, ``"api"``, ``"cli"``, ``"kubectl"``, ``"gitops"``, ``"timeout"``,
+            ``"operator"`` or ``"program"``.
+        at: When it was recorded, with its time zone.
+        comment: What was written with it; may be empty.
+        default_used: Whether nobody answered, so that the value is the default.
+        commit: The commit that the answer came from; empty unless it came from Git.
+    """
+
+    kind: OutcomeKind
+    value: T | None
+    by: str
+    verified: bool
+    via: Via
+    at: datetime
+    comment: str
+    default_used: bool
+    commit: str
+
+    @classmethod
+    def of(cls, recorded: OutcomeDocument, value: T | None) -> Outcome[T]:
+        """Return a recorded outcome as the author reads it.
+
+        Args:
+            recorded: The outcome as stored.
+            value: Its value, of the event's data type.
+        """
+        sender = recorded.respondent
+        return cls(
+            kind=recorded.outcome,
+            value=value,
+            by=sender.name,
+            verified=sender.verified,
+            via=sender.via,
+            at=recorded.answered_at,
+            comment=recorded.comment,
+            default_used=recorded.outcome == "answered" and recorded.reason == "DefaultUsed",
+            commit=sender.commit,
+        )
