@@ -6,6 +6,7 @@ SHELL := bash
 BIN := .venv/bin
 PACKAGES := hitl operator/hitl_operator webapp/hitl_webapp
 READY := .venv/.ready
+DEMO_READY := .venv/.demo
 SETUP := pyproject.toml constraints.txt tools/venv $(wildcard dropin/pyproject.toml)
 ARGS ?=
 BANDIT := $(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive $(PACKAGES) $(wildcard dropin/flyteplugins)
@@ -16,13 +17,18 @@ help: ## Say what there is
 
 $(READY): $(SETUP)
 	@tools/venv
+	@touch $@ $(DEMO_READY)
+
+# The demo needs a third of the packages, and no tools.
+$(DEMO_READY): $(SETUP)
+	@tools/venv demo
 	@touch $@
 
 .PHONY: setup
 setup: $(READY) ## Make .venv ready
 
 .PHONY: demo
-demo: $(READY) ## Ask a question on this machine, and see a Flyte task go on with the answer
+demo: $(DEMO_READY) ## Ask a question on this machine, and see a Flyte task go on with the answer
 	@$(BIN)/hitl demo $(ARGS)
 
 .PHONY: format

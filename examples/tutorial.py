@@ -1,13 +1,7 @@
 import flyte
 import flyteplugins.hitl as hitl
 
-task_env = flyte.TaskEnvironment(
-    name="hitl-tutorial",
-    image=flyte.Image.from_debian_base(python_version=(3, 12)).with_pip_packages(
-        "flyteplugins-hitl", "fastapi", "uvicorn", "python-multipart",
-    ),
-    depends_on=[hitl.env],
-)
+task_env = flyte.TaskEnvironment(name="hitl-tutorial", depends_on=[hitl.env])
 
 @task_env.task(report=True)
 async def ask_for_number() -> int:

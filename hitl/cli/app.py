@@ -15,10 +15,11 @@ from pydantic_settings import SettingsError
 from typer.core import TyperGroup
 
 from hitl.cli import ask, demo, doctor, links, requests, root, serve
-from hitl.cli.arguments import Command, looks_like_an_option
+from hitl.cli.arguments import Command, ReadingCommand, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster
 from hitl.cli.output import fail
+from hitl.cli.streams import escape_what_does_not_fit
 from hitl.core.faults import settings_sentences
 from hitl.core.text import printable
 from hitl.errors import HITLError
@@ -66,8 +67,10 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "gc": root.gc,
 }
 
+_READING: Final = ("ask", "answer")
+
 for _name, _function in _COMMANDS.items():
-    app.command(_name, cls=Command)(_function)
+    app.command(_name, cls=ReadingCommand if _name in _READING else Command)(_function)
 storage.command("check", cls=Command)(root.check)
 app.add_typer(storage, name="storage")
 app.command("doctor", cls=Command)(doctor.doctor)
@@ -115,6 +118,7 @@ def run(*, as_plugin: bool = False) -> None:
         as_plugin: It was called as `kubectl hitl`.
     """
     in_cluster.set(as_plugin)
+    escape_what_does_not_fit()
     if logging.lastResort is not None:
         # What the library logs ends on this terminal, and may repeat what other people wrote.
         logging.lastResort.setFormatter(_Printable())

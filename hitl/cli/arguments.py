@@ -1,28 +1,36 @@
 """What the words after a command mean: a dash begins an option, at any place.
 
 A word that begins with a dash is an option or an error. It is never taken for a text, because an answer
-that was recorded by mistake is permanent. Negative numbers are values, and so is everything after ``--``.
+that was recorded by mistake is permanent. Negative numbers are values, and so is everything after ``--``. A dash
+alone, where a command reads a text, means the text on standard input.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from typer.core import TyperCommand
 
 from hitl.cli.codes import Code
 from hitl.cli.output import fail
+from hitl.cli.streams import BOM, read_input
 from hitl.core.text import one_line
+from hitl.errors import InvalidRequest
 
 # With the minus sign of word processors too: in front of a number it can mean nothing else.
 _NUMBER: Final = re.compile(r"[-\u2212](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _ENDS: Final = "--"
+_INPUT: Final = "-"
+# What these take may be a secret, so no error repeats it.
+_SECRET: Final = ("--revoke",)
+_TOKEN: Final = re.compile(r"-[\w-]{31,}", re.ASCII)
 # Blanks and characters that nobody sees: what was copied from a page may begin with them.
 _UNSEEN: Final = ("Z", "Cc", "Cf")
 # Word processors write these for the keyboard's dash; Unicode counts them among other signs.
@@ -56,23 +64,37 @@ class Option:
 class Command(TyperCommand):
     """A command in which a word that begins with a dash is an option or an error."""
 
+    reads_input: ClassVar = False
+    """Whether a dash alone means the text on standard input."""
+
+    def get_short_help_str(self, _limit: int = 0) -> str:
+        """Return its summary, whole: it is wrapped where it is shown."""
+        return super().get_short_help_str(sys.maxsize)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Sort the words into options and values, then let typer read them."""
         # While the shell asks for completions, the words are not complete.
         if not ctx.resilient_parsing:
             try:
-                args = arranged(args, _options(self, ctx))
-            except NotUnderstood as error:
+                args = arranged(args, _options(self, ctx), read_input if self.reads_input else None)
+            except (NotUnderstood, InvalidRequest) as error:
                 fail(f"{error}\nTry '{ctx.command_path} --help' for help.", Code.USAGE)
         return super().parse_args(ctx, args)
 
 
-def arranged(words: Sequence[str], options: Sequence[Option]) -> list[str]:
+class ReadingCommand(Command):
+    """A command that takes a text, as a word or on standard input."""
+
+    reads_input = True
+
+
+def arranged(words: Sequence[str], options: Sequence[Option], read: Callable[[], str] | None = None) -> list[str]:
     """Return a command's words with its options in front, and its values behind ``--``.
 
     Args:
         words: What was typed behind the command's name.
         options: The options that it has.
+        read: Returns the text that a dash alone stands for; None where it stands for none.
 
     Raises:
         NotUnderstood: for an option that it does not have, a missing value, or an option given twice.
@@ -86,8 +108,12 @@ def arranged(words: Sequence[str], options: Sequence[Option]) -> list[str]:
         if word == _ENDS:
             values += rest
             break
+        if word == _INPUT and read is not None:
+            values.append(read())
+            continue
         if not looks_like_an_option(word):
-            values.append(word)
+            # What a shell takes from a file may begin with its byte order mark, which nobody types.
+            values.append(word.removeprefix(BOM))
             continue
         for option, text in _read(word, rest, options):
             if option in seen and option.valued and not option.repeated:
@@ -132,6 +158,10 @@ def _value_of(name: str, rest: deque[str]) -> str:
         raise NotUnderstood(f"{name} needs a value")
     if looks_like_an_option(rest[0]):
         # The option that follows would be recorded as a comment, or as a label.
+        if name in _SECRET:
+            raise NotUnderstood(
+                f"{name} needs a value, and what follows begins like an option: write {name}=VALUE"
+            )
         shown = one_line(rest[0])
         raise NotUnderstood(
             f"{name} needs a value, and {shown!r} begins like an option: if it is the value, write {name}={shown}"
@@ -142,7 +172,8 @@ def _value_of(name: str, rest: deque[str]) -> str:
 def _unknown(word: str, name: str, known: Iterable[str]) -> NotUnderstood:
     near = get_close_matches(f"--{_undashed(name)}", [each for each in known if each.startswith("--")], n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
-    shown = one_line(word)
+    # A link's token may begin with a dash, and errors go to logs.
+    shown = f"a word of {len(word)} characters" if _TOKEN.fullmatch(word) else one_line(word)
     return NotUnderstood(
         f"no such option: {shown}.{meant} What begins with a dash is an option; to give {shown!r} as it is, "
         "put -- in front of it"

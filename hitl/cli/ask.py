@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
@@ -14,7 +13,7 @@ from hitl.author.asking import ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
 from hitl.author.signals import signals_raise
 from hitl.cli import output
-from hitl.cli.options import AsJson
+from hitl.cli.options import AsJson, span
 from hitl.cli.requests import finish
 from hitl.cli.view import RequestView, view_of
 from hitl.core.question import Question
@@ -22,19 +21,23 @@ from hitl.core.values import DataType, Value, parse_text, read_json
 from hitl.errors import HITLError, InvalidRequest, InvalidValue
 
 _POLL_SECONDS: Final = 5.0
-_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)\Z", re.ASCII)
-_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_KINDS: Final = {"user": "users", "users": "users", "group": "groups", "groups": "groups"}
 
-
-def _span(text: str) -> float:
-    matched = _SPAN.match(text.strip())
-    if matched is None:
-        raise typer.BadParameter(f"{text!r} is no span of time: write 90, 90s, 15m, 8h or 2d")
-    return float(matched[1]) * _SECONDS[matched[2]]
+Respondents: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WHO",
+        help="Who may answer: a user's name, or group=NAME; give it once for each. Else everyone who can open the "
+        "form.",
+        show_default=False,
+    ),
+]
 
 
 def ask(
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question, in Markdown.")],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="The question, in Markdown; - reads it from standard input.")
+    ],
     data_type: Annotated[
         DataType, typer.Option("--type", metavar="TYPE", help="What is wanted: int, float, bool, str or json.")
     ] = "str",
@@ -61,7 +64,7 @@ def ask(
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(metavar="TIME", parser=_span, help="Until the deadline: 90, 90s, 15m, 8h or 2d.")
+        float, typer.Option(metavar="TIME", parser=span, help="Until the deadline: 90, 90s, 15m, 8h or 2d.")
     ] = "1h",  # type: ignore[assignment]  # typer parses a default as it does what is typed
     name: Annotated[str, typer.Option(metavar="NAME", help="A short name, shown to people.")] = "ask",
     key: Annotated[
@@ -73,6 +76,7 @@ def ask(
     plain: Annotated[
         bool, typer.Option("--plain", help="The prompt is no Markdown: the form shows it as it is.")
     ] = False,
+    respondents: Respondents = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a question, wait, and print the answer."""
@@ -85,6 +89,7 @@ def ask(
         default=_default(data_type, default),
         schema=_schema(schema),
         prompt_format="plain" if plain else "markdown",
+        respondents=_respondents(respondents or ()),
     )
     with signals_raise():
         view = asyncio.run(_ask(question, key))
@@ -130,6 +135,16 @@ def _default(data_type: DataType, default: str | None) -> Value:
         return parse_text(data_type, default)
     except InvalidValue as error:
         raise InvalidRequest(f"--default: {error}") from error
+
+
+def _respondents(named: Sequence[str]) -> dict[str, list[str]] | None:
+    """Return who may answer. A name may hold ``=``, as those of LDAP do, so only known words in front count."""
+    given: dict[str, list[str]] = {}
+    for each in named:
+        kind, equals, name = each.partition("=")
+        field = _KINDS.get(kind.strip().lower()) if equals else None
+        given.setdefault(field or "users", []).append(name if field else each)
+    return given or None
 
 
 def _schema(path: Path | None) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from hitl.cli.ids import meant
 from hitl.cli.output import say
 from hitl.cli.view import RequestView
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
@@ -44,8 +45,11 @@ from hitl.errors import (
 
 # The API server's rule; anything else could name other objects by its path or its selector.
 _NAME: Final = re.compile("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
-_POLL_SECONDS: Final = 0.5
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_PAUSE_GROWS: Final = 1.5
+_LONGEST_PAUSE_SECONDS: Final = 5.0
 _OPERATOR_SECONDS: Final = 30.0
+_LONGEST_PAUSE_FOR_OPERATOR_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,6 @@ class Target:
     context: str | None = None
     namespace: str | None = None
     everywhere: bool = False
-
-    def __bool__(self) -> bool:
-        return self != Target()
 
 
 class InCluster:
@@ -116,15 +117,18 @@ class InCluster:
     async def wait(self, request_id: str) -> RequestView:
         """Return a request once it is settled, or withdrawn."""
         async with self._connected() as kube:
-            view = self._view(await self._find(kube, request_id))
-            while view.phase == "Pending":
-                await asyncio.sleep(_POLL_SECONDS)
+            human_input = await self._find(kube, request_id)
+            metadata, pauses = human_input.metadata, _pauses(_LONGEST_PAUSE_SECONDS)
+            while (view := self._view(human_input)).phase == "Pending":
+                await asyncio.sleep(next(pauses))
                 try:
-                    view = self._view(await self._find(kube, request_id))
-                except RequestNotFound:
-                    return view.model_copy(update={"phase": "Cancelled"})
+                    found = await kube.get(HUMAN_INPUTS, metadata.name, metadata.namespace)
                 except ClusterUnavailable:
                     continue
+                # One of the same name that was created since is another question.
+                if found is None or found["metadata"].get("uid") != metadata.uid:
+                    return view.model_copy(update={"phase": "Cancelled"})
+                human_input = _read(found)
             return view
 
     @asynccontextmanager
@@ -158,6 +162,13 @@ class InCluster:
             return _read(found)
         async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
             return _read(each)
+        begun = {
+            each["metadata"]["name"]: each
+            async for each in kube.items(HUMAN_INPUTS, namespace)
+            if each["metadata"]["name"].startswith(name)
+        }
+        if (whole := meant(name, begun)) is not None:
+            return _read(begun[whole])
         raise RequestNotFound(
             f"there is no HumanInput {name!r} in namespace {namespace}: `kubectl hitl list` shows what waits; "
             "-n names another namespace"
@@ -177,17 +188,17 @@ class InCluster:
         ]
         await kube.create(RESPONSES, content, manager=CLI_MANAGER)
         await self._accepted(kube, given)
-        deadline = time.monotonic() + _OPERATOR_SECONDS
+        deadline, pauses = time.monotonic() + _OPERATOR_SECONDS, _pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
         while time.monotonic() < deadline:
             view = self._view(await self._find(kube, f"{metadata.namespace}/{metadata.name}"))
             if view.phase != "Pending":
                 return view
-            await asyncio.sleep(_POLL_SECONDS / 5)
+            await asyncio.sleep(next(pauses))
         raise ClusterUnavailable(f"recorded, but HumanInput {metadata.name} does not show it yet")
 
     async def _accepted(self, kube: Kube, given: HumanInputResponse) -> None:
         metadata = given.metadata
-        deadline = time.monotonic() + _OPERATOR_SECONDS
+        deadline, pauses = time.monotonic() + _OPERATOR_SECONDS, _pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
         while time.monotonic() < deadline:
             found: Object | None = await kube.get(RESPONSES, metadata.name, metadata.namespace)
             accepted = HumanInputResponse.from_object(found).status.condition(ACCEPTED) if found else None
@@ -200,7 +211,7 @@ class InCluster:
                     raise NotAllowed(accepted.message if accepted else "")
                 case AcceptedReason.SUPERSEDED | AcceptedReason.OUTCOME_MISSING:
                     raise ClusterConflict(accepted.message if accepted else "")
-            await asyncio.sleep(_POLL_SECONDS / 5)
+            await asyncio.sleep(next(pauses))
         raise ClusterUnavailable(
             f"HumanInputResponse {metadata.namespace}/{metadata.name} was created, and nobody looked at it for "
             f"{_OPERATOR_SECONDS:.0f} s: is the operator running? It counts as soon as it does"
@@ -225,6 +236,8 @@ class InCluster:
                 "schema_": spec.json_schema,
                 "respondents": respondents_of(spec),
                 "created_at": created,
+                "form_url": status.form_url or "",
+                "link_secret": status.link_secret or "",
                 "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
                 "phase": status.phase or phase_of(None),
                 "value": _typed(human_input),
@@ -237,6 +250,14 @@ class InCluster:
                 "comment": status.comment or "",
             },
         )
+
+
+def _pauses(longest: float) -> Iterator[float]:
+    """Yield the seconds between two looks, more each time: many who wait share one API server."""
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * _PAUSE_GROWS, longest)
 
 
 def _read(content: Object) -> HumanInput:

@@ -29,6 +29,7 @@ class Code(IntEnum):
     TIMED_OUT = 3
     CANCELLED = 4
     UNAVAILABLE = 5
+    PENDING = 6
     HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
@@ -44,6 +45,7 @@ MEANING: dict[Code, str] = {
     Code.CANCELLED: "the question was withdrawn",
     Code.UNAVAILABLE: "the storage, the web app, the API server or the operator does not answer; the storage "
     "refuses or is unsuitable; or a stored object is damaged",
+    Code.PENDING: "`wait --timeout`: the question still waits for an answer",
     Code.HUNG_UP: "SIGHUP: the terminal was closed",
     Code.INTERRUPTED: "Ctrl-C",
     Code.TERMINATED: "SIGTERM",
@@ -57,7 +59,7 @@ _BY_ERROR: tuple[tuple[tuple[type[HITLError], ...], Code], ...] = (
 )
 
 _BY_PHASE: dict[Phase, Code] = {
-    "Pending": Code.DONE,
+    "Pending": Code.PENDING,
     "Answered": Code.DONE,
     "Rejected": Code.REFUSED,
     "TimedOut": Code.TIMED_OUT,

@@ -6,13 +6,13 @@ import asyncio
 import re
 from collections.abc import Sequence
 from typing import Annotated, Final
-from urllib.parse import parse_qs, urlsplit
 
 import typer
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from hitl.cli import output
 from hitl.cli.codes import Code
+from hitl.cli.ids import read_url
 from hitl.cli.options import AsJson, RequestId
 from hitl.cli.storage_backend import Stored
 from hitl.core import keys
@@ -71,6 +71,7 @@ def link(
     if sum(wanted) > 1:
         output.fail("give one of --list, --revoke and --revoke-all, without --label and --endpoint", Code.USAGE)
     stored = Stored(Settings())
+    request_id = asyncio.run(stored.whole(request_id))
     if show:
         _show(asyncio.run(_links(stored, request_id)), as_json)
     elif revoke or revoke_all:
@@ -102,7 +103,7 @@ def hash_of(request_id: str, given: str, links: Sequence[str]) -> str:
     """
     token, hint = given, f"`hitl link {request_id} --list` shows its links"
     if "/" in given or "?" in given:
-        named, token = _read_url(given)
+        named, token = read_url(given)
         if not token or named != request_id:
             raise InvalidRequest(f"that URL is no link to the form of {request_id}: {hint}")
     if (digest := keys.hash_token(token)) in links:
@@ -113,14 +114,6 @@ def hash_of(request_id: str, given: str, links: Sequence[str]) -> str:
     if not matches:
         raise InvalidRequest(f"that is no link of {request_id}: give its URL, its token, or 8 characters; {hint}")
     return matches[0]
-
-
-def _read_url(url: str) -> tuple[str, str]:
-    try:
-        address = urlsplit(url)
-        return address.path.rstrip("/").rpartition("/")[2], (parse_qs(address.query).get("token") or [""])[0]
-    except ValueError:
-        return "", ""
 
 
 async def _new_link(stored: Stored, request_id: str, label: str, endpoint: str) -> str:

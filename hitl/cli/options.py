@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextvars import ContextVar
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from hitl.cli.ids import id_of
 from hitl.cli.storage_backend import Stored
 from hitl.errors import HITLError
 from hitl.settings import Settings
 
 in_cluster: ContextVar[bool] = ContextVar("in_cluster", default=False)
 """Whether the commands look into the cluster when no option says where, as kubectl's plugins do."""
+
+
+_SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)\Z", re.ASCII)
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def span(text: str) -> float:
+    """Return the seconds that a span of time such as ``15m`` has."""
+    matched = _SPAN.match(text.strip())
+    if matched is None:
+        raise typer.BadParameter(f"{text!r} is no span of time: write 90, 90s, 15m, 8h or 2d")
+    return float(matched[1]) * _SECONDS[matched[2]]
 
 
 def _pending(context: typer.Context, incomplete: str) -> list[str]:
@@ -33,27 +47,13 @@ RequestId: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="The request, as `hitl list` shows it.",
+        help="The request, as `hitl list` shows it; enough of its beginning; or its form's URL.",
         show_default=False,
+        callback=id_of,
         autocompletion=_pending,
     ),
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Comment: TypeAlias = Annotated[
     str, typer.Option("--comment", metavar="TEXT", help="Words for the record.", show_default=False)
-]
-Namespace: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "-n", "--namespace", metavar="NAME", help="Look in this namespace of the cluster.", show_default=False
-    ),
-]
-Everywhere: TypeAlias = Annotated[
-    bool, typer.Option("-A", "--all-namespaces", help="Look in every namespace of the cluster.")
-]
-Context: TypeAlias = Annotated[
-    str | None, typer.Option("--context", metavar="NAME", help="The kubeconfig's context.", show_default=False)
-]
-Kubeconfig: TypeAlias = Annotated[
-    str | None, typer.Option("--kubeconfig", metavar="FILE", help="The kubeconfig.", show_default=False)
 ]

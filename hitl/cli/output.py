@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hitl.cli.codes import Code
+from hitl.cli.streams import fits
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
 from hitl.core.text import ascii_controls, one_line, printable
@@ -37,12 +38,22 @@ _PHASE_STYLES: Final = {
 
 def print_json(content: BaseModel | Sequence[BaseModel] | dict[str, Any]) -> None:
     """Print data as JSON to standard output."""
-    print(ascii_controls(json.dumps(_plain(content), indent=2, ensure_ascii=False)))
+    data = _plain(content)
+    text = ascii_controls(json.dumps(data, indent=2, ensure_ascii=False))
+    print(text if fits(text, sys.stdout) else json.dumps(data, indent=2))
 
 
 def print_value(text: str) -> None:
-    """Print only an answer. On a terminal, control characters are removed."""
+    r"""Print only an answer. On a terminal, control characters are removed.
+
+    Characters that the encoding of a pipe lacks are printed as ``\u2026``, and standard error says so.
+    """
     print(printable(text) if sys.stdout.isatty() else text)
+    if not fits(text, sys.stdout):
+        say(
+            f"hitl: {sys.stdout.encoding} lacks some characters of the answer, which are escaped: set "
+            "PYTHONIOENCODING=utf-8, or give --json"
+        )
 
 
 def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool) -> None:
@@ -90,6 +101,8 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
         ("Asked", _moment(view.created_at, f"{duration((now - view.created_at).total_seconds())} ago")),
         ("Deadline", _moment(view.expires_at, _deadline(view, now))),
+        ("Form", view.form_url if view.phase == "Pending" else ""),
+        ("Link", _link(view)),
         ("Phase", view.phase),
         ("Value", view.value_text()),
         ("By", view.respondent()),
@@ -180,6 +193,16 @@ def _deadline(view: RequestView, now: datetime) -> str:
         return ""
     left = (view.expires_at - now).total_seconds()
     return f"in {duration(left)}" if left > 0 else "passed"
+
+
+def _link(view: RequestView) -> str:
+    """Return the command that prints a link to the form: tokens are stored in Secrets only."""
+    if view.phase != "Pending":
+        return ""
+    if view.link_secret:
+        secret = f"{view.link_secret} -n {view.namespace}"
+        return f"kubectl get secret {secret} -o jsonpath='{{.data.url}}' | base64 -d"
+    return f"hitl link {view.id}" if view.form_url and view.id == view.request_id else ""
 
 
 def _moment(moment: datetime | None, relative: str = "") -> str:

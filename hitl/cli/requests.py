@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,35 +11,22 @@ import typer
 from hitl.cli import output
 from hitl.cli.backend import Backend
 from hitl.cli.codes import Code, code_of_phase
-from hitl.cli.options import (
-    AsJson,
-    Comment,
-    Context,
-    Everywhere,
-    Kubeconfig,
-    Namespace,
-    RequestId,
-    in_cluster,
-)
-from hitl.cli.storage_backend import Stored
+from hitl.cli.options import AsJson, Comment, RequestId, span
+from hitl.cli.place import Place, looks
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
 from hitl.core.text import one_line, printable
-from hitl.errors import ClusterError
-from hitl.settings import Settings
 
 
+@looks
 def list_requests(
+    place: Place,
     settled: Annotated[bool, typer.Option("--all", help="Those with an outcome, too.")] = False,
     as_json: AsJson = False,
-    namespace: Namespace = None,
-    everywhere: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """List the requests that wait for an answer, oldest first."""
     left: list[str] = []
-    backend = _backend(namespace, everywhere, context, kubeconfig, warn=left.append)
+    backend = place.backend(warn=left.append)
     views = asyncio.run(backend.list(settled=settled))
     if not settled:
         now = datetime.now(UTC)
@@ -61,92 +47,103 @@ def list_requests(
         output.say(each)
 
 
+@looks
 def show(
+    place: Place,
     request_id: RequestId,
     as_json: AsJson = False,
-    namespace: Namespace = None,
-    everywhere: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Show one request and its outcome."""
-    view = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).show(request_id))
+    view = asyncio.run(place.backend().show(request_id))
     if as_json:
         output.print_json(view)
     else:
         output.print_request(view, datetime.now(UTC))
 
 
+@looks
 def answer(
+    place: Place,
     request_id: RequestId,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="The answer, as one types it in the form.")],
+    value: Annotated[
+        str,
+        typer.Argument(
+            metavar="VALUE", help="The answer, as one types it in the form; - reads it from standard input."
+        ),
+    ],
     comment: Comment = "",
     json_value: Annotated[
         bool, typer.Option("--json-value", help="VALUE is JSON, such as '\"text\"' or '[1, 2]'.")
     ] = False,
     as_json: AsJson = False,
-    namespace: Namespace = None,
-    everywhere: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Answer a request."""
     _recorded(
-        asyncio.run(
-            _backend(namespace, everywhere, context, kubeconfig).answer(
-                request_id, value, text=not json_value, comment=comment
-            )
-        ),
+        asyncio.run(place.backend().answer(request_id, value, text=not json_value, comment=comment)),
         as_json,
     )
 
 
+@looks
 def reject(
+    place: Place,
     request_id: RequestId,
     comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.", show_default=False)],
     as_json: AsJson = False,
-    namespace: Namespace = None,
-    everywhere: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Refuse to answer a request. The program that waits gets the reason."""
     if not one_line(comment):
         output.fail("--comment is empty: give a reason, which the waiting program gets", Code.USAGE)
     _recorded(
-        asyncio.run(_backend(namespace, everywhere, context, kubeconfig).reject(request_id, comment=comment)),
+        asyncio.run(place.backend().reject(request_id, comment=comment)),
         as_json,
     )
 
 
+@looks
 def cancel(
+    place: Place,
     request_id: RequestId,
     comment: Comment = "",
     as_json: AsJson = False,
-    namespace: Namespace = None,
-    everywhere: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Withdraw a request, so that nobody needs to answer it any more."""
     _recorded(
-        asyncio.run(_backend(namespace, everywhere, context, kubeconfig).cancel(request_id, comment=comment)),
+        asyncio.run(place.backend().cancel(request_id, comment=comment)),
         as_json,
     )
 
 
+@looks
 def wait(
+    place: Place,
     request_id: RequestId,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="TIME",
+            parser=span,
+            help="Wait no longer than this: 90, 90s, 15m, 8h or 2d. The question stays as it is.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
-    namespace: Namespace = None,
-    everywhere: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
 ) -> None:
     """Wait until a request has an outcome, and print its value."""
     with output.waiting(f"waiting for {request_id}"):
-        view = asyncio.run(_backend(namespace, everywhere, context, kubeconfig).wait(request_id))
+        view = asyncio.run(_waited(place.backend(), request_id, timeout))
     finish(view, as_json)
+
+
+async def _waited(backend: Backend, request_id: str, seconds: float | None) -> RequestView:
+    """Return a request once it is settled, or as it is after so many seconds."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await backend.wait(request_id)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return await backend.show(request_id)
 
 
 def finish(view: RequestView, as_json: bool) -> None:
@@ -172,7 +169,7 @@ def summary(view: RequestView) -> str:
         case "TimedOut":
             return f"{view.id}: nobody answered before the deadline"
         case "Pending":
-            return f"{view.id}: pending"
+            return f"{view.id}: still waits for an answer"
         case phase:
             return f"{view.id}: {phase.lower()}{who}{when}{comment}"
 
@@ -182,22 +179,3 @@ def _recorded(view: RequestView, as_json: bool) -> None:
         output.print_json(view)
     else:
         print(printable(summary(view)))
-
-
-def _backend(
-    namespace: str | None,
-    everywhere: bool,
-    context: str | None,
-    kubeconfig: str | None,
-    warn: Callable[[str], None] = output.say,
-) -> Backend:
-    """Return where to look: in a cluster when one is named, or when kubectl calls; else under the root."""
-    if not (in_cluster.get() or namespace or everywhere or context or kubeconfig):
-        return Stored(Settings(), warn)
-    try:
-        from hitl.cli.cluster_backend import InCluster, Target
-    except ImportError as error:
-        raise ClusterError(
-            f"for a cluster more is needed: pip install 'flyte-hitl[kubernetes]' ({error})"
-        ) from error
-    return InCluster(Target(kubeconfig, context, namespace, everywhere), warn)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 
 from hitl.author.context import choose_mode
+from hitl.cli.ids import meant
 from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
@@ -113,19 +114,38 @@ class Stored:
             return error
 
     async def read(self, request_id: str) -> StoredRequest:
-        """Return a question, or say where it was looked for.
+        """Return the question of an id, or the one whose id begins like that, or say where it was looked for.
 
         Raises:
-            RequestNotFound: when there is none of this id.
+            RequestNotFound: when there is none.
+            InvalidRequest: when several are meant.
         """
         try:
             return await read_request(self.store, request_id)
         except RequestNotFound as error:
+            if (whole := await self._meant(request_id)) is not None:
+                return await read_request(self.store, whole)
             await self._reach(request_id)
             raise RequestNotFound(
                 f"there is no request {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
                 "--root names another root"
             ) from error
+
+    async def whole(self, typed: str) -> str:
+        """Return the id that begins like that, or what was typed when there is none.
+
+        Raises:
+            InvalidRequest: when several begin like that.
+        """
+        if keys.is_request_id(typed) and await self.store.exists(keys.request_key(typed)):
+            return typed
+        return await self._meant(typed) or typed
+
+    async def _meant(self, typed: str) -> str | None:
+        # Who may not list the requests gives whole ids.
+        with contextlib.suppress(StorageUnsuitable):
+            return meant(typed, await self.store.list_request_ids())
+        return None
 
     async def _reach(self, request_id: str) -> None:
         # A missing bucket looks like one without the request, until something is listed. A user who may not

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
 from hitl.core.lifecycle import Phase, phase_of
+from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
 
 
@@ -40,6 +41,10 @@ class RequestView(BaseModel):
     """When it was asked."""
     expires_at: AwareDatetime
     """The deadline."""
+    form_url: str = ""
+    """Where the form is, without the token of a link, or empty."""
+    link_secret: str = ""
+    """The Kubernetes Secret that holds a link to the form, or empty."""
     phase: Phase
     """`Pending`, `Answered`, `Rejected`, `TimedOut` or `Cancelled`."""
     value: JsonValue = None
@@ -97,6 +102,7 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "respondents": request.respondents,
             "created_at": request.created_at,
             "expires_at": request.expires_at,
+            "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
             "phase": phase_of(outcome),
             **settled,
         }

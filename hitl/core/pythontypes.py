@@ -114,11 +114,9 @@ def offered_values(data_type: Any, asked: AnswerType, choices: Any) -> Any:
     """
     if choices is None:
         return None if asked.choices is None else list(asked.choices)
-    return (
-        [as_json(data_type, each) for each in choices]
-        if asked.pydantic and isinstance(choices, list | tuple)
-        else choices
-    )
+    if asked.pydantic and isinstance(choices, list | tuple):
+        return [as_json(data_type, each) for each in choices]
+    return choices
 
 
 def typed(data_type: Any, value: JsonValue) -> Any:

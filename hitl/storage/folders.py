@@ -19,8 +19,9 @@ _SYNCABLE: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # By this ending a file is known that nobody finished.
 _PART: Final = re.compile(r"#\d+\Z", re.ASCII)
 _CANNOT_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+FOLDER: Final = "a folder"
 _KINDS: Final = {
-    stat.S_IFDIR: "a folder",
+    stat.S_IFDIR: FOLDER,
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -89,7 +90,10 @@ class Folders:
         try:
             return _syncable(self._root, 0, None)
         except FileNotFoundError:
-            make_root(self._root)
+            try:
+                make_root(self._root)
+            except OSError as error:
+                raise StorageUnsuitable(f"{self.url} cannot be made: {error.strerror or error}") from error
             return _syncable(self._root, 0, None)
 
     def remove_empty(self, parts: Sequence[str]) -> None:

@@ -19,7 +19,7 @@ from typing import Final, ParamSpec, TypeVar
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
 from hitl.storage.creation import Creation, Synced
 from hitl.storage.disk import disk
-from hitl.storage.folders import Folders, kind_of, make_root, parts_of, readable, sync
+from hitl.storage.folders import FOLDER, Folders, kind_of, parts_of, readable, sync
 from hitl.storage.listing import Listing, time_of
 from hitl.storage.objects import Entry, Found, check_size, first_line
 
@@ -41,7 +41,7 @@ class LocalObjects:
         folder: The root. It may be reached by symbolic links; what is below it may not.
 
     Raises:
-        StorageUnsuitable: when the folder cannot be made.
+        StorageUnsuitable: when it is no folder.
     """
 
     refuses_without_cause = False
@@ -54,10 +54,15 @@ class LocalObjects:
         self._folders = Folders(url, folder)
         self._listing = Listing(self._folders)
         self._synced = Synced()
+        # It is made by the first creation: a mistyped root that is only read leaves no folder behind.
         try:
-            make_root(folder)
+            kind = kind_of(os.stat(folder).st_mode)  # noqa: PTH116 - a text, as in `make_root`
+        except FileNotFoundError:
+            return
         except (OSError, ValueError) as error:
             raise StorageUnsuitable(f"{url} cannot be opened: {first_line(error)}") from error
+        if kind != FOLDER:
+            raise StorageUnsuitable(f"{url} cannot be opened: it is {kind}")
 
     async def create(self, key: str, data: bytes, *, durable: bool) -> None:
         """Create a file, on the disk when `durable`; FileExistsError when the name is taken.

@@ -1,5 +1,6 @@
 """What the chart makes of its values."""
 
+import base64
 import json
 import re
 import subprocess
@@ -302,3 +303,22 @@ def test_the_notes_first_question_is_a_humaninput() -> None:
 
     manifest = yaml.safe_load(notes.split("<<END\n")[1].split("  END")[0])
     assert manifest["kind"] == "HumanInput"
+
+
+@pytest.mark.parametrize("endpoint", ["", "https://hitl.example.org"])
+def test_the_notes_take_the_link_from_its_secret(endpoint: str) -> None:
+    with helm.Chart.load(CHART) as chart:
+        notes = chart.render(PLAIN | {"endpoint": endpoint}, name="hitl", namespace=NAMESPACE)[
+            "hitl/templates/NOTES.txt"
+        ]
+    command = re.search(r"^  kubectl get secret(?:.*\\\n)*.*$", notes, re.MULTILINE)
+    assert command is not None
+    # What kubectl prints is given here: only the rest of the command is run.
+    kept = f"{endpoint or 'http://hitl-webapp.hitl-system.svc'}/form/0d9f?token=t"
+    given = base64.b64encode(kept.encode()).decode()
+    script = f"kubectl() {{ printf %s {given}; }}\n{command[0]}"
+
+    shown = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, check=True).stdout
+
+    assert shown.strip() == f"{endpoint or 'http://localhost:8080'}/form/0d9f?token=t"
+    assert ("port-forward" in notes) == (not endpoint)

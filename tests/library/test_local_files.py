@@ -83,6 +83,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_folders_before_that_is_told(
     store: Store, root: Path, steps: list[str]
 ) -> None:
+    root.mkdir()
     await store.probe()
     assert [step for step in steps if step.startswith("sync")] == []
     steps.clear()
@@ -117,10 +118,42 @@ async def test_each_folder_newly_made_is_synced_in_its_parent(store: Store, root
     assert [step for step in steps if step in made] == made
 
 
-def test_a_root_newly_made_is_synced_in_its_parent(tmp_path: Path, steps: list[str]) -> None:
-    Store(str(tmp_path / "one/two"))
+async def test_a_root_newly_made_is_synced_in_its_parent(tmp_path: Path, steps: list[str]) -> None:
+    await Store(str(tmp_path / "one/two")).create_once(KEY, b"x")
 
-    assert steps == [f"sync {tmp_path}", f"sync {tmp_path}/one"]
+    assert steps[:2] == [f"sync {tmp_path}", f"sync {tmp_path}/one"]
+
+
+async def test_a_root_is_made_by_the_first_creation_only(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "one/two"))
+
+    assert await store.read(KEY) is None
+    assert not await store.exists(KEY)
+    assert await store.list_request_ids() == []
+    assert await store.list_markers(keys.NEW) == []
+    await store.delete(KEY)
+    await store.delete_many([KEY, LINK])
+
+    assert list(tmp_path.iterdir()) == []
+    assert await store.create_once(KEY, b"x")
+    assert await store.read(KEY) == b"x"
+
+
+def test_a_root_that_is_no_folder_is_told_when_it_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(StorageUnsuitable, match="it is a file"):
+        Store(str(tmp_path / "file"))
+    with pytest.raises(StorageUnsuitable, match="cannot be opened"):
+        Store(str(tmp_path / "file/below"))
+
+
+@pytest.mark.usefixtures("nobody")
+async def test_a_root_that_may_not_be_made_is_told_by_the_first_creation(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(0o555)
+
+    with pytest.raises(StorageUnsuitable, match="cannot be made"):
+        await Store(str(tmp_path / "mine/root")).create_once(KEY, b"x")
 
 
 async def test_a_deletion_is_on_the_disk_before_the_next_one(store: Store, root: Path, steps: list[str]) -> None:
@@ -697,7 +730,7 @@ async def test_a_root_that_may_not_be_entered_is_unsuitable(part: str, tmp_path:
 async def test_missing_rights_are_not_taken_for_missing_hard_links(tmp_path: Path) -> None:
     root = tmp_path / "root"
     store = Store(str(root))
-    root.chmod(0o555)
+    root.mkdir(0o555)
 
     with pytest.raises(StorageUnsuitable, match="not permitted to create") as refused:
         await store.probe()
