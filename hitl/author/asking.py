@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 from hitl.author.context import Context, find_context
@@ -9,9 +10,10 @@ from hitl.author.report import report_html
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
 from hitl.core.question import Question
+from hitl.core.text import printable
 from hitl.core.urls import form_url, submit_url
 from hitl.engines.base import Action, FormLink
-from hitl.errors import InvalidRequest
+from hitl.errors import EventFailed, InvalidRequest
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
 from hitl.records.outcomes import Submission, settle
@@ -82,6 +84,10 @@ class AskedQuestion:
         key = keys.response_key(self.request_id)
         return require_own(self.request, OutcomeDocument.from_bytes(text.encode(), key))
 
+    def failure(self, error: EventFailed) -> EventFailed:
+        """Return what to raise for an outcome without an answer: in Flyte, what no retry of the task follows."""
+        return error if self.context.action is None else self.context.action.final(error)
+
     async def withdraw(self, comment: str) -> None:
         """Withdraw the question, so that nobody needs to answer it any more.
 
@@ -128,6 +134,15 @@ async def ask_question(question: Question, *, key: str | None = None) -> AskedQu
     if context.action is not None:
         await _show(context.action, asked)
     return asked
+
+
+def say_link(asked: AskedQuestion) -> None:
+    """Print the prompt and the link to standard error, at once.
+
+    Python keeps back what a pod prints to standard output, until the link is no longer needed.
+    """
+    text = f"{asked.document.prompt}\nAnswer at {asked.form_url}"
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
 
 
 async def _show(action: Action, asked: AskedQuestion) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import JsonValue
 
-from hitl.author.asking import AskedQuestion, ask_question
+from hitl.author.asking import AskedQuestion, ask_question, say_link
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
 from hitl.core.documents import OnTimeout, Respondents
 from hitl.core.jsontypes import typed
 from hitl.core.question import Question
-from hitl.core.text import printable
 from hitl.core.values import Value, type_name
 from hitl.errors import (
     DocumentDamaged,
@@ -105,11 +103,11 @@ class Event(Generic[T]):
             case "answered":
                 return cast("T", self._typed(outcome.value))
             case "rejected":
-                raise EventRejected(outcome)
+                raise self._asked.failure(EventRejected(outcome))
             case "timed_out":
-                raise EventTimedOut(outcome)
+                raise self._asked.failure(EventTimedOut(outcome))
             case "cancelled":
-                raise EventCancelled(outcome)
+                raise self._asked.failure(EventCancelled(outcome))
 
     @Syncified
     async def cancel(self, comment: str = "") -> None:
@@ -144,7 +142,7 @@ async def _new_event(
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
 ) -> Event[Any]:
-    """Ask a question.
+    """Ask a question. Its prompt and its link are printed to standard error.
 
     Asked again by a task that was restarted, it is the same question with the same deadline.
 
@@ -182,7 +180,9 @@ async def _new_event(
     question = Question.of(
         name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents
     )
-    return Event(await ask_question(question, key=key), data_type, poll)
+    asked = await ask_question(question, key=key)
+    say_link(asked)
+    return Event(asked, data_type, poll)
 
 
 async def _ask(
@@ -199,7 +199,7 @@ async def _ask(
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
-    """Ask a question and wait for its answer, in any program. The link is printed to standard error.
+    """Ask a question and wait for its answer, in any program.
 
     Takes what `new_event` takes, and raises what it and `Event.wait` raise.
 
@@ -219,7 +219,6 @@ async def _ask(
         schema=schema,
         respondents=respondents,
     )
-    print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
     return await event.wait.aio()
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hitl.core.documents import Origin
+from hitl.errors import EventFailed
 from hitl.settings import Settings
 
 
@@ -37,6 +38,10 @@ class Action(Protocol):
 
     async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
         """Wait as one traced step, whose result a retry finds again."""
+        ...
+
+    def final(self, error: EventFailed) -> EventFailed:
+        """Return an error of the same class that the engine does not answer with another attempt."""
         ...
 
 

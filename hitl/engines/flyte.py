@@ -25,13 +25,15 @@ from flyte.models import TaskContext
 from hitl.core.documents import Origin
 from hitl.core.urls import form_url
 from hitl.engines.base import FormLink
-from hitl.errors import ServeError
+from hitl.engines.flyte_errors import not_retried
+from hitl.errors import EventFailed, ServeError
 from hitl.settings import Settings
 
 APP_NAME: Final = "hitl-event-app"
 TASK_ENV_NAME: Final = "hitl-event-task-env"
 REPORT_TAB: Final = "HITL"
 _COUNTS: Final = "hitl.questions"
+TRACE_SECONDS: Final = 5.0
 _APP_PORT: Final = 8080
 _PACKAGES: Final = ("flyte-hitl[flyte]", "flyteplugins-hitl")
 
@@ -139,20 +141,31 @@ class FlyteAction:
     async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
         """Wait as one traced step, whose result a retry finds again; untraced where Flyte cannot trace.
 
-        A trace needs a controller, which workers of clustered tasks do not have, and Flyte's own storage. The wait
-        needs neither.
+        A trace needs a controller, which workers of clustered tasks do not have, and Flyte's storage and backend.
+        The wait needs none of these, so a trace holds its result back for `TRACE_SECONDS` at most.
         """
         outcome = asyncio.ensure_future(wait())
         token = _waiting.set(outcome)
+        trace = asyncio.ensure_future(wait_for_outcome(request_id))
+        _waiting.reset(token)
         try:
-            return await wait_for_outcome(request_id)
-        except Exception as error:  # noqa: BLE001 - whatever Flyte and its storage raise; the wait's own comes again
+            await asyncio.wait((outcome, trace), return_when=asyncio.FIRST_COMPLETED)
+            if outcome.done():
+                await asyncio.wait((trace,), timeout=TRACE_SECONDS)
+            if trace.done() and trace.exception() is None:
+                return trace.result()
+            # An error of the wait comes through the trace as well.
             if not (outcome.done() and outcome.exception()):
-                _log.warning("the wait for %s has no trace in the Flyte UI: %s", request_id, error)
+                why = trace.exception() if trace.done() else f"Flyte did not take it within {TRACE_SECONDS:g} s"
+                _log.warning("the wait for %s has no trace in the Flyte UI: %s", request_id, why)
             return await outcome
         finally:
-            _waiting.reset(token)
+            trace.cancel()
             outcome.cancel()
+
+    def final(self, error: EventFailed) -> EventFailed:
+        """Return the error as one that Flyte does not retry: another attempt would find the same outcome."""
+        return not_retried(error)
 
 
 def current_action() -> FlyteAction | None:

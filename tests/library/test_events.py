@@ -327,6 +327,14 @@ def test_whoever_answered_is_told_before_the_program_ends() -> None:
         assert "Traceback" not in "".join(program.printed)
 
 
+def test_the_one_who_asks_is_told_the_link_once_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    event = hitl.new_event("told", int, prompt="How many\x1b[2J?")
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"How many\ufffd[2J?\nAnswer at {event.form_url}\n"
+
+
 def test_operator_mode_writes_request_row_link_and_marker_and_lives_without_an_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,17 @@
 """Questions of Flyte tasks, on Flyte's own local runner."""
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hitl.core import keys
+from hitl.engines import flyte as flyte_binding
 from tests.library.running import Program, answer, form_url
 
 REPO = Path(__file__).parents[2]
@@ -156,6 +159,36 @@ def test_the_environment_and_the_app_run_in_the_image_that_is_set() -> None:
     )
 
     assert found.stdout.split() == ["registry.example.org/hitl-flyte:1"] * 2
+
+
+def test_a_time_out_takes_no_other_attempt_of_the_task_unless_the_author_lets_it_go_on() -> None:
+    program = Program("timed_out")
+
+    assert program.end() == 0
+    assert [line.strip() for line in program.printed if line.startswith(("attempt", "ended"))] == [
+        "attempt uncaught",
+        "ended EventTimedOut",
+        "attempt caught",
+        "ended with 7",
+    ]
+
+
+async def test_an_answer_is_not_held_back_by_a_trace_that_a_pretended_backend_never_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(request_id: str) -> str:
+        await asyncio.Event().wait()
+        return request_id
+
+    async def answered() -> str:
+        return "the outcome"
+
+    monkeypatch.setattr(flyte_binding, "wait_for_outcome", never)
+    monkeypatch.setattr(flyte_binding, "TRACE_SECONDS", 0.01)
+    action = flyte_binding.FlyteAction(SimpleNamespace(mode="remote"))  # type: ignore[arg-type]  # all that it reads
+
+    async with asyncio.timeout(60):
+        assert await action.once("a-question", answered) == "the outcome"
 
 
 def test_a_request_id_is_a_name_that_kubernetes_takes() -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hitl.records.outcomes import Submission
 from hitl.records.requests import read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.library import entry_point
 from tests.library.running import Program, form_url
-from tests.library.samples import answer, settle
+from tests.library.samples import answer, person, settle
 
 A0 = Path(sysconfig.get_path("scripts"), "a0")
 
@@ -62,7 +63,7 @@ async def test_a_container_killed_while_it_waits_returns_the_answer_given_meanwh
     start: Callable[[int], Program], run: Store, root: Store
 ) -> None:
     first = start(1)
-    asked = form_url(first.line("Access the form"))
+    asked = form_url(first.line("Answer at"))
     first.line(entry_point.WAITING)
     first.kill()
     await _answer(root, "42")
@@ -70,7 +71,7 @@ async def test_a_container_killed_while_it_waits_returns_the_answer_given_meanwh
     second = start(2)
 
     assert second.end() == 0, "".join(second.printed)
-    assert form_url(second.line("Access the form")).partition("?")[0] == asked.partition("?")[0]
+    assert form_url(second.line("Answer at")).partition("?")[0] == asked.partition("?")[0]
     assert await entry_point.returned(run, 1) is None
     assert await entry_point.returned(run, 2) == ("integer", 42)
 
@@ -92,7 +93,7 @@ async def test_a_wait_that_flyte_cannot_trace_is_a_wait_all_the_same(
 ) -> None:
     monkeypatch.setenv(name, value)
     program = start(1)
-    program.line("Access the form")
+    program.line("Answer at")
     program.line("has no trace in the Flyte UI")
     await _answer(root, "42")
 
@@ -100,7 +101,26 @@ async def test_a_wait_that_flyte_cannot_trace_is_a_wait_all_the_same(
     assert await entry_point.returned(run) == ("integer", 42)
 
 
+async def test_the_link_is_in_the_log_while_the_task_waits_and_a_rejection_takes_no_other_attempt(
+    start: Callable[[int], Program], run: Store, root: Store
+) -> None:
+    program = start(1)
+    program.line(entry_point.WAITING)
+    while_it_waits = "".join(program.printed)
+    await _settle(root, Submission("rejected", person("ann"), comment="not today"))
+    program.end()
+
+    assert while_it_waits.count("Answer at http://forms.test/form/") == 1
+    code, message, retried = await entry_point.failure(run)
+    assert (code, retried) == ("EventRejected", False)
+    assert "not today" in message
+
+
 async def _answer(root: Store, value: str) -> None:
+    await _settle(root, answer(value))
+
+
+async def _settle(root: Store, submission: Submission) -> None:
     [request_id] = await root.list_request_ids()
     request = await read_request(root, request_id)
-    await settle(root, request, answer(value), now=datetime.now(UTC), markers=True)
+    await settle(root, request, submission, now=datetime.now(UTC), markers=True)
