@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,7 @@ from hitl.core.documents import Origin
 from hitl.core.urls import form_url
 from hitl.engines.base import FormLink
 from hitl.engines.flyte_errors import not_retried
+from hitl.engines.signals import ends_on_sigterm, take_sigterm
 from hitl.errors import EventFailed, ServeError
 from hitl.settings import Settings
 
@@ -41,6 +43,9 @@ _log = logging.getLogger("hitl")
 _waiting: ContextVar[Awaitable[str]] = ContextVar("hitl.waiting")
 _shown: set[asyncio.Task[Any]] = set()
 _served: dict[str, str] = {}
+
+# Tasks name `hitl.env`, so this module is loaded with theirs: in the main thread.
+take_sigterm()
 
 
 @dataclass
@@ -149,7 +154,8 @@ class FlyteAction:
         trace = asyncio.ensure_future(wait_for_outcome(request_id))
         _waiting.reset(token)
         try:
-            await asyncio.wait((outcome, trace), return_when=asyncio.FIRST_COMPLETED)
+            with ends_on_sigterm() if self.remote else nullcontext():
+                await asyncio.wait((outcome, trace), return_when=asyncio.FIRST_COMPLETED)
             if outcome.done():
                 await asyncio.wait((trace,), timeout=TRACE_SECONDS)
             if trace.done() and trace.exception() is None:
@@ -158,7 +164,8 @@ class FlyteAction:
             if not (outcome.done() and outcome.exception()):
                 why = trace.exception() if trace.done() else f"Flyte did not take it within {TRACE_SECONDS:g} s"
                 _log.warning("the wait for %s has no trace in the Flyte UI: %s", request_id, why)
-            return await outcome
+            with ends_on_sigterm() if self.remote else nullcontext():
+                return await outcome
         finally:
             trace.cancel()
             outcome.cancel()

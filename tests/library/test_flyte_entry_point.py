@@ -1,5 +1,7 @@
 """Flyte's own entry point on the tutorial, with the arguments that its backend gives, and without that backend."""
 
+import os
+import signal
 import sysconfig
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -8,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from hitl.records.outcomes import Submission
-from hitl.records.requests import read_request
+from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.library import entry_point
-from tests.library.running import Program, form_url
+from tests.library.running import FIRST_PROCESS, Program, form_url, namespaces
 from tests.library.samples import answer, person, settle
 
 A0 = Path(sysconfig.get_path("scripts"), "a0")
@@ -33,7 +35,7 @@ def root(s3_backend: Backend) -> Store:
 @pytest.fixture
 async def start(
     run: Store, root: Store, s3_backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Callable[[int], Program]]:
+) -> AsyncIterator[Callable[..., Program]]:
     """Starts the container's process, for an attempt."""
     pod = {
         **entry_point.environment(run.url),
@@ -50,8 +52,8 @@ async def start(
     await entry_point.write_inputs(run)
     started: list[Program] = []
 
-    def start(attempt: int) -> Program:
-        started.append(Program(*entry_point.arguments(run.url, attempt), path=A0))
+    def start(attempt: int, under: tuple[str, ...] = ()) -> Program:
+        started.append(Program(*entry_point.arguments(run.url, attempt), path=A0, under=under))
         return started[-1]
 
     yield start
@@ -60,7 +62,7 @@ async def start(
 
 
 async def test_a_container_killed_while_it_waits_returns_the_answer_given_meanwhile(
-    start: Callable[[int], Program], run: Store, root: Store
+    start: Callable[..., Program], run: Store, root: Store
 ) -> None:
     first = start(1)
     asked = form_url(first.line("Answer at"))
@@ -84,7 +86,7 @@ async def test_a_container_killed_while_it_waits_returns_the_answer_given_meanwh
     ],
 )
 async def test_a_wait_that_flyte_cannot_trace_is_a_wait_all_the_same(
-    start: Callable[[int], Program],
+    start: Callable[..., Program],
     run: Store,
     root: Store,
     monkeypatch: pytest.MonkeyPatch,
@@ -101,8 +103,25 @@ async def test_a_wait_that_flyte_cannot_trace_is_a_wait_all_the_same(
     assert await entry_point.returned(run) == ("integer", 42)
 
 
+@pytest.mark.skipif(not namespaces(), reason="this machine makes no process namespaces")
+async def test_a_container_told_to_end_while_it_waits_ends_at_once_and_leaves_its_question_open(
+    start: Callable[..., Program], run: Store, root: Store
+) -> None:
+    program = start(1, under=FIRST_PROCESS)
+    program.line(entry_point.WAITING)
+    shim = program.process.pid
+    first = int(Path(f"/proc/{shim}/task/{shim}/children").read_text())
+
+    os.kill(first, signal.SIGTERM)
+
+    assert program.end() == 128 + signal.SIGTERM
+    assert not await run.read(f"{entry_point.ACTION}/1/error.pb")
+    [request_id] = await root.list_request_ids()
+    assert await read_outcome(root, request_id) is None
+
+
 async def test_the_link_is_in_the_log_while_the_task_waits_and_a_rejection_takes_no_other_attempt(
-    start: Callable[[int], Program], run: Store, root: Store
+    start: Callable[..., Program], run: Store, root: Store
 ) -> None:
     program = start(1)
     program.line(entry_point.WAITING)
