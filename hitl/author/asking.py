@@ -79,7 +79,11 @@ class AskedQuestion:
 
         if self.context.action is None:
             return await wait()
-        text = await self.context.action.once(self.request_id, wait_for_text)
+        document = self.document
+        link = FormLink(
+            document.event_name, self.context.endpoint, self.request_id, document.request_path, self.token
+        )
+        text = await self.context.action.once(link, wait_for_text)
         # What Flyte kept of an earlier attempt is believed no more than what lies in storage.
         key = keys.response_key(self.request_id)
         return require_own(self.request, OutcomeDocument.from_bytes(text.encode(), key))
@@ -147,9 +151,8 @@ def say_link(asked: AskedQuestion) -> None:
 
 async def _show(action: Action, asked: AskedQuestion) -> None:
     document = asked.document
-    link = FormLink(asked.context.endpoint, asked.request_id, document.request_path, asked.token)
     html = report_html(document, asked.form_url, asked.api_url, asked.response_path)
-    await action.show(document.event_name, asked.form_url, html, link)
+    await action.show(document.event_name, html)
 
 
 def _request_id(question: Question, key: str | None, context: Context) -> tuple[str, bool]:

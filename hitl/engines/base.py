@@ -32,12 +32,12 @@ class Action(Protocol):
         """Bring up the web app as a Flyte app; return its endpoint and its root."""
         ...
 
-    async def show(self, name: str, form_url: str, html: str, link: FormLink) -> None:
+    async def show(self, name: str, html: str) -> None:
         """Show the question in the Flyte UI."""
         ...
 
-    async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
-        """Wait as one traced step, whose result a retry finds again."""
+    async def once(self, link: FormLink, wait: Callable[[], Awaitable[str]]) -> str:
+        """Wait as one traced step, whose result a retry finds again; show the link if that lasts."""
         ...
 
     def final(self, error: EventFailed) -> EventFailed:
@@ -47,8 +47,9 @@ class Action(Protocol):
 
 @dataclass(frozen=True)
 class FormLink:
-    """What a link to a form is made of."""
+    """What a link to a question's form is made of, and the question's name."""
 
+    name: str
     endpoint: str
     request_id: str
     request_path: str

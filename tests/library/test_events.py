@@ -217,7 +217,7 @@ class _Traced:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    async def once(self, request_id: str, wait: Any) -> str:
+    async def once(self, link: Any, wait: Any) -> str:
         return self._text
 
 
