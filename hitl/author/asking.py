@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
 
 from hitl.author.context import Context, find_context
 from hitl.author.report import report_html
+from hitl.author.unseen import say_if_unseen
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
 from hitl.core.question import Question
@@ -72,7 +74,13 @@ class AskedQuestion:
         """
 
         async def wait() -> OutcomeDocument:
-            return await wait_for_outcome(self.context.records, self.request, longest_pause=longest_pause)
+            records = self.context.records
+            unseen = asyncio.ensure_future(say_if_unseen(records, self.request)) if records.announce else None
+            try:
+                return await wait_for_outcome(records, self.request, longest_pause=longest_pause)
+            finally:
+                if unseen is not None:
+                    unseen.cancel()
 
         async def wait_for_text() -> str:
             return (await wait()).to_bytes().decode()
