@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hitl.author.outcome import Outcome
     from hitl.core.prompts import escape
     from hitl.core.submissions import HITLSubmissionTyped
-    from hitl.engines.flyte import EventFormLink
+    from hitl.engines.flyte_app import EventFormLink
 
     env: flyte.TaskEnvironment
     """What a task that asks names in its environment's `depends_on`. Needs Flyte."""
@@ -112,11 +112,11 @@ def __getattr__(name: str) -> Any:
 
             return HITLSubmissionTyped
         case "EventFormLink":
-            from hitl.engines.flyte import EventFormLink
+            from hitl.engines.flyte_app import EventFormLink
 
             return EventFormLink
         case "env":
-            from hitl.engines.flyte import env
+            from hitl.engines.flyte_app import env
 
             return env()
     raise AttributeError(f"module 'hitl' has no attribute {name!r}")

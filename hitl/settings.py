@@ -81,7 +81,8 @@ class Settings(StorageSettings):
     hint_url: str = ""
     """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""
     form_link: Literal["on", "off"] = "on"
-    """Whether a small Flyte action shows the link "Event Form" in the Flyte UI."""
+    """Whether Flyte's UI shows the link "Event Form". This costs a small pod in each run whose question waits for
+    10 seconds."""
     image: str = ""
     """The image of the web app as a Flyte app and of the task that shows its link; HITL and the drop-in are in it.
     Empty: one is built, with both from the index that your builds use."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +13,14 @@ from hitl.author.context import Context, find_context
 from hitl.author.endings import abandon, at_exit, settled
 from hitl.author.report import report_html
 from hitl.author.signals import signals_raise
+from hitl.author.unseen import say_if_unseen
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl.core.question import Question
+from hitl.core.text import printable
 from hitl.core.urls import form_url, submit_url
 from hitl.engines.base import Action, FormLink
-from hitl.errors import DocumentDamaged, InvalidRequest, StorageUnavailable
+from hitl.errors import DocumentDamaged, EventFailed, InvalidRequest, StorageUnavailable
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
 from hitl.records.outcomes import Submission, settle
@@ -93,17 +97,31 @@ class AskedQuestion:
 
     async def _outcome(self, longest_pause: float) -> OutcomeDocument:
         async def wait() -> OutcomeDocument:
-            return await wait_for_outcome(self.context.records, self.request, longest_pause=longest_pause)
+            records = self.context.records
+            unseen = asyncio.ensure_future(say_if_unseen(records, self.request)) if records.announce else None
+            try:
+                return await wait_for_outcome(records, self.request, longest_pause=longest_pause)
+            finally:
+                if unseen is not None:
+                    unseen.cancel()
 
         async def wait_for_text() -> str:
             return (await wait()).to_bytes().decode()
 
         if self.context.action is None:
             return await wait()
-        text = await self.context.action.once(self.request_id, wait_for_text)
+        document = self.document
+        link = FormLink(
+            document.event_name, self.context.endpoint, self.request_id, document.request_path, self.token
+        )
+        text = await self.context.action.once(link, wait_for_text)
         # What Flyte kept of an earlier attempt is believed no more than what lies in storage.
         key = keys.response_key(self.request_id)
         return require_own(self.request, OutcomeDocument.from_bytes(text.encode(), key))
+
+    def failure(self, error: EventFailed) -> EventFailed:
+        """Return what to raise for an outcome without an answer: in Flyte, what no retry of the task follows."""
+        return error if self.context.action is None else self.context.action.final(error)
 
     async def withdraw(self, comment: str) -> None:
         """Withdraw the question, so that nobody needs to answer it any more.
@@ -213,11 +231,19 @@ async def _tell_of_old_outcome(context: Context, request: StoredRequest, key: st
             )
 
 
+def say_link(asked: AskedQuestion) -> None:
+    """Print the prompt and the link to standard error, at once.
+
+    Python keeps back what a pod prints to standard output, until the link is no longer needed.
+    """
+    text = f"{asked.document.prompt}\nAnswer at {asked.form_url}"
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+
+
 async def _show(action: Action, asked: AskedQuestion) -> None:
     document = asked.document
-    link = FormLink(asked.context.endpoint, asked.request_id, document.request_path, asked.token)
     html = report_html(document, asked.form_url, asked.api_url, asked.response_path)
-    await action.show(document.event_name, asked.form_url, html, link)
+    await action.show(document.event_name, html)
 
 
 async def _request_id(question: Question, key: str | None, number: int, context: Context) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from pydantic import JsonValue
 
-from hitl.author.asking import AskedQuestion, ask_question
+from hitl.author.asking import AskedQuestion, ask_question, say_link
 from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
 from hitl.core.documents import OnTimeout, OutcomeDocument, PromptFormat, Respondents
 from hitl.core.pythontypes import Unusable, typed
 from hitl.core.question import Question
-from hitl.core.text import printable
 from hitl.core.values import Value
 from hitl.errors import (
     DocumentDamaged,
@@ -150,17 +148,17 @@ class Event(Generic[T]):
                 self._outcome = outcome = Outcome.of(recorded, self._typed(recorded))
                 return outcome
             case "rejected":
-                raise EventRejected(recorded)
+                raise self._asked.failure(EventRejected(recorded))
             case "timed_out":
-                raise EventTimedOut(recorded)
+                raise self._asked.failure(EventTimedOut(recorded))
             case "cancelled":
-                raise EventCancelled(recorded)
+                raise self._asked.failure(EventCancelled(recorded))
 
     def _typed(self, outcome: OutcomeDocument) -> Any:
         try:
             return typed(self.data_type, outcome.value)
         except Unusable as error:
-            raise EventUnusable(outcome, error.details) from error
+            raise self._asked.failure(EventUnusable(outcome, error.details)) from error
         except InvalidValue as error:
             raise DocumentDamaged(keys.response_key(self.request_id), str(error)) from error
 
@@ -181,7 +179,7 @@ async def _new_event(
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
     prompt_format: PromptFormat = "markdown",
 ) -> Event[Any]:
-    """Ask a question.
+    """Ask a question. Its prompt and its link are printed to standard error.
 
     Asked again by a task that was restarted, it is the same question with the same deadline.
 
@@ -222,7 +220,9 @@ async def _new_event(
     question = Question.of(
         name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents, prompt_format
     )
-    return Event(await ask_question(question, key=key), data_type, poll)
+    asked = await ask_question(question, key=key)
+    say_link(asked)
+    return Event(asked, data_type, poll)
 
 
 async def _ask(
@@ -240,7 +240,7 @@ async def _ask(
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
     prompt_format: PromptFormat = "markdown",
 ) -> Any:
-    """Ask a question and wait for its answer, in any program. The link is printed to standard error.
+    """Ask a question and wait for its answer, in any program.
 
     Takes what `new_event` takes, and raises what it and `Event.wait` raise.
 
@@ -263,7 +263,6 @@ async def _ask(
             respondents=respondents,
             prompt_format=prompt_format,
         )
-        print(printable(f"{prompt}\nAnswer at {event.form_url}"), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
         return await event.wait.aio()
     except EventFailed:
         raise

@@ -15,7 +15,9 @@ from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.cli.root import probe
+from hitl.cli.unseen import unseen_namespaces
 from hitl.core.text import printable
+from hitl.errors import StorageError
 from hitl.settings import Settings
 
 State = Literal["ok", "off", "broken"]
@@ -53,7 +55,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    checks: list[Callable[[Settings], Awaitable[Finding]]] = [_python, _root, _web, _flyte, _operator]
+    checks: list[Callable[[Settings], Awaitable[Finding]]] = [_python, _root, _web, _flyte, _operator, _unseen]
     return list(await asyncio.gather(*(check(settings) for check in checks)))
 
 
@@ -120,6 +122,26 @@ async def _operator(settings: Settings) -> Finding:
     )
     # Hints only make things faster: the operator's sweep finds everything without them.
     return found.model_copy(update={"state": "off" if found.state == "broken" else found.state})
+
+
+async def _unseen(settings: Settings) -> Finding:
+    part = "questions"
+    if not settings.storage_root:
+        return Finding(part=part, state="off", detail="no operator shows those of your own folder")
+    try:
+        unseen = await unseen_namespaces(settings)
+    except StorageError as error:
+        return Finding(part=part, state="off", detail=f"cannot be listed here: {error}")
+    if not unseen:
+        return Finding(part=part, state="ok", detail="none waits for an operator to show it")
+    counts = ", ".join(f"{count} in the namespace {name!r}" for name, count in sorted(unseen.items()))
+    return Finding(
+        part=part,
+        state="broken",
+        detail=f"no operator shows these for over a minute: {counts}",
+        advice="create the namespace, or set HITL_NAMESPACE where tasks run to one that the operator serves; "
+        "the operator's log says why",
+    )
 
 
 async def _reached(part: str, url: str, advice: str) -> Finding:

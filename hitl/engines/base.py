@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hitl.core.documents import Origin
+from hitl.errors import EventFailed
 from hitl.settings import Settings
 
 
@@ -35,19 +36,24 @@ class Action(Protocol):
         """Bring up the web app as a Flyte app; return its endpoint and its root."""
         ...
 
-    async def show(self, name: str, form_url: str, html: str, link: FormLink) -> None:
+    async def show(self, name: str, html: str) -> None:
         """Show the question in the Flyte UI."""
         ...
 
-    async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
-        """Wait as one traced step, whose result a retry finds again."""
+    async def once(self, link: FormLink, wait: Callable[[], Awaitable[str]]) -> str:
+        """Wait as one traced step, whose result a retry finds again; show the link if that lasts."""
+        ...
+
+    def final(self, error: EventFailed) -> EventFailed:
+        """Return an error of the same class that the engine does not answer with another attempt."""
         ...
 
 
 @dataclass(frozen=True)
 class FormLink:
-    """What a link to a form is made of."""
+    """What a link to a question's form is made of, and the question's name."""
 
+    name: str
     endpoint: str
     request_id: str
     request_path: str

@@ -1,77 +1,40 @@
-"""What runs inside a Flyte action: identity, the traced wait, the report, the link in the UI, the app.
-
-The only module that imports flyte.
-"""
+"""What runs inside a Flyte action: identity, the traced wait, the report, the link in the UI."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
-import os
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
 from typing import Any, Final
 
 import flyte
-import flyte.app
 import flyte.report
-from flyte.app.extras import FastAPIAppEnvironment
 from flyte.models import TaskContext
 
 from hitl.core.documents import Origin
-from hitl.core.urls import form_url
 from hitl.engines.base import FormLink
-from hitl.errors import ServeError
+from hitl.engines.flyte_app import EventFormLink, serve_app, show_form
+from hitl.engines.flyte_errors import not_retried
+from hitl.engines.signals import ends_on_sigterm
+from hitl.errors import EventFailed
 from hitl.settings import Settings
+from hitl.storage import open_root
 
-APP_NAME: Final = "hitl-event-app"
-TASK_ENV_NAME: Final = "hitl-event-task-env"
 REPORT_TAB: Final = "HITL"
 _COUNTS: Final = "hitl.questions"
-_APP_PORT: Final = 8080
-_PACKAGES: Final = ("flyte-hitl[flyte]", "flyteplugins-hitl")
+_LINK_OF_RUN: Final = "form-link"
+TRACE_SECONDS: Final = 5.0
+"""How long an outcome is held back for its trace."""
+LINK_SECONDS: Final = 10.0
+"""How long a question waits before the run gets its link."""
 
 _log = logging.getLogger("hitl")
 _waiting: ContextVar[Awaitable[str]] = ContextVar("hitl.waiting")
 _shown: set[asyncio.Task[Any]] = set()
 _served: dict[str, str] = {}
-
-
-@dataclass
-class EventFormLink(flyte.Link):
-    """A link to a question's form, for a task's list of links in the Flyte UI.
-
-    Args:
-        endpoint: The web app's base URL.
-        request_id: The question.
-        request_path: Its recorded path.
-        name: The label.
-        token: The link's token; without it the page only says that one is needed.
-    """
-
-    endpoint: str
-    request_id: str
-    request_path: str
-    name: str = "Event Form"
-    token: str = ""
-
-    def get_link(
-        self,
-        run_name: str,
-        project: str,
-        domain: str,
-        context: dict[str, str],
-        parent_action_name: str,
-        action_name: str,
-        pod_name: str,
-        **kwargs: Any,
-    ) -> str:
-        """Return the form's URL."""
-        return form_url(self.endpoint, self.request_id, token=self.token)
 
 
 class FlyteAction:
@@ -125,42 +88,66 @@ class FlyteAction:
         """
         root = settings.storage_root or f"{self._context.run_base_dir.rstrip('/').rpartition('/')[0]}/hitl"
         if root not in _served:
-            _served[root] = await _serve_app(root)
+            _served[root] = await serve_app(root)
         return _served[root], root
 
-    async def show(self, name: str, form_url: str, html: str, link: FormLink) -> None:
-        """Add the question to the report's own tab and, in a cluster, its link to the run's page."""
+    async def show(self, name: str, html: str) -> None:
+        """Add the question to the report's own tab."""
         try:
             flyte.report.get_tab(REPORT_TAB).log(html)
             await flyte.report.flush.aio()
         except Exception as error:  # noqa: BLE001 - whatever Flyte and its storage raise; the question is asked
             _log.warning("the question %r is not in the run's report: %s", name, error)
-        if self.remote and Settings().form_link == "on":
-            shown = show_form.override(
-                short_name=name,
-                links=(EventFormLink(link.endpoint, link.request_id, link.request_path, token=link.token),),
-            )
-            task = asyncio.ensure_future(shown.aio(form_url))
-            _shown.add(task)
-            task.add_done_callback(_forget)
 
-    async def once(self, request_id: str, wait: Callable[[], Awaitable[str]]) -> str:
+    async def once(self, link: FormLink, wait: Callable[[], Awaitable[str]]) -> str:
         """Wait as one traced step, whose result a retry finds again; untraced where Flyte cannot trace.
 
-        A trace needs a controller, which workers of clustered tasks do not have, and Flyte's own storage. The wait
-        needs neither.
+        A trace needs a controller, which workers of clustered tasks do not have, and Flyte's storage and backend.
+        The wait needs none of these, so a trace holds its result back for `TRACE_SECONDS` at most.
         """
         outcome = asyncio.ensure_future(wait())
         token = _waiting.set(outcome)
+        trace = asyncio.ensure_future(wait_for_outcome(link.request_id))
+        _waiting.reset(token)
         try:
-            return await wait_for_outcome(request_id)
-        except Exception as error:  # noqa: BLE001 - whatever Flyte and its storage raise; the wait's own comes again
+            with ends_on_sigterm() if self.remote else nullcontext():
+                if not await _first((outcome, trace), LINK_SECONDS):
+                    self._show_link(link)
+                    await _first((outcome, trace), None)
+            if outcome.done():
+                await _first((trace,), TRACE_SECONDS)
+            if trace.done() and trace.exception() is None:
+                return trace.result()
+            # An error of the wait comes through the trace as well.
             if not (outcome.done() and outcome.exception()):
-                _log.warning("the wait for %s has no trace in the Flyte UI: %s", request_id, error)
-            return await outcome
+                why = trace.exception() if trace.done() else f"Flyte did not take it within {TRACE_SECONDS:g} s"
+                _log.warning("the wait for %s has no trace in the Flyte UI: %s", link.request_id, why)
+            with ends_on_sigterm() if self.remote else nullcontext():
+                return await outcome
         finally:
-            _waiting.reset(token)
+            trace.cancel()
             outcome.cancel()
+
+    def _show_link(self, link: FormLink) -> None:
+        # A pod of its own: not for a question that is answered by now, and not for each one.
+        if self.remote and Settings().form_link == "on":
+            task = asyncio.ensure_future(self._show_link_once(link))
+            _shown.add(task)
+            task.add_done_callback(_forget)
+
+    async def _show_link_once(self, link: FormLink) -> None:
+        action = self._context.task_action or self._context.action
+        mine = f"{action.name}/{link.request_id}".encode()
+        # Only Flyte's own credentials are known to reach the run's folder.
+        run = open_root(Settings(), f"{self._context.run_base_dir.rstrip('/')}/hitl", None)
+        # The same action again gets the same one from Flyte, as its input is the same.
+        if await run.create_once(_LINK_OF_RUN, mine) or await run.read(_LINK_OF_RUN) == mine:
+            form = EventFormLink(link.endpoint, link.request_id, link.request_path, token=link.token)
+            await show_form.override(short_name=link.name, links=(form,)).aio(link.request_id)
+
+    def final(self, error: EventFailed) -> EventFailed:
+        """Return the error as one that Flyte does not retry: another attempt would find the same outcome."""
+        return not_retried(error)
 
 
 def current_action() -> FlyteAction | None:
@@ -179,71 +166,13 @@ async def wait_for_outcome(request_id: str) -> str:  # noqa: ARG001 - what Flyte
     return await _waiting.get()
 
 
+async def _first(tasks: tuple[asyncio.Future[str], ...], seconds: float | None) -> bool:
+    """Wait until one of them is done, or for so long; return whether one is."""
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    return bool(done)
+
+
 def _forget(task: asyncio.Task[Any]) -> None:
     _shown.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.warning("the link 'Event Form' could not be shown in the Flyte UI: %s", error)
-
-
-async def _serve_app(root: str) -> str:
-    await flyte.init_in_cluster.aio()
-    place = (os.environ.get("_U_ORG_NAME"), flyte.current_project(), flyte.current_domain())
-    app = app_env(root, "-".join([APP_NAME, *(part for part in place if part)]))
-    try:
-        handle = await flyte.with_servecontext(copy_style="none", version=flyte.version()).serve.aio(app)
-    except Exception as error:  # Flyte raises classes of its own and of its transport's here
-        raise ServeError(
-            f"this Flyte could not serve the app {APP_NAME}: {error}. Where app serving (Knative) is off, install "
-            "the HITL operator and set HITL_STORAGE_ROOT and HITL_ENDPOINT for tasks"
-        ) from error
-    return str(handle.endpoint).rstrip("/")
-
-
-def image() -> flyte.Image:
-    """Return the image of the web app and of the task that shows links: `HITL_IMAGE`, or one that is built."""
-    if given := Settings().image:
-        return flyte.Image.from_base(given)
-    base = flyte.Image.from_debian_base(flyte_version=flyte.version(), name="hitl-event-app-image")
-    return base.with_pip_packages(*_PACKAGES)
-
-
-def app_env(root: str = "", subdomain: str | None = None) -> FastAPIAppEnvironment:
-    """Return the Flyte app that serves the forms.
-
-    Args:
-        root: The root's URL, handed to the app; empty when it is only declared.
-        subdomain: Where it is served; None leaves that to Flyte.
-    """
-    # By name, as the command below loads it: the web app lies above this package.
-    app = import_module("hitl_webapp.main").create_app()
-    return FastAPIAppEnvironment(
-        name=APP_NAME,
-        app=app,
-        description="Forms for the questions that Flyte tasks ask",
-        command=["python", "-m", "hitl_webapp"],
-        image=image(),
-        env_vars={"HITL_HOST": "0.0.0.0", "HITL_PORT": str(_APP_PORT), "HITL_STORAGE_ROOT": root},  # noqa: S104 - in a pod
-        resources=flyte.Resources(cpu=1, memory="512Mi"),
-        requires_auth=True,
-        scaling=flyte.app.Scaling(replicas=(0, 1), scaledown_after=600),
-        domain=flyte.app.Domain(subdomain=subdomain),
-    )
-
-
-@cache
-def env() -> flyte.TaskEnvironment:
-    """Return the environment that tasks depend on.
-
-    It depends on the web app in turn, except where an operator serves it: a Flyte that serves no apps could not
-    deploy that.
-    """
-    depends_on: list[flyte.Environment] = [] if Settings().serve == "operator" else [app_env()]
-    return flyte.TaskEnvironment(
-        name=TASK_ENV_NAME, image=image(), resources=flyte.Resources(cpu=1, memory="512Mi"), depends_on=depends_on
-    )
-
-
-@env().task(report=True)
-async def show_form(form_url: str) -> str:
-    """Carry the link "Event Form": links belong to task actions, and a trace has none."""
-    return form_url

@@ -49,9 +49,6 @@ def environment(run_base: str) -> dict[str, str]:
         "_U_RUN_BASE": run_base,
         "_U_EP_OVERRIDE": "127.0.0.1:9",
         "_U_INSECURE": "true",
-        # How long Flyte waits until its backend has taken note of a trace, in seconds; a minute unless told.
-        "_F_TRACE_COMPLETION_TIMEOUT": "1",
-        "PYTHONUNBUFFERED": "1",
     }
 
 
@@ -71,3 +68,13 @@ async def returned(run: Store, attempt: int = 1) -> tuple[str, object] | None:
     primitive = output.value.scalar.primitive
     kind = primitive.WhichOneof("value")
     return kind, getattr(primitive, kind)
+
+
+async def failure(run: Store, attempt: int = 1) -> tuple[str, str, bool]:
+    """Return the code and the message of the task's error, and whether Flyte tries again."""
+    from flyteidl2.core.execution_pb2 import ContainerError, ErrorDocument  # type: ignore[import-untyped]  # no types
+
+    data = await run.read(f"{ACTION}/{attempt}/error.pb")
+    assert data is not None
+    error = ErrorDocument.FromString(data).error
+    return error.code, error.message, error.kind == ContainerError.RECOVERABLE

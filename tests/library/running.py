@@ -15,14 +15,25 @@ import requests
 
 PROGRAMS = Path(__file__).parent / "programs"
 
+# As a container's first process: `unshare` makes it process 1 of a namespace of its own.
+FIRST_PROCESS = ("unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child")
+
+
+def namespaces() -> bool:
+    """Tell whether this machine lets anybody make a process namespace."""
+    try:
+        return subprocess.run([*FIRST_PROCESS, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
 
 class Program:
     """A program of `tests/library/programs`, or another file, and what it prints."""
 
-    def __init__(self, *command: str, path: Path | None = None) -> None:
+    def __init__(self, *command: str, path: Path | None = None, under: tuple[str, ...] = ()) -> None:
         name, *arguments = command
         self.process = subprocess.Popen(
-            [sys.executable, str(path or PROGRAMS / f"{name}.py"), *arguments],
+            [*under, sys.executable, str(path or PROGRAMS / f"{name}.py"), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

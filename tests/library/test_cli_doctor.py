@@ -1,9 +1,12 @@
 """`hitl doctor` and `hitl storage check`: what is broken, and what to do."""
 
+import asyncio
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +14,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
+from hitl.core.documents import Origin
+from hitl.core.keys import new_marker
+from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.contract.wires import Behaviour, fake_s3
+from tests.library.samples import answer, asked, settle
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -69,6 +76,7 @@ def test_a_machine_with_nothing_set_is_well() -> None:
         "web app": "ok",
         "flyte": "ok",
         "operator": "off",
+        "questions": "off",
     }
 
 
@@ -186,3 +194,26 @@ def test_a_bucket_that_may_not_be_written_is_told(s3_backend: Backend, monkeypat
     assert done.exit_code == 1
     assert "s3://no-such-bucket/hitl: not permitted" in done.stderr
     assert "check the credentials' rights" in done.stderr
+
+
+async def test_open_questions_that_no_operator_shows_are_told_by_namespace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(tmp_path / "root"))
+    store = Store(str(tmp_path / "root"))
+    now = datetime.now(UTC)
+    for request_id, namespace in (("one", "missing"), ("two", "missing"), ("ended", "other"), ("new", "other")):
+        request = await asked(store, request_id, now=now, origin=Origin(namespace=namespace))
+        await store.mark(new_marker(request_id))
+        if request_id == "ended":
+            await settle(store, request, answer("5"), now=now)
+        if request_id != "new":
+            long_ago = (now - timedelta(minutes=2)).timestamp()
+            os.utime(tmp_path / "root" / new_marker(request_id), (long_ago, long_ago))
+
+    code, found = await asyncio.to_thread(findings)
+
+    assert (code, found["questions"]["state"]) == (1, "broken")
+    assert "2 in the namespace 'missing'" in found["questions"]["detail"]
+    assert "other" not in found["questions"]["detail"]
+    assert "HITL_NAMESPACE" in found["questions"]["advice"]

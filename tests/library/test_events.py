@@ -15,10 +15,11 @@ import requests
 from pydantic import BaseModel, field_validator
 
 import hitl
+from hitl.author import unseen
 from hitl.author.context import choose_mode
 from hitl.author.events import Event
 from hitl.core import keys
-from hitl.core.documents import OutcomeDocument, Respondent
+from hitl.core.documents import Origin, OutcomeDocument, Respondent
 from hitl.core.question import Question
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
@@ -295,7 +296,7 @@ class _Traced:
     def __init__(self, text: str) -> None:
         self._text = text
 
-    async def once(self, request_id: str, wait: Any) -> str:
+    async def once(self, link: Any, wait: Any) -> str:
         return self._text
 
 
@@ -510,6 +511,14 @@ def test_whoever_answered_is_told_before_the_program_ends() -> None:
         assert "Traceback" not in "".join(program.printed)
 
 
+def test_the_one_who_asks_is_told_the_link_once_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    event = hitl.new_event("told", int, prompt="How many\x1b[2J?")
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"How many\ufffd[2J?\nAnswer at {event.form_url}\n"
+
+
 def test_operator_mode_writes_request_row_link_and_marker_and_lives_without_an_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -532,6 +541,27 @@ def test_operator_mode_writes_request_row_link_and_marker_and_lives_without_an_o
         ]
     )
     assert event.form_url.startswith(f"https://hitl.example/form/{event.request_id}?")
+
+
+async def test_who_waits_is_told_once_that_no_operator_shows_the_question(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(unseen, "UNSEEN_SECONDS", 0.0)
+    request = await asked(store, "an-event", now=datetime.now(UTC), origin=Origin(namespace="team-z"))
+    await unseen.say_if_unseen(Records(store), request)
+    assert caplog.messages == [], "its marker is gone: an operator has taken it"
+
+    await store.mark(keys.new_marker("an-event"))
+    waiting = asyncio.ensure_future(event_of(Records(store, announce=True), request).wait.aio())
+    async with asyncio.timeout(60):
+        while not caplog.messages:
+            await asyncio.sleep(0.01)
+    await settled(store, "answered", value="5")
+
+    assert await waiting == 5
+    [said] = caplog.messages
+    assert "no operator shows this question in the namespace 'team-z'" in said
+    assert "HITL_NAMESPACE" in said
 
 
 class _Remote:

@@ -1,16 +1,22 @@
 """Questions of Flyte tasks, on Flyte's own local runner."""
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import hitl
 from hitl.core import keys
+from hitl.engines import flyte as flyte_binding
+from hitl.engines.base import FormLink
 from tests.library.running import Program, answer, form_url
 
+LINK = FormLink("a question", "http://web", "a-question", "s3://b/request.json", "token")
 REPO = Path(__file__).parents[2]
 
 
@@ -73,13 +79,13 @@ def test_another_run_asks_another_question() -> None:
 
 def test_ten_tables_asked_in_another_order_after_a_kill_get_their_own_answers() -> None:
     first = Program("tables", "the-run", "1")
-    links = dict(_table(first.line("asked")) for _ in range(10))
+    links = dict(_table(first.line("asked table")) for _ in range(10))
     for table in list(links)[:3]:
         assert answer(links[table], f"answer for {table}").status_code == 200
     first.kill()
 
     second = Program("tables", "the-run", "2")
-    links = dict(_table(second.line("asked")) for _ in range(10))
+    links = dict(_table(second.line("asked table")) for _ in range(10))
     for table, link in links.items():
         assert answer(link, f"answer for {table}").status_code in (200, 409)
     line = second.line("value")
@@ -105,8 +111,6 @@ def test_the_local_web_app_answers_while_the_author_blocks_flytes_loop() -> None
 
 
 def test_the_link_in_the_flyte_ui_is_the_form() -> None:
-    import hitl
-
     link = hitl.EventFormLink("http://web", "an-id", "s3://b/request.json", token="secret")
 
     assert link.name == "Event Form"
@@ -114,26 +118,33 @@ def test_the_link_in_the_flyte_ui_is_the_form() -> None:
     assert url == "http://web/form/an-id?token=secret"
 
 
-@pytest.mark.parametrize(
-    ("form_link", "tasks", "value"), [("on", 1, "http://web/form/an-id"), ("off", 0, "nothing")]
-)
-def test_a_pretended_remote_action_shows_the_link_by_a_task_and_the_question_in_a_tab_of_its_own(
-    monkeypatch: pytest.MonkeyPatch, form_link: str, tasks: int, value: str
+def test_a_run_has_the_link_of_the_first_question_that_waits_and_a_restart_finds_its_action_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("HITL_FORM_LINK", form_link)
-    program = Program("shown")
+    monkeypatch.setenv("HITL_FORM_LINK", "on")
+    for _ in range(2):
+        program = Program("shown", str(tmp_path))
 
-    assert f"tasks {tasks} tab <p>what is asked</p> main ''" in program.line("tasks")
-    assert value in program.line("value")
-    assert program.end() == 0
+        assert program.end() == 0, "".join(program.printed)
+        assert [line for line in program.printed if line.startswith(("link", "ran"))] == [
+            "link Event Form name of first http://web/form/first?request_path=s3%3A%2F%2Fb%2Frequest.json&token=token\n",
+            # What names its action: no token, which is another one after each restart.
+            "ran with first\n",
+        ]
+    assert (tmp_path / "hitl" / "form-link").is_file()
 
 
-def test_a_report_that_pretended_storage_refuses_stops_no_question() -> None:
-    program = Program("shown", "refused")
+def test_a_link_that_is_turned_off_and_a_report_that_pretended_storage_refuses_stop_no_question(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HITL_FORM_LINK", "off")
+    program = Program("shown", str(tmp_path), "refused")
 
     program.line("is not in the run's report: nobody may write here")
-    assert "http://web/form/an-id" in program.line("value")
+    program.line("tab <p>what is asked</p> main ''")
+    program.line("done")
     assert program.end() == 0
+    assert "Event Form" not in "".join(program.printed)
 
 
 @pytest.mark.parametrize(("serve", "apps"), [("", 1), ("operator", 0)])
@@ -148,6 +159,14 @@ def test_the_environment_carries_the_app_unless_an_operator_serves_it(serve: str
     assert found.stdout.count("FastAPIAppEnvironment hitl-event-app") == apps
 
 
+def test_the_task_with_the_link_requests_little_of_a_cluster() -> None:
+    resources = hitl.env.resources
+
+    assert resources is not None
+    assert resources.cpu == ("50m", "1")
+    assert resources.memory == ("128Mi", "512Mi")
+
+
 def test_the_environment_and_the_app_run_in_the_image_that_is_set() -> None:
     code = "import hitl; print(*(e.image.base_image for e in (hitl.env, *hitl.env.depends_on)))"
     environment = {"PATH": "", "HITL_IMAGE": "registry.example.org/hitl-flyte:1"}
@@ -156,6 +175,36 @@ def test_the_environment_and_the_app_run_in_the_image_that_is_set() -> None:
     )
 
     assert found.stdout.split() == ["registry.example.org/hitl-flyte:1"] * 2
+
+
+def test_a_time_out_takes_no_other_attempt_of_the_task_unless_the_author_lets_it_go_on() -> None:
+    program = Program("timed_out")
+
+    assert program.end() == 0
+    assert [line.strip() for line in program.printed if line.startswith(("attempt", "ended"))] == [
+        "attempt uncaught",
+        "ended EventTimedOut",
+        "attempt caught",
+        "ended with 7",
+    ]
+
+
+async def test_an_answer_is_not_held_back_by_a_trace_that_a_pretended_backend_never_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(request_id: str) -> str:
+        await asyncio.Event().wait()
+        return request_id
+
+    async def answered() -> str:
+        return "the outcome"
+
+    monkeypatch.setattr(flyte_binding, "wait_for_outcome", never)
+    monkeypatch.setattr(flyte_binding, "TRACE_SECONDS", 0.01)
+    action = flyte_binding.FlyteAction(SimpleNamespace(mode="remote"))  # type: ignore[arg-type]  # all that it reads
+
+    async with asyncio.timeout(60):
+        assert await action.once(LINK, answered) == "the outcome"
 
 
 def test_a_request_id_is_a_name_that_kubernetes_takes() -> None:

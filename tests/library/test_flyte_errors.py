@@ -1,0 +1,42 @@
+"""What ends a Flyte task without an answer: asked of Flyte's own conversion, which decides on retries."""
+
+from typing import Any
+
+import pytest
+
+import hitl
+from hitl.core.documents import OutcomeDocument
+from hitl.engines.flyte_errors import not_retried
+from hitl.errors import EventFailed, RecordedOutcome
+from tests.library.samples import NOW, person
+
+
+@pytest.fixture
+def outcome() -> RecordedOutcome:
+    """How it ended, which these errors only carry."""
+    return OutcomeDocument(
+        request_id="a-question",
+        data_type="int",
+        status="cancelled",
+        outcome="cancelled",
+        reason="Cancelled",
+        submission_id="one",
+        answered_at=NOW,
+        respondent=person("ann"),
+        request_sha256="0" * 64,
+    )
+
+
+@pytest.mark.parametrize("known", [hitl.EventRejected, hitl.EventTimedOut, hitl.EventCancelled])
+def test_flyte_does_not_retry_and_the_author_catches_what_the_docs_name(
+    known: type[EventFailed], outcome: RecordedOutcome
+) -> None:
+    from flyte._internal.runtime.convert import convert_from_native_to_error
+
+    error = not_retried(known(outcome))
+    converted: Any = convert_from_native_to_error(error)
+
+    assert isinstance(error, known)
+    assert error.outcome is outcome
+    assert not converted.recoverable
+    assert (converted.err.code, converted.err.message) == (known.__name__, str(known(outcome)))
