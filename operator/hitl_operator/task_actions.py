@@ -57,14 +57,15 @@ class TaskActions:
                 if namespace in (None, place) and (place, name) not in found:
                     self._drop(name, place)
         self._listed.add(namespace or "")
-        self.look_at_all()
+        self.look_at_all(namespace)
 
-    def look_at_all(self) -> None:
-        """Queue every question whose workflow may have ended."""
+    def look_at_all(self, namespace: str | None = None) -> None:
+        """Queue every question whose workflow may have ended; only those that may be of a namespace, if given."""
         if not self._listed:
             return
         for seen in self._index:
-            self.look(seen)
+            if seen.asker is not None and (namespace is None or namespace in seen.asker.places):
+                self.look(seen)
 
     def look(self, seen: Seen) -> None:
         """Queue a question, if its workflow may have ended and this operator does the work there."""
