@@ -191,6 +191,23 @@ def test_what_no_taskaction_asks_stays(flyte: Flyte) -> None:
     elsewhere.until(run_elsewhere, "Cancelled")
 
 
+def test_an_annotation_that_names_an_aborted_run_ends_nothing(flyte: Flyte) -> None:
+    flyte.actions.begin("goes-on")
+    request_id = flyte.ask("goes-on")
+    flyte.questions.ask("born-in-kubernetes")
+    for name in (request_id, "born-in-kubernetes"):
+        flyte.plane.kubectl(
+            "annotate", "hi", name, "-n", PLACE, "--overwrite",
+            "hitl.flyte.org/run=aborted-before", "hitl.flyte.org/action=a0",
+        )  # fmt: skip
+    flyte.until_all_is_looked_at()
+    assert [flyte.phase(name) for name in (request_id, "born-in-kubernetes")] == ["Pending"] * 2
+    # Storage says which action asks: that one's end is found, whatever an annotation hides, once somebody looks.
+    flyte.actions.abort("goes-on")
+    httpx.post(f"{flyte.operator.url}/hints/{request_id}").raise_for_status()
+    flyte.until_cancelled(request_id)
+
+
 def test_a_run_that_flyte_forgets_cancels_nothing_that_is_settled(flyte: Flyte) -> None:
     flyte.actions.begin("answered")
     request_id = flyte.ask("answered")
