@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from hitl.core import keys
+from hitl.records.requests import read_request
+from hitl.storage import Store
 from tests.library.running import Program, answer, form_url
 
 REPO = Path(__file__).parents[2]
@@ -69,6 +71,19 @@ def test_another_run_asks_another_question() -> None:
         program.kill()
 
     assert asked[0] != asked[1]
+
+
+async def test_a_question_of_a_run_on_this_machine_says_that_no_cluster_knows_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Store(f"file://{tmp_path}")
+    monkeypatch.setenv("HITL_STORAGE_ROOT", root.url)
+    program = Program("resumed", "the-run")
+    program.line("asked")
+    program.kill()
+
+    origin = (await read_request(root, *await root.list_request_ids())).document.origin
+    assert (origin.run, origin.local) == ("the-run", True)
 
 
 def test_ten_tables_asked_in_another_order_after_a_kill_get_their_own_answers() -> None:
