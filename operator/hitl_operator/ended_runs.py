@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Final
 
-from hitl.cluster.client import TASK_ACTIONS
+from hitl.cluster.client import NAMESPACES, TASK_ACTIONS
 from hitl.cluster.conditions import RUN_ABORTED
 from hitl.cluster.task_actions import Asker, End, end_of
 from hitl.cluster.v1alpha1 import HumanInput
@@ -76,10 +77,15 @@ class EndedRuns:
                 return None
             end = ended
             break
-        # While the definition is deleted, all of its objects are: that is no abort.
-        if end.by_deletion and not await kube.keeps(TASK_ACTIONS):
-            return None
-        return end
+        return None if end.by_deletion and await self._all_go(asker.places) else end
+
+    async def _all_go(self, places: Sequence[str]) -> bool:
+        """Tell whether every object goes, with the definition or with a namespace: that is no abort."""
+        kube = self._context.cluster.kube
+        if not await kube.keeps(TASK_ACTIONS):
+            return True
+        found = [await kube.get(NAMESPACES, place) for place in places]
+        return any(each is not None and "deletionTimestamp" in each["metadata"] for each in found)
 
     async def _settle(self, root: Root, request: StoredRequest, asker: Asker, end: End) -> OutcomeDocument:
         submission = Submission(

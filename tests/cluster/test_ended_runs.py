@@ -43,16 +43,17 @@ class Flyte:
     def ask(self, name: str, action: str = "a0", **origin: object) -> str:
         """Ask as a task of the run does, and return the request's id when it is shown."""
         known = {"project": "shop", "domain": "development", "namespace": PLACE, "run": name, "action": action}
+        come_from = Origin.model_validate({**known, **origin})
         request_id = f"{name}-{action}-question"
 
         async def ask() -> None:
             store = self.root.store
-            come_from = Origin.model_validate({**known, **origin})
             await asked(store, request_id, now=datetime.now(UTC), origin=come_from)
             await store.mark(keys.new_marker(request_id))
 
         run(ask())
-        self.plane.until(f"{request_id} is shown", lambda: self.phase(request_id))
+        shown = Questions(self.plane, come_from.namespace)
+        self.plane.until(f"{request_id} is shown", lambda: (shown.get(request_id) or {}).get("status"))
         return request_id
 
     def phase(self, request_id: str) -> str | None:
@@ -83,7 +84,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     plane.start()
     try:
         plane.install_crds()
-        for name in (PLACE, "elsewhere"):
+        for name in (PLACE, "elsewhere", "leaving"):
             plane.kubectl("create", "namespace", name)
         FlyteActions(plane, PLACE).install()
         yield plane
@@ -174,16 +175,7 @@ def test_what_no_taskaction_asks_stays(flyte: Flyte) -> None:
     stay = [flyte.ask("on-a-laptop", local=True), flyte.ask("by-a-program", run="")]
     # The author named a namespace for questions: the TaskAction is where Flyte has it.
     flyte.actions.begin("named")
-    elsewhere, run_elsewhere = Questions(flyte.plane, "elsewhere"), "named-a0-question"
-
-    async def ask() -> None:
-        store, place = flyte.root.store, {"project": "shop", "domain": "development", "namespace": "elsewhere"}
-        origin = Origin(run="named", action="a0", **place)
-        await asked(store, run_elsewhere, now=datetime.now(UTC), origin=origin)
-        await store.mark(keys.new_marker(run_elsewhere))
-
-    run(ask())
-    elsewhere.until(run_elsewhere, "Pending")
+    elsewhere, run_elsewhere = Questions(flyte.plane, "elsewhere"), flyte.ask("named", namespace="elsewhere")
     flyte.until_all_is_looked_at()
     assert [flyte.phase(each) for each in ("born-in-kubernetes", *stay)] == ["Pending"] * 3
     elsewhere.until(run_elsewhere, "Pending")
@@ -248,6 +240,21 @@ def test_an_answer_and_an_abort_at_the_same_moment_have_one_outcome(flyte: Flyte
         assert outcome.outcome == ("answered" if answered[number] else "cancelled")
     # Otherwise nobody raced anybody.
     assert set(answered) == {True, False}
+
+
+def test_when_a_namespace_is_deleted_no_question_ends(flyte: Flyte) -> None:
+    there = FlyteActions(flyte.plane, "leaving")
+    for name in ("first", "second"):
+        there.begin(name)
+        flyte.ask(name, project="", namespace="leaving")
+    there.abort("first")
+    leaving = Questions(flyte.plane, "leaving")
+    leaving.until("first-a0-question", "Cancelled")
+    # Without controllers, nothing in it is deleted by itself.
+    flyte.plane.delete("", "Namespace", "leaving")
+    there.abort("second")
+    flyte.until_all_is_looked_at()
+    leaving.until("second-a0-question", "Pending")
 
 
 def test_when_flyte_is_uninstalled_no_question_ends(flyte: Flyte) -> None:
