@@ -130,6 +130,14 @@ class Pod(Section):
     priority_class_name: str = ""
 
 
+class Flyte(Section):
+    """Flyte 2 in the same cluster."""
+
+    task_actions: bool = False
+    """Watch Flyte's TaskActions, and cancel questions whose workflow was aborted or has ended. The operator gets
+    the rights get, list and watch on them. Needs Flyte's CRD taskactions.flyte.org."""
+
+
 class Operator(Pod):
     """The operator."""
 
@@ -147,6 +155,7 @@ class Operator(Pod):
     """Seconds after its outcome when the HumanInput of a question asked through storage is deleted."""
     workers: int = Field(default=32, ge=1, le=512)
     """How many objects of each root are processed at the same time."""
+    flyte: Flyte = Flyte()
 
 
 class Proxy(Section):

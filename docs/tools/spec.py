@@ -31,7 +31,7 @@ HUMAN_INPUT = """## Conditions
 {types}
 
 Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `Answered`, `DefaultUsed`,
-`Rejected`, `DeadlinePassed`, `Cancelled`.
+`Rejected`, `DeadlinePassed`, `Cancelled`, `RunAborted`. The last one: its workflow was aborted or has ended.
 
 | reason of `Reconciling` or `Stalled` | what to do |
 |---|---|
@@ -68,8 +68,8 @@ tell a pipeline that calls `kubectl apply` from a person: the commit, and the se
 
 ## Kubernetes Events
 
-`hitl-operator` posts `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `SubmissionRefused`,
-`LinkRefused`, `OutcomeMissing` and `WriteRefused`, each once for what happened.
+`hitl-operator` posts `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `RunAborted`,
+`SubmissionRefused`, `LinkRefused`, `OutcomeMissing` and `WriteRefused`, each once for what happened.
 """
 TYPES = {
     "Settled": "there is an outcome of any kind: wait for this condition",

@@ -28,6 +28,7 @@ from hitl.cluster.resources import (
     NAMESPACES,
     RESPONSES,
     SECRETS,
+    TASK_ACTIONS,
     TOKEN_REVIEWS,
     Resource,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "NAMESPACES",
     "RESPONSES",
     "SECRETS",
+    "TASK_ACTIONS",
     "TOKEN_REVIEWS",
     "Connection",
     "Kube",
@@ -272,11 +274,22 @@ class Kube:
 
     async def served(self, group: str, version: str) -> list[str]:
         """Return the resources that the API server serves of a group, none when it does not know the group."""
+        return list(await self._verbs(group, version))
+
+    async def keeps(self, resource: Resource) -> bool:
+        """Tell whether the API server takes new objects of a kind: not while its definition is being deleted.
+
+        Everybody may ask this, and nobody needs a right on definitions for it.
+        """
+        verbs = await self._verbs(resource.group, resource.version)
+        return "create" in verbs.get(resource.plural, ())
+
+    async def _verbs(self, group: str, version: str) -> dict[str, list[str]]:
         try:
             found = await self._call("GET", f"/apis/{group}/{version}")
         except ClusterNotFound:
-            return []
-        return [each["name"] for each in found.get("resources", [])]
+            return {}
+        return {each["name"]: each.get("verbs", []) for each in found.get("resources", [])}
 
     async def _call(
         self,

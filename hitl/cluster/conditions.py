@@ -28,6 +28,8 @@ ACCEPTED: Final = "Accepted"
 PENDING: Final = "Pending"
 AWAITING_ANSWER: Final = "AwaitingAnswer"
 DEADLINE_PASSED: Final = "DeadlinePassed"
+RUN_ABORTED: Final = "RunAborted"
+"""Why a question was cancelled whose workflow has ended: the reason of its outcome."""
 
 
 class TroubleReason(StrEnum):

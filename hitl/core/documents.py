@@ -77,7 +77,10 @@ class _Document(BaseModel):
 
 
 class Origin(BaseModel):
-    """Where a question came from. Empty strings outside Flyte; `human_input` when asked through storage."""
+    """Where a question came from. Empty strings outside Flyte; `human_input` when asked through storage.
+
+    `local` is true for a run on somebody's own machine, of which the cluster knows nothing.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -88,6 +91,7 @@ class Origin(BaseModel):
     action: str = ""
     namespace: str = ""
     human_input: str = ""
+    local: bool = False
 
 
 class Respondent(BaseModel):
@@ -216,6 +220,9 @@ class OutcomeDocument(_Document):
                 return f"answered by {self.by()} via {self.channel()} at {when}"
             case _:
                 why = f": {one_line(self.comment)}" if self.comment else ""
+                if self.respondent.via == "operator":
+                    # Nobody did: the reason says what happened.
+                    return f"{self.outcome} at {when}{why}"
                 return f"{self.outcome} by {self.by()} via {self.channel()} at {when}{why}"
 
 

@@ -55,6 +55,7 @@ class FlyteAction:
             run=action.run_name or "",
             action=action.name,
             namespace=f"{project}-{domain}" if project and domain and self.remote else "",
+            local=not self.remote,
         )
 
     @property

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from hitl.cluster.client import HUMAN_INPUTS, Kube, Object
+from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, TASK_ACTIONS, Kube, Object
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.errors import InvalidRequest
 from hitl_operator import metrics
@@ -26,6 +26,7 @@ from hitl_operator.roots import Root, Roots
 from hitl_operator.scanner import Scanner
 from hitl_operator.settings import OperatorSettings
 from hitl_operator.shards import Shards
+from hitl_operator.task_actions import TaskActions
 from hitl_operator.watcher import Watching
 from hitl_operator.webapp_scaler import WebApps
 from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
@@ -34,6 +35,7 @@ from hitl_operator.workers import Workers
 _TEND_SECONDS: Final = 5.0
 _LOOK_AGAIN_SECONDS: Final = 300.0
 _MEASURE_SECONDS: Final = 5.0
+_ENDED_SECONDS: Final = 60.0
 _FLUSH_SECONDS: Final = 2.0
 # Deletions in namespaces of others, which are remembered as long as it takes to find that their operator died.
 _DELETED: Final = 10_000
@@ -54,12 +56,13 @@ class Operator:
 
     def __init__(self, kube: Kube, settings: OperatorSettings) -> None:
         self._settings = settings
-        self._index = Index()
+        ended = settings.flyte_task_actions
+        self._index = Index(askers=ended)
         self._roots = Roots(settings.all_roots(), kube.clock_difference)
         self._queues = Queues(self._roots)
         own = settings.operator_namespace or kube.namespace
         self._deleted: deque[tuple[float, HumanInput]] = deque(maxlen=_DELETED)
-        self._watching = Watching(kube, settings.namespaces, self._changed, self._listed)
+        self._watching = Watching(kube, settings.namespaces, self._changed, self._listed, task_actions=ended)
         self._shards = Shards(
             kube,
             settings.lease,
@@ -70,8 +73,11 @@ class Operator:
             self._divided,
         )
         self._events = Events(kube, time.monotonic)
+        self._actions = TaskActions(self._index, self._queues, self._shards.leads)
+        self._actions.watched_by(self._watching.sights)
         cluster = Cluster(kube, self._events)
-        self._reconciler = Reconciler(Context(cluster, self._roots, self._index, self._queues, settings))
+        actions = self._actions if ended else None
+        self._reconciler = Reconciler(Context(cluster, self._roots, self._index, self._queues, settings, actions))
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
         self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
         managed = settings.webapp_mode == "managed"
@@ -94,6 +100,7 @@ class Operator:
             tasks.create_task(self._events.run())
             tasks.create_task(self._mirror.verify_forever())
             tasks.create_task(self._tend())
+            tasks.create_task(self._look_for_ended())
             tasks.create_task(self._measure())
             for root, queue in self._queues:
                 if root is not None:
@@ -125,7 +132,10 @@ class Operator:
 
     def _changed(self, kind: str, change: str, content: Object) -> None:
         try:
-            if kind != HUMAN_INPUTS.kind:
+            if kind == TASK_ACTIONS.kind:
+                self._actions.changed(change, content)
+                return
+            if kind == RESPONSES.kind:
                 if change != "DELETED":
                     self._response_changed(HumanInputResponse.from_object(content))
                 return
@@ -179,12 +189,20 @@ class Operator:
 
     def _listed(self, kind: str, namespace: str | None, found: set[tuple[str, str]]) -> None:
         """Look at what was there and is not listed any more: it went away while nobody watched."""
+        if kind == TASK_ACTIONS.kind:
+            self._actions.listed(namespace, found)
         if kind != HUMAN_INPUTS.kind:
             return
         for seen in self._index:
             gone = seen.key not in found and namespace in (None, seen.namespace)
             if gone and self._shards.leads(seen.namespace):
                 self._queues.add(ReconcileHumanInput(seen.namespace, seen.name))
+
+    async def _look_for_ended(self) -> None:
+        """Find what was not to be told when the watch brought it, as when the API server did not answer."""
+        while True:
+            await asyncio.sleep(_ENDED_SECONDS)
+            self._actions.look_at_all()
 
     async def _tend(self) -> None:
         checked = time.monotonic()

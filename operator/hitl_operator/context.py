@@ -11,6 +11,7 @@ from hitl_operator.index import Index
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.task_actions import TaskActions
 
 
 def _now() -> datetime:
@@ -27,6 +28,7 @@ class Context:
         index: What was seen of the cluster.
         queue: Where further work goes.
         settings: The operator's settings.
+        task_actions: What was seen of Flyte's TaskActions; None where nobody watches them.
         now: The present moment.
     """
 
@@ -35,4 +37,5 @@ class Context:
     index: Index
     queue: Queues
     settings: OperatorSettings
+    task_actions: TaskActions | None = None
     now: Callable[[], datetime] = _now

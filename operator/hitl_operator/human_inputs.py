@@ -32,6 +32,7 @@ from hitl_operator.decide import (
     outcome_is_missing,
     wakes_in,
 )
+from hitl_operator.ended_runs import EndedRuns
 from hitl_operator.links import Links
 from hitl_operator.memory import Fresh
 from hitl_operator.refusals import SLOW_SECONDS
@@ -81,6 +82,7 @@ class HumanInputs:
         self._context = context
         self._requests = requests
         self._links = links
+        self._runs = EndedRuns(context, requests)
         self.fresh: Fresh[HumanInput] = Fresh()
         # Questions that may be stored without any status that says so: withdrawn if their HumanInput goes away.
         self._unshown: dict[ReconcileHumanInput, CancelDeleted] = {}
@@ -137,7 +139,9 @@ class HumanInputs:
                 # Somebody said that something happened to it: maybe to the question.
                 self._requests.forget(root, request.request_id)
                 look.request = None
-                look.request = await self._requests.of(root, human_input)
+                request = look.request = await self._requests.of(root, human_input)
+        if look.outcome is None:
+            look.outcome = await self._runs.cancel(root, human_input, request)
 
     async def _respond(self, root: Root, request: StoredRequest, human_input: HumanInput) -> Recorded:
         given = given_by(human_input, believed=self._context.settings.identity_verified)

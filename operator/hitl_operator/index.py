@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from cachetools import LRUCache
 
+from hitl.cluster.task_actions import Asker
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl_operator.decide import is_final, outcome_is_missing
 
@@ -35,6 +36,7 @@ class Seen:
         missing: Whether storage was found not to hold its outcome.
         generation: Which version of its spec that was.
         created_at: When it was created.
+        asker: Flyte's TaskAction that asks, as the annotations of one that is pending say.
     """
 
     namespace: str
@@ -47,6 +49,7 @@ class Seen:
     missing: bool
     generation: int
     created_at: datetime | None
+    asker: Asker | None = None
 
     @property
     def key(self) -> Key:
@@ -55,11 +58,17 @@ class Seen:
 
 
 class Index:
-    """The HumanInputs that exist, by name and by request."""
+    """The HumanInputs that exist, by name and by request.
 
-    def __init__(self) -> None:
+    Args:
+        askers: Whether to remember which TaskAction asks each of them.
+    """
+
+    def __init__(self, *, askers: bool = False) -> None:
+        self._askers = askers
         self._seen: dict[Key, Seen] = {}
         self._by_request: dict[str, tuple[Key, ...]] = {}
+        self._by_action: dict[str, tuple[Key, ...]] = {}
         self._pending: Counter[str] = Counter()
         self._missing = 0
         self._deleted: LRUCache[str, None] = LRUCache(_DELETED)
@@ -73,7 +82,7 @@ class Index:
 
     def put(self, human_input: HumanInput) -> Seen | None:
         """Remember a HumanInput, unless it was deleted since; return the one whose name it took, if any."""
-        seen = seen_of(human_input)
+        seen = seen_of(human_input, asker=self._askers)
         if seen.uid in self._deleted:
             return None
         before = self._forget(seen.key)
@@ -81,6 +90,8 @@ class Index:
         self._pending[seen.namespace] += seen.pending
         self._missing += seen.missing
         self._by_request[seen.request_id] = (*self._by_request.get(seen.request_id, ()), seen.key)
+        if seen.asker is not None:
+            self._by_action[seen.asker.name] = (*self._by_action.get(seen.asker.name, ()), seen.key)
         if before is None or before.uid == seen.uid:
             return None
         self._deleted[before.uid] = None
@@ -112,6 +123,10 @@ class Index:
             (seen for seen in found if seen.confirmed), None
         )
 
+    def asked_by(self, task_action: str) -> list[Seen]:
+        """Return the pending HumanInputs that a TaskAction of this name asks, whatever its namespace."""
+        return [self._seen[key] for key in self._by_action.get(task_action, ())]
+
     def pending(self) -> Counter[str]:
         """Return how many HumanInputs are pending, by namespace."""
         return +self._pending
@@ -130,16 +145,22 @@ class Index:
             return None
         self._pending[seen.namespace] -= seen.pending
         self._missing -= seen.missing
-        others = tuple(each for each in self._by_request[seen.request_id] if each != key)
-        if others:
-            self._by_request[seen.request_id] = others
-        else:
-            del self._by_request[seen.request_id]
+        _leave(self._by_request, seen.request_id, key)
+        if seen.asker is not None:
+            _leave(self._by_action, seen.asker.name, key)
         return seen
 
 
-def seen_of(human_input: HumanInput) -> Seen:
-    """Return what the index holds of a HumanInput."""
+def _leave(groups: dict[str, tuple[Key, ...]], group: str, key: Key) -> None:
+    others = tuple(each for each in groups[group] if each != key)
+    if others:
+        groups[group] = others
+    else:
+        del groups[group]
+
+
+def seen_of(human_input: HumanInput, *, asker: bool = False) -> Seen:
+    """Return what the index holds of a HumanInput; which TaskAction asks it, only if that matters."""
     metadata = human_input.metadata
     asks = human_input.spec.request is None
     return Seen(
@@ -154,4 +175,5 @@ def seen_of(human_input: HumanInput) -> Seen:
         missing=outcome_is_missing(human_input),
         generation=metadata.generation,
         created_at=metadata.creation_timestamp,
+        asker=Asker.shown_by(human_input) if asker and not is_final(human_input.status) else None,
     )

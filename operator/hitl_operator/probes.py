@@ -76,7 +76,7 @@ class Health:
         faults += [f"root {root.name}: {root.trouble}" for root in self.roots or () if root.trouble]
         if len(faults) > _TOLD:
             faults[_TOLD:] = [f"and {len(faults) - _TOLD} more"]
-        ready = len(unseen) < len(self.sights)
+        ready = any(not each.unseen for each in self.sights if each.needed)
         return ready, "; ".join(["ok", *faults] if ready else faults)
 
     async def run(self) -> None:

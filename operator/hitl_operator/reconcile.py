@@ -104,6 +104,8 @@ class Reconciler:
             self._context.queue.add(work)
         elif seconds is not None:
             self._context.queue.add_after(work, seconds + 0.05)
+        if self._context.task_actions is not None:
+            self._context.task_actions.look(seen)
 
     def saw_response(self, response: HumanInputResponse) -> None:
         """Take note of a HumanInputResponse."""

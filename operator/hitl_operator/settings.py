@@ -102,6 +102,9 @@ class OperatorSettings(BaseSettings):
     """How the web app knows who answers. With `link`, a question born in Kubernetes gets a Secret with a link."""
     identity_verified: bool = False
     """Whether the cluster stamps `respondent` at admission, so that what it says can be believed."""
+    flyte_task_actions: bool = False
+    """Whether the operator watches Flyte's TaskActions (`taskactions.flyte.org`, which it only reads), and cancels
+    questions whose workflow has ended. For clusters where Flyte 2 runs its tasks."""
     kubeconfig: str | None = None
     """A kubeconfig file. Unset: the pod's own credentials inside a cluster, else the usual kubeconfig."""
     context: str | None = None

@@ -11,6 +11,7 @@ from hitl.cluster.conditions import (
     AWAITING_ANSWER,
     DEADLINE_PASSED,
     PENDING,
+    RUN_ABORTED,
     AcceptedReason,
     HumanInputCondition,
     LinkReason,
@@ -137,9 +138,13 @@ def notices_for(
     if is_final(status) and not is_final(old):
         settled = status.condition(HumanInputCondition.SETTLED)
         good = status.phase == "Answered"
-        kind_of = _EVENTS[outcome.outcome] if outcome else str(status.phase)
+        kind_of = _event_of(outcome) if outcome else str(status.phase)
         notices.append(Notice(kind_of, settled.message if settled else "", warning=not good))
     return notices
+
+
+def _event_of(outcome: OutcomeDocument) -> str:
+    return RUN_ABORTED if outcome.reason == RUN_ABORTED else _EVENTS[outcome.outcome]
 
 
 def response_status(

@@ -1,4 +1,4 @@
-"""Watching both kinds: a list and then a watch for each namespace, each on its own. None ever gives up."""
+"""Watching each kind: a list and then a watch for each namespace, each on its own. None ever gives up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object, Resource
+from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, TASK_ACTIONS, Kube, Object, Resource
 from hitl.errors import ClusterError, ClusterNotFound, ClusterUnavailable
 
 # The API server ends a watch after so many seconds, a little different for each: they do not come back together.
@@ -44,11 +44,13 @@ class Sight:
         kind: What it watches.
         namespace: Where; empty: everywhere.
         clock: The clock.
+        needed: Whether nothing can be done while none of its kind is seen.
     """
 
     kind: str
     namespace: str
     clock: Callable[[], float] = time.monotonic
+    needed: bool = True
     sign: float | None = field(default=None, init=False)
     beat: float = field(init=False)
     trouble: str = field(default="", init=False)
@@ -93,24 +95,32 @@ class Sight:
 
 
 class Watching:
-    """Watches both kinds.
+    """Watches both kinds, and Flyte's TaskActions if asked to.
 
     Args:
         kube: The API server.
         namespaces: What to watch; none: all of them.
         changed: Told of each object that there is, and of each change.
         listed: Told what there is, each time that all was listed.
+        task_actions: Whether to watch Flyte's TaskActions too.
 
     Attributes:
         sights: What each watch knows of itself.
         seen: Set once one of them has listed all there is.
     """
 
-    def __init__(self, kube: Kube, namespaces: Sequence[str], changed: Change, listed: Listed) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        namespaces: Sequence[str],
+        changed: Change,
+        listed: Listed,
+        *,
+        task_actions: bool = False,
+    ) -> None:
         places: list[str | None] = [*namespaces] or [None]
-        self._watches = [
-            _Watch(kube, each, place, changed, listed) for place in places for each in (HUMAN_INPUTS, RESPONSES)
-        ]
+        kinds = (HUMAN_INPUTS, RESPONSES, TASK_ACTIONS) if task_actions else (HUMAN_INPUTS, RESPONSES)
+        self._watches = [_Watch(kube, each, place, changed, listed) for place in places for each in kinds]
         if len(self._watches) > _FEW_WATCHES:
             kube.share_connections()
         self.sights = [each.sight for each in self._watches]
@@ -130,7 +140,7 @@ class Watching:
 
     def _tell(self) -> None:
         """Log each trouble once, however many watches have it."""
-        if any(each.sign is not None for each in self.sights):
+        if any(each.sign is not None for each in self.sights if each.needed):
             self.seen.set()
         troubles = {
             f"{each}: {each.trouble}" if each.namespace else each.trouble for each in self.sights if each.trouble
@@ -153,7 +163,7 @@ class _Watch:
         self._namespace = namespace
         self._changed = changed
         self._listed = listed
-        self.sight = Sight(resource.kind, namespace or "")
+        self.sight = Sight(resource.kind, namespace or "", needed=resource is not TASK_ACTIONS)
         self._version = ""
         # Whether the watch told anything; that it could be opened is not enough.
         self._told = False
@@ -173,8 +183,13 @@ class _Watch:
                 failures = 0
             except ClusterNotFound:
                 self._version = ""
-                api = self._resource.api_version
-                self.sight.failed(f"the API server does not serve {api}: install the custom resource definitions")
+                missing = f"the API server does not serve {self._resource.api_version}"
+                remedy = "install the custom resource definitions"
+                if self._resource is TASK_ACTIONS:
+                    # Others of its group may be served.
+                    missing += f" {self._resource.kind}"
+                    remedy = "install Flyte 2, or set HITL_FLYTE_TASK_ACTIONS=false"
+                self.sight.failed(f"{missing}: {remedy}")
             except ClusterError as error:
                 self.sight.failed(str(error))
             except Exception as error:  # noqa: BLE001 - after any error, this watch starts again and no other ends

@@ -68,6 +68,7 @@ VARIANTS: dict[str, Object] = {
     "stamped": PLAIN | {"identity": {"mutatingAdmissionPolicy": True}},
     "not stamped": PLAIN | {"identity": {"mutatingAdmissionPolicy": False}},
     "without policies": PLAIN | {"identity": {"policies": False}},
+    "beside Flyte": PLAIN | {"namespaces": ["red", "blue"], "operator": {"flyte": {"taskActions": True}}},
     "external web app": PLAIN | {"webapp": {"mode": "external"}},
 }
 

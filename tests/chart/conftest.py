@@ -69,7 +69,7 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stamped(plane: ControlPlane, chart: Path) -> Installed:
     """A release in whose namespace the API server stamps who answers."""
-    return install(plane, chart, "hitl", "red", {})
+    return install(plane, chart, "hitl", "red", {"operator": {"flyte": {"taskActions": True}}})
 
 
 @pytest.fixture(scope="session")

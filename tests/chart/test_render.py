@@ -243,6 +243,29 @@ def test_options_lie_in_secrets_alone() -> None:
     assert {each["kind"] for each in objects if "k3y" in json.dumps(each)} == {"Secret"}
 
 
+@pytest.mark.parametrize(
+    ("namespaces", "kind"),
+    [([], "ClusterRole"), (["red", "blue"], "Role")],
+    ids=["everywhere", "in two namespaces"],
+)
+def test_rights_on_flyte_s_objects_come_only_when_asked_for_and_only_to_read(
+    namespaces: list[str], kind: str
+) -> None:
+    def rights(values: Object) -> list[tuple[str, str, Object]]:
+        return [
+            (each["kind"], each["metadata"].get("namespace", ""), rule)
+            for each in render(PLAIN | {"namespaces": namespaces} | values)
+            if each["kind"] in ("Role", "ClusterRole")
+            for rule in each["rules"]
+            if "flyte.org" in rule["apiGroups"]
+        ]
+
+    reads = {"apiGroups": ["flyte.org"], "resources": ["taskactions"], "verbs": ["get", "list", "watch"]}
+    assert rights({}) == []
+    given = rights({"operator": {"flyte": {"taskActions": True}}})
+    assert given == [(kind, place, reads) for place in (namespaces or [""])]
+
+
 def test_no_role_comes_with_the_cluster_s_own() -> None:
     labels = [each["metadata"].get("labels", {}) for each in render(PLAIN) if each["kind"] == "ClusterRole"]
 

@@ -14,6 +14,7 @@ from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.chart.charts import NAMESPACE, PLAIN, Object, environment, found, pods, render
 from tests.chart.installed import ANSWER, Audit, Installed
+from tests.cluster.flyte_actions import FlyteActions
 from tests.cluster.operators import OperatorProcess, Questions, Root, run
 from tests.library.samples import create_request, draft_request
 
@@ -39,7 +40,8 @@ class Running:
 def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The operator as the chart's Deployment would run it, with its service account's rights alone."""
     folder = tmp_path_factory.mktemp("operator")
-    objects = render({**PLAIN, "namespaces": [stamped.namespace], "identity": {"mutatingAdmissionPolicy": True}})
+    FlyteActions(stamped.plane, stamped.namespace).install()
+    objects = render({**_values(stamped), "identity": {"mutatingAdmissionPolicy": True}})
     [(_, template)] = [each for each in pods(objects) if each[0] == _OPERATOR]
     for name, manifests in found(objects, "ConfigMap", "hitl-webapp")["data"].items():
         (folder / name).write_text(manifests)
@@ -55,7 +57,11 @@ def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.Tem
     process.terminate()
 
 
-def _ask_in_storage(root: Root, namespace: str) -> str:
+def _values(installed: Installed) -> Object:
+    return {**PLAIN, "namespaces": [installed.namespace], "operator": {"flyte": {"taskActions": True}}}
+
+
+def _ask_in_storage(root: Root, namespace: str, run_name: str = "") -> str:
     draft = draft_request(
         request_id=f"stored-{uuid.uuid4().hex[:8]}",
         event_name="stored",
@@ -63,7 +69,7 @@ def _ask_in_storage(root: Root, namespace: str) -> str:
         prompt="How many?",
         timeout_seconds=600,
         now=datetime.now(UTC),
-        origin=Origin(namespace=namespace),
+        origin=Origin(namespace=namespace, run=run_name, action="a0" if run_name else ""),
     )
 
     async def ask() -> None:
@@ -127,6 +133,14 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
     plane.delete(stamped.namespace, "HumanInput", stored)
     plane.until("the cancellation", lambda: running.root.outcome(stored) is not None)
 
+    # Its workflow is aborted.
+    flyte = FlyteActions(plane, stamped.namespace)
+    flyte.begin("run")
+    in_flyte = _ask_in_storage(running.root, stamped.namespace, "run")
+    questions.until(in_flyte, "Pending")
+    flyte.abort("run")
+    questions.until_condition(in_flyte, "Settled", "RunAborted")
+
     # Nothing waits any more.
     plane.until("the web app's end", lambda: _replicas(stamped) == 0)
 
@@ -141,7 +155,7 @@ def test_every_right_of_the_operator_is_used(running: Running, stamped: Installe
 
     rules = [
         rule
-        for each in render({**PLAIN, "namespaces": [stamped.namespace]})
+        for each in render(_values(stamped))
         if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"].startswith(_OPERATOR)
         for rule in each["rules"]
     ]
@@ -212,6 +226,7 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
         "humaninputresponses.hitl.flyte.org/status [] [] [patch]",
         "events [] [] [create]",
         "namespaces [] [] [get]",
+        "taskactions.flyte.org [] [] [get list watch]",
         "customresourcedefinitions.apiextensions.k8s.io [] [humaninputs.hitl.flyte.org] [get]",
         "secrets [] [] [create]",
     }

@@ -17,13 +17,14 @@ from hitl.core.documents import Origin
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.flyte_actions import FlyteActions
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response
 from tests.library.samples import create_request, draft_request
 
 _SIDE_BY_SIDE = 4
 
 
-def _ask_in_storage(root: Root, namespace: str, name: str) -> str:
+def _ask_in_storage(root: Root, namespace: str, name: str, run: str = "") -> str:
     async def ask() -> str:
         store = root.store
         draft = draft_request(
@@ -33,7 +34,7 @@ def _ask_in_storage(root: Root, namespace: str, name: str) -> str:
             prompt="How many?",
             timeout_seconds=600,
             now=datetime.now(UTC),
-            origin=Origin(namespace=namespace),
+            origin=Origin(namespace=namespace, run=run, action="a0" if run else ""),
         )
         request = await create_request(store, draft)
         await store.mark(keys.new_marker(request.request_id))
@@ -42,11 +43,11 @@ def _ask_in_storage(root: Root, namespace: str, name: str) -> str:
     return asyncio.run(ask())
 
 
-def _is_over(questions: Questions, root: Root, *others: str) -> bool:
-    names = (*others, "by-kubectl", "by-commit")
-    phases = {(questions.get(name) or {}).get("status", {}).get("phase") for name in names}
+def _is_over(questions: Questions, root: Root, by_form: str, aborted: str) -> bool:
+    names = (by_form, "by-kubectl", "by-commit", aborted)
+    phases = [(questions.get(name) or {}).get("status", {}).get("phase") for name in names]
     answer = questions.plane.get(questions.namespace, "HumanInputResponse", "answer")
-    return phases == {"Answered"} and "Accepted" in conditions(answer) and not root.markers()
+    return phases == ["Answered"] * 3 + ["Cancelled"] and "Accepted" in conditions(answer) and not root.markers()
 
 
 def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: float = 60) -> bool:
@@ -65,7 +66,7 @@ def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: f
 
 
 def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tuple[bool, str]:
-    """Lead three questions to their end with an operator that dies after some writes.
+    """Lead four questions to their end with an operator that dies after some writes.
 
     Returns:
         Whether it died, and what was wrong at the end.
@@ -78,15 +79,17 @@ def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tu
     root, questions = Root(backend), Questions(plane, namespace)
     by_form = _ask_in_storage(root, namespace, "by-form")
     root.answer(by_form, 7)
+    # Flyte has forgotten its run.
+    aborted = _ask_in_storage(root, namespace, "aborted", f"run-{writes}")
     plane.apply(question(namespace, "by-kubectl", response={"value": "42"}))
     plane.apply(question(namespace, "by-commit"))
     plane.apply(response(namespace, "answer", "by-commit", value="5"))
-    settings: dict[str, Any] = {"namespaces": namespace, "lease": ""}
+    settings: dict[str, Any] = {"namespaces": namespace, "lease": "", "flyte_task_actions": "true"}
     faulty = OperatorProcess(plane, backend, folder, module=("tests.cluster.faulty",), **settings)
     process = faulty.launch(FAULT_AFTER=str(writes))
     healthy = OperatorProcess(plane, backend, folder, **settings)
     try:
-        died = _dies(process, lambda: _is_over(questions, root, by_form))
+        died = _dies(process, lambda: _is_over(questions, root, by_form, aborted))
         process.kill()
         process.wait()
         healthy.start()
@@ -108,6 +111,12 @@ def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tu
             # Events are posted beside the work: those that waited die with the operator, and none is posted twice.
             if questions.events(name) not in (["Answered", "Requested"], ["Answered"], ["Requested"], []):
                 wrong.append(f"{name}: events {questions.events(name)}")
+        questions.until_condition(aborted, "Settled", "RunAborted")
+        ended = root.outcome(aborted)
+        if ended is None or ended.reason != "RunAborted":
+            wrong.append(f"aborted: {ended}")
+        if questions.events(aborted) not in (["Requested", "RunAborted"], ["RunAborted"], ["Requested"], []):
+            wrong.append(f"aborted: events {questions.events(aborted)}")
         questions.until_condition("answer", "Accepted", "Accepted", "HumanInputResponse")
         plane.until("no marker is left", lambda: not root.markers())
         return died, "; ".join(wrong)
@@ -118,6 +127,7 @@ def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tu
 def test_the_operator_is_killed_at_every_step_of_a_requests_life_and_started_again(
     own_control_plane: ControlPlane, s3_server: Seaweed, tmp_path: Path
 ) -> None:
+    FlyteActions(own_control_plane, "default").install()
     writes, died_always = 1, True
     while died_always:
         batch = range(writes, writes + _SIDE_BY_SIDE)

@@ -41,6 +41,17 @@ def test_nothing_is_seen_before_the_first_list(health: Health, sights: list[Sigh
     assert health.ready() == (True, "ok")
 
 
+def test_what_is_not_needed_is_named_when_it_is_not_seen_and_never_enough_to_be_ready(clock: _Clock) -> None:
+    needed, extra = Sight("HumanInput", "", clock), Sight("TaskAction", "", clock, needed=False)
+    health = Health(3, [needed, extra], None, clock)
+    extra.signed()
+    assert health.ready() == (False, "not seen: HumanInput: not listed yet")
+    needed.signed()
+    extra.failed("forbidden")
+    clock.now += 60
+    assert health.ready() == (True, "ok; not seen: TaskAction: forbidden")
+
+
 def test_one_namespace_that_is_not_seen_is_named_and_no_reason_to_be_unready(
     health: Health, sights: list[Sight]
 ) -> None:

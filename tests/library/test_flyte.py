@@ -14,6 +14,8 @@ import hitl
 from hitl.core import keys
 from hitl.engines import flyte as flyte_binding
 from hitl.engines.base import FormLink
+from hitl.records.requests import read_request
+from hitl.storage import Store
 from tests.library.running import Program, answer, form_url
 
 LINK = FormLink("a question", "http://web", "a-question", "s3://b/request.json", "token")
@@ -75,6 +77,19 @@ def test_another_run_asks_another_question() -> None:
         program.kill()
 
     assert asked[0] != asked[1]
+
+
+async def test_a_question_of_a_run_on_this_machine_says_that_no_cluster_knows_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Store(f"file://{tmp_path}")
+    monkeypatch.setenv("HITL_STORAGE_ROOT", root.url)
+    program = Program("resumed", "the-run")
+    program.line("asked")
+    program.kill()
+
+    origin = (await read_request(root, *await root.list_request_ids())).document.origin
+    assert (origin.run, origin.local) == ("the-run", True)
 
 
 def test_ten_tables_asked_in_another_order_after_a_kill_get_their_own_answers() -> None:

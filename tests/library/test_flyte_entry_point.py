@@ -68,6 +68,8 @@ async def test_a_container_killed_while_it_waits_returns_the_answer_given_meanwh
     asked = form_url(first.line("Answer at"))
     first.line(entry_point.WAITING)
     first.kill()
+    asked_by = (await read_request(root, *await root.list_request_ids())).document.origin
+    assert (asked_by.run, asked_by.action, asked_by.local) == (entry_point.RUN, entry_point.ACTION, False)
     await _answer(root, "42")
 
     second = start(2)
