@@ -221,8 +221,12 @@ async def _new_event(
         name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents, prompt_format
     )
     asked = await ask_question(question, key=key)
-    say_link(asked)
-    return Event(asked, data_type, poll)
+    try:
+        say_link(asked)
+        return Event(asked, data_type, poll)
+    except BaseException:
+        await asked.abandon()
+        raise
 
 
 async def _ask(
@@ -273,5 +277,9 @@ async def _ask(
         raise
 
 
-new_event = Syncified(_new_event)
+async def _drop(event: Event[Any]) -> None:
+    await event._asked.abandon()
+
+
+new_event = Syncified(_new_event, undo=_drop)
 ask = Syncified(_ask)

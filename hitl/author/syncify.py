@@ -30,16 +30,26 @@ _TIDY_SECONDS: Final = 10.0
 
 
 class Syncified(Generic[_P, _R]):
-    """A coroutine function that can also be called from code that is not asynchronous."""
+    """A coroutine function that can also be called from code that is not asynchronous.
 
-    def __init__(self, function: Callable[_P, Coroutine[Any, Any, _R]]) -> None:
+    Args:
+        function: The coroutine function.
+        undo: Awaited with a result that its caller never gets, because a signal came just then.
+    """
+
+    def __init__(
+        self,
+        function: Callable[_P, Coroutine[Any, Any, _R]],
+        undo: Callable[[_R], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
         functools.update_wrapper(self, function)
         self._function = function
+        self._undo = undo
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Run to the end and return the result. Blocks the calling thread."""
         with signals_raise():
-            return _run(self._function(*args, **kwargs))
+            return _run(self._function(*args, **kwargs), self._undo)
 
     def aio(self, *args: _P.args, **kwargs: _P.kwargs) -> Awaitable[_R]:
         """Return the coroutine, to be awaited."""
@@ -58,7 +68,7 @@ class Syncified(Generic[_P, _R]):
         return self if instance is None else Syncified(functools.partial(self._function, instance))
 
 
-def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
+def _run(coroutine: Coroutine[Any, Any, _R], undo: Callable[[_R], Coroutine[Any, Any, None]] | None) -> _R:
     loop = _loop(os.getpid())
     done: Future[_R] = Future()
     task: list[asyncio.Task[None]] = []
@@ -78,6 +88,9 @@ def _run(coroutine: Coroutine[Any, Any, _R]) -> _R:
         # it may; a second Ctrl-C ends that.
         loop.call_soon_threadsafe(lambda: [each.cancel() for each in task])
         futures.wait([done], timeout=_TIDY_SECONDS)
+        if undo is not None and done.done() and done.exception() is None:
+            undoing = asyncio.run_coroutine_threadsafe(undo(done.result()), loop)
+            futures.wait([undoing], timeout=_TIDY_SECONDS)
         raise
 
 

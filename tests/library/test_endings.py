@@ -38,6 +38,8 @@ def waits(program: Program) -> None:
 def test_a_question_without_a_key_is_withdrawn_by_what_ends_its_program(how: str, signum: signal.Signals) -> None:
     program = Program("ending", how)
     links = [form_url(program.line("http://")) for _ in range(2 if how == "awaited" else 1)]
+    if how == "event":
+        program.line("asked")
     waits(program)
 
     program.process.send_signal(signum)
@@ -48,6 +50,21 @@ def test_a_question_without_a_key_is_withdrawn_by_what_ends_its_program(how: str
         assert outcome is not None
         assert (outcome.outcome, outcome.comment) == ("cancelled", "nobody waits for the answer any more")
     assert "went on" not in "".join(program.printed)
+
+
+@pytest.mark.parametrize("how", ["blocking", "awaited", "event"])
+def test_a_signal_just_when_the_link_is_said_leaves_no_question_open(how: str) -> None:
+    program = Program("ending", how)
+    waits(program)
+    link = form_url(program.line("http://"))
+
+    program.process.send_signal(signal.SIGTERM)
+
+    # Between two calls nobody handles a signal: then it ends the program as any other.
+    if program.end() == 143:
+        outcome = outcome_of(link)
+        assert outcome is not None
+        assert outcome.outcome == "cancelled"
 
 
 @pytest.mark.parametrize("how", ["blocking", "event"])
