@@ -3,7 +3,12 @@
 import hitl
 from hitl import errors
 
-NAMES = {"Event", "EventFormLink", "EventScope", "HITLSubmissionTyped", "Outcome", "ask", "env", "new_event"}
+NAMES = {"Event", "EventFormLink", "EventScope", "HITLSubmissionTyped", "Outcome"} | {
+    "ask",
+    "env",
+    "escape",
+    "new_event",
+}
 
 
 def test_the_public_names_are_these() -> None:
