@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
-from hitl.errors import InvalidValue
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, Respondents
+from hitl.errors import InvalidRequest, InvalidValue, NotAllowed
 from hitl_webapp import pages
 from hitl_webapp.auth import recordable
 from hitl_webapp.below import SITE, Site, site_of
@@ -190,8 +190,19 @@ def test_names_with_a_joiner_or_a_no_break_space_are_taken(shared_app: WebApp, n
     stored = shared_app.ask(f"named-{abs(hash(name)):x}", data_type=int)
 
     assert recordable(name) == name
+    assert Respondents.asked({"users": [name]}).allow(name, [])
     assert stored.form("5", name=name).status_code == 200
     assert (stored.stored() or {})["respondent"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    "name", ["ann\u200d", "a\u200cnn", "\u200d", "ann\u00a0", " ann", "", "\u200b", "a\u00adb", "\u202eann"]
+)
+def test_a_name_with_something_that_nobody_sees_is_refused(name: str) -> None:
+    with pytest.raises(NotAllowed):
+        recordable(name)
+    with pytest.raises(InvalidRequest):
+        Respondents.asked({"users": [name]})
 
 
 def test_the_way_to_the_run_and_to_the_inbox() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -11,15 +10,12 @@ from typing import Final, Protocol
 from starlette.datastructures import Headers
 
 from hitl.core.documents import RequestDocument
+from hitl.core.text import is_name
 from hitl.errors import NotAllowed
 from hitl_webapp.settings import AuthMode, WebSettings
 
 SECRET_HEADER: Final = "X-HITL-Proxy-Secret"  # noqa: S105 - a header's name
 _MAX_NAME: Final = 256
-# Joiners belong to Persian and Indic names. Elsewhere nobody would see them, and two names would look the same.
-_JOINER: Final = re.compile(
-    "(?<=[\u0300-\u1fff\u2070-\U0010ffff])[\u200c\u200d](?=[\u0300-\u1fff\u2070-\U0010ffff])"
-)
 # The same sentence whatever is wrong, so that nobody learns from it which questions exist.
 NO_LINK: Final = (
     "This link does not open a question. Open the link in your message again, or copy all of it, up to its last "
@@ -166,8 +162,7 @@ def recordable(name: str) -> str:
     Raises:
         NotAllowed: it is blank, has more than 256 characters, or holds what cannot be printed.
     """
-    shown = _JOINER.sub("", name).replace("\u00a0", " ")
-    if not shown.strip() or shown != shown.strip() or not shown.isprintable():
+    if not is_name(name):
         raise NotAllowed("Your user name is blank or holds what cannot be printed: it cannot be recorded.")
     if len(name) > _MAX_NAME:
         raise NotAllowed(f"Your user name is longer than {_MAX_NAME} characters: it cannot be recorded.")
