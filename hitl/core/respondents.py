@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hitl.core.plain import plain
 from hitl.core.strictjson import shortened
-from hitl.core.text import one_line
+from hitl.core.text import is_name, one_line
 from hitl.errors import InvalidRequest
 
 MAX_RESPONDENTS: Final = 64
@@ -85,7 +85,7 @@ def _names(field: str, given: object) -> list[str]:
     for name in given:
         if not isinstance(name, str) or not name.strip():
             raise InvalidRequest(f"{where} has {_shown(name)} in it: {_WRITE_RESPONDENTS}")
-        if name != one_line(name) or not name.isprintable() or len(name) > MAX_PERSON_CHARS:
+        if "  " in name or not is_name(name) or len(name) > MAX_PERSON_CHARS:
             raise InvalidRequest(
                 f"{where} has {_shown(name)} in it: a name has at most {MAX_PERSON_CHARS} printable characters, "
                 "and single blanks only between its words"

@@ -6,6 +6,9 @@ override the direction of writing could show a text as another one. Each is repl
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 # What an exception says is made safe by the same rule, and exceptions import nothing of ours.
 from hitl.errors import UNSAFE
 from hitl.errors import one_line as one_line
@@ -18,3 +21,15 @@ def ascii_controls(json_text: str) -> str:
     if json_text.isascii() and "\x7f" not in json_text:
         return json_text
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json_text)
+
+
+# Joiners belong to Persian and Indic names. Elsewhere nobody would see them, and two names would look the same.
+_JOINER: Final = re.compile(
+    "(?<=[\u0300-\u1fff\u2070-\U0010ffff])[\u200c\u200d](?=[\u0300-\u1fff\u2070-\U0010ffff])"
+)
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be shown as a name: printable, with no blanks around it, and with nothing hidden."""
+    shown = _JOINER.sub("", text).replace("\u00a0", " ")
+    return bool(shown) and shown == shown.strip() and shown.isprintable()

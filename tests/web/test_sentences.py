@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
-from hitl.errors import InvalidValue
+from hitl.cluster import conditions
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, Respondents
+from hitl.errors import InvalidRequest, InvalidValue, NotAllowed
 from hitl_webapp import pages
 from hitl_webapp.auth import recordable
 from hitl_webapp.below import SITE, Site, site_of
 from hitl_webapp.fields import field_for, searched
-from hitl_webapp.sentences import lost, standing, what_fits
+from hitl_webapp.sentences import RUN_ABORTED, lost, standing, what_fits
 from hitl_webapp.settings import WebSettings
 from tests.library.samples import number_question
 from tests.web.serving import WebApp, visible_text
@@ -136,10 +137,18 @@ def test_who_was_not_first_reads_what_became_of_their_answer(
 
 
 def test_an_aborted_run_is_told_with_its_reason() -> None:
-    ended = outcome("cancelled", reason="RunAborted", comment="the run r1 was aborted")
+    ended = outcome(
+        "cancelled",
+        reason=RUN_ABORTED,
+        comment="the run r1 was aborted",
+        respondent=Respondent(via="operator"),
+    )
     page = visible_text(pages.outcome_page(question(), ended, recorded=False))
 
+    assert RUN_ABORTED == conditions.RUN_ABORTED
     assert standing(ended) in page
+    assert "The operator" in page
+    assert "link" not in page
     assert "The workflow has ended" in page
     assert "the run r1 was aborted" in page
 
@@ -190,8 +199,19 @@ def test_names_with_a_joiner_or_a_no_break_space_are_taken(shared_app: WebApp, n
     stored = shared_app.ask(f"named-{abs(hash(name)):x}", data_type=int)
 
     assert recordable(name) == name
+    assert Respondents.asked({"users": [name]}).allow(name, [])
     assert stored.form("5", name=name).status_code == 200
     assert (stored.stored() or {})["respondent"]["name"] == name
+
+
+@pytest.mark.parametrize(
+    "name", ["ann\u200d", "a\u200cnn", "\u200d", "ann\u00a0", " ann", "", "\u200b", "a\u00adb", "\u202eann"]
+)
+def test_a_name_with_something_that_nobody_sees_is_refused(name: str) -> None:
+    with pytest.raises(NotAllowed):
+        recordable(name)
+    with pytest.raises(InvalidRequest):
+        Respondents.asked({"users": [name]})
 
 
 def test_the_way_to_the_run_and_to_the_inbox() -> None:

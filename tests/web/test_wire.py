@@ -310,7 +310,18 @@ def test_a_header_that_decides_something_is_there_once(proxied: WebApp, name: st
 
 
 @pytest.mark.parametrize(
-    "name", [b"a\tb", b"\xc2\x85", "\u202eann".encode(), b"ann\xff", "\u200b".encode(), b"\xa0"]
+    "name",
+    [
+        b"a\tb",
+        b"\xc2\x85",
+        "\u202eann".encode(),
+        b"ann\xff",
+        "\u200b".encode(),
+        b"\xa0",
+        "ann\u200d".encode(),
+        "a\u200cnn".encode(),
+        "ann\u00a0".encode(),
+    ],
 )
 def test_a_name_that_cannot_be_printed_answers_nothing(proxied: WebApp, name: bytes) -> None:
     question = proxied.ask(f"q-{uuid.uuid4().hex[:12]}")

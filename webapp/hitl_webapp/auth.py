@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from starlette.datastructures import Headers
 
 from hitl.core.documents import RequestDocument
-from hitl.core.text import one_line
+from hitl.core.text import is_name
 from hitl.errors import NotAllowed
 from hitl_webapp.settings import AuthMode, WebSettings
 
@@ -162,12 +162,7 @@ def recordable(name: str) -> str:
     Raises:
         NotAllowed: it is blank, has more than 256 characters, or holds what cannot be printed.
     """
-    # Joiners and no-break blanks are parts of names.
-    if (
-        not name.strip()
-        or one_line(name) != " ".join(name.split())
-        or any(each in name for each in "\t\n\u2028\u2029")
-    ):
+    if not is_name(name):
         raise NotAllowed("Your user name is blank or holds what cannot be printed: it cannot be recorded.")
     if len(name) > _MAX_NAME:
         raise NotAllowed(f"Your user name is longer than {_MAX_NAME} characters: it cannot be recorded.")

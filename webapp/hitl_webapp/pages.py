@@ -22,7 +22,7 @@ from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.fields import field_for
 from hitl_webapp.prompts import prompt_html, prompt_line
-from hitl_webapp.sentences import shown_value, standing
+from hitl_webapp.sentences import sender, shown_value, standing
 
 STATIC: Final = Path(__file__).parent / "static"
 _LONG_PROMPT_CHARS: Final = 400
@@ -178,6 +178,7 @@ def outcome_page(
         recorded=recorded,
         lost=lost,
         standing=standing(outcome),
+        sender=sender(outcome),
         note=note,
         name=name,
         typed=typed or {},

@@ -85,6 +85,16 @@ def standing(outcome: OutcomeDocument) -> str:
             return "This question was withdrawn. It needs no answer any more."
 
 
+def sender(outcome: OutcomeDocument) -> str:
+    """Return who is recorded. What no person sent says so."""
+    nameless = {
+        "operator": "The operator",
+        "program": "The program that asked",
+        "kubectl": "Somebody with kubectl",
+    }
+    return outcome.respondent.name or nameless.get(outcome.respondent.via, "Somebody with a link")
+
+
 def _choose(request: RequestDocument) -> str:
     name, choices = one_line(request.event_name), [one_line(each) for each in request.choices]
     if len(choices) > _FEW_CHOICES or sum(map(len, choices)) > _FEW_CHOICES * _SHORT_CHARS:
