@@ -142,7 +142,7 @@ def test_a_run_has_the_link_of_the_first_question_that_waits_and_a_restart_finds
 
         assert program.end() == 0, "".join(program.printed)
         assert [line for line in program.printed if line.startswith(("link", "ran"))] == [
-            "link Event Form name of first http://web/form/first?request_path=s3%3A%2F%2Fb%2Frequest.json&token=token\n",
+            "link Event Form name of first http://web/form/first?token=token\n",
             # What names its action: no token, which is another one after each restart.
             "ran with first\n",
         ]
