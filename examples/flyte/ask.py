@@ -1,15 +1,11 @@
-from pathlib import Path
+import os
 
 import flyte
 import flyteplugins.hitl as hitl
 
-# From wheels: an index may have another flyteplugins-hitl.
-image = (
-    flyte.Image.from_debian_base(python_version=(3, 12), name="hitl-example")
-    .with_source_folder(Path(__file__).parent / "dist", "/opt/hitl")
-    .with_commands(["uv pip install --python $UV_PYTHON /opt/hitl/*.whl"])
-)
-# Else it would be made of packages from the index.
+# Built from the Dockerfile beside this file, and pushed to a registry.
+image = flyte.Image.from_base(os.environ.get("HITL_IMAGE", "registry.example.org/hitl-flyte:1"))
+# For the task that shows the link "Event Form".
 hitl.env.image = image
 
 task_env = flyte.TaskEnvironment(name="hitl-example", image=image, depends_on=[hitl.env])

@@ -26,7 +26,7 @@ async def say_if_unseen(records: Records, request: StoredRequest) -> None:
     try:
         unseen = await records.store.exists(keys.new_marker(request.request_id))
     except StorageError:
-        # The wait itself tells of the storage.
+        # The wait itself reports the storage.
         return
     if unseen:
         _log.warning(

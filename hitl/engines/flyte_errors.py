@@ -47,8 +47,9 @@ def not_retried(error: errors.EventFailed) -> errors.EventFailed:
     """Return the same error as one that Flyte does not answer with another attempt."""
     for known in _CLASSES:
         if isinstance(error, known.__bases__[0]):
-            # Each is made of other arguments.
-            ended = known.__new__(known, *error.args)
+            # Each is made of other arguments, and an OSError takes its own only from its initialiser.
+            ended = known.__new__(known)
+            ended.args = error.args
             ended.__dict__.update(vars(error))
             ended.code = known.__name__  # type: ignore[attr-defined]  # each is Flyte's as well
             return ended

@@ -1,5 +1,6 @@
 """What ends a Flyte task without an answer: asked of Flyte's own conversion, which decides on retries."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,16 +28,22 @@ def outcome() -> RecordedOutcome:
     )
 
 
-@pytest.mark.parametrize("known", [hitl.EventRejected, hitl.EventTimedOut, hitl.EventCancelled])
+def unusable(outcome: RecordedOutcome) -> EventFailed:
+    return hitl.EventUnusable(outcome, ("Too many.",))
+
+
+@pytest.mark.parametrize("known", [hitl.EventRejected, hitl.EventTimedOut, hitl.EventCancelled, unusable])
 def test_flyte_does_not_retry_and_the_author_catches_what_the_docs_name(
-    known: type[EventFailed], outcome: RecordedOutcome
+    known: Callable[[RecordedOutcome], EventFailed], outcome: RecordedOutcome
 ) -> None:
     from flyte._internal.runtime.convert import convert_from_native_to_error
 
-    error = not_retried(known(outcome))
+    before = known(outcome)
+    error = not_retried(before)
     converted: Any = convert_from_native_to_error(error)
 
-    assert isinstance(error, known)
+    assert isinstance(error, type(before))
     assert error.outcome is outcome
     assert not converted.recoverable
-    assert (converted.err.code, converted.err.message) == (known.__name__, str(known(outcome)))
+    assert (converted.err.code, converted.err.message) == (type(before).__name__, str(before))
+    assert "a-question" in str(error)

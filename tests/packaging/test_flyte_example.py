@@ -24,8 +24,9 @@ _SHOW_IMAGE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 import ask, hitl
-layers = [(type(each).__name__, {**vars(each)}) for each in ask.image._layers]
-shown = {"same": hitl.env.image is ask.image, "apps": len(hitl.env.depends_on), "layers": layers}
+layers = [type(each).__name__ for each in ask.image._layers]
+apps, base = len(hitl.env.depends_on), ask.image.base_image
+shown = {"same": hitl.env.image is ask.image, "apps": apps, "layers": layers, "base": base}
 print(json.dumps(shown, default=str))
 """
 
@@ -75,17 +76,30 @@ def shown_image() -> dict[str, Any]:
     return content
 
 
-def test_the_image_takes_the_packages_from_wheels_alone() -> None:
+def test_the_task_takes_a_prebuilt_image_as_it_is() -> None:
     image = shown_image()
-    layers = [layer for _, layer in image["layers"]]
-    [wheels] = [layer for kind, layer in image["layers"] if kind == "CopyConfig"]
 
     assert image["same"]
     assert image["apps"] == 0
-    assert Path(wheels["src"]) == EXAMPLE / "dist"
-    assert f"uv pip install --python $UV_PYTHON {wheels['dst']}/*.whl" in json.dumps(layers[-1])
-    assert [layer for layer in layers if "hitl" in str(layer.get("packages"))] == []
-    assert [layer for layer in layers if layer.get("extra_index_urls")] == []
+    assert image["base"] == "registry.example.org/hitl-flyte:1"
+    assert image["layers"] == [], "with a layer, Flyte would build another image"
+
+
+def test_the_image_takes_the_packages_from_wheels_alone() -> None:
+    lines = (EXAMPLE / "Dockerfile").read_text().splitlines()
+    [install] = [line for line in lines if "pip install" in line and not line.startswith("#")]
+
+    # By their paths, of which pip makes wheels: it asks no index for these two.
+    assert install.endswith("/bin/pip install --quiet '.[flyte]' ./dropin")
+    assert not [line for line in lines if "index" in line and not line.startswith("#")]
+
+
+def test_the_user_of_the_image_may_write_where_flyte_unpacks_the_code() -> None:
+    words = [line.split() for line in (EXAMPLE / "Dockerfile").read_text().splitlines()]
+    last = {line[0]: line[1] for line in words if line and line[0] in ("USER", "WORKDIR")}
+    user, _, group = last["USER"].partition(":")
+
+    assert ["RUN", "install", "-d", "-o", user, "-g", group, last["WORKDIR"]] in words
 
 
 def test_the_task_asks_on_a_laptop_as_it_stands() -> None:
