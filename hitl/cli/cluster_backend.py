@@ -154,14 +154,16 @@ class InCluster:
     async def _find(self, kube: Kube, request_id: str) -> HumanInput:
         namespace, _, name = request_id.rpartition("/")
         namespace = namespace or self._namespace(kube)
-        if not (_NAME.fullmatch(name) and _NAME.fullmatch(namespace)):
+        # The beginning of a name may end where no name ends.
+        if not (_NAME.fullmatch(name.rstrip("-.")) and _NAME.fullmatch(namespace)):
             raise RequestNotFound(
                 f"{request_id!r} is no name of a HumanInput: `kubectl hitl list` shows what waits"
             )
-        if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
-            return _read(found)
-        async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
-            return _read(each)
+        if _NAME.fullmatch(name):
+            if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
+                return _read(found)
+            async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
+                return _read(each)
         begun = {
             each["metadata"]["name"]: each
             async for each in kube.items(HUMAN_INPUTS, namespace)
