@@ -118,9 +118,9 @@ class InCluster:
         """Return a request once it is settled, or withdrawn."""
         async with self._connected() as kube:
             human_input = await self._find(kube, request_id)
-            metadata, pauses = human_input.metadata, _pauses(_LONGEST_PAUSE_SECONDS)
+            metadata, gaps = human_input.metadata, pauses(_LONGEST_PAUSE_SECONDS)
             while (view := self._view(human_input)).phase == "Pending":
-                await asyncio.sleep(next(pauses))
+                await asyncio.sleep(next(gaps))
                 try:
                     found = await kube.get(HUMAN_INPUTS, metadata.name, metadata.namespace)
                 except ClusterUnavailable:
@@ -154,14 +154,16 @@ class InCluster:
     async def _find(self, kube: Kube, request_id: str) -> HumanInput:
         namespace, _, name = request_id.rpartition("/")
         namespace = namespace or self._namespace(kube)
-        if not (_NAME.fullmatch(name) and _NAME.fullmatch(namespace)):
+        # The beginning of a name may end where no name ends.
+        if not (_NAME.fullmatch(name.rstrip("-.")) and _NAME.fullmatch(namespace)):
             raise RequestNotFound(
                 f"{request_id!r} is no name of a HumanInput: `kubectl hitl list` shows what waits"
             )
-        if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
-            return _read(found)
-        async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
-            return _read(each)
+        if _NAME.fullmatch(name):
+            if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
+                return _read(found)
+            async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
+                return _read(each)
         begun = {
             each["metadata"]["name"]: each
             async for each in kube.items(HUMAN_INPUTS, namespace)
@@ -188,17 +190,17 @@ class InCluster:
         ]
         await kube.create(RESPONSES, content, manager=CLI_MANAGER)
         await self._accepted(kube, given)
-        deadline, pauses = time.monotonic() + _OPERATOR_SECONDS, _pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
+        deadline, gaps = time.monotonic() + _OPERATOR_SECONDS, pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
         while time.monotonic() < deadline:
             view = self._view(await self._find(kube, f"{metadata.namespace}/{metadata.name}"))
             if view.phase != "Pending":
                 return view
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(gaps))
         raise ClusterUnavailable(f"recorded, but HumanInput {metadata.name} does not show it yet")
 
     async def _accepted(self, kube: Kube, given: HumanInputResponse) -> None:
         metadata = given.metadata
-        deadline, pauses = time.monotonic() + _OPERATOR_SECONDS, _pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
+        deadline, gaps = time.monotonic() + _OPERATOR_SECONDS, pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
         while time.monotonic() < deadline:
             found: Object | None = await kube.get(RESPONSES, metadata.name, metadata.namespace)
             accepted = HumanInputResponse.from_object(found).status.condition(ACCEPTED) if found else None
@@ -211,7 +213,7 @@ class InCluster:
                     raise NotAllowed(accepted.message if accepted else "")
                 case AcceptedReason.SUPERSEDED | AcceptedReason.OUTCOME_MISSING:
                     raise ClusterConflict(accepted.message if accepted else "")
-            await asyncio.sleep(next(pauses))
+            await asyncio.sleep(next(gaps))
         raise ClusterUnavailable(
             f"HumanInputResponse {metadata.namespace}/{metadata.name} was created, and nobody looked at it for "
             f"{_OPERATOR_SECONDS:.0f} s: is the operator running? It counts as soon as it does"
@@ -252,7 +254,7 @@ class InCluster:
         )
 
 
-def _pauses(longest: float) -> Iterator[float]:
+def pauses(longest: float) -> Iterator[float]:
     """Yield the seconds between two looks, more each time: many who wait share one API server."""
     pause = _FIRST_PAUSE_SECONDS
     while True:

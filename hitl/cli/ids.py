@@ -1,4 +1,4 @@
-"""What stands for a request on the command line: its id, enough of the id's beginning, or a form's URL."""
+"""How a request is named on the command line: by its id, enough of the id's beginning, or a form's URL."""
 
 from __future__ import annotations
 

@@ -87,8 +87,14 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
     print_table(head, rows, wrapped="PROMPT")
 
 
-def print_request(view: RequestView, now: datetime) -> None:
-    """Print one request in full."""
+def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
+    """Print one request in full.
+
+    Args:
+        view: The request.
+        now: The present moment, for ages and deadlines.
+        stored: It was found in storage, where links are made.
+    """
     lines = [
         ("ID", view.id),
         ("Namespace", view.namespace),
@@ -102,7 +108,7 @@ def print_request(view: RequestView, now: datetime) -> None:
         ("Asked", _moment(view.created_at, f"{duration((now - view.created_at).total_seconds())} ago")),
         ("Deadline", _moment(view.expires_at, _deadline(view, now))),
         ("Form", view.form_url if view.phase == "Pending" else ""),
-        ("Link", _link(view)),
+        ("Link", _link(view, stored=stored)),
         ("Phase", view.phase),
         ("Value", view.value_text()),
         ("By", view.respondent()),
@@ -195,14 +201,14 @@ def _deadline(view: RequestView, now: datetime) -> str:
     return f"in {duration(left)}" if left > 0 else "passed"
 
 
-def _link(view: RequestView) -> str:
+def _link(view: RequestView, *, stored: bool) -> str:
     """Return the command that prints a link to the form: tokens are stored in Secrets only."""
     if view.phase != "Pending":
         return ""
     if view.link_secret:
         secret = f"{view.link_secret} -n {view.namespace}"
         return f"kubectl get secret {secret} -o jsonpath='{{.data.url}}' | base64 -d"
-    return f"hitl link {view.id}" if view.form_url and view.id == view.request_id else ""
+    return f"hitl link {view.id}" if stored and view.form_url else ""
 
 
 def _moment(moment: datetime | None, relative: str = "") -> str:

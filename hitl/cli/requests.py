@@ -13,6 +13,7 @@ from hitl.cli.backend import Backend
 from hitl.cli.codes import Code, code_of_phase
 from hitl.cli.options import AsJson, Comment, RequestId, span
 from hitl.cli.place import Place, looks
+from hitl.cli.storage_backend import Stored
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
 from hitl.core.text import one_line, printable
@@ -54,11 +55,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one request and its outcome."""
-    view = asyncio.run(place.backend().show(request_id))
+    backend = place.backend()
+    view = asyncio.run(backend.show(request_id))
     if as_json:
         output.print_json(view)
     else:
-        output.print_request(view, datetime.now(UTC))
+        output.print_request(view, datetime.now(UTC), stored=isinstance(backend, Stored))
 
 
 @looks

@@ -84,10 +84,17 @@ def test_a_flyte_task_is_answered_over_every_channel(
 
     def by_plugin(name: str, _: str) -> None:
         plugin = Path(sys.executable).with_name("kubectl-hitl")
-        command = [str(plugin), "answer", "--kubeconfig", str(plane.kubeconfig), "-n", namespace, name, "17"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        where = ["--kubeconfig", str(plane.kubeconfig), "-n", namespace]
+
+        def called(*command: str) -> "subprocess.CompletedProcess[str]":
+            return subprocess.run([str(plugin), *command, *where], capture_output=True, text=True, timeout=60)
+
+        assert called("wait", name, "--timeout", "0").returncode == 6
+        assert f"/form/{name}\n" in called("show", name).stdout
+        assert "requests begin with" in called("answer", "kubectl-", "17").stderr
+        done = called("answer", name[:-2], "17")
         assert done.returncode == 0, done.stderr
-        assert "answered 17" in done.stdout
+        assert f"{name}: answered 17" in done.stdout
 
     channels: dict[str, tuple[Callable[[str, str], None], int, str]] = {
         "kubectl-patch": (patched, 11, "kubectl"),

@@ -130,7 +130,7 @@ PRINTED = {
     "make demo": "42",
     ".venv/bin/python examples/tutorial.py": "ActionOutputs(o0=42)",
     'export PATH="$PWD/.venv/bin:$PATH"': "shipped",
-    "my-env/bin/hitl --version": "hitl 0",
+    "build/env/bin/hitl --version": "hitl 0",
 }
 
 
