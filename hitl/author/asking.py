@@ -239,13 +239,18 @@ async def _tell_of_old_outcome(context: Context, request: StoredRequest, key: st
             )
 
 
-def say_link(asked: AskedQuestion) -> None:
+async def say_link(asked: AskedQuestion) -> None:
     """Print the prompt and the link to standard error, at once.
 
     Python keeps back what a pod prints to standard output, until the link is no longer needed.
     """
     text = f"{asked.document.prompt}\nAnswer at {asked.form_url}"
-    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+    try:
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+    except BaseException:
+        # A signal, or a standard error that nobody reads: the caller never gets the event.
+        await asked.abandon()
+        raise
 
 
 async def _show(action: Action, asked: AskedQuestion) -> None:

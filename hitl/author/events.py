@@ -221,12 +221,8 @@ async def _new_event(
         name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents, prompt_format
     )
     asked = await ask_question(question, key=key)
-    try:
-        say_link(asked)
-        return Event(asked, data_type, poll)
-    except BaseException:
-        await asked.abandon()
-        raise
+    await say_link(asked)
+    return Event(asked, data_type, poll)
 
 
 async def _ask(
