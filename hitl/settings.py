@@ -77,7 +77,7 @@ class Settings(StorageSettings):
     serve: ServeMode | None = None
     """How the web app is served: `operator`, `flyte` or `local`. Unset: by what is there."""
     endpoint: str = ""
-    """The web app's base URL in operator mode, as people reach it."""
+    """The web app's base URL in operator mode, as people reach it. Local mode refuses it."""
     hint_url: str = ""
     """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""
     form_link: Literal["on", "off"] = "on"

@@ -15,7 +15,7 @@ from hitl.author.report import report_html
 from hitl.author.signals import signals_raise
 from hitl.author.unseen import say_if_unseen
 from hitl.core import keys
-from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl.core.question import Question
 from hitl.core.text import printable
 from hitl.core.urls import form_url, submit_url
@@ -34,6 +34,7 @@ from hitl.records.requests import (
     require_own,
 )
 from hitl.records.waiting import wait_for_outcome
+from hitl.serving.programs import this_program
 
 _log = logging.getLogger("hitl")
 
@@ -189,7 +190,7 @@ async def _ask_there(question: Question, key: str | None, number: int, context: 
             records,
             question,
             request_id=request_id,
-            origin=context.origin,
+            origin=_origin(context, kept),
             endpoint=context.endpoint,
             new=not kept,
         )
@@ -207,6 +208,13 @@ async def _ask_there(question: Question, key: str | None, number: int, context: 
             await abandon(request_id, partial(_withdraw_stored, records, request_id))
         raise
     return asked
+
+
+def _origin(context: Context, kept: bool) -> Origin:
+    # Nobody else can wait for it: when this process has ended, the answer is for nobody.
+    if kept or context.mode != "local":
+        return context.origin
+    return context.origin.model_copy(update={"program": this_program()})
 
 
 async def _withdraw_stored(records: Records, request_id: str, comment: str) -> None:
@@ -231,13 +239,18 @@ async def _tell_of_old_outcome(context: Context, request: StoredRequest, key: st
             )
 
 
-def say_link(asked: AskedQuestion) -> None:
+async def say_link(asked: AskedQuestion) -> None:
     """Print the prompt and the link to standard error, at once.
 
     Python keeps back what a pod prints to standard output, until the link is no longer needed.
     """
     text = f"{asked.document.prompt}\nAnswer at {asked.form_url}"
-    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+    try:
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
+    except BaseException:
+        # A signal, or a standard error that nobody reads: the caller never gets the event.
+        await asked.abandon()
+        raise
 
 
 async def _show(action: Action, asked: AskedQuestion) -> None:

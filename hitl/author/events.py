@@ -220,16 +220,9 @@ async def _new_event(
     question = Question.of(
         name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents, prompt_format
     )
-    return await _said(await ask_question(question, key=key), data_type, poll)
-
-
-async def _said(asked: AskedQuestion, data_type: Any, poll: float) -> Event[Any]:
-    try:
-        say_link(asked)
-        return Event(asked, data_type, poll)
-    except BaseException:
-        await asked.abandon()
-        raise
+    asked = await ask_question(question, key=key)
+    await say_link(asked)
+    return Event(asked, data_type, poll)
 
 
 async def _ask(

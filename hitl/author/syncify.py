@@ -86,7 +86,8 @@ def _run(coroutine: Coroutine[Any, Any, _R], undo: Callable[[_R], Coroutine[Any,
     except BaseException:
         # Ctrl-C reaches the waiting thread only: nothing may go on behind it. What it has to put in order first,
         # it may; a second Ctrl-C ends that.
-        loop.call_soon_threadsafe(lambda: [each.cancel() for each in task])
+        # In the turn after the next, so that a coroutine that was only just begun can know of its end.
+        loop.call_soon_threadsafe(loop.call_soon, lambda: [each.cancel() for each in task])
         futures.wait([done], timeout=_TIDY_SECONDS)
         if undo is not None and done.done() and done.exception() is None:
             undoing = asyncio.run_coroutine_threadsafe(undo(done.result()), loop)

@@ -25,6 +25,8 @@ from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
 from hitl.core.text import ascii_controls, one_line, printable
 
+ASKER_ENDED: Final = "the program that asked has ended, so nobody waits for the answer"
+
 _NARROWEST: Final = 16
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _PHASE_STYLES: Final = {
@@ -109,7 +111,7 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Deadline", _moment(view.expires_at, _deadline(view, now))),
         ("Form", view.form_url if view.phase == "Pending" else ""),
         ("Link", _link(view, stored=stored)),
-        ("Phase", view.phase),
+        ("Phase", f"{view.phase} ({ASKER_ENDED})" if view.asker_ended else view.phase),
         ("Value", view.value_text()),
         ("By", view.respondent()),
         ("Via", view.via),

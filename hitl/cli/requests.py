@@ -38,6 +38,7 @@ def list_requests(
                 f"left out: {len(expired)} whose deadline has passed. `hitl list --all` shows them, `hitl gc` "
                 "settles them"
             )
+        left += [f"{view.id}: {output.ASKER_ENDED}: `hitl cancel {view.id}`" for view in views if view.asker_ended]
     if as_json:
         output.print_json(views)
     elif views:

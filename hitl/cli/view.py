@@ -8,6 +8,7 @@ from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Res
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
+from hitl.serving.programs import has_ended
 
 
 class RequestView(BaseModel):
@@ -63,6 +64,8 @@ class RequestView(BaseModel):
     """One word on how it came to the outcome, or empty."""
     comment: str = ""
     """What the respondent wrote with it, or empty."""
+    asker_ended: bool = False
+    """Whether it is pending, and the program of this machine that asked has ended: nobody waits for the answer."""
 
     def value_text(self) -> str:
         """Return the answer as its canonical text, or nothing when there is none."""
@@ -104,6 +107,7 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "expires_at": request.expires_at,
             "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
             "phase": phase_of(outcome),
+            "asker_ended": outcome is None and has_ended(request.origin.program),
             **settled,
         }
     )

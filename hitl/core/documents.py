@@ -80,6 +80,7 @@ class Origin(BaseModel):
     """Where a question came from. Empty strings outside Flyte; `human_input` when asked through storage.
 
     `local` is true for a run on somebody's own machine, of which the cluster knows nothing.
+    `program` is the process that asked in local mode without a key, see `hitl.serving.programs`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -92,6 +93,7 @@ class Origin(BaseModel):
     namespace: str = ""
     human_input: str = ""
     local: bool = False
+    program: str = ""
 
 
 class Respondent(BaseModel):

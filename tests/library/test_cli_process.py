@@ -245,6 +245,23 @@ def test_serve_serves_the_root_until_it_is_told_to_stop(run: Any) -> None:
     assert form.params["token"] not in serving.stderr + serving.stdout
 
 
+def test_a_question_whose_program_was_killed_says_so(run: Any) -> None:
+    killed, waiting, keyed = run("ask", "Ship?"), run("ask", "Sail?"), run("ask", "Fly?", "--key", "k")
+    ids = [httpx.URL(each.said(FORM)[0]).path.rpartition("/")[2] for each in (killed, waiting, keyed)]
+    killed.process.kill()
+    keyed.process.kill()
+    killed.ended()
+    keyed.ended()
+
+    assert {view["id"]: view["asker_ended"] for view in data("list")} == dict(
+        zip(ids, (True, False, False), strict=True)
+    )
+    listed = subprocess.run([HITL, "list"], capture_output=True, text=True, check=True)
+    assert f"{ids[0]}: the program that asked has ended, so nobody waits for the answer" in listed.stderr
+    shown = subprocess.run([HITL, "show", ids[0]], capture_output=True, text=True, check=True)
+    assert "Pending (the program that asked has ended" in shown.stdout
+
+
 def test_serve_serves_the_links_of_programs_that_have_ended(run: Any) -> None:
     asking = run("ask", "Ship it?", "--key", "release-8")
     form = asking.said(FORM)[0]

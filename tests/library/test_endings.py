@@ -1,6 +1,7 @@
 """Questions whose program ends: which are withdrawn, and which stay."""
 
 import asyncio
+import io
 import re
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_a_signal_just_when_the_link_is_said_leaves_no_question_open(how: str) -
 @pytest.mark.parametrize("how", ["blocking", "event"])
 def test_a_question_with_a_key_outlives_its_program(how: str) -> None:
     program = Program("ending", how, "the-key")
-    link = form_url(program.line("http://"))
+    link = form_url(program.line("asked http://" if how == "event" else "http://"))
     waits(program)
 
     program.process.send_signal(signal.SIGTERM)
@@ -152,3 +153,19 @@ def test_a_program_takes_its_own_signals_back() -> None:
     hitl.new_event("signals", int)
 
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_question_whose_link_could_not_be_said_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise SystemExit(143)
+
+    monkeypatch.setattr("sys.stderr", Closed())
+    with pytest.raises(SystemExit):
+        await hitl.new_event.aio("unsaid", int)
+
+    store = open_store(Settings())
+    [request_id] = [each for each in await store.list_request_ids() if each.startswith("unsaid-")]
+    outcome = await read_outcome(store, request_id)
+    assert outcome is not None
+    assert outcome.outcome == "cancelled"

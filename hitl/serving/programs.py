@@ -1,0 +1,46 @@
+"""Whether the program of this machine that asked a question still runs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Final
+
+_UNKNOWN: Final = "-"
+# In /proc/{pid}/stat behind the name, which may hold anything: the moment when the process began.
+_START_FIELD: Final = 19
+
+
+def this_program() -> str:
+    """Return what tells this process from all others: its machine, its id, and when it began if that is known."""
+    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
+
+
+def has_ended(program: str) -> bool:
+    """Tell whether a program has certainly ended. Of another machine's, or another container's, nothing is known.
+
+    Args:
+        program: What `this_program` returned there; anything else tells nothing.
+    """
+    machine, _, rest = program.partition(" ")
+    number, _, began = rest.partition(" ")
+    if machine != socket.gethostname() or not (number.isascii() and number.isdigit()) or os.name != "posix":
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    # Ids are given again.
+    return _UNKNOWN not in (began, now := _began(int(number))) and began != now
+
+
+def _began(pid: int) -> str:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return _UNKNOWN
+    fields = stat.rpartition(")")[2].split()
+    return fields[_START_FIELD] if len(fields) > _START_FIELD else _UNKNOWN
