@@ -80,7 +80,7 @@ def test_a_question_is_kept_in_canonical_form() -> None:
         ({"prompt": ""}, "prompt"),
         ({"prompt": "x" * 16_385}, "prompt"),
         ({"prompt": "half \ud800"}, "prompt"),
-        ({"data_type": bytes}, "bytes"),
+        ({"data_type": print}, "print"),
         ({"on_timeout": "default"}, "needs a default"),
         ({"on_timeout": "later"}, "on_timeout"),
         ({"default": "many"}, "default: "),
