@@ -10,8 +10,8 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
     texts   what is typed into one field, read strictly
 """
 
-from hitl.core.forms.parts import Part
+from hitl.core.forms.parts import MISSING, Maybe, Part
 from hitl.core.forms.plan import plan
-from hitl.core.forms.sent import PartFault, Sent, changed, filled, read
+from hitl.core.forms.sent import ROOT, PartFault, Sent, changed, filled, read
 
-__all__ = ["Part", "PartFault", "Sent", "changed", "filled", "plan", "read"]
+__all__ = ["MISSING", "ROOT", "Maybe", "Part", "PartFault", "Sent", "changed", "filled", "plan", "read"]

@@ -42,8 +42,8 @@ class Part:
 
     @property
     def optional(self) -> bool:
-        """Whether a person may leave it empty."""
-        return self.nullable or not self.required
+        """Whether a person may leave it empty. What has a default is filled in with it."""
+        return self.nullable or (not self.required and self.default is MISSING)
 
 
 @dataclass(frozen=True, kw_only=True)

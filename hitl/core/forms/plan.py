@@ -27,6 +27,9 @@ from hitl.core.forms.parts import (
 MAX_ROWS: Final = 64
 _MAX_DEPTH: Final = 6
 _MAX_PARTS: Final = 300
+# How many references and parts of `allOf` are followed; each may copy as many names as the schema has.
+_MAX_STEPS: Final = 1_000
+_MAX_COPIED: Final = 20_000
 _MAX_BRANCHES: Final = 8
 _MAX_OPTIONS: Final = 256
 _LINE_CHARS: Final = 120
@@ -62,6 +65,8 @@ class _Planner:
     def __init__(self, root: dict[str, Any]) -> None:
         self._root = root
         self._parts = 0
+        self._steps = 0
+        self._copied = 0
 
     def part(self, given: Any, name: str, *, required: bool = True, depth: int) -> Part:
         """Return the form of one schema inside the whole one."""
@@ -146,9 +151,7 @@ class _Planner:
         return Rows(item=item, least=least, most=min(int(most), MAX_ROWS), **notes)
 
     def _one_of(self, schema: dict[str, Any], keyword: str, notes: dict[str, Any], depth: int) -> Part:
-        base = {
-            name: rule for name, rule in schema.items() if name not in (keyword, "discriminator", *_NOTES)
-        }
+        base = {name: rule for name, rule in schema.items() if name not in (keyword, "discriminator", *_NOTES)}
         parts = [self._resolved(each) for each in schema[keyword]]
         if not all(isinstance(each, dict) for each in parts) or any(name in base for name in ("anyOf", "oneOf")):
             return Raw(**notes)
@@ -165,7 +168,7 @@ class _Planner:
             return Raw(**notes)
         branches = []
         for number, each in enumerate(some, 1):
-            inside = self.part(_merged(base, each), "", depth=depth + 1)
+            inside = self.part(self._merged(base, each), "", depth=depth + 1)
             branches.append((inside.label or self._tag(each) or _kind_label(inside, number), inside))
         return OneOf(branches=tuple(branches), **notes)
 
@@ -190,6 +193,9 @@ class _Planner:
 
     def _resolved(self, given: Any, followed: tuple[str, ...] = ()) -> Any:
         """Return a schema without its reference and `allOf`; whatever is odd about them, as no object."""
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            raise _TooMuch
         if not isinstance(given, dict):
             return given
         schema = given
@@ -201,16 +207,32 @@ class _Planner:
             inner = self._resolved(target, (*followed, schema["$ref"]))
             if not isinstance(inner, dict):
                 return None
-            schema = _merged(inner, beside)
+            schema = self._merged(inner, beside)
         if "allOf" in schema:
             whole = {name: rule for name, rule in schema.items() if name != "allOf"}
             for each in schema["allOf"]:
                 inner = self._resolved(each, followed)
-                if not isinstance(inner, dict) or any(name in whole and name in inner for name in ("anyOf", "oneOf")):
+                if not isinstance(inner, dict) or any(
+                    name in whole and name in inner for name in ("anyOf", "oneOf")
+                ):
                     return None
-                whole = _merged(inner, whole)
+                whole = self._merged(inner, whole)
             schema = whole
         return schema
+
+    def _merged(self, under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+        """Return both schemas' rules, as far as a form shows them."""
+        both = under | over
+        self._copied += len(both)
+        if "properties" in under and "properties" in over:
+            both["properties"] = under["properties"] | over["properties"]
+            self._copied += len(both["properties"])
+        if "required" in under and "required" in over:
+            both["required"] = [*under["required"], *over["required"]]
+            self._copied += len(both["required"])
+        if self._copied > _MAX_COPIED:
+            raise _TooMuch
+        return both
 
     def _target(self, reference: Any) -> Any:
         if not isinstance(reference, str) or not (reference == "#" or reference.startswith("#/")):
@@ -222,16 +244,6 @@ class _Planner:
                 return None
             target = target[name]
         return target
-
-
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Return both schemas' rules, as far as a form shows them."""
-    both = under | over
-    if "properties" in under and "properties" in over:
-        both["properties"] = under["properties"] | over["properties"]
-    if "required" in under and "required" in over:
-        both["required"] = [*under["required"], *over["required"]]
-    return both
 
 
 def _choice(values: Any, notes: dict[str, Any]) -> Part:

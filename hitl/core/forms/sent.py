@@ -140,14 +140,20 @@ def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence
         value = {}
     match part:
         case Line():
-            text = "" if value is MISSING else text_of(part, value)
+            text = "" if value is MISSING else text_of(value)
             yield name, [text]
             if value == "":
                 yield f"{name}~empty", [_ON]
         case Raw():
-            yield name, ["" if value is MISSING or (value is None and part.nullable) else format_value("json", value)]
+            yield (
+                name,
+                ["" if value is MISSING or (value is None and part.nullable) else format_value("json", value)],
+            )
         case Flag() | Choice():
-            yield name, [str(number) for number, (_, each) in enumerate(options_of(part)) if _same(each, value)][:1]
+            yield (
+                name,
+                [str(number) for number, (_, each) in enumerate(options_of(part)) if _same(each, value)][:1],
+            )
         case Several():
             chosen = value if isinstance(value, list) else []
             yield name, [str(n) for n, (_, each) in enumerate(part.options) if any(_same(each, v) for v in chosen)]
@@ -163,10 +169,10 @@ def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence
         case Group() | Fixed():
             yield from _filled_inside(part, value, name)
         case OneOf():
-            number = _branch_of(part, value)
-            yield f"{name}~of", [] if number is None else [str(number)]
-            if number is not None:
-                yield from _filled(part.branches[number][1], value, f"{name}~{number}")
+            chosen_one = _branch_of(part, value)
+            yield f"{name}~of", [] if chosen_one is None else [str(chosen_one)]
+            if chosen_one is not None:
+                yield from _filled(part.branches[chosen_one][1], value, f"{name}~{chosen_one}")
 
 
 def _filled_inside(part: Group | Fixed, value: Maybe, name: str) -> Iterator[tuple[str, Sequence[str]]]:
@@ -262,7 +268,9 @@ class _Reader:
 
     def _choice(self, part: Flag | Choice, name: str) -> Maybe:
         chosen = self._offered(part, _one(self._sent, name))
-        return self._nothing(part, name, _CHOOSE) if chosen is MISSING else chosen
+        if chosen is not MISSING:
+            return chosen
+        return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
 
     def _several(self, part: Several, name: str) -> Maybe:
         chosen = [self._offered(part, text) for text in dict.fromkeys(self._sent.get(name, ()))]
@@ -288,9 +296,11 @@ class _Reader:
         number = int(text) if text.isdecimal() and text.isascii() and len(text) < 3 else -1
         typed = [at for at in range(len(part.branches)) if at != number and self._is_typed(f"{name}~{at}")]
         if typed:
-            return self._fault(name, f"You filled in {part.branches[typed[0]][0]}: choose it, or clear its fields.")
+            return self._fault(
+                name, f"You filled in {part.branches[typed[0]][0]}: choose it, or clear its fields."
+            )
         if not 0 <= number < len(part.branches):
-            return self._nothing(part, name, _CHOOSE)
+            return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
         return self.value(part.branches[number][1], f"{name}~{number}")
 
     def _is_typed(self, name: str) -> bool:

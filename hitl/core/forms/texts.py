@@ -30,7 +30,7 @@ _MINUS_SIGN: Final = "\u2212"
 _AS_TYPED: Final = ("text", "long")
 
 
-def text_of(line: Line, value: JsonValue) -> str:
+def text_of(value: JsonValue) -> str:
     """Return how a value stands in a field; empty for none."""
     if isinstance(value, str):
         return value
