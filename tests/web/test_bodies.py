@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hitl_webapp.admission import Address
-from hitl_webapp.bodies import FORM_FIELDS, find_address, read_document, read_form, read_media
+from hitl_webapp.bodies import MAX_FIELDS, find_address, read_document, read_form, read_media
 from hitl_webapp.problems import BadInput, WrongMediaType
 from tests.web.raw import BOUNDARY, FORM, MULTIPART, part
 
@@ -15,7 +15,7 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 
 def form(body: bytes, content_type: str = FORM) -> dict[str, str]:
-    return asyncio.run(read_form(content_type, body))
+    return asyncio.run(read_form(content_type, body)).fields
 
 
 def document(body: bytes, content_type: str = "application/json") -> Any:
@@ -89,7 +89,7 @@ def test_a_multipart_form_needs_a_boundary(boundary: str) -> None:
         b"value=%ff",
         b"value=%ED%A0%80",
         b"value%ff=1",
-        b"&".join(f"field{n}=x".encode() for n in range(len(FORM_FIELDS) + 1)),
+        b"&".join(f"field{n}=x".encode() for n in range(MAX_FIELDS + 1)),
     ],
 )
 def test_a_form_that_could_mean_two_things_is_refused(body: bytes) -> None:
@@ -111,7 +111,7 @@ def test_a_form_that_could_mean_two_things_is_refused(body: bytes) -> None:
         part("value", b"1"),
         b"value=1",
         b"",
-        b"".join(part(name, b"") for name in ("value", *(f"field{n}" for n in range(len(FORM_FIELDS))))) + END,
+        b"".join(part(name, b"") for name in ("value", *(f"field{n}" for n in range(MAX_FIELDS)))) + END,
     ],
 )
 def test_a_multipart_form_that_could_mean_two_things_is_refused(body: bytes) -> None:

@@ -30,6 +30,9 @@ from hitl_webapp.problems import BadInput, WrongMediaType
 _ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")
 _TYPED_FIELDS: Final = ("value", "choice", "kept", "comment", "name", "reject", "step")
 FORM_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, *_TYPED_FIELDS))
+# The fields of an answer's parts, see `hitl.core.forms`: as many as a form has at most.
+_OF_PARTS: Final = ("v/", "v~")
+MAX_FIELDS: Final = 4_096
 # Of a body without a link, at most so many bytes are read. A larger one is read on a thread of its own.
 PREFIX_BYTES: Final = 64 * 1024
 _URLENCODED: Final = "application/x-www-form-urlencoded"
@@ -75,8 +78,21 @@ def read_media(content_type: str) -> Media:
     return Media(kind[1].lower(), parameters)
 
 
-async def read_form(content_type: str, body: bytes) -> dict[str, str]:
-    """Read a form: each known field at most once.
+@dataclass(frozen=True)
+class Form:
+    """A form as it was sent.
+
+    Args:
+        fields: What it holds about the question and the whole answer, each once.
+        parts: The fields of the answer's parts, with all their values.
+    """
+
+    fields: dict[str, str]
+    parts: dict[str, list[str]]
+
+
+async def read_form(content_type: str, body: bytes) -> Form:
+    """Read a form: each known field at most once, and those of an answer's parts.
 
     Raises:
         WrongMediaType: it is no form, or not in UTF-8.
@@ -135,17 +151,26 @@ async def _aside(body: bytes, read: Callable[[], _T]) -> _T:
     return await asyncio.get_running_loop().run_in_executor(_aside_thread, read)
 
 
-def _fields(media: Media, body: bytes) -> dict[str, str]:
+def _fields(media: Media, body: bytes) -> Form:
     if media.kind == _URLENCODED:
-        return dict(_known(_urlencoded(body)))
-    parts, whole = _parts(media, body)
-    if not whole:
-        raise BadInput("The form ends in the middle of a field: nothing was recorded, send it again.")
-    return dict(_known(parts))
+        found = _urlencoded(body)
+    else:
+        found, whole = _parts(media, body)
+        if not whole:
+            raise BadInput("The form ends in the middle of a field: nothing was recorded, send it again.")
+    parts: dict[str, list[str]] = {}
+    for name, text in found:
+        if _is_of_part(name):
+            parts.setdefault(name, []).append(text)
+    return Form(dict(_known(found)), parts)
+
+
+def _is_of_part(name: str) -> bool:
+    return name == "v" or name.startswith(_OF_PARTS)
 
 
 def _known(fields: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    found = list(fields)
+    found = [(name, text) for name, text in fields if not _is_of_part(name)]
     for name, count in Counter(name for name, _ in found).items():
         if name not in FORM_FIELDS:
             raise BadInput(f"The form has a field {show(name)} that is unknown here: leave it out.")
@@ -160,12 +185,12 @@ def _urlencoded(body: bytes) -> list[tuple[str, str]]:
         if _BAD_PERCENT.search(text):
             raise BadInput('The form has a "%" without two digits behind it: send a percent sign as %25.')
         return parse_qsl(
-            text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=len(FORM_FIELDS)
+            text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=MAX_FIELDS
         )
     except UnicodeDecodeError as error:
         raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
     except ValueError as error:
-        raise BadInput(f"The form has more than {len(FORM_FIELDS)} fields.") from error
+        raise BadInput(f"The form has more than {MAX_FIELDS:,} fields.") from error
 
 
 class _Part:
@@ -186,8 +211,8 @@ class _Reader:
         self._value = b""
 
     def on_part_begin(self) -> None:
-        if len(self.parts) == len(FORM_FIELDS):
-            raise BadInput(f"The form has more than {len(FORM_FIELDS)} fields.")
+        if len(self.parts) == MAX_FIELDS:
+            raise BadInput(f"The form has more than {MAX_FIELDS:,} fields.")
         self.parts.append(_Part())
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:

@@ -64,11 +64,11 @@ def field_for(request: RequestDocument) -> Field:
             return Field("bool")
         case "int":
             keyboard: InputMode = "numeric" if _never_negative(schema) else "text"
-            hint = _range(schema, "A whole number")
+            hint = range_of(schema, "A whole number")
             return Field("line", keyboard, number=True, hint=hint, enter=_enter(request, schema, hint))
         case "float":
             keyboard = "decimal" if _never_negative(schema) else "text"
-            hint = _range(schema, "A number")
+            hint = range_of(schema, "A number")
             enter = _enter(request, schema, hint)
             hint += ". Write decimals after a point, as in 4.5"
             return Field("line", keyboard, number=True, hint=hint, enter=enter)
@@ -108,7 +108,13 @@ def _never_negative(schema: dict[str, Any]) -> bool:
     return any(_is_number(schema.get(name)) and schema[name] >= 0 for name in ("minimum", "exclusiveMinimum"))
 
 
-def _range(schema: dict[str, Any], what: str) -> str:
+def range_of(schema: dict[str, Any], what: str) -> str:
+    """Return which numbers a schema allows, as far as it can be told in a few words.
+
+    Args:
+        schema: The number's schema.
+        what: ``A number`` or ``A whole number``.
+    """
     low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
     above, below = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
     if low and high and not (above or below):

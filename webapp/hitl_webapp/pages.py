@@ -21,6 +21,7 @@ from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.fields import field_for
+from hitl_webapp.parts import FILTERS, RADIO_OPTIONS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import sender, shown_value, standing
 
@@ -29,7 +30,7 @@ _LONG_PROMPT_CHARS: Final = 400
 # Embeddings, overrides and isolates of direction.
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
-Place: TypeAlias = Literal["value", "comment", "name"]
+Place: TypeAlias = Literal["value", "comment", "name", "parts"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _environment() -> Environment:
     environment.filters["prompt"] = prompt_html
     environment.filters["prompt_line"] = prompt_line
     environment.filters["typed"] = typed_text
+    environment.filters |= FILTERS
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
     environment.globals["run_address"] = _run_address
@@ -120,6 +122,7 @@ def form_page(
     refusal: str = "",
     sign_in: str = "",
     declining: bool = False,
+    parts: PartsForm | None = None,
 ) -> str:
     """Return a question's form, or the one by which it is declined.
 
@@ -133,11 +136,14 @@ def form_page(
         refusal: Why this visitor may not answer; empty: they may.
         sign_in: Where they sign in, if that helps.
         declining: Whether it is the form by which the question is declined.
+        parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
     """
     return render(
         "decline.html" if declining else "form.html",
         request=request,
         field=field_for(request),
+        parts=parts_form(request) if parts is None else parts,
+        radio_options=RADIO_OPTIONS,
         token=token,
         name=name,
         typed={"value": request.default or ""} if typed is None else typed,

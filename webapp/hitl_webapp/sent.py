@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
+from hitl.core.forms import MISSING, ROOT, PartFault, read
 from hitl.core.submissions import split_token
 from hitl.core.text import printable
+from hitl.core.values import format_value
 from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.admission import Address
 from hitl_webapp.bodies import read_form
 from hitl_webapp.fields import chosen, field_for, searched
 from hitl_webapp.pages import Fault
+from hitl_webapp.parts import form_of
 from hitl_webapp.problems import BadInput
 from hitl_webapp.sentences import what_fits
 
@@ -33,6 +36,8 @@ class SentForm:
         step: ``decline`` or ``back``, when it leads to another form and submits nothing.
         choice: An answer by its place among the choices, as `fields.Field.posted` writes it.
         kept: An answer that was left for the form of declining, written like `choice` or `value`.
+        parts: An answer in parts, see `hitl.core.forms`.
+        wrong: What is wrong with some of them.
     """
 
     address: Address
@@ -42,6 +47,8 @@ class SentForm:
     step: str
     choice: str
     kept: str
+    parts: dict[str, list[str]] = field(default_factory=dict)
+    wrong: tuple[PartFault, ...] = ()
 
     @property
     def value(self) -> str:
@@ -59,6 +66,8 @@ class SentForm:
         Raises:
             BadInput: it could mean two answers.
         """
+        if self.parts and not self.declines:
+            return self._of_parts(question)
         field = field_for(question)
         if not self.choice and field.widget == "search" and self.value not in question.choices:
             return replace(self, submission=replace(self.submission, value=searched(question, self.value)))
@@ -69,6 +78,15 @@ class SentForm:
                 "The form's field choice stands for an answer of this question's list, instead of a value."
             )
         return replace(self, submission=replace(self.submission, value=chosen(question, self.choice)))
+
+    def _of_parts(self, question: RequestDocument) -> SentForm:
+        part = form_of(question)
+        if part is None or self.value or self.choice:
+            raise BadInput("The form's fields are not those of this question, or it holds two answers.")
+        value, wrong = read(part, self.parts)
+        if wrong or value is MISSING:
+            return replace(self, wrong=tuple(wrong) or (PartFault(ROOT, "An answer is needed."),))
+        return replace(self, submission=replace(self.submission, value=format_value("json", value)))
 
     def typed(self, question: RequestDocument) -> dict[str, str]:
         """Return what was typed, with the answer that the form of declining keeps for the way back."""
@@ -82,6 +100,11 @@ class SentForm:
             named: The visitor's name is verified, so that the typed one does not count.
         """
         comment, name = self.submission.comment, self.name.strip()
+        if self.wrong:
+            count = len(self.wrong)
+            return Fault(
+                "parts", f"{count} fields need another look." if count > 1 else "One field needs another look."
+            )
         if self.declines and self.value.strip():
             return Fault(
                 "value", "You gave an answer and declined as well: send the answer, or decline without one."
@@ -113,7 +136,8 @@ async def read_sent_form(content_type: str, body: bytes) -> SentForm:
     Raises:
         WrongMediaType, BadInput: saying what is wrong with it.
     """
-    form = await read_form(content_type, body)
+    sent = await read_form(content_type, body)
+    form = sent.fields
     if not form.get("request_id"):
         raise BadInput("The form names no request_id.")
     path, token_in_path = split_token(form.get("response_path", ""))
@@ -133,6 +157,8 @@ async def read_sent_form(content_type: str, body: bytes) -> SentForm:
         step=form.get("step", ""),
         choice=form.get("choice", ""),
         kept=form.get("kept", ""),
+        # Browsers send line ends as CR LF; what was typed has LF.
+        parts={name: [text.replace("\r\n", "\n") for text in texts] for name, texts in sent.parts.items()},
     )
 
 

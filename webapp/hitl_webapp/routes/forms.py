@@ -19,6 +19,7 @@ from hitl_webapp.auth import SIGN_IN, Principal
 from hitl_webapp.below import SITE
 from hitl_webapp.caches import Memory, Read
 from hitl_webapp.metrics import FORMS
+from hitl_webapp.parts import parts_form, stepped
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
@@ -150,10 +151,15 @@ def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fa
 
 async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
     """Show the form of declining, or the answer's again, with what was typed so far. Nothing is recorded."""
-    if sent.step not in ("decline", "back"):
+    if sent.step not in ("decline", "back") and not sent.parts:
         raise BadInput("The form's step is neither decline nor back.")
     admitted = await service.admission.to_see(sent.address, headers)
     question = admitted.request.document
+    parts = parts_form(question, sent.parts or None)
+    if sent.step not in ("decline", "back"):
+        parts = stepped(question, sent.parts, sent.step)
+        if parts is None:
+            raise BadInput("The form's step is neither decline nor back, nor one of the question's own.")
     await admitted.principal.require_may_answer(question)
     ended = await _ended(service, admitted)
     if ended is not None:
@@ -162,8 +168,9 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         question,
         token=sent.address.token,
         name=admitted.principal.name,
-        typed=sent.resolved(question).typed(question),
+        typed=(sent if sent.parts else sent.resolved(question)).typed(question),
         declining=sent.step == "decline",
+        parts=parts,
     )
     return HTMLResponse(page)
 
@@ -197,6 +204,7 @@ def _form_again(
         notice="" if fault else problem.detail,
         # Who declined and chose an answer as well sees the form with both.
         declining=sent.declines and not (fault and fault.place == "value"),
+        parts=parts_form(question, sent.parts or None, sent.wrong),
     )
     return HTMLResponse(page, status_code=problem.status, headers=problem.headers)
 

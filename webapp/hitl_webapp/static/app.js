@@ -59,7 +59,7 @@ async function close(until) {
   document.querySelector(".over").hidden = false;
   if (!form) return;
   for (const field of form.elements) {
-    if (field.type === "radio" || field.type === "select-one") field.addEventListener("click", (event) => event.preventDefault());
+    if (["radio", "checkbox", "select-one"].includes(field.type)) field.addEventListener("click", (event) => event.preventDefault());
     else if (field.type === "text" || field.type === "textarea") field.readOnly = true;
   }
   // It still leads to the page that says how the question ended, with what was typed.
@@ -70,7 +70,7 @@ async function close(until) {
 
 // A browser forgets fields that it must not complete. The history's own entry of this page remembers them, in this tab.
 if (form && main.dataset.request) {
-  const kinds = { text: "value", textarea: "value", "select-one": "value", radio: "checked" };
+  const kinds = { text: "value", textarea: "value", "select-one": "value", radio: "checked", checkbox: "checked" };
   const fields = [...form.elements].filter((field) => field.type in kinds);
   const remember = () => ({ typed: fields.map((field) => field[kinds[field.type]]) });
   const typed = history.state?.typed;

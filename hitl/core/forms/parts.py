@@ -1,0 +1,120 @@
+"""The parts that a form is made of. Each stands for one schema, and holds those of the schemas inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias
+
+from pydantic import JsonValue
+
+
+class _Missing(Enum):
+    MISSING = "missing"
+
+
+MISSING: Final = _Missing.MISSING
+"""No value at all, where None is JSON's null."""
+Maybe: TypeAlias = JsonValue | Literal[_Missing.MISSING]
+
+LineKind: TypeAlias = Literal["text", "long", "int", "number", "decimal", "date", "time", "moment", "email", "url"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What every part has.
+
+    Args:
+        label: Its title; empty: nothing but its place names it.
+        help: What the schema's description says.
+        required: It cannot be left out.
+        nullable: It may be null: "no answer".
+        default: Its value where nobody gives one, which whoever reads the answer fills in.
+        schema: What it stands for.
+    """
+
+    label: str = ""
+    help: str = ""
+    required: bool = True
+    nullable: bool = False
+    default: Maybe = MISSING
+    schema: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def optional(self) -> bool:
+        """Whether a person may leave it empty. What has a default is filled in with it."""
+        return self.nullable or (not self.required and self.default is MISSING)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line(Part):
+    """One text field."""
+
+    kind: LineKind = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag(Part):
+    """Yes or no."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Part):
+    """One of several values, each with its label."""
+
+    options: tuple[tuple[str, JsonValue], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Several(Part):
+    """Any of several values, each with its label."""
+
+    options: tuple[tuple[str, JsonValue], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group(Part):
+    """An object: a part for each of its names."""
+
+    fields: tuple[tuple[str, Part], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows(Part):
+    """A list of parts that are alike.
+
+    Args:
+        item: What each of them is.
+        least: How many there are at least.
+        most: How many there may be.
+    """
+
+    item: Part
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed(Part):
+    """A list with a part of its own at each place."""
+
+    items: tuple[Part, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOf(Part):
+    """One of several parts, each with its label."""
+
+    branches: tuple[tuple[str, Part], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(Part):
+    """A value that is always the same: nobody is asked for it."""
+
+    value: JsonValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raw(Part):
+    """Whatever has no form of its own: JSON as text."""

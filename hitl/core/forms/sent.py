@@ -1,0 +1,331 @@
+"""What a form holds, by the names of its fields: of a value, with a row more or less, and as a value again.
+
+A field is named by the place of its value, a JSON Pointer behind ``v``: ``v/address/street``, ``v/tags/0``. What
+is no value has a name with a tilde behind that of its part::
+
+    v/tags~rows      how many rows there are
+    v/address~on     an optional part is there
+    v/shape~of       which alternative is chosen; its own fields are below v/shape~0, v/shape~1, …
+    v/name~empty     what is empty is a value, and not "no answer"
+
+No step loses anything: what was typed into a part that is not chosen is a fault, until it is cleared.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple, TypeAlias
+
+from pydantic import JsonValue
+
+from hitl.core.forms.parts import (
+    MISSING,
+    Choice,
+    Constant,
+    Fixed,
+    Flag,
+    Group,
+    Line,
+    Maybe,
+    OneOf,
+    Part,
+    Raw,
+    Rows,
+    Several,
+)
+from hitl.core.forms.texts import WANTED, read_line, text_of
+from hitl.core.schema import check_value
+from hitl.core.values import format_value, read_json
+from hitl.errors import InvalidValue
+
+Sent: TypeAlias = Mapping[str, Sequence[str]]
+
+ROOT: Final = "v"
+YES_NO: Final[tuple[tuple[str, JsonValue], ...]] = (("Yes", True), ("No", False))
+_ON: Final = "1"
+_CHOOSE: Final = "Choose one."
+
+
+class PartFault(NamedTuple):
+    """What is wrong with one part.
+
+    Args:
+        name: The name of its field.
+        why: A sentence.
+    """
+
+    name: str
+    why: str
+
+
+def below(name: str, key: str | int) -> str:
+    """Return the name of a field inside a part."""
+    return f"{name}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def options_of(part: Part) -> tuple[tuple[str, JsonValue], ...]:
+    """Return what a part offers, each value with its label."""
+    return part.options if isinstance(part, Choice | Several) else YES_NO
+
+
+def filled(part: Part, value: Maybe = MISSING, name: str = ROOT) -> dict[str, list[str]]:
+    """Return the form that shows a value; without one, that of the schema's defaults."""
+    return {key: list(texts) for key, texts in _filled(part, value, name)}
+
+
+def read(part: Part, sent: Sent, name: str = ROOT) -> tuple[Maybe, list[PartFault]]:
+    """Return the value of a form, and what is wrong with it; the value counts only when nothing is."""
+    faults: list[PartFault] = []
+    return _Reader(sent, faults).value(part, name), faults
+
+
+def changed(sent: Sent, step: str) -> dict[str, list[str]] | None:
+    """Return a form after one of its buttons was pressed; None for a step that is not about its parts.
+
+    Args:
+        sent: What was sent.
+        step: ``add``, ``remove``, ``fill`` or ``clear`` and the name of the part.
+    """
+    verb, _, name = step.partition(" ")
+    form = {key: list(texts) for key, texts in sent.items()}
+    match verb:
+        case "add":
+            form[f"{name}~rows"] = [str(_count(sent, name) + 1)]
+            form.pop(f"{name}~empty", None)
+        case "remove":
+            return _without_row(form, *name.rpartition("/")[::2])
+        case "fill":
+            form[f"{name}~on"] = [_ON]
+        case "clear":
+            return {key: texts for key, texts in form.items() if not key.startswith((f"{name}/", f"{name}~"))}
+        case _:
+            return None
+    return form
+
+
+def _without_row(form: dict[str, list[str]], name: str, row: str) -> dict[str, list[str]]:
+    gone = int(row) if row.isdecimal() and row.isascii() and len(row) < 4 else -1
+    count = _count(form, name)
+    if not 0 <= gone < count:
+        return form
+    inside = re.compile(rf"{re.escape(name)}/(\d{{1,3}})(?=[/~]|\Z)", re.ASCII)
+    kept: dict[str, list[str]] = {}
+    for key, texts in form.items():
+        found = inside.match(key)
+        if found is None or int(found[1]) < gone:
+            kept[key] = texts
+        elif int(found[1]) > gone:
+            kept[f"{name}/{int(found[1]) - 1}{key[found.end() :]}"] = texts
+    kept[f"{name}~rows"] = [str(count - 1)]
+    if count == 1:
+        kept[f"{name}~empty"] = [_ON]
+    return kept
+
+
+def _count(sent: Sent, name: str) -> int:
+    text = _one(sent, f"{name}~rows")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 4 else 0
+
+
+def _one(sent: Sent, name: str) -> str:
+    texts = sent.get(name, ())
+    return texts[0] if texts else ""
+
+
+def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence[str]]]:
+    if value is MISSING:
+        value = part.default
+    if value is MISSING and isinstance(part, Group) and not part.optional:
+        value = {}
+    match part:
+        case Line():
+            text = "" if value is MISSING else text_of(value)
+            yield name, [text]
+            if value == "":
+                yield f"{name}~empty", [_ON]
+        case Raw():
+            yield (
+                name,
+                ["" if value is MISSING or (value is None and part.nullable) else format_value("json", value)],
+            )
+        case Flag() | Choice():
+            yield (
+                name,
+                [str(number) for number, (_, each) in enumerate(options_of(part)) if _same(each, value)][:1],
+            )
+        case Several():
+            chosen = value if isinstance(value, list) else []
+            yield name, [str(n) for n, (_, each) in enumerate(part.options) if any(_same(each, v) for v in chosen)]
+            if value == []:
+                yield f"{name}~empty", [_ON]
+        case Rows():
+            rows = value if isinstance(value, list) else []
+            yield f"{name}~rows", [str(max(len(rows), part.least if value is MISSING else 0))]
+            if value == []:
+                yield f"{name}~empty", [_ON]
+            for number, row in enumerate(rows):
+                yield from _filled(part.item, row, below(name, number))
+        case Group() | Fixed():
+            yield from _filled_inside(part, value, name)
+        case OneOf():
+            chosen_one = _branch_of(part, value)
+            yield f"{name}~of", [] if chosen_one is None else [str(chosen_one)]
+            if chosen_one is not None:
+                yield from _filled(part.branches[chosen_one][1], value, f"{name}~{chosen_one}")
+
+
+def _filled_inside(part: Group | Fixed, value: Maybe, name: str) -> Iterator[tuple[str, Sequence[str]]]:
+    there = isinstance(value, dict | list)
+    if part.optional:
+        if not there:
+            return
+        yield f"{name}~on", [_ON]
+    for key, inside in parts_inside(part):
+        given: Maybe = MISSING
+        if isinstance(value, dict):
+            given = value.get(str(key), MISSING)
+        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
+            given = value[key]
+        yield from _filled(inside, given, below(name, key))
+
+
+def parts_inside(part: Group | Fixed) -> list[tuple[str | int, Part]]:
+    """Return the parts of a part, each with its name or its place."""
+    return list(part.fields) if isinstance(part, Group) else list(enumerate(part.items))
+
+
+def _branch_of(part: OneOf, value: Maybe) -> int | None:
+    """Return which alternative a value is; None for none."""
+    if value is MISSING or value is None:
+        return None
+    for number, (_, branch) in enumerate(part.branches):
+        again, faults = read(branch, filled(branch, value))
+        if not faults and again is not MISSING and _same(again, value):
+            return number
+    for number, (_, branch) in enumerate(part.branches):
+        try:
+            check_value(branch.schema, value)
+        except (InvalidValue, ValueError):
+            continue
+        return number
+    return None
+
+
+def _same(one: Maybe, other: Maybe) -> bool:
+    """Tell whether two values are the same JSON: true is not 1."""
+    if one is MISSING or other is MISSING:
+        return one is other
+    return format_value("json", one) == format_value("json", other)
+
+
+class _Reader:
+    def __init__(self, sent: Sent, faults: list[PartFault]) -> None:
+        self._sent = sent
+        self._faults = faults
+
+    def value(self, part: Part, name: str) -> Maybe:
+        match part:
+            case Constant():
+                return part.value
+            case Line():
+                return self._line(part, name)
+            case Raw():
+                return self._raw(part, name)
+            case Flag() | Choice():
+                return self._choice(part, name)
+            case Several():
+                return self._several(part, name)
+            case Rows():
+                return self._rows(part, name)
+            case Group() | Fixed():
+                return self._inside(part, name)
+            case OneOf():
+                return self._one_of(part, name)
+        raise TypeError(f"{type(part).__name__} is no part of a form")
+
+    def _line(self, part: Line, name: str) -> Maybe:
+        text = _one(self._sent, name)
+        if text == "" and part.kind in ("text", "long"):
+            was_empty = f"{name}~empty" in self._sent
+            if was_empty or (part.default not in (MISSING, None) and not part.nullable):
+                return ""
+        if not text.strip() and (part.kind not in ("text", "long") or text == ""):
+            return self._nothing(part, name, WANTED[part.kind])
+        try:
+            return read_line(part, text)
+        except InvalidValue as error:
+            return self._fault(name, str(error))
+
+    def _raw(self, part: Raw, name: str) -> Maybe:
+        text = _one(self._sent, name)
+        if not text.strip():
+            return self._nothing(part, name, "Enter a JSON value.")
+        try:
+            return read_json(text)
+        except InvalidValue as error:
+            return self._fault(name, str(error))
+
+    def _choice(self, part: Flag | Choice, name: str) -> Maybe:
+        chosen = self._offered(part, _one(self._sent, name))
+        if chosen is not MISSING:
+            return chosen
+        return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
+
+    def _several(self, part: Several, name: str) -> Maybe:
+        chosen = [self._offered(part, text) for text in dict.fromkeys(self._sent.get(name, ()))]
+        some = [each for each in chosen if each is not MISSING]
+        return some if some else self._empty(part, name)
+
+    def _rows(self, part: Rows, name: str) -> Maybe:
+        count = min(_count(self._sent, name), part.most)
+        if count == 0:
+            return self._empty(part, name)
+        found = [self.value(part.item, below(name, number)) for number in range(count)]
+        return [each for each in found if each is not MISSING]
+
+    def _inside(self, part: Group | Fixed, name: str) -> Maybe:
+        if part.optional and f"{name}~on" not in self._sent:
+            return None if part.nullable else MISSING
+        found = [(key, self.value(inside, below(name, key))) for key, inside in parts_inside(part)]
+        some = [(key, each) for key, each in found if each is not MISSING]
+        return {str(key): each for key, each in some} if isinstance(part, Group) else [each for _, each in some]
+
+    def _one_of(self, part: OneOf, name: str) -> Maybe:
+        text = _one(self._sent, f"{name}~of")
+        number = int(text) if text.isdecimal() and text.isascii() and len(text) < 3 else -1
+        typed = [at for at in range(len(part.branches)) if at != number and self._is_typed(f"{name}~{at}")]
+        if typed:
+            return self._fault(
+                name, f"You filled in {part.branches[typed[0]][0]}: choose it, or clear its fields."
+            )
+        if not 0 <= number < len(part.branches):
+            return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
+        return self.value(part.branches[number][1], f"{name}~{number}")
+
+    def _is_typed(self, name: str) -> bool:
+        """Tell whether anything was typed into the fields of an alternative."""
+        return any(
+            any(text.strip() for text in texts) and "~" not in key[len(name) :]
+            for key, texts in self._sent.items()
+            if key == name or key.startswith(f"{name}/")
+        )
+
+    def _offered(self, part: Part, text: str) -> Maybe:
+        offered = options_of(part)
+        known = text.isdecimal() and text.isascii() and len(text) < 4 and int(text) < len(offered)
+        return offered[int(text)][1] if known else MISSING
+
+    def _empty(self, part: Several | Rows, name: str) -> Maybe:
+        if f"{name}~empty" in self._sent or not part.optional:
+            return []
+        return None if part.nullable else MISSING
+
+    def _nothing(self, part: Part, name: str, why: str) -> Maybe:
+        if part.nullable:
+            return None
+        return self._fault(name, why) if part.required else MISSING
+
+    def _fault(self, name: str, why: str) -> Maybe:
+        self._faults.append(PartFault(name, why))
+        return MISSING

@@ -1,0 +1,123 @@
+"""An answer in parts: a form with a field for each, that needs no script, and loses nothing."""
+
+from __future__ import annotations
+
+import uuid
+from decimal import Decimal
+from enum import Enum
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page
+from pydantic import BaseModel, Field
+
+from hitl.core.pythontypes import typed
+from tests.web.serving import Question, WebApp
+from tests.web.test_page import clean
+
+
+class Size(Enum):
+    SMALL = "small"
+    LARGE = "large"
+
+
+class Place(BaseModel):
+    zone: str = Field(max_length=20, description="The availability zone, as in the console")
+    replicas: int = Field(2, ge=1, le=9)
+
+
+class Deploy(BaseModel):
+    region: Literal["eu", "us"]
+    places: list[Place]
+    budget: Decimal = Decimal("10.50")
+    size: Size | None = None
+    notes: str = ""
+    fallback: Place | None = None
+
+
+def asked(app: WebApp, data_type: Any = Deploy, **content: Any) -> Question:
+    content = {"event_name": "deploy", "prompt": "Which deployment?", **content}
+    return app.ask(f"q-{uuid.uuid4().hex[:12]}", data_type=data_type, **content)
+
+
+@pytest.fixture(params=[True, False], ids=["with scripts", "without scripts"])
+def visitor(browser: Browser, request: pytest.FixtureRequest) -> Any:
+    context = browser.new_context(java_script_enabled=request.param, viewport={"width": 390, "height": 800})
+    yield context.new_page()
+    context.close()
+
+
+def test_a_model_is_filled_in_part_by_part(shared_app: WebApp, visitor: Page) -> None:
+    question = asked(shared_app)
+    visitor.goto(question.url)
+
+    visitor.get_by_role("radio", name="us").check()
+    visitor.get_by_role("button", name="Add to Places").click()
+    assert question.stored() is None
+    visitor.get_by_label("Zone").fill("a")
+    visitor.get_by_role("button", name="Add to Places").click()
+    visitor.get_by_label("Zone").nth(1).fill("b")
+    visitor.get_by_label("Replicas").nth(1).fill("12")
+    visitor.get_by_label("Budget").fill("0,42")
+    visitor.get_by_role("button", name="Remove Places 1").click()
+    visitor.get_by_role("button", name="Send answer").click()
+    assert question.stored() is None
+    assert "2 fields need another look" in visitor.inner_text("main")
+    assert visitor.get_by_label("Zone").input_value() == "b"
+
+    visitor.get_by_label("Replicas").fill("3")
+    visitor.get_by_label("Budget").fill("1.10")
+    visitor.get_by_role("button", name="Send answer").click()
+
+    stored = question.stored()
+    assert stored is not None
+    assert typed(Deploy, stored["value"]) == Deploy(
+        region="us", places=[Place(zone="b", replicas=3)], budget=Decimal("1.10")
+    )
+
+
+def test_enter_in_a_field_sends_no_half_answer(shared_app: WebApp, page: Page) -> None:
+    question = asked(shared_app, default=Deploy(region="eu", places=[]))
+    page.goto(question.url)
+
+    page.get_by_label("Budget").press("Enter")
+
+    assert "Which deployment?" in page.inner_text("main")
+    assert question.stored() is None
+
+
+def test_declining_keeps_what_was_typed_for_the_way_back(shared_app: WebApp, page: Page) -> None:
+    question = asked(shared_app)
+    page.goto(question.url)
+    page.get_by_label("Budget").fill("7.25")
+
+    page.get_by_role("button", name="Decline to answer").click()
+    page.get_by_role("button", name="Back to the question").click()
+
+    assert page.get_by_label("Budget").input_value() == "7.25"
+
+
+def test_a_default_is_filled_in(shared_app: WebApp, page: Page) -> None:
+    given = Deploy(region="us", places=[Place(zone="c")], size=Size.LARGE, fallback=Place(zone="d", replicas=5))
+    question = asked(shared_app, default=given)
+    page.goto(question.url)
+
+    page.get_by_role("button", name="Send answer").click()
+
+    stored = question.stored()
+    assert stored is not None
+    assert typed(Deploy, stored["value"]) == given
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_form_of_a_model_is_clean(shared_app: WebApp, browser: Browser, width: int) -> None:
+    question = asked(shared_app, default=Deploy(region="us", places=[Place(zone="c")], fallback=Place(zone="d")))
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(question.url)
+    clean(page, f"parts-{width}", width)
+    page.get_by_label("Budget").fill("x")
+    page.get_by_role("button", name="Send answer").click()
+    page.get_by_text("One field needs another look").wait_for()
+    assert page.get_by_label("Budget").evaluate("field => field === document.activeElement")
+    clean(page, f"parts-fault-{width}", width)
+    page.close()
