@@ -54,7 +54,7 @@ class AskedQuestion:
 
     context: Context
     request: StoredRequest
-    token: str
+    token: str = field(repr=False)
     kept: bool = True
     process: int = field(default_factory=os.getpid)
 

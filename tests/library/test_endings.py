@@ -15,6 +15,7 @@ import pytest
 import hitl
 from hitl.author.asking import AskedQuestion
 from hitl.core.documents import OutcomeDocument
+from hitl.engines.base import FormLink
 from hitl.records.links import list_links
 from hitl.records.requests import read_outcome
 from hitl.settings import Settings
@@ -214,3 +215,11 @@ async def test_a_question_whose_link_could_not_be_said_is_withdrawn(monkeypatch:
     outcome = await read_outcome(store, request_id)
     assert outcome is not None
     assert outcome.outcome == "cancelled"
+
+
+def test_a_token_is_in_nothing_that_a_debugger_or_a_traceback_shows() -> None:
+    event = hitl.new_event("shown", int)
+    assert event.form_url.endswith(f"token={event._token}")
+    link = FormLink("shown", "http://127.0.0.1", event.request_id, "path", event._token)
+
+    assert event._token not in f"{event!r} {event._asked!r} {link!r}"
