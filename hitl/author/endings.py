@@ -39,7 +39,7 @@ async def abandon(request_id: str, withdraw: Withdraw) -> None:
         withdraw: Withdraws it.
     """
     at_exit(request_id, partial(_abandon, request_id, withdraw))
-    # A task that is cancelled may be cancelled again at each step, as anyio's scopes do. This is done all the same:
+    # A cancelled task may be cancelled again at each step, as anyio's scopes do. This is done all the same:
     # by a task of its own, or else at the end of the process.
     task = asyncio.ensure_future(_abandon(request_id, withdraw))
     _abandoning.add(task)

@@ -169,6 +169,7 @@ def test_a_forked_child_that_ends_leaves_the_question_to_its_parent() -> None:
     assert "-15" in (ended := program.line("ended")) or "143" in ended
     assert answer(link, 5).status_code == 200
     assert "5" in program.line("parent got")
+    assert program.end() == 0
 
 
 async def test_a_question_whose_asking_is_cancelled_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
