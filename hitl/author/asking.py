@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from hitl.author.context import Context, find_context
@@ -48,12 +49,14 @@ class AskedQuestion:
         request: The question, as stored.
         token: The token of its link, which is stored nowhere.
         kept: Whether it outlives its program, which finds it again. Else it is withdrawn when nobody waits for it.
+        process: The process that asked.
     """
 
     context: Context
     request: StoredRequest
-    token: str
+    token: str = field(repr=False)
     kept: bool = True
+    process: int = field(default_factory=os.getpid)
 
     @property
     def request_id(self) -> str:
@@ -89,7 +92,8 @@ class AskedQuestion:
         Raises:
             RequestNotFound, DocumentDamaged, StorageUnsuitable: as `wait_for_outcome` does.
         """
-        if self.context.action is None:
+        # A forked child may wait as well. Its end is not that of the program that asked.
+        if self.context.action is None and self.process == os.getpid():
             at_exit(self.request_id, self.abandon)
         with signals_raise():
             outcome = await self._outcome(longest_pause)
@@ -141,10 +145,11 @@ class AskedQuestion:
 
     async def abandon(self) -> None:
         """Withdraw the question because the program that asked it ends, unless it is kept."""
-        settled(self.request_id)
         if not self.kept:
             await abandon(self.request_id, self.withdraw)
-        elif self.context.action is None and self.context.mode == "local":
+            return
+        settled(self.request_id)
+        if self.context.action is None and self.context.mode == "local":
             _log.warning(
                 "%s: the question stays open: run this again, and the same key finds it. Until then, `hitl serve` "
                 "serves its form",

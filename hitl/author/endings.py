@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeAlias
 
 from hitl.author.syncify import Syncified
@@ -27,6 +28,7 @@ _WITHDRAW_SECONDS: Final = 5.0
 
 _log = logging.getLogger("hitl")
 _left: dict[str, Callable[[], Awaitable[None]]] = {}
+_abandoning: set[asyncio.Task[None]] = set()
 
 
 async def abandon(request_id: str, withdraw: Withdraw) -> None:
@@ -36,7 +38,16 @@ async def abandon(request_id: str, withdraw: Withdraw) -> None:
         request_id: The question.
         withdraw: Withdraws it.
     """
-    settled(request_id)
+    at_exit(request_id, partial(_abandon, request_id, withdraw))
+    # A cancelled task may be cancelled again at each step, as anyio's scopes do. This is done all the same:
+    # by a task of its own, or else at the end of the process.
+    task = asyncio.ensure_future(_abandon(request_id, withdraw))
+    _abandoning.add(task)
+    task.add_done_callback(_abandoning.discard)
+    await asyncio.shield(task)
+
+
+async def _abandon(request_id: str, withdraw: Withdraw) -> None:
     try:
         async with asyncio.timeout(_WITHDRAW_SECONDS):
             await withdraw(NOBODY_WAITS)
@@ -46,6 +57,7 @@ async def abandon(request_id: str, withdraw: Withdraw) -> None:
         _log.warning("question %s is left open: the storage did not answer in time", request_id)
     except HITLError as error:
         _log.warning("question %s is left open: %s", request_id, error)
+    settled(request_id)
 
 
 def at_exit(request_id: str, end: Callable[[], Awaitable[None]]) -> None:

@@ -222,7 +222,7 @@ def hash_token(token: str) -> str:
 
 def random_request_id(event_name: str) -> str:
     """Return an id for a question asked outside any Flyte action and without a key."""
-    return short_request_id(_named(event_name, uuid.uuid4().hex))
+    return short_request_id(_named(event_name, secrets.token_hex(_DIGEST_CHARS // 2)))
 
 
 def derived_request_id(event_name: str, *identity: str) -> str:

@@ -7,6 +7,7 @@ pydantic writes of it lies in storage, so that every channel refuses what the pr
 
 from __future__ import annotations
 
+import enum
 import json
 import typing
 import warnings
@@ -17,7 +18,7 @@ from typing import Any, Final
 from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, core_schema
+from pydantic_core import PydanticSerializationError, SchemaError, core_schema
 
 from hitl.core.faults import faults
 from hitl.core.jsontypes import Schema, type_schema
@@ -36,6 +37,7 @@ _REFUSED: Final = (
     PydanticUserError,
     NameError,
     RecursionError,
+    SchemaError,
     SyntaxError,
     TypeError,
 )
@@ -43,9 +45,44 @@ _REFUSED: Final = (
 
 # As a person types one, and as Python writes one. What pydantic's own releases say of it differs.
 _DECIMAL: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
+_NAIVE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?$"
+_IN_JSON: Final = (str, int, float, bool, type(None))
 
 
 class _Schemas(GenerateJsonSchema):
+    def literal_schema(self, schema: core_schema.LiteralSchema) -> dict[str, Any]:
+        """Return what a Literal must fit, if JSON can hold each value: pydantic takes no others."""
+        for each in schema["expected"]:
+            if isinstance(each, enum.Enum) or not isinstance(each, _IN_JSON):
+                raise PydanticInvalidForJsonSchema(
+                    f"its Literal holds {each!r}, which no answer can be: list texts or numbers, or use an Enum"
+                )
+        return super().literal_schema(schema)
+
+    def enum_schema(self, schema: core_schema.EnumSchema) -> dict[str, Any]:
+        """Return what an Enum must fit, if JSON can hold the values of its members."""
+        for each in schema["members"]:
+            if not isinstance(each.value, _IN_JSON):
+                raise PydanticInvalidForJsonSchema(
+                    f"{each} is {each.value!r}: give each member a text or a number"
+                )
+        return super().enum_schema(schema)
+
+    def datetime_schema(self, schema: core_schema.DatetimeSchema) -> dict[str, Any]:
+        """Return what a datetime must fit: with its zone, unless the type takes none that has one."""
+        if schema.get("tz_constraint") == "naive":
+            return {"type": "string", "pattern": _NAIVE}
+        return super().datetime_schema(schema)
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return a field's default, if JSON can hold it; else the type alone fills it in."""
+        encoded = super().encode_default(dft)
+        try:
+            json.dumps(encoded, allow_nan=False)
+        except ValueError as error:
+            raise PydanticSerializationError(str(error)) from error
+        return encoded
+
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> dict[str, Any]:
         """Return what a Decimal must fit: a number, or its text, which keeps the last digit."""
         bounds = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -98,10 +135,17 @@ def as_json(data_type: Any, value: Any) -> JsonValue:
     """Return a value of a type, such as a default, as JSON has it; what is no such value, as it is."""
     if not answer_type(data_type).pydantic:
         return typing.cast("JsonValue", value)
-    try:
-        return typing.cast("JsonValue", _adapter(data_type).dump_python(value, mode="json", warnings="error"))
-    except PydanticSerializationError:
-        return typing.cast("JsonValue", value)
+    adapter = _adapter(data_type)
+    sent: list[JsonValue] = []
+    # A field may be written under another name than it is read: what is read as the same value is right.
+    for by_alias in (True, False):
+        try:
+            sent.append(
+                adapter.dump_python(value, mode="json", by_alias=by_alias, round_trip=True, warnings="error")
+            )
+        except ValueError:
+            return typing.cast("JsonValue", value)
+    return max(sent, key=lambda each: _likeness(adapter, each, value))
 
 
 def offered_values(data_type: Any, asked: AnswerType, choices: Any) -> Any:
@@ -134,10 +178,26 @@ def typed(data_type: Any, value: JsonValue) -> Any:
         from hitl.core.schema import check_value
 
         check_value(asked.schema, value)
+    return of_type(data_type, value)
+
+
+def of_type(data_type: Any, value: JsonValue) -> Any:
+    """Return a value that fits the question as one of a type that only pydantic knows.
+
+    Raises:
+        Unusable: when the type refuses it.
+    """
     try:
         return _adapter(data_type).validate_json(json.dumps(value))
     except ValidationError as error:
         raise Unusable(tuple(map(str, faults(error)))) from error
+
+
+def _likeness(adapter: TypeAdapter[Any], sent: JsonValue, value: Any) -> int:
+    try:
+        return 2 if adapter.validate_json(json.dumps(sent)) == value else 1
+    except ValidationError:
+        return 0
 
 
 def _by_pydantic(data_type: Any) -> AnswerType:
@@ -162,7 +222,8 @@ def _schema(data_type: Any) -> Schema:
             warnings.simplefilter("ignore")
             schema: Schema = _adapter(data_type).json_schema(schema_generator=_Schemas)
     except _REFUSED as error:
-        why = str(error).partition("\n")[0].rstrip(".")
+        # The last line of what pydantic's core says is the fault, the first one of all others.
+        why = str(error).strip().split("\n")[-1 if isinstance(error, SchemaError) else 0].rstrip(".")
         raise InvalidRequest(
             f"data_type {_shown(data_type)} has no JSON Schema, so no form can ask for it: use a Pydantic model, "
             f"a dataclass or another type that pydantic knows, or dict or list with a schema ({why})"
@@ -177,14 +238,15 @@ def _schema(data_type: Any) -> Schema:
 
 def _adapter(data_type: Any) -> TypeAdapter[Any]:
     try:
-        return _kept_adapter(data_type)
+        # Equal types may differ in the order of their parts: Literal["a", "b"] and Literal["b", "a"].
+        return _kept_adapter(data_type, repr(data_type))
     except TypeError:
         # What is annotated may have no hash.
         return TypeAdapter(data_type)
 
 
 @lru_cache(maxsize=64)
-def _kept_adapter(data_type: Any) -> TypeAdapter[Any]:
+def _kept_adapter(data_type: Any, _order: str) -> TypeAdapter[Any]:
     return TypeAdapter(data_type)
 
 
@@ -193,7 +255,7 @@ def _choices(rules: Schema) -> tuple[JsonValue, ...] | None:
     given = rules.get("enum", [rules["const"]] if "const" in rules else None)
     if not isinstance(given, list) or not 0 < len(given) <= MAX_CHOICES:
         return None
-    texts = all(isinstance(each, str) and 0 < len(each) <= MAX_CHOICE_CHARS for each in given)
+    texts = all(isinstance(each, str) and each.strip() and len(each) <= MAX_CHOICE_CHARS for each in given)
     numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in given)
     return tuple(given) if texts or numbers else None
 

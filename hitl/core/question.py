@@ -19,7 +19,7 @@ from hitl.core import arguments
 from hitl.core.faults import sentence
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_NAME_CHARS, MAX_PROMPT_CHARS
-from hitl.core.pythontypes import answer_type, as_json, offered_values
+from hitl.core.pythontypes import Unusable, answer_type, as_json, of_type, offered_values
 from hitl.core.respondents import Respondents
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
@@ -107,7 +107,7 @@ class Question(Asked):
         own = arguments.schema(schema)
         whole = combined(own, asked.schema)
         try:
-            return cls(
+            question = cls(
                 event_name=name,
                 prompt=prompt,
                 data_type=asked.kind,
@@ -125,6 +125,9 @@ class Question(Asked):
             )
         except ValidationError as error:
             raise InvalidRequest(sentence(error)) from error
+        if asked.pydantic:
+            _require_usable(question, data_type)
+        return question
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -199,6 +202,16 @@ def _require_fitting(asked: Asked, what: str, text: str, formats: bool) -> None:
         raise InvalidRequest(f"the {what} {text!r} does not fit its own question: {error}") from error
     if format_value(asked.data_type, parsed) != text:
         raise InvalidRequest(f"the {what} {text!r} is not in its canonical form")
+
+
+def _require_usable(question: Question, data_type: Any) -> None:
+    # What the type refuses would be recorded first, by a click or at the deadline, and help nobody then.
+    default = [] if question.default is None else [("default", question.default)]
+    for what, text in [*(("choice", each) for each in question.choices), *default]:
+        try:
+            of_type(data_type, parse_answer(question, text, text=True))
+        except Unusable as error:
+            raise InvalidRequest(f"the {what} {text!r} is refused by its own data type: {error}") from error
 
 
 def _schemas() -> ModuleType:

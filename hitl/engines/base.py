@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from hitl.core.documents import Origin
@@ -57,4 +57,4 @@ class FormLink:
     endpoint: str
     request_id: str
     request_path: str
-    token: str
+    token: str = field(repr=False)

@@ -14,7 +14,7 @@ _START_FIELD: Final = 19
 
 def this_program() -> str:
     """Return what tells this process from all others: its machine, its id, and when it began if that is known."""
-    return f"{socket.gethostname()} {os.getpid()} {_began(os.getpid())}"
+    return f"{_machine()} {os.getpid()} {_began(os.getpid())}"
 
 
 def has_ended(program: str) -> bool:
@@ -25,7 +25,7 @@ def has_ended(program: str) -> bool:
     """
     machine, _, rest = program.partition(" ")
     number, _, began = rest.partition(" ")
-    if machine != socket.gethostname() or not (number.isascii() and number.isdigit()) or os.name != "posix":
+    if machine != _machine() or not (number.isascii() and number.isdigit()) or os.name != "posix":
         return False
     try:
         os.kill(int(number), 0)
@@ -35,6 +35,15 @@ def has_ended(program: str) -> bool:
         return False
     # Ids are given again.
     return _UNKNOWN not in (began, now := _began(int(number))) and began != now
+
+
+def _machine() -> str:
+    # A container on its host's network has the host's name, and process ids of its own.
+    try:
+        processes = Path("/proc/self/ns/pid").readlink()
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}/{processes}"
 
 
 def _began(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import re
 import signal
 import subprocess
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 import hitl
+from hitl.author.asking import AskedQuestion
 from hitl.core.documents import OutcomeDocument
+from hitl.engines.base import FormLink
+from hitl.records.links import list_links
 from hitl.records.requests import read_outcome
 from hitl.settings import Settings
 from hitl.storage import open_store
@@ -26,9 +30,9 @@ def outcome_of(link: str) -> OutcomeDocument | None:
     return asyncio.run(read_outcome(open_store(Settings()), request_id))
 
 
-def waits(program: Program) -> None:
-    """Return once a program handles SIGTERM, as it does while it waits."""
-    status = Path(f"/proc/{program.process.pid}/status")
+def waits(program: Program | int) -> None:
+    """Return once a process handles SIGTERM, as it does while it waits."""
+    status = Path(f"/proc/{program if isinstance(program, int) else program.process.pid}/status")
     handled = 1 << (signal.SIGTERM - 1)
     while not int(re.findall(r"SigCgt:\s*(\w+)", status.read_text())[0], 16) & handled:
         time.sleep(0.01)
@@ -125,6 +129,49 @@ async def test_ask_that_is_cancelled_withdraws_its_question(capfd: pytest.Captur
     assert outcome.outcome == "cancelled"
 
 
+async def test_ask_that_is_cancelled_at_each_step_withdraws_its_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    withdrawing, go_on = asyncio.Event(), asyncio.Event()
+    withdraw = AskedQuestion.withdraw
+
+    async def slowly(asked: AskedQuestion, comment: str) -> None:
+        withdrawing.set()
+        await go_on.wait()
+        await withdraw(asked, comment)
+
+    monkeypatch.setattr(AskedQuestion, "withdraw", slowly)
+    asking = asyncio.ensure_future(hitl.ask.aio("How many?", int, name="cancelled-twice"))
+    store = open_store(Settings())
+    while not (found := [each for each in await store.list_request_ids() if each.startswith("cancelled-twice-")]):
+        await asyncio.sleep(0.01)
+    while not await list_links(store, found[0]):
+        await asyncio.sleep(0.01)
+    asking.cancel()
+    await withdrawing.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    go_on.set()
+
+    async with asyncio.timeout(30):
+        while (outcome := await read_outcome(store, found[0])) is None:
+            await asyncio.sleep(0.01)
+    assert outcome.outcome == "cancelled"
+
+
+def test_a_forked_child_that_ends_leaves_the_question_to_its_parent() -> None:
+    program = Program("shared")
+    link, child = form_url(program.line("asked")), int(program.line("child").split()[1])
+    waits(child)
+
+    os.kill(child, signal.SIGTERM)
+
+    assert "-15" in (ended := program.line("ended")) or "143" in ended
+    assert answer(link, 5).status_code == 200
+    assert "5" in program.line("parent got")
+    assert program.end() == 0
+
+
 async def test_a_question_whose_asking_is_cancelled_is_withdrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     linking = asyncio.Event()
 
@@ -169,3 +216,11 @@ async def test_a_question_whose_link_could_not_be_said_is_withdrawn(monkeypatch:
     outcome = await read_outcome(store, request_id)
     assert outcome is not None
     assert outcome.outcome == "cancelled"
+
+
+def test_a_token_is_in_nothing_that_a_debugger_or_a_traceback_shows() -> None:
+    event = hitl.new_event("shown", int)
+    assert event.form_url.endswith(f"token={event._token}")
+    link = FormLink("shown", "http://127.0.0.1", event.request_id, "path", event._token)
+
+    assert event._token not in f"{event!r} {event._asked!r} {link!r}"

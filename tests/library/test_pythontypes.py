@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import math
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
@@ -13,7 +14,16 @@ from uuid import UUID
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FutureDate,
+    NaiveDatetime,
+    SecretStr,
+    computed_field,
+    field_validator,
+)
 from typing_extensions import TypedDict
 
 from hitl.core.pythontypes import Unusable, as_json, typed
@@ -250,3 +260,102 @@ def test_what_only_the_type_refuses_is_named_by_its_part() -> None:
     with pytest.raises(Unusable) as refused:
         typed(Even, {"number": 3})
     assert refused.value.details == ("number: choose an even number",)
+
+
+class Camel(BaseModel):
+    first_name: str = Field(alias="firstName")
+
+
+class Written(BaseModel):
+    count: int = Field(1, serialization_alias="written")
+
+
+class Computed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    side: int
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
+    @property
+    def area(self) -> int:
+        return self.side**2
+
+
+@pytest.mark.parametrize(
+    ("data_type", "value", "sent"),
+    [
+        (Camel, Camel(firstName="Ann"), {"firstName": "Ann"}),
+        (list[Camel], [Camel(firstName="Ann")], [{"firstName": "Ann"}]),
+        (Written, Written(count=5), {"count": 5}),
+        (Computed, Computed(side=2), {"side": 2}),
+        (NaiveDatetime, datetime(2026, 1, 2, 3, 4), "2026-01-02T03:04:00"),
+    ],
+)
+def test_a_default_is_written_as_its_type_reads_it(data_type: Any, value: Any, sent: Any) -> None:
+    asked = question(data_type, default=value)
+    assert asked.default is not None
+    kept = parse_answer(asked, asked.default, text=True)
+    assert kept == sent
+    assert typed(data_type, kept) == value
+
+
+class Tuples(enum.Enum):
+    LEFT = (1, 2)
+
+
+class OfMember(BaseModel):
+    color: Literal[Color.RED]
+
+
+@pytest.mark.parametrize("data_type", [Literal[Color.RED], OfMember, Literal[b"a"], Tuples, list[Tuples]])
+def test_values_that_no_json_becomes_are_refused_before_anybody_is_asked(data_type: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"which no answer can be|give each member a text or a number"):
+        question(data_type)
+
+
+def test_a_pattern_that_pydantic_cannot_read_is_refused_with_its_fault() -> None:
+    with pytest.raises(InvalidRequest, match="look-around"):
+        question(Annotated[str, Field(pattern="^(?=a)")])
+
+
+def test_bytes_that_are_no_text_are_refused_as_a_default() -> None:
+    with pytest.raises(InvalidRequest, match="default"):
+        question(bytes, default=b"\xff")
+
+
+class NotANumber(BaseModel):
+    share: float = float("nan")
+
+
+def test_a_fields_default_that_json_lacks_is_left_to_the_type() -> None:
+    asked = question(NotANumber)
+    assert math.isnan(typed(NotANumber, parse_answer(asked, "{}", text=True)).share)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "choices"),
+    [(Literal["yes", "no"], Literal["no", "yes"], ["no", "yes"]), (Literal[1, 2], Literal[2, 1], ["2", "1"])],
+)
+def test_equal_types_keep_the_order_in_which_each_is_written(one: Any, other: Any, choices: list[str]) -> None:
+    assert question(one).choices == choices[::-1]
+    assert question(other).choices == choices
+
+
+@pytest.mark.parametrize("default", [Even.model_construct(number=3), {"number": 3}])
+def test_a_default_that_its_own_type_refuses_is_refused_before_the_deadline(default: Any) -> None:
+    with pytest.raises(InvalidRequest, match=r"the default .* is refused by its own data type: .*an even number"):
+        question(Even, default=default)
+
+
+def test_a_choice_that_its_own_type_refuses_is_not_offered() -> None:
+    with pytest.raises(InvalidRequest, match="the choice '2020-01-01' is refused by its own data type"):
+        question(FutureDate, choices=[date(2020, 1, 1), date(2990, 1, 1)])
+
+
+class Blank(enum.StrEnum):
+    NOTHING = " "
+    SOME = "some"
+
+
+def test_members_without_a_text_to_click_on_do_not_stand_in_the_way_of_the_others() -> None:
+    asked = question(Blank)
+    assert typed(Blank, parse_answer(asked, "some", text=True)) is Blank.SOME
