@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,6 +71,10 @@ REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu",
         ({"data_type": str}, " ", "Write your answer."),
         ({"data_type": "json"}, "", "Enter a JSON value, such as"),
         ({"data_type": float}, "", "Enter a number."),
+        ({"data_type": date}, "28.02.2026", "Enter a date such as 2026-02-28."),
+        ({"data_type": date}, "", "Enter a date such as 2026-02-28."),
+        ({"data_type": Decimal}, "1,50", "Enter a number, with decimals after a point, as in 4.5."),
+        ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "The value does not fit: "),
     ],
 )
 def test_an_answer_that_does_not_fit_is_told_what_would(

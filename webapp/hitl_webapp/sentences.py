@@ -108,7 +108,7 @@ def _enter_something(field: Field) -> str:
     match field.widget:
         case "json":
             return f"Enter {field.hint[0].lower()}{field.hint[1:]}."
-        case "line" if field.number:
+        case "line" if field.exact:
             return f"Enter {field.hint[0].lower()}{field.hint[1:]}."
         case _:
             return "Write your answer."
