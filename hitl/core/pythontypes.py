@@ -141,7 +141,7 @@ def typed(data_type: Any, value: JsonValue) -> Any:
 
 
 def is_decimal(schema: Schema) -> bool:
-    """Tell whether a schema is what stands for a Decimal, which travels as text to the last digit."""
+    """Tell whether a schema is that of a Decimal, which travels as text to the last digit."""
     rules = {name: rule for name, rule in schema.items() if name not in _ANNOTATIONS}
     parts = rules.get("anyOf")
     if set(rules) != {"anyOf"} or not isinstance(parts, list) or len(parts) != 2:
