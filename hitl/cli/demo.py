@@ -33,7 +33,8 @@ def demo(
     from hitl.cli import demo_task
 
     def announce(url: str) -> None:
-        output.say(f"The task waits for your answer at\n\n  {url}\n\nCtrl-C ends the demo.")
+        # The question itself has just told the link.
+        output.say("The task waits for your answer. Ctrl-C ends the demo.")
         if browser and _has_browser():
             # Some browsers' commands return only when their window is closed.
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -225,6 +225,8 @@ class OutcomeDocument(_Document):
                 if self.respondent.via == "operator":
                     # Nobody did: the reason says what happened.
                     return f"{self.outcome} at {when}{why}"
+                if self.respondent.via == "program" and not self.respondent.name:
+                    return f"{self.outcome} by the program that asked at {when}{why}"
                 return f"{self.outcome} by {self.by()} via {self.channel()} at {when}{why}"
 
 

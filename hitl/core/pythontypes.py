@@ -200,6 +200,16 @@ def _likeness(adapter: TypeAdapter[Any], sent: JsonValue, value: Any) -> int:
         return 0
 
 
+def is_decimal(schema: Schema) -> bool:
+    """Tell whether a schema is that of a Decimal, which travels as text to the last digit."""
+    rules = {name: rule for name, rule in schema.items() if name not in _ANNOTATIONS}
+    parts = rules.get("anyOf")
+    if set(rules) != {"anyOf"} or not isinstance(parts, list) or len(parts) != 2:
+        return False
+    number, text = parts
+    return isinstance(number, dict) and text == {"type": "string", "pattern": _DECIMAL}
+
+
 def _by_pydantic(data_type: Any) -> AnswerType:
     schema = _schema(data_type)
     rules = {name: rule for name, rule in schema.items() if name not in _ANNOTATIONS}
@@ -207,7 +217,7 @@ def _by_pydantic(data_type: Any) -> AnswerType:
     if offered is not None:
         kind: DataType = "str" if isinstance(offered[0], str) else "int"
         return AnswerType(kind, None, offered, pydantic=True)
-    if _is_decimal(rules):
+    if is_decimal(rules):
         return AnswerType("str", schema, pydantic=True)
     of_scalar = _KINDS.get(str(rules.get("type")))
     if of_scalar is not None:
@@ -258,13 +268,6 @@ def _choices(rules: Schema) -> tuple[JsonValue, ...] | None:
     texts = all(isinstance(each, str) and each.strip() and len(each) <= MAX_CHOICE_CHARS for each in given)
     numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in given)
     return tuple(given) if texts or numbers else None
-
-
-def _is_decimal(rules: Schema) -> bool:
-    """Tell whether this is what pydantic writes of a Decimal, which travels as text to the last digit."""
-    parts = rules.get("anyOf")
-    text = {"type": "string", "pattern": _DECIMAL}
-    return set(rules) == {"anyOf"} and isinstance(parts, list) and len(parts) == 2 and parts[1] == text
 
 
 def _holds_secret(part: Any) -> bool:

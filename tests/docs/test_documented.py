@@ -96,3 +96,16 @@ def _headings(page: Path) -> set[str]:
 def _bare(page: str) -> str:
     """Return the page with methods taken out of its code spans, so that `GET /x` counts as `/x`."""
     return re.sub(r"`(?:GET|POST|HEAD) (/[^`]*)`", r"`\1`", page)
+
+
+def test_every_table_is_whole() -> None:
+    # A blank line within one shows the rest of it as text.
+    table = re.compile(r"(?m)^\|.*\n(?!\|[ :|-]+\|$)")
+    beginnings = re.compile(r"(?m)(?:\A|(?<=\n\n))\|.*\n")
+    found = 0
+    for page in PAGES:
+        text = re.sub(r"(?ms)^```.*?^```", "", page.read_text())
+        for beginning in beginnings.finditer(text):
+            found += 1
+            assert not table.match(text, beginning.start()), f"{page.name}: {beginning[0]}"
+    assert found > 20

@@ -202,6 +202,7 @@ def test_demo_goes_on_with_the_number_typed(run: Any, tmp_path: Path, monkeypatc
     assert submit(demo.said(FORM)[0], value=42).status_code == 200
 
     assert (demo.ended(), demo.stdout) == (0, "42\n")
+    assert len(re.findall(FORM, demo.stderr)) == 1
 
 
 def test_demo_tells_a_rejection(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_every_fault_has_its_place() -> None:
         ".ages[2]: 'x' is not of type 'integer'",
         ".name: 5 is not of type 'string'",
     }
-    assert str(refused.value).startswith("The value does not fit the schema: ")
+    assert str(refused.value).startswith("The value does not fit: ")
 
 
 def test_a_fitting_value_passes() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
-from typing import Any
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
 
 import pytest
+from annotated_types import Ge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -166,6 +169,71 @@ def test_a_number_has_the_keys_and_the_hint_that_its_range_needs(
     field = field_for(question(data_type=data_type).model_copy(update={"json_schema": schema}))
 
     assert (field.keyboard, field.hint) == (keyboard, hint)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "keyboard", "hint", "enter"),
+    [
+        (date, "text", "A date such as 2026-02-28", "Enter a date such as 2026-02-28."),
+        (
+            datetime,
+            "text",
+            "A date and a time with its zone, such as 2026-02-28T09:30:00+01:00",
+            "Enter a date and a time with its zone, such as 2026-02-28T09:30:00+01:00.",
+        ),
+        (
+            timedelta,
+            "text",
+            "A duration: 3 days, 4 hours and 30 minutes are written P3DT4H30M",
+            "Enter a duration: 3 days, 4 hours and 30 minutes are written P3DT4H30M.",
+        ),
+        (
+            uuid.UUID,
+            "text",
+            "A UUID such as 123e4567-e89b-42d3-a456-426614174000",
+            "Enter a UUID such as 123e4567-e89b-42d3-a456-426614174000.",
+        ),
+        (
+            Decimal,
+            "text",
+            "A number. Write decimals after a point, as in 4.5",
+            "Enter a number, with decimals after a point, as in 4.5.",
+        ),
+        (
+            Annotated[Decimal, Ge(0)],
+            "decimal",
+            "A number, at least 0. Write decimals after a point, as in 4.5",
+            "Enter a number, at least 0, with decimals after a point, as in 4.5.",
+        ),
+    ],
+)
+def test_dates_and_the_like_have_one_line_with_an_example(
+    data_type: Any, keyboard: str, hint: str, enter: str
+) -> None:
+    field = field_for(question(data_type=data_type))
+
+    assert (field.widget, field.exact) == ("line", True)
+    assert (field.keyboard, field.hint, field.enter) == (keyboard, hint, enter)
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyboard", "widget", "told"),
+    [
+        ({"format": "email"}, "email", "line", True),
+        ({"format": "uri"}, "url", "line", True),
+        ({"format": "date", "not": {"const": "2026-01-01"}}, "text", "line", False),
+        ({"minLength": 3, "allOf": [True, {"format": "date"}]}, "text", "line", False),
+        ({"format": "color"}, "text", "textarea", False),
+        ({"anyOf": [True, {"type": "string"}]}, "text", "textarea", False),
+    ],
+)
+def test_only_formats_that_are_checked_have_a_line_of_their_own(
+    schema: dict[str, Any], keyboard: str, widget: str, told: bool
+) -> None:
+    field = field_for(question(json_schema=schema))
+
+    assert (field.widget, field.keyboard, bool(field.enter)) == (widget, keyboard, told)
+    assert bool(field.hint) is (widget == "line")
 
 
 def test_right_to_left_text_stands_apart_from_what_surrounds_it() -> None:

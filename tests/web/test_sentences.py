@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import ValidationError
 
@@ -16,8 +18,10 @@ from hitl_webapp import pages
 from hitl_webapp.auth import recordable
 from hitl_webapp.below import SITE, Site, site_of
 from hitl_webapp.fields import field_for, searched
+from hitl_webapp.inbox import Listing
 from hitl_webapp.sentences import RUN_ABORTED, lost, standing, what_fits
 from hitl_webapp.settings import WebSettings
+from hitl_webapp.survey import Entry, Survey
 from tests.library.samples import number_question
 from tests.web.serving import WebApp, visible_text
 
@@ -70,6 +74,10 @@ REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu",
         ({"data_type": str}, " ", "Write your answer."),
         ({"data_type": "json"}, "", "Enter a JSON value, such as"),
         ({"data_type": float}, "", "Enter a number."),
+        ({"data_type": date}, "28.02.2026", "Enter a date such as 2026-02-28."),
+        ({"data_type": date}, "", "Enter a date such as 2026-02-28."),
+        ({"data_type": Decimal}, "1,50", "Enter a number, with decimals after a point, as in 4.5."),
+        ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "The value does not fit: "),
     ],
 )
 def test_an_answer_that_does_not_fit_is_told_what_would(
@@ -147,10 +155,57 @@ def test_an_aborted_run_is_told_with_its_reason() -> None:
 
     assert RUN_ABORTED == conditions.RUN_ABORTED
     assert standing(ended) in page
-    assert "The operator" in page
+    assert "The HITL operator (a program)" in page
+    assert "via operator" not in page
     assert "link" not in page
     assert "The workflow has ended" in page
     assert "the run r1 was aborted" in page
+
+
+@pytest.mark.parametrize(
+    ("via", "wanted"),
+    [
+        ("operator", "withdrawn by the HITL operator (a program) at"),
+        ("program", "withdrawn by the program that asked at"),
+        ("kubectl", "withdrawn by somebody with kubectl at"),
+        ("cli", "withdrawn by somebody at the command line at"),
+        ("web", "withdrawn by somebody with a link via web at"),
+    ],
+)
+def test_the_inbox_says_who_or_what_ended_a_question_without_a_name(via: Any, wanted: str) -> None:
+    ended = outcome("cancelled", comment="it ended", respondent=Respondent(via=via))
+    found = Listing([], [Entry(question(), ended)], [], 0, 0, Survey())
+    page = " ".join(visible_text(pages.render("inbox.html", found=found, name="ann")).split())
+
+    assert wanted in page
+    assert "unverified" not in page
+    assert ("by the program that asked" in ended.summary()) is (via == "program")
+
+
+def test_the_inbox_has_a_deadline_as_a_moment_that_is_shown_in_local_time() -> None:
+    late = outcome("answered", 3, reason="DefaultUsed", respondent=Respondent(via="timeout"))
+    for ended in (late, outcome("timed_out", respondent=Respondent(via="timeout"))):
+        found = Listing([], [Entry(question(), ended)], [], 0, 0, Survey())
+        page = pages.render("inbox.html", found=found, name="ann")
+
+        assert re.search(r"nobody answered before the deadline \(<time datetime=", page)
+        assert ("so the default was used" in page) is (ended is late)
+
+
+def test_an_answer_that_was_not_used_is_called_as_the_form_calls_it() -> None:
+    stands = outcome("answered", True)
+    page = pages.outcome_page(
+        question(data_type=bool), stands, recorded=False, lost="Too late.", typed={"value": "false"}
+    )
+
+    assert ">No</pre>" in page
+    assert "false" not in visible_text(page)
+
+
+def test_an_address_without_a_page_says_what_to_do(shared_app: WebApp) -> None:
+    page = visible_text(httpx.get(f"{shared_app.url}/foo").text)
+
+    assert "There is no page at this address. To answer a question, open its whole link again." in page
 
 
 def test_yes_and_no_are_called_so() -> None:

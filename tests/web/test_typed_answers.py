@@ -2,6 +2,8 @@
 
 import json
 import uuid
+from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 import httpx
@@ -69,6 +71,20 @@ def test_the_same_text_is_the_same_value_over_both(
         stored = question.stored()
         assert stored is not None
         assert stored["value"] == value
+
+
+@pytest.mark.parametrize(
+    ("data_type", "typed"), [(date, "2026-02-28"), (Decimal, "1.50"), (uuid.UUID, str(uuid.UUID(int=7)))]
+)
+def test_blanks_around_a_date_or_the_like_are_dropped_as_around_a_number(
+    shared_app: WebApp, data_type: Any, typed: str
+) -> None:
+    question = asked(shared_app, data_type)
+
+    assert question.form(f" {typed} ").status_code == 200
+    stored = question.stored()
+    assert stored is not None
+    assert stored["value"] == typed
 
 
 @pytest.mark.parametrize("data_type", [int, float])

@@ -19,6 +19,11 @@ from hitl_webapp.logs import shown_path
 from hitl_webapp.problems import Problem, TooMany, problem_of
 
 _API: Final = ("/submit/json", "/status/", "/health", "/ready", "/metrics", "/openapi.json")
+# Starlette says only "Not Found" and "Method Not Allowed".
+_ROUTING: Final = {
+    404: ("Nothing here", "There is no page at this address. To answer a question, open its whole link again."),
+    405: ("Not that way", "Requests of this method are not taken here: the JSON API's page lists those that are."),
+}
 
 _log = logging.getLogger("hitl.web")
 
@@ -55,7 +60,6 @@ def _problem(error: Exception) -> Problem:
         faults = [f"{'.'.join(str(part) for part in each['loc'])}: {each['msg']}" for each in error.errors()]
         return Problem(400, "Malformed request", "; ".join(faults[:5]))
     if isinstance(error, HTTPException):
-        titles = {404: "Nothing here", 405: "Not that way"}
-        title = titles.get(error.status_code, "Malformed request")
-        return Problem(error.status_code, title, str(error.detail), dict(error.headers or {}))
+        title, detail = _ROUTING.get(error.status_code, ("Malformed request", str(error.detail)))
+        return Problem(error.status_code, title, detail, dict(error.headers or {}))
     return problem_of(error)

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from hitl.core.documents import RequestDocument
 from hitl.core.jsontypes import json_example
+from hitl.core.pythontypes import is_decimal
 from hitl.core.text import printable
 from hitl.core.values import format_value
 
@@ -14,10 +15,14 @@ _RADIO_CHOICES: Final = 8
 _LINE_CHARS: Final = 120
 # A hint tells these of a number's schema; the others refuse nothing.
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+# From here on a float stands for several whole numbers.
+_EXACT: Final = 2**53
+_POINT: Final = ". Write decimals after a point, as in 4.5"
 _TOLD: Final = frozenset((*_BOUNDS, "type", "title", "description", "default", "examples", "$comment", "$schema"))
 
 Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select", "search"]
-InputMode: TypeAlias = Literal["text", "numeric", "decimal"]
+InputMode: TypeAlias = Literal["text", "numeric", "decimal", "email", "url"]
+_KEYBOARDS: Final[dict[str, InputMode]] = {"email": "email", "uri": "url"}
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,16 @@ class Field:
     Args:
         widget: Its kind.
         keyboard: Which keys a phone shows for it.
-        number: It takes a number: nothing that a phone corrects or completes.
+        exact: It takes a number, a date or the like: nothing that a phone corrects or completes.
         choices: What is offered, as canonical texts.
         by_index: A choice is posted as `choice`, its place in the list: its text is not safe to print.
         hint: A sentence below the label.
-        enter: What to enter, when the schema refuses a number; empty: the hint does not tell all of it.
+        enter: What to enter, when the schema refuses what was typed; empty: the hint does not tell all of it.
     """
 
     widget: Widget
     keyboard: InputMode = "text"
-    number: bool = False
+    exact: bool = False
     choices: tuple[str, ...] = ()
     by_index: bool = False
     hint: str = ""
@@ -65,18 +70,51 @@ def field_for(request: RequestDocument) -> Field:
         case "int":
             keyboard: InputMode = "numeric" if _never_negative(schema) else "text"
             hint = range_of(schema, "A whole number")
-            return Field("line", keyboard, number=True, hint=hint, enter=_enter(request, schema, hint))
+            return Field("line", keyboard, exact=True, hint=hint, enter=_enter(request, schema, hint))
         case "float":
             keyboard = "decimal" if _never_negative(schema) else "text"
             hint = range_of(schema, "A number")
             enter = _enter(request, schema, hint)
-            hint += ". Write decimals after a point, as in 4.5"
-            return Field("line", keyboard, number=True, hint=hint, enter=enter)
+            hint += _POINT
+            return Field("line", keyboard, exact=True, hint=hint, enter=enter)
+        case "str" if line := _exact_text(schema):
+            return line
         case "str":
             long = not isinstance(limit := schema.get("maxLength"), int) or limit > _LINE_CHARS
             return Field("textarea" if long else "line")
         case "json":
             return Field("json", hint=f"A JSON value, such as {json_example(schema)}")
+
+
+def _exact_text(schema: dict[str, Any]) -> Field | None:
+    """Return the input for a Decimal or for a format that is checked: one line, with an example."""
+    also: Any = schema.get("allOf", [])
+    for part in [schema, *also]:
+        if not isinstance(part, dict):
+            continue
+        if is_decimal(part):
+            limits = part["anyOf"][0]
+            hint = range_of(limits, "A number")
+            enter = _sentence(f"{hint}, with decimals after a point, as in 4.5") if part is schema else ""
+            keyboard: InputMode = "decimal" if _never_negative(limits) else "text"
+            return Field("line", keyboard, exact=True, hint=hint + _POINT, enter=enter)
+        wanted = _format_wanted(name) if isinstance(name := part.get("format"), str) else ""
+        if wanted:
+            hint = wanted[0].upper() + wanted[1:]
+            enter = _sentence(hint) if set(schema) <= {*_TOLD, "format"} else ""
+            return Field("line", _KEYBOARDS.get(str(name), "text"), exact=True, hint=hint, enter=enter)
+    return None
+
+
+def _format_wanted(name: str) -> str:
+    # Loaded when a question has a format: it takes as long as everything else that a form needs.
+    from hitl.core.schema import formats
+
+    return formats.wanted(name) if name in formats.CHECKED else ""
+
+
+def _sentence(hint: str) -> str:
+    return f"Enter {hint[0].lower()}{hint[1:]}."
 
 
 def chosen(request: RequestDocument, index: str) -> str:
@@ -100,7 +138,7 @@ def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:
     """Return the hint as a request, if it tells all that the schema asks of a number."""
     kinds = ("integer", "number") if request.data_type == "int" else ("number",)
     told = set(schema) <= _TOLD and schema.get("type", "number") in kinds
-    return f"Enter {hint[0].lower()}{hint[1:]}." if told else ""
+    return _sentence(hint) if told else ""
 
 
 def _never_negative(schema: dict[str, Any]) -> bool:
@@ -136,6 +174,8 @@ def range_of(schema: dict[str, Any], what: str) -> str:
 
 def _bound(schema: dict[str, Any], name: str) -> str:
     bound = schema.get(name)
+    if isinstance(bound, float) and bound.is_integer() and abs(bound) < _EXACT:
+        bound = int(bound)
     return format_value("json", bound) if _is_number(bound) else ""
 
 

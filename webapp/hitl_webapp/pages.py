@@ -23,7 +23,7 @@ from hitl_webapp.below import SITE
 from hitl_webapp.fields import field_for
 from hitl_webapp.parts import FILTERS, RADIO_OPTIONS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
-from hitl_webapp.sentences import sender, shown_value, standing
+from hitl_webapp.sentences import channel, sender, shown_value, standing
 
 STATIC: Final = Path(__file__).parent / "static"
 _LONG_PROMPT_CHARS: Final = 400
@@ -103,6 +103,8 @@ def _environment() -> Environment:
     environment.globals["address"] = address
     environment.globals["run_address"] = _run_address
     environment.globals["shown_value"] = shown_value
+    environment.globals["sender"] = sender
+    environment.globals["channel"] = channel
     return environment
 
 
@@ -184,11 +186,14 @@ def outcome_page(
         recorded=recorded,
         lost=lost,
         standing=standing(outcome),
-        sender=sender(outcome),
         note=note,
         name=name,
-        typed=typed or {},
+        typed=_shown_typed(request, typed),
     )
+
+
+def _shown_typed(request: RequestDocument, typed: dict[str, str] | None) -> dict[str, str]:
+    return {} if typed is None else {**typed, "value": shown_value(request.data_type, typed.get("value", ""))}
 
 
 def message_page(

@@ -71,6 +71,9 @@ class SentForm:
         field = field_for(question)
         if not self.choice and field.widget == "search" and self.value not in question.choices:
             return replace(self, submission=replace(self.submission, value=searched(question, self.value)))
+        if field.exact and self.value != self.value.strip():
+            # A phone's keyboard adds a blank after what it completes.
+            return replace(self, submission=replace(self.submission, value=self.value.strip()))
         if not self.choice:
             return self
         if self.value or not field.by_index:

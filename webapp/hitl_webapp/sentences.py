@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.documents import OutcomeDocument, RequestDocument, Via
 from hitl.core.text import one_line
 from hitl.errors import InvalidValue
 from hitl_webapp.fields import Field, field_for
@@ -12,6 +12,13 @@ from hitl_webapp.fields import Field, field_for
 RUN_ABORTED: Final = "RunAborted"
 _SHORT_CHARS: Final = 60
 _FEW_CHOICES: Final = 8
+_NAMELESS: Final[dict[Via, str]] = {
+    "operator": "the HITL operator (a program)",
+    "program": "the program that asked",
+    "kubectl": "somebody with kubectl",
+    "cli": "somebody at the command line",
+    "gitops": "a commit",
+}
 _BOOL: Final = {"true": "Yes", "false": "No"}
 
 
@@ -87,12 +94,13 @@ def standing(outcome: OutcomeDocument) -> str:
 
 def sender(outcome: OutcomeDocument) -> str:
     """Return who is recorded. What no person sent says so."""
-    nameless = {
-        "operator": "The operator",
-        "program": "The program that asked",
-        "kubectl": "Somebody with kubectl",
-    }
-    return outcome.respondent.name or nameless.get(outcome.respondent.via, "Somebody with a link")
+    return outcome.respondent.name or _NAMELESS.get(outcome.respondent.via, "somebody with a link")
+
+
+def channel(outcome: OutcomeDocument) -> str:
+    """Return over which channel it came; empty where `sender` says it."""
+    said = not outcome.respondent.name and outcome.respondent.via in _NAMELESS
+    return "" if said and not outcome.respondent.commit else outcome.channel()
 
 
 def _choose(request: RequestDocument) -> str:
@@ -108,7 +116,7 @@ def _enter_something(field: Field) -> str:
     match field.widget:
         case "json":
             return f"Enter {field.hint[0].lower()}{field.hint[1:]}."
-        case "line" if field.number:
+        case "line" if field.exact:
             return f"Enter {field.hint[0].lower()}{field.hint[1:]}."
         case _:
             return "Write your answer."

@@ -35,7 +35,6 @@ from hitl.core.forms.parts import (
     Several,
 )
 from hitl.core.forms.texts import WANTED, read_line, text_of
-from hitl.core.schema import check_value
 from hitl.core.values import format_value, read_json
 from hitl.errors import InvalidValue
 
@@ -203,6 +202,8 @@ def _branch_of(part: OneOf, value: Maybe) -> int | None:
         again, faults = read(branch, filled(branch, value))
         if not faults and again is not MISSING and _same(again, value):
             return number
+    from hitl.core.schema import check_value  # loaded late, as in `texts`
+
     for number, (_, branch) in enumerate(part.branches):
         try:
             check_value(branch.schema, value)

@@ -8,7 +8,6 @@ from typing import Final
 from pydantic import JsonValue
 
 from hitl.core.forms.parts import Line, LineKind
-from hitl.core.schema import check_value
 from hitl.core.strictjson import encodable, show
 from hitl.core.values import parse_text
 from hitl.errors import InvalidValue
@@ -46,6 +45,9 @@ def read_line(line: Line, text: str) -> JsonValue:
         InvalidValue: with a sentence for the field.
     """
     value = _read(line.kind, text)
+    # Loaded when somebody answers: it takes as long as everything else that a form needs.
+    from hitl.core.schema import check_value
+
     if line.kind == "decimal":
         # Its schema allows a number, too: what was typed is compared with its bounds as one.
         check_value({"anyOf": line.schema["anyOf"]}, value)

@@ -78,7 +78,7 @@ def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: b
         sentences = tuple(_sentence(fault) for fault in found)
         # The whole value needs no name in the sentence: it is what the sentence begins with.
         first = found[0].message if found[0].at is None else sentences[0]
-        raise InvalidValue(f"The value does not fit the schema: {first}.", sentences)
+        raise InvalidValue(f"The value does not fit: {first}.", sentences)
 
 
 def _as_text(schema: Mapping[str, JsonValue]) -> str:

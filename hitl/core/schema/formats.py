@@ -77,7 +77,9 @@ _FORMATS: Final[dict[str, _Format]] = {
         _of_datetime("datetime"),
     ),
     "time": _Format("a time such as 09:30:00 or 09:30:00+01:00", f"{_TIME}{_ZONE}?", _of_datetime("time")),
-    "duration": _Format("a duration such as P3DT4H30M", _DURATION, _of_datetime("timedelta")),
+    "duration": _Format(
+        "a duration: 3 days, 4 hours and 30 minutes are written P3DT4H30M", _DURATION, _of_datetime("timedelta")
+    ),
     "uuid": _Format("a UUID such as 123e4567-e89b-42d3-a456-426614174000", _UUID, _uuid),
     "email": _Format("an email address such as ann@example.com", r"[^\s<>]+", _of_pydantic("EmailStr")),
     "uri": _Format("a URI such as https://example.com/page", _URI, _of_pydantic("AnyUrl"), _MAX_URI_CHARS),
@@ -102,6 +104,15 @@ _FORMATS: Final[dict[str, _Format]] = {
 }
 CHECKED: Final = frozenset(_FORMATS)
 """The formats that are checked. Every other one is a note for people."""
+
+
+def wanted(name: str) -> str:
+    """Return what a text of a format is, such as ``a date such as 2026-02-28``.
+
+    Args:
+        name: One of `CHECKED`.
+    """
+    return _FORMATS[name].wanted
 
 
 def wanted_instead(name: str, text: str) -> str | None:

@@ -23,7 +23,7 @@ from hitl_webapp.parts import parts_form, stepped
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
-from hitl_webapp.sentences import lost
+from hitl_webapp.sentences import lost, shown_value
 from hitl_webapp.service import Service
 
 router = APIRouter(include_in_schema=False)
@@ -139,7 +139,8 @@ def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fa
         )
     typed = sent.typed(question)
     if settled.kind == "too_late":
-        return _message(problem.status, problem.title, problem.detail, typed, principal.name)
+        written = {**typed, "value": shown_value(question.data_type, typed["value"])}
+        return _message(problem.status, problem.title, problem.detail, written, principal.name)
     if settled.outcome is None:
         raise settled.error
     told = lost(question, settled.outcome, "" if sent.declines else sent.value)
