@@ -66,7 +66,7 @@ def test_behind_a_proxy_the_inbox_shows_what_waits_and_an_answer_has_a_verified_
         def shows_the_inbox() -> bool:
             # For a moment the Service may still lead to the pod that ends.
             page.goto(ENDPOINT)
-            return "Inbox" in page.title()
+            return "Your questions" in page.title()
 
         until("the inbox", shows_the_inbox)
         shot(page, "cluster-inbox")
