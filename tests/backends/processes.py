@@ -87,6 +87,8 @@ class ServerProcess:
     def pause(self) -> None:
         """Stop it where it is: connections stay open and nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
+        # Until all of its threads stand still, one of them may answer.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """Let it go on after `pause`."""
