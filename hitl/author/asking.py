@@ -24,7 +24,7 @@ from hitl.engines.base import Action, FormLink
 from hitl.errors import DocumentDamaged, EventFailed, InvalidRequest, StorageUnavailable
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import (
     StoredRequest,
@@ -139,8 +139,7 @@ class AskedQuestion:
             RequestNotFound: when it was deleted.
             ClockApart: when this machine's clock is not the storage's.
         """
-        submission = Submission("cancelled", Respondent(via="program"), comment=comment)
-        (await settle(self.context.records, self.request, submission)).outcome_or_raise()
+        (await _withdraw(self.context.records, self.request, comment)).outcome_or_raise()
         settled(self.request_id)
 
     async def abandon(self) -> None:
@@ -223,8 +222,11 @@ def _origin(context: Context, kept: bool) -> Origin:
 
 
 async def _withdraw_stored(records: Records, request_id: str, comment: str) -> None:
-    request = await read_request(records.store, request_id)
-    await settle(records, request, Submission("cancelled", Respondent(via="program"), comment=comment))
+    await _withdraw(records, await read_request(records.store, request_id), comment)
+
+
+async def _withdraw(records: Records, request: StoredRequest, comment: str) -> Settled:
+    return await settle(records, request, Submission("cancelled", Respondent(via="program"), comment=comment))
 
 
 async def _tell_of_old_outcome(context: Context, request: StoredRequest, key: str) -> None:

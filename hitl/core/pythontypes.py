@@ -25,7 +25,7 @@ from hitl.core.jsontypes import Schema, type_schema
 from hitl.core.jsontypes import typed as json_typed
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
 from hitl.core.strictjson import shortened
-from hitl.core.values import DataType, NoJsonType, type_name
+from hitl.core.values import DECIMAL, DataType, NoJsonType, type_name
 from hitl.errors import InvalidRequest
 
 _KINDS: Final[dict[str, DataType]] = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
@@ -43,8 +43,8 @@ _REFUSED: Final = (
 )
 
 
-# As a person types one, and as Python writes one. What pydantic's own releases say of it differs.
-_DECIMAL: Final = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
+# What pydantic's own releases say of it differs.
+_DECIMAL: Final = f"^{DECIMAL}$"
 _NAIVE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?$"
 _IN_JSON: Final = (str, int, float, bool, type(None))
 
@@ -125,15 +125,12 @@ def answer_type(data_type: Any) -> AnswerType:
     Raises:
         InvalidRequest: for a type that no question can ask for; says what to write instead.
     """
-    try:
-        return AnswerType(type_name(data_type), type_schema(data_type))
-    except NoJsonType:
-        return _by_pydantic(data_type)
+    return _by_json(data_type) or _by_pydantic(data_type)
 
 
 def as_json(data_type: Any, value: Any) -> JsonValue:
     """Return a value of a type, such as a default, as JSON has it; what is no such value, as it is."""
-    if not answer_type(data_type).pydantic:
+    if _by_json(data_type) is not None:
         return typing.cast("JsonValue", value)
     adapter = _adapter(data_type)
     sent: list[JsonValue] = []
@@ -208,6 +205,14 @@ def is_decimal(schema: Schema) -> bool:
         return False
     number, text = parts
     return isinstance(number, dict) and text == {"type": "string", "pattern": _DECIMAL}
+
+
+def _by_json(data_type: Any) -> AnswerType | None:
+    """Return how a question asks for one of JSON's own types; None for any other."""
+    try:
+        return AnswerType(type_name(data_type), type_schema(data_type))
+    except NoJsonType:
+        return None
 
 
 def _by_pydantic(data_type: Any) -> AnswerType:

@@ -31,6 +31,8 @@ MAX_VALUE_CHARS: Final = 65_536
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
+DECIMAL: Final = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?"
+"""A decimal number as a person types one, and as Python writes one."""
 _INT = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z", re.ASCII)
 # A comma that can only stand before decimals: what has three digits behind it may be a thousand.
@@ -168,9 +170,14 @@ def _int64(text: str) -> int:
     raise InvalidValue(f"{_show(text)} is out of range: a whole number from -2^63 to 2^63-1 is needed.")
 
 
+def signed(text: str) -> str:
+    """Return a number's text with ``-`` in front, where a word processor has put the minus sign U+2212."""
+    return "-" + text[1:] if text.startswith(_MINUS_SIGN) else text
+
+
 def _number(data_type: DataType, pattern: re.Pattern[str], text: str) -> str:
     text = text.strip()
-    number = "-" + text[1:] if text.startswith(_MINUS_SIGN) else text
+    number = signed(text)
     if pattern.match(number):
         return number
     if data_type == "int":

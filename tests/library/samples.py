@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel, field_validator
+
 from hitl.author.asking import AskedQuestion
 from hitl.author.context import Context
 from hitl.author.events import Event
@@ -22,6 +24,19 @@ NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 TIMEOUT = 600.0
 DEADLINE = NOW + timedelta(seconds=TIMEOUT)
+
+
+class Even(BaseModel):
+    """A type whose own validator refuses what its schema allows."""
+
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def _even(cls, number: int) -> int:
+        if number % 2:
+            raise ValueError("choose an even number")
+        return number
 
 
 class Timed(Store):

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 import requests
-from pydantic import BaseModel, field_validator
 
 import hitl
 from hitl.author import unseen
@@ -32,7 +31,7 @@ from hitl.storage import Store, open_store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.contract.wires import Fate, lossy_wire
 from tests.library.running import Program, answer, form_url
-from tests.library.samples import Timed, asked, draft_request, event_of, settle
+from tests.library.samples import Even, Timed, asked, draft_request, event_of, settle
 
 
 async def event_on(
@@ -66,17 +65,6 @@ async def test_an_answer_comes_back_as_what_it_is(store: Store) -> None:
 
     assert value == 2.0
     assert type(value) is float
-
-
-class Even(BaseModel):
-    number: int
-
-    @field_validator("number")
-    @classmethod
-    def _even(cls, number: int) -> int:
-        if number % 2:
-            raise ValueError("choose an even number")
-        return number
 
 
 async def test_a_model_comes_back_as_the_model(store: Store) -> None:

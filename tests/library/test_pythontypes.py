@@ -22,7 +22,6 @@ from pydantic import (
     NaiveDatetime,
     SecretStr,
     computed_field,
-    field_validator,
 )
 from typing_extensions import TypedDict
 
@@ -30,6 +29,7 @@ from hitl.core.pythontypes import Unusable, as_json, typed
 from hitl.core.question import Question, parse_answer
 from hitl.core.values import format_value
 from hitl.errors import InvalidRequest, InvalidValue
+from tests.library.samples import Even
 
 
 class Color(enum.Enum):
@@ -243,17 +243,6 @@ def test_a_type_that_no_form_can_ask_for_is_refused_with_the_way_out(data_type: 
 
 def test_two_questions_of_different_types_are_two_questions() -> None:
     assert question(Circle).untyped_digest() != question(Square).untyped_digest()
-
-
-class Even(BaseModel):
-    number: int
-
-    @field_validator("number")
-    @classmethod
-    def _even(cls, number: int) -> int:
-        if number % 2:
-            raise ValueError("choose an even number")
-        return number
 
 
 def test_what_only_the_type_refuses_is_named_by_its_part() -> None:

@@ -11,13 +11,13 @@ from hitl.core.pythontypes import is_decimal
 from hitl.core.text import printable
 from hitl.core.values import format_value
 
-_RADIO_CHOICES: Final = 8
+RADIO_CHOICES: Final = 8
 _LINE_CHARS: Final = 120
 # A hint tells these of a number's schema; the others refuse nothing.
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
 # From here on a float stands for several whole numbers.
 _EXACT: Final = 2**53
-_POINT: Final = ". Write decimals after a point, as in 4.5"
+POINT: Final = ". Write decimals after a point, as in 4.5"
 _TOLD: Final = frozenset((*_BOUNDS, "type", "title", "description", "default", "examples", "$comment", "$schema"))
 
 Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select", "search"]
@@ -62,7 +62,7 @@ def field_for(request: RequestDocument) -> Field:
         exact = all(printable(each) == each == " ".join(each.split()) for each in request.choices)
         exact = exact and len({_folded(each) for each in request.choices}) == len(request.choices)
         many: Widget = "search" if exact else "select"
-        kind = "radio" if len(request.choices) <= _RADIO_CHOICES else many
+        kind = "radio" if len(request.choices) <= RADIO_CHOICES else many
         return Field(kind, choices=tuple(request.choices), by_index=not exact)
     match request.data_type:
         case "bool":
@@ -75,7 +75,7 @@ def field_for(request: RequestDocument) -> Field:
             keyboard = "decimal" if _never_negative(schema) else "text"
             hint = range_of(schema, "A number")
             enter = _enter(request, schema, hint)
-            hint += _POINT
+            hint += POINT
             return Field("line", keyboard, exact=True, hint=hint, enter=enter)
         case "str" if line := _exact_text(schema):
             return line
@@ -97,7 +97,7 @@ def _exact_text(schema: dict[str, Any]) -> Field | None:
             hint = range_of(limits, "A number")
             enter = _sentence(f"{hint}, with decimals after a point, as in 4.5") if part is schema else ""
             keyboard: InputMode = "decimal" if _never_negative(limits) else "text"
-            return Field("line", keyboard, exact=True, hint=hint + _POINT, enter=enter)
+            return Field("line", keyboard, exact=True, hint=hint + POINT, enter=enter)
         wanted = _format_wanted(name) if isinstance(name := part.get("format"), str) else ""
         if wanted:
             hint = wanted[0].upper() + wanted[1:]

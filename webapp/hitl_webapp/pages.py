@@ -20,8 +20,8 @@ from markupsafe import Markup, escape
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
-from hitl_webapp.fields import field_for
-from hitl_webapp.parts import FILTERS, RADIO_OPTIONS, PartsForm, parts_form
+from hitl_webapp.fields import RADIO_CHOICES, field_for
+from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import channel, sender, shown_value, standing
 
@@ -145,7 +145,7 @@ def form_page(
         request=request,
         field=field_for(request),
         parts=parts_form(request) if parts is None else parts,
-        radio_options=RADIO_OPTIONS,
+        radio_options=RADIO_CHOICES,
         token=token,
         name=name,
         typed={"value": request.default or ""} if typed is None else typed,

@@ -11,11 +11,10 @@ from typing import Final
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Maybe, Part, PartFault, changed, filled, plan
 from hitl.core.forms.parts import Constant, Line, Raw, Rows
-from hitl.core.forms.sent import below, options_of, parts_inside
+from hitl.core.forms.sent import below, one, options_of, parts_inside, rows_of
 from hitl.core.values import format_value
-from hitl_webapp.fields import range_of
+from hitl_webapp.fields import POINT, range_of
 
-_RADIO_OPTIONS: Final = 8
 _KEPT_FORMS: Final = 256
 _HINTS: Final = {
     "date": "Such as 2026-02-28",
@@ -46,8 +45,7 @@ class PartsForm:
 
     def one(self, name: str) -> str:
         """Return what a field holds."""
-        texts = self.sent.get(name, ())
-        return texts[0] if texts else ""
+        return one(self.sent, name)
 
     def has(self, name: str) -> bool:
         """Tell whether a field was sent."""
@@ -59,8 +57,7 @@ class PartsForm:
 
     def rows(self, part: Rows, name: str) -> int:
         """Return how many rows a list has."""
-        text = self.one(f"{name}~rows")
-        return min(int(text) if text.isdecimal() and text.isascii() and len(text) < 4 else 0, part.most)
+        return rows_of(part, self.sent, name)
 
     def fault(self, name: str) -> str:
         """Return what is wrong with a part."""
@@ -122,7 +119,7 @@ def hint_of(part: Line) -> str:
     if part.kind == "int":
         hint = range_of(part.schema, "A whole number")
     elif part.kind == "number":
-        hint = f"{range_of(part.schema, 'A number')}. Write decimals after a point, as in 4.5"
+        hint = range_of(part.schema, "A number") + POINT
     else:
         hint = _HINTS.get(part.kind, _HINTS_OF_FORMAT.get(str(part.schema.get("format")), ""))
     if not part.required and part.default not in (MISSING, None, ""):
@@ -143,7 +140,6 @@ FILTERS: Final = {
     "parts_inside": parts_inside,
     "shape": shape,
 }
-RADIO_OPTIONS: Final = _RADIO_OPTIONS
 
 
 @lru_cache(maxsize=_KEPT_FORMS)

@@ -104,9 +104,9 @@ def changed(sent: Sent, step: str) -> dict[str, list[str]] | None:
 
 
 def _without_row(form: dict[str, list[str]], name: str, row: str) -> dict[str, list[str]]:
-    gone = int(row) if row.isdecimal() and row.isascii() and len(row) < 4 else -1
     count = _count(form, name)
-    if not 0 <= gone < count:
+    gone = _place(row, count)
+    if gone is None:
         return form
     inside = re.compile(rf"{re.escape(name)}/(\d{{1,3}})(?=[/~]|\Z)", re.ASCII)
     kept: dict[str, list[str]] = {}
@@ -122,12 +122,23 @@ def _without_row(form: dict[str, list[str]], name: str, row: str) -> dict[str, l
     return kept
 
 
+def rows_of(part: Rows, sent: Sent, name: str) -> int:
+    """Return how many rows of a list a form has."""
+    return min(_count(sent, name), part.most)
+
+
 def _count(sent: Sent, name: str) -> int:
-    text = _one(sent, f"{name}~rows")
-    return int(text) if text.isdecimal() and text.isascii() and len(text) < 4 else 0
+    return _place(one(sent, f"{name}~rows"), 1_000) or 0
 
 
-def _one(sent: Sent, name: str) -> str:
+def _place(text: str, count: int) -> int | None:
+    """Return the place that a field names among so many, from 0; None for none of them."""
+    known = text.isdecimal() and text.isascii() and len(text) < 4 and int(text) < count
+    return int(text) if known else None
+
+
+def one(sent: Sent, name: str) -> str:
+    """Return what a field holds that is sent once; empty for none."""
     texts = sent.get(name, ())
     return texts[0] if texts else ""
 
@@ -246,7 +257,7 @@ class _Reader:
         raise TypeError(f"{type(part).__name__} is no part of a form")
 
     def _line(self, part: Line, name: str) -> Maybe:
-        text = _one(self._sent, name)
+        text = one(self._sent, name)
         if text == "" and part.kind in ("text", "long"):
             was_empty = f"{name}~empty" in self._sent
             if was_empty or (part.default not in (MISSING, None) and not part.nullable):
@@ -259,7 +270,7 @@ class _Reader:
             return self._fault(name, str(error))
 
     def _raw(self, part: Raw, name: str) -> Maybe:
-        text = _one(self._sent, name)
+        text = one(self._sent, name)
         if not text.strip():
             return self._nothing(part, name, "Enter a JSON value.")
         try:
@@ -268,7 +279,7 @@ class _Reader:
             return self._fault(name, str(error))
 
     def _choice(self, part: Flag | Choice, name: str) -> Maybe:
-        chosen = self._offered(part, _one(self._sent, name))
+        chosen = self._offered(part, one(self._sent, name))
         if chosen is not MISSING:
             return chosen
         return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
@@ -279,7 +290,7 @@ class _Reader:
         return some if some else self._empty(part, name)
 
     def _rows(self, part: Rows, name: str) -> Maybe:
-        count = min(_count(self._sent, name), part.most)
+        count = rows_of(part, self._sent, name)
         if count == 0:
             return self._empty(part, name)
         found = [self.value(part.item, below(name, number)) for number in range(count)]
@@ -293,14 +304,13 @@ class _Reader:
         return {str(key): each for key, each in some} if isinstance(part, Group) else [each for _, each in some]
 
     def _one_of(self, part: OneOf, name: str) -> Maybe:
-        text = _one(self._sent, f"{name}~of")
-        number = int(text) if text.isdecimal() and text.isascii() and len(text) < 3 else -1
+        number = _place(one(self._sent, f"{name}~of"), len(part.branches))
         typed = [at for at in range(len(part.branches)) if at != number and self._is_typed(f"{name}~{at}")]
         if typed:
             return self._fault(
                 name, f"You filled in {part.branches[typed[0]][0]}: choose it, or clear its fields."
             )
-        if not 0 <= number < len(part.branches):
+        if number is None:
             return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
         return self.value(part.branches[number][1], f"{name}~{number}")
 
@@ -314,8 +324,8 @@ class _Reader:
 
     def _offered(self, part: Part, text: str) -> Maybe:
         offered = options_of(part)
-        known = text.isdecimal() and text.isascii() and len(text) < 4 and int(text) < len(offered)
-        return offered[int(text)][1] if known else MISSING
+        number = _place(text, len(offered))
+        return MISSING if number is None else offered[number][1]
 
     def _empty(self, part: Several | Rows, name: str) -> Maybe:
         if f"{name}~empty" in self._sent or not part.optional:

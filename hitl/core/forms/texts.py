@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from hitl.core.forms.parts import Line, LineKind
 from hitl.core.strictjson import encodable, show
-from hitl.core.values import parse_text
+from hitl.core.values import DECIMAL, parse_text, signed
 from hitl.errors import InvalidValue
 
 WANTED: Final[dict[LineKind, str]] = {
@@ -24,8 +24,7 @@ WANTED: Final[dict[LineKind, str]] = {
     "email": "Enter an e-mail address, such as ann@example.com.",
     "url": "Enter an address, such as https://example.com/page.",
 }
-_DECIMAL: Final = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z", re.ASCII)
-_MINUS_SIGN: Final = "\u2212"
+_DECIMAL: Final = re.compile(DECIMAL)
 _AS_TYPED: Final = ("text", "long")
 
 
@@ -48,11 +47,7 @@ def read_line(line: Line, text: str) -> JsonValue:
     # Loaded when somebody answers: it takes as long as everything else that a form needs.
     from hitl.core.schema import check_value
 
-    if line.kind == "decimal":
-        # Its schema allows a number, too: what was typed is compared with its bounds as one.
-        check_value({"anyOf": line.schema["anyOf"]}, value)
-    else:
-        check_value(line.schema, value)
+    check_value(line.schema, value)
     return value
 
 
@@ -63,9 +58,8 @@ def _read(kind: LineKind, text: str) -> JsonValue:
         case "number":
             return parse_text("float", text)
         case "decimal":
-            number = text.strip()
-            number = "-" + number[1:] if number.startswith(_MINUS_SIGN) else number
-            if not _DECIMAL.match(number):
+            number = signed(text.strip())
+            if not _DECIMAL.fullmatch(number):
                 raise InvalidValue(f"{show(number)} is not a number: write it with a point, such as 1234.50.")
             return number
         case _:

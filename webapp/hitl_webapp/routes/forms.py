@@ -156,8 +156,9 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         raise BadInput("The form's step is neither decline nor back.")
     admitted = await service.admission.to_see(sent.address, headers)
     question = admitted.request.document
-    parts = parts_form(question, sent.parts or None)
-    if sent.step not in ("decline", "back"):
+    if sent.step in ("decline", "back"):
+        parts = parts_form(question, sent.parts or None)
+    else:
         parts = stepped(question, sent.parts, sent.step)
         if parts is None:
             raise BadInput("The form's step is neither decline nor back, nor one of the question's own.")
