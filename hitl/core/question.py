@@ -16,9 +16,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hitl.core import arguments
+from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.faults import sentence
 from hitl.core.jsontypes import combined
-from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_NAME_CHARS, MAX_PROMPT_CHARS
+from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
 from hitl.core.pythontypes import Unusable, answer_type, as_json, of_type, offered_values
 from hitl.core.respondents import Respondents
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
@@ -29,7 +30,11 @@ PromptFormat: TypeAlias = Literal["markdown", "plain"]
 
 
 class Asked(BaseModel):
-    """What a question and its document share. `choices` and `default` are canonical texts of `data_type`."""
+    """What a question and its document share.
+
+    `choices`, `default` and `proposed` are canonical texts of `data_type`, and so are the keys of `choice_labels`.
+    `proposed` is what the form holds at first; `refused` is what the program said of the answer before.
+    """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
@@ -44,15 +49,28 @@ class Asked(BaseModel):
     on_timeout: OnTimeout = "fail"
     respondents: Respondents = Respondents()
     prompt_format: PromptFormat = "markdown"
+    proposed: str | None = None
+    choice_labels: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
+        default_factory=dict, max_length=MAX_CHOICES
+    )
+    evidence: list[Evidence] = Field(default_factory=list, max_length=MAX_EVIDENCE)
+    refused: list[Annotated[str, Field(max_length=MAX_COMMENT_CHARS)]] = Field(
+        default_factory=list, max_length=MAX_CHOICES
+    )
 
     COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
+    # Earlier releases knew none of them: the digests of what they asked stay as they were.
+    COMPARED_WHERE_GIVEN: ClassVar = ("prompt_format", "proposed", "choice_labels", "evidence", "refused")
 
     def question_digest(self) -> str:
         """Return a digest of what is asked and who may answer: equal for equal questions, at any time."""
         content = self.model_dump(mode="json", by_alias=True)
         compared = {name: content[name] for name in self.COMPARED}
-        # Release 0.1.0 knew Markdown only: its digests stay as they were.
-        compared |= {} if self.prompt_format == "markdown" else {"prompt_format": self.prompt_format}
+        compared |= {
+            name: content[name]
+            for name in self.COMPARED_WHERE_GIVEN
+            if getattr(self, name) != Asked.model_fields[name].get_default(call_default_factory=True)
+        }
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
@@ -76,12 +94,15 @@ class Question(Asked):
         data_type: Any,
         prompt: str,
         timeout_seconds: float | timedelta,
-        choices: Sequence[Value] | None = None,
+        choices: Sequence[Value] | Mapping[Any, str] | None = None,
         default: Value = None,
         on_timeout: OnTimeout | None = None,
         schema: Mapping[str, JsonValue] | None = None,
         respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
         prompt_format: PromptFormat = "markdown",
+        proposed: Any = None,
+        evidence: Sequence[Evidence] = (),
+        refused: Sequence[str] = (),
     ) -> Self:
         """Read what an author asks.
 
@@ -91,19 +112,24 @@ class Question(Asked):
             prompt: 1 to 16,384 characters.
             timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days; or a `timedelta`.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
-                bool and json.
+                bool and json. A mapping gives each the label under which people see it.
             default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
             on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
             schema: A JSON Schema that answers must fit, besides what the type says.
             respondents: Who may answer: at least one user or group. None: everyone who can open the form.
             prompt_format: ``"markdown"``, or ``"plain"`` for a prompt that is shown as it is.
+            proposed: A value that fits, which the form holds at first. The outcome tells what was edited.
+            evidence: What is shown beside the question, already stored; at most 32.
+            refused: What the program said of the answer before, shown above the form.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
         """
         asked = answer_type(data_type)
         span = arguments.seconds("timeout_seconds", timeout_seconds)
-        offered = arguments.choices(asked.kind, offered_values(data_type, asked, choices))
+        labels = list(choices.values()) if isinstance(choices, Mapping) else []
+        values = list(choices) if isinstance(choices, Mapping) else choices
+        offered = arguments.choices(asked.kind, offered_values(data_type, asked, values))
         own = arguments.schema(schema)
         whole = combined(own, asked.schema)
         try:
@@ -119,6 +145,12 @@ class Question(Asked):
                 on_timeout=_at_deadline(on_timeout, default),
                 respondents=Respondents.asked(respondents),
                 prompt_format=prompt_format,
+                proposed=None
+                if proposed is None
+                else arguments.canonical(asked.kind, as_json(data_type, proposed), "proposed"),
+                choice_labels=dict(zip(offered, labels, strict=False)),
+                evidence=list(evidence),
+                refused=list(refused),
                 timeout_seconds=span,
                 # No earlier release asked for what only pydantic knows.
                 untyped_schema=whole if asked.pydantic else own,
@@ -185,8 +217,12 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
         _schemas().check_schema(asked.json_schema)
     for choice in asked.choices:
         _require_fitting(asked, "choice", choice, formats)
+    for unknown in asked.choice_labels.keys() - set(asked.choices):
+        raise InvalidRequest(f"a label is given for {unknown!r}, which is none of the choices")
     if asked.default is not None:
         _require_fitting(asked, "default", asked.default, formats)
+    if asked.proposed is not None:
+        _require_fitting(asked, "proposed value", asked.proposed, formats)
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
@@ -206,8 +242,11 @@ def _require_fitting(asked: Asked, what: str, text: str, formats: bool) -> None:
 
 def _require_usable(question: Question, data_type: Any) -> None:
     # What the type refuses would be recorded first, by a click or at the deadline, and help nobody then.
-    default = [] if question.default is None else [("default", question.default)]
-    for what, text in [*(("choice", each) for each in question.choices), *default]:
+    given = [("default", question.default), ("proposed value", question.proposed)]
+    given += [("choice", each) for each in question.choices]
+    for what, text in given:
+        if text is None:
+            continue
         try:
             of_type(data_type, parse_answer(question, text, text=True))
         except Unusable as error:

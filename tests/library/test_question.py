@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hitl.core.documents import RequestDocument
+from hitl.core.evidence import Evidence
 from hitl.core.keys import path_under, request_key, response_key
 from hitl.core.question import Asked, Question, parse_answer
 from hitl.errors import InvalidRequest, InvalidValue, RequestNotFound
@@ -131,3 +132,63 @@ def test_an_answer_is_read_by_the_question_itself() -> None:
     assert parse_answer(question, " 02 ", text=True) == 2
     with pytest.raises(InvalidValue, match="not one of the choices"):
         parse_answer(question, 3, text=False)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"proposed": "x"}, "proposed"),
+        ({"choices": [1, 2], "proposed": 3}, "proposed value '3' does not fit"),
+        ({"choices": {1: "one", 2: ""}}, "choice_labels"),
+        ({"choices": {1: "one", 2: "x" * 257}}, "choice_labels"),
+        ({"choices": {1: 7}}, "choice_labels"),
+        ({"choices": {}}, "choices is empty"),
+    ],
+)
+def test_a_proposal_or_a_label_that_does_not_fit_is_refused(given: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidRequest, match=why):
+        Question.of("size", int, "How many?", 60, **given)
+
+
+def test_a_mapping_gives_each_choice_its_label() -> None:
+    question = Question.of("size", int, "How many?", 60, choices={10: "ten", 1: "one"})
+    assert question.choices == ["10", "1"]
+    assert question.choice_labels == {"10": "ten", "1": "one"}
+
+
+def test_what_is_shown_and_proposed_belongs_to_the_question() -> None:
+    plain = Question.of("size", int, "How many?", 60, choices=[1, 2])
+    others = [
+        Question.of("size", int, "How many?", 60, choices={1: "one", 2: "two"}),
+        Question.of("size", int, "How many?", 60, choices=[1, 2], proposed=2),
+        Question.of("size", int, "How many?", 60, choices=[1, 2], refused=["too big"]),
+        Question.of(
+            "size",
+            int,
+            "How many?",
+            60,
+            choices=[1, 2],
+            evidence=[Evidence(name="plan", kind="link", url="https://example.com")],
+        ),
+    ]
+    digests = {each.question_digest() for each in [plain, *others]}
+    assert len(digests) == 5
+    assert plain.question_digest() == plain.model_copy(update={"prompt_format": "markdown"}).question_digest()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "link"},
+        {"kind": "link", "url": "javascript:alert(1)"},
+        {"kind": "link", "url": "https://example.com", "sha256": "0" * 64},
+        {"kind": "image"},
+        {"kind": "image", "sha256": "../x"},
+        {"kind": "image", "sha256": "0" * 64, "url": "https://example.com"},
+        {"kind": "image", "sha256": "0" * 64, "size_bytes": -1},
+        {"kind": "film", "sha256": "0" * 64},
+    ],
+)
+def test_evidence_is_bytes_or_an_address(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Evidence(name="plan", **given)

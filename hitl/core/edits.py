@@ -1,0 +1,63 @@
+"""What an answer changed of the value that was proposed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from hitl.core.forms.parts import MISSING, Maybe
+from hitl.core.question import Asked
+from hitl.core.values import parse_text
+
+MAX_CHANGES: Final = 256
+
+
+@dataclass(frozen=True)
+class Change:
+    """One part of a proposed value that the answer has otherwise.
+
+    Args:
+        place: The part, as a JSON Pointer; empty for the whole value.
+        before: What was proposed there; `MISSING` for a part that was added.
+        after: What was answered; `MISSING` for a part that was left out.
+    """
+
+    place: str
+    before: Maybe
+    after: Maybe
+
+
+def edits(asked: Asked, value: JsonValue) -> tuple[Change, ...]:
+    """Return what an answer changed of the proposed value, at most 256 parts; none where nothing was proposed.
+
+    Args:
+        asked: The question, as stored.
+        value: The answer, as it is recorded.
+    """
+    if asked.proposed is None:
+        return ()
+    found: list[Change] = []
+    for change in _changes("", parse_text(asked.data_type, asked.proposed), value):
+        found.append(change)
+        if len(found) == MAX_CHANGES:
+            break
+    return tuple(found)
+
+
+def _changes(place: str, before: Maybe, after: Maybe) -> Iterator[Change]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in [*before, *(each for each in after if each not in before)]:
+            inside = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
+            yield from _changes(inside, before.get(name, MISSING), after.get(name, MISSING))
+    elif isinstance(before, list) and isinstance(after, list):
+        for number in range(max(len(before), len(after))):
+            yield from _changes(f"{place}/{number}", _at(before, number), _at(after, number))
+    elif before != after or isinstance(before, bool) != isinstance(after, bool):
+        yield Change(place, before, after)
+
+
+def _at(values: list[JsonValue], number: int) -> Maybe:
+    return values[number] if number < len(values) else MISSING
