@@ -20,7 +20,7 @@ from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.faults import sentence
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
-from hitl.core.pythontypes import Unusable, answer_type, as_json, of_type, offered_values
+from hitl.core.pythontypes import AnswerType, Unusable, answer_type, as_json, of_type, offered_values
 from hitl.core.respondents import Respondents
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
@@ -126,39 +126,36 @@ class Question(Asked):
             InvalidRequest: saying which argument is invalid and why.
         """
         asked = answer_type(data_type)
-        span = arguments.seconds("timeout_seconds", timeout_seconds)
-        labels = list(choices.values()) if isinstance(choices, Mapping) else []
-        values = list(choices) if isinstance(choices, Mapping) else choices
-        offered = arguments.choices(asked.kind, offered_values(data_type, asked, values))
-        own = arguments.schema(schema)
-        whole = combined(own, asked.schema)
+        whole = combined(own := arguments.schema(schema), asked.schema)
+        offered, labels = _offered(data_type, asked, choices)
+        return cls._checked(
+            data_type if asked.pydantic else None,
+            event_name=name,
+            prompt=prompt,
+            data_type=asked.kind,
+            json_schema=whole,
+            choices=offered,
+            default=_text(data_type, asked, default, "default"),
+            on_timeout=_at_deadline(on_timeout, default),
+            respondents=Respondents.asked(respondents),
+            prompt_format=prompt_format,
+            proposed=_text(data_type, asked, proposed, "proposed"),
+            choice_labels=labels,
+            evidence=list(evidence),
+            refused=list(refused),
+            timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
+            # No earlier release asked for what only pydantic knows.
+            untyped_schema=whole if asked.pydantic else own,
+        )
+
+    @classmethod
+    def _checked(cls, known_to_pydantic: Any, /, **fields: Any) -> Self:
         try:
-            question = cls(
-                event_name=name,
-                prompt=prompt,
-                data_type=asked.kind,
-                json_schema=whole,
-                choices=offered,
-                default=None
-                if default is None
-                else arguments.canonical(asked.kind, as_json(data_type, default), "default"),
-                on_timeout=_at_deadline(on_timeout, default),
-                respondents=Respondents.asked(respondents),
-                prompt_format=prompt_format,
-                proposed=None
-                if proposed is None
-                else arguments.canonical(asked.kind, as_json(data_type, proposed), "proposed"),
-                choice_labels=dict(zip(offered, labels, strict=False)),
-                evidence=list(evidence),
-                refused=list(refused),
-                timeout_seconds=span,
-                # No earlier release asked for what only pydantic knows.
-                untyped_schema=whole if asked.pydantic else own,
-            )
+            question = cls(**fields)
         except ValidationError as error:
             raise InvalidRequest(sentence(error)) from error
-        if asked.pydantic:
-            _require_usable(question, data_type)
+        if known_to_pydantic is not None:
+            _require_usable(question, known_to_pydantic)
         return question
 
     @model_validator(mode="after")
@@ -223,6 +220,20 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
         _require_fitting(asked, "default", asked.default, formats)
     if asked.proposed is not None:
         _require_fitting(asked, "proposed value", asked.proposed, formats)
+
+
+def _offered(
+    data_type: Any, asked: AnswerType, choices: Sequence[Value] | Mapping[Any, str] | None
+) -> tuple[list[str], dict[str, str]]:
+    """Return the choices as canonical texts, and the labels of those that have one."""
+    if not isinstance(choices, Mapping):
+        return arguments.choices(asked.kind, offered_values(data_type, asked, choices)), {}
+    offered = arguments.choices(asked.kind, offered_values(data_type, asked, list(choices)))
+    return offered, dict(zip(offered, choices.values(), strict=True))
+
+
+def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str | None:
+    return None if value is None else arguments.canonical(asked.kind, as_json(data_type, value), argument)
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:

@@ -79,7 +79,7 @@ def test_no_choices_leave_the_answer_free(choices: Any) -> None:
         ([], "choices is empty"),
         ("red", "type str"),
         (b"red", "type bytes"),
-        ({"red": "stop"}, "type dict"),
+        ({"red": 5}, "choice_labels"),
         ({"red", "green"}, "type set"),
         (frozenset({"red"}), "type frozenset"),
         ((each for each in ["red"]), "type generator"),
