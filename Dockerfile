@@ -19,6 +19,7 @@ RUN python3 -m venv --without-pip /opt/hitl \
     'flyte-hitl[cli,kubernetes,operator,webapp]' \
  # Bytecode for all but the Kubernetes client's thousand models, of which next to none is ever loaded.
  && /opt/hitl/bin/python -m compileall -q -x 'kubernetes/(aio/)?client/(api|models)/[^_]' /opt/hitl/lib \
+ && /opt/hitl/bin/python -c 'from hitl_webapp.pages import keep_compiled; keep_compiled()' \
  && /opt/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --mc-type application \
     --output-reproducible --output-file /opt/hitl/sbom.cdx.json /opt/hitl/bin/python
 

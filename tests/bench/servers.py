@@ -118,6 +118,8 @@ def running(server: Server, form_path: str) -> Iterator[tuple[int, float, psutil
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     environment = {**os.environ, **server.environment, "HITL_PORT": str(port), "HITL_HOST": "127.0.0.1"}
+    # As whoever installs them runs them: Python keeps what it compiled.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     arguments = () if server.name == "hitl" else ("--port", str(port))
     began = time.perf_counter()
     process = subprocess.Popen(

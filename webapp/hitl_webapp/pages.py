@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
+from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.fields import RADIO_CHOICES, field_for
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
@@ -93,6 +94,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
         finalize=_safe,
+        bytecode_cache=compiled_templates(Path(__file__).parent),
     )
     environment.filters["when"] = _when
     environment.filters["prompt"] = prompt_html
@@ -106,6 +108,11 @@ def _environment() -> Environment:
     environment.globals["sender"] = sender
     environment.globals["channel"] = channel
     return environment
+
+
+def keep_compiled() -> None:
+    """Compile every template now, so that no start has to. An image that is built does so."""
+    compile_all(_environment())
 
 
 def render(template: str, **content: Any) -> str:
