@@ -1,10 +1,12 @@
 """What every test gets: an environment without this machine's settings, and where its browser is."""
 
+import inspect
 import os
 import shutil
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytest_plugins = ["tests.backends.plugin", "tests.cluster.plugin"]
@@ -14,8 +16,13 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_configure() -> None:
-    """Let what tests start hear Ctrl-C, which a shell has everything ignore that it starts in the background."""
+    """Prepare this process for tests."""
+    # What tests start hears Ctrl-C, which a shell has everything ignore that it starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # httpx takes five seconds for its limit, where a test gives none. A machine that does much else is slower.
+    # Each of its functions has the same object as its default.
+    patient = inspect.signature(httpx.get).parameters["timeout"].default
+    patient.connect = patient.read = patient.write = patient.pool = 60.0
 
 
 @pytest.fixture(autouse=True)

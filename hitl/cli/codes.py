@@ -40,7 +40,7 @@ MEANING: dict[Code, str] = {
     "named on standard error",
     Code.REFUSED: "rejected, refused because of what is recorded already, or not permitted by who may answer or "
     "by the API server; `doctor` and `storage check`: something needed is broken",
-    Code.USAGE: "the command was not understood, there is no such request, or the value or question does not fit",
+    Code.USAGE: "the command was not understood, there is no such question, or the value or question does not fit",
     Code.TIMED_OUT: "the deadline passed",
     Code.CANCELLED: "the question was withdrawn",
     Code.UNAVAILABLE: "the storage, the web app, the API server or the operator does not answer; the storage "
@@ -73,5 +73,5 @@ def code_of(error: HITLError) -> Code:
 
 
 def code_of_phase(phase: Phase) -> Code:
-    """Return the exit code of a command that waited for a request."""
+    """Return the exit code of a command that waited for a question."""
     return _BY_PHASE[phase]

@@ -1,4 +1,4 @@
-"""How a request is named on the command line: by its id, enough of the id's beginning, or a form's URL."""
+"""How a question is named on the command line: by its id, enough of the id's beginning, or a form's URL."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN: Final = 5
 
 
 def id_of(typed: str) -> str:
-    """Return what was typed for a request, or the id in it if it is a form's URL.
+    """Return what was typed for a question, or the id in it if it is a form's URL.
 
     Its token goes no further: errors repeat ids.
     """
@@ -35,7 +35,7 @@ def meant(typed: str, ids: Iterable[str]) -> str | None:
 
     Args:
         typed: What was typed.
-        ids: All ids, of settled requests too. Among those that wait, the same word would soon mean another one.
+        ids: All ids, of settled questions too. Among those that wait, the same word would soon mean another one.
 
     Raises:
         InvalidRequest: when several begin with it. An answer to the wrong question could not be taken back.
@@ -47,5 +47,5 @@ def meant(typed: str, ids: Iterable[str]) -> str | None:
         return typed
     if len(found) > 1:
         shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
-        raise InvalidRequest(f"{len(found)} requests begin with {typed!r}: give more of the id: {shown}")
+        raise InvalidRequest(f"{len(found)} questions begin with {typed!r}: give more of the id: {shown}")
     return found[0] if found else None

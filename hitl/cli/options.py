@@ -47,7 +47,7 @@ RequestId: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="ID",
-        help="The request, as `hitl list` shows it; enough of its beginning; or its form's URL.",
+        help="The question, as `hitl list` shows it; enough of its beginning; or its form's URL.",
         show_default=False,
         callback=id_of,
         autocompletion=_pending,

@@ -59,10 +59,10 @@ def print_value(text: str) -> None:
 
 
 def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool) -> None:
-    """Print requests as a table, with their namespaces if they have any.
+    """Print questions as a table, with their namespaces if they have any.
 
     Args:
-        views: The requests.
+        views: The questions.
         now: The present moment, for ages and deadlines.
         settled: Show outcomes as well.
     """
@@ -90,10 +90,10 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
 
 
 def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
-    """Print one request in full.
+    """Print one question in full.
 
     Args:
-        view: The request.
+        view: The question.
         now: The present moment, for ages and deadlines.
         stored: It was found in storage, where links are made.
     """

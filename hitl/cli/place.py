@@ -1,4 +1,4 @@
-"""Where a command looks for requests: the options that say so, which every such command has."""
+"""Where a command looks for questions: the options that say so, which every such command has."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Place:
     kubeconfig: str | None = None
 
     def backend(self, warn: Callable[[str], None] = output.say) -> Backend:
-        """Return the requests there.
+        """Return the questions there.
 
         Args:
-            warn: Told of each request that cannot be read.
+            warn: Told of each question that cannot be read.
 
         Raises:
             ClusterError: when the packages for a cluster are missing.

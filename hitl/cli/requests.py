@@ -1,4 +1,4 @@
-"""`hitl list`, `show`, `answer`, `reject`, `cancel`, `wait`: what people do with requests."""
+"""`hitl list`, `show`, `answer`, `reject`, `cancel`, `wait`: what people do with questions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_requests(
     settled: Annotated[bool, typer.Option("--all", help="Those with an outcome, too.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the requests that wait for an answer, oldest first."""
+    """List the questions that wait for an answer, oldest first."""
     left: list[str] = []
     backend = place.backend(warn=left.append)
     views = asyncio.run(backend.list(settled=settled))
@@ -44,7 +44,7 @@ def list_requests(
     elif views:
         output.print_requests(views, datetime.now(UTC), settled=settled)
     elif not left:
-        output.say("Nothing waits for an answer." if not settled else "There are no requests.")
+        output.say("Nothing waits for an answer." if not settled else "There are no questions.")
     for each in left:
         output.say(each)
 
@@ -55,7 +55,7 @@ def show(
     request_id: RequestId,
     as_json: AsJson = False,
 ) -> None:
-    """Show one request and its outcome."""
+    """Show one question and its outcome."""
     backend = place.backend()
     view = asyncio.run(backend.show(request_id))
     if as_json:
@@ -80,7 +80,7 @@ def answer(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Answer a request."""
+    """Answer a question."""
     _recorded(
         asyncio.run(place.backend().answer(request_id, value, text=not json_value, comment=comment)),
         as_json,
@@ -94,7 +94,7 @@ def reject(
     comment: Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why.", show_default=False)],
     as_json: AsJson = False,
 ) -> None:
-    """Refuse to answer a request. The program that waits gets the reason."""
+    """Refuse to answer a question. The program that waits gets the reason."""
     if not one_line(comment):
         output.fail("--comment is empty: give a reason, which the waiting program gets", Code.USAGE)
     _recorded(
@@ -110,7 +110,7 @@ def cancel(
     comment: Comment = "",
     as_json: AsJson = False,
 ) -> None:
-    """Withdraw a request, so that nobody needs to answer it any more."""
+    """Withdraw a question, so that nobody needs to answer it any more."""
     _recorded(
         asyncio.run(place.backend().cancel(request_id, comment=comment)),
         as_json,
@@ -132,14 +132,14 @@ def wait(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until a request has an outcome, and print its value."""
+    """Wait until a question has an outcome, and print its value."""
     with output.waiting(f"waiting for {request_id}"):
         view = asyncio.run(_waited(place.backend(), request_id, timeout))
     finish(view, as_json)
 
 
 async def _waited(backend: Backend, request_id: str, seconds: float | None) -> RequestView:
-    """Return a request once it is settled, or as it is after so many seconds."""
+    """Return a question once it is settled, or as it is after so many seconds."""
     try:
         async with asyncio.timeout(seconds) as limit:
             return await backend.wait(request_id)
@@ -150,7 +150,7 @@ async def _waited(backend: Backend, request_id: str, seconds: float | None) -> R
 
 
 def finish(view: RequestView, as_json: bool) -> None:
-    """Print the outcome of a request that was waited for, and end with its exit code."""
+    """Print the outcome of a question that was waited for, and end with its exit code."""
     if as_json:
         output.print_json(view)
     elif view.phase == "Answered":

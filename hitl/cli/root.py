@@ -33,7 +33,7 @@ def gc(
         typer.Option(
             min=0,
             metavar="DAYS",
-            help="How long to keep a request after its outcome; HITL_RETENTION_DAYS, else 30. Whatever is given, "
+            help="How long to keep a question after its outcome; HITL_RETENTION_DAYS, else 30. Whatever is given, "
             "nothing goes within one day of its deadline and its outcome.",
             show_default=False,
         ),
@@ -48,7 +48,7 @@ def gc(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Delete requests that were settled long ago, and what crashes left behind; name those that had to stay.
+    """Delete questions that were settled long ago, and what crashes left behind; name those that had to stay.
 
     Deadlines that passed while nobody waited are settled, too.
     """

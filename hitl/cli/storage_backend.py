@@ -127,7 +127,7 @@ class Stored:
                 return await read_request(self.store, whole)
             await self._reach(request_id)
             raise RequestNotFound(
-                f"there is no request {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
+                f"there is no question {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
                 "--root names another root"
             ) from error
 

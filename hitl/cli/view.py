@@ -1,4 +1,4 @@
-"""A request as every command shows it, wherever it was found."""
+"""A question as every command shows it, wherever it was found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hitl.serving.programs import has_ended
 
 
 class RequestView(BaseModel):
-    """One request and its outcome. `--json` prints these fields, all of them, always."""
+    """One question and its outcome. `--json` prints these fields, all of them, always."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -77,7 +77,7 @@ class RequestView(BaseModel):
 
 
 def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> RequestView:
-    """Return a stored request as the commands show it."""
+    """Return a stored question as the commands show it."""
     settled: dict[str, Value] = {}
     if outcome is not None:
         settled = {

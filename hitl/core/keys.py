@@ -267,5 +267,5 @@ def _of_hex_seconds(text: str) -> datetime:
 
 def _checked(request_id: str) -> str:
     if not is_request_id(request_id):
-        raise RequestNotFound("this is not a request id: it has 1 to 63 of a-z, 0-9 and '-'")
+        raise RequestNotFound("this is not a question's id: it has 1 to 63 of a-z, 0-9 and '-'")
     return request_id

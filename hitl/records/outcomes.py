@@ -298,7 +298,7 @@ def _attempt(
     except InvalidValue as error:
         return None, Settled("refused", error=error)
     if submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now):
-        late = Expired(f"the deadline of request {request.request_id} has passed: nothing was recorded")
+        late = Expired(f"the deadline of question {request.request_id} has passed: nothing was recorded")
         return mine, Settled("too_late", error=late)
     return mine, None
 

@@ -132,7 +132,7 @@ async def read_request(store: Store, request_id: str, *, known: StoredRequest | 
     key = keys.request_key(request_id)
     data = await store.read(key)
     if data is None:
-        raise RequestNotFound(f"there is no request {request_id} under this root")
+        raise RequestNotFound(f"there is no question {request_id} under this root")
     sha256 = sha256_hex(data)
     if known is not None and known.sha256 == sha256:
         return known

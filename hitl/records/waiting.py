@@ -67,8 +67,8 @@ class _Looks:
             outcome = await self._look()
         except RequestNotFound as error:
             raise RequestNotFound(
-                f"request {self._request.request_id} was deleted while this program waited, so its outcome is not "
-                "known: ask again under another key, and keep requests longer (HITL_RETENTION_DAYS)"
+                f"question {self._request.request_id} was deleted while this program waited, so its outcome is "
+                "not known: ask again under another key, and keep questions longer (HITL_RETENTION_DAYS)"
             ) from error
         except StorageUnavailable as error:
             # Whether it would refuse is not known now, so that five minutes of refusals begin again.

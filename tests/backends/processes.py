@@ -1,12 +1,14 @@
 """Server processes that end with the test session, whatever ends it, and loopback ports for them."""
 
 import ctypes
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +17,21 @@ _PR_SET_PDEATHSIG = 1
 # Below the range from which the system takes ports for outgoing connections, so that a port stays free between
 # being chosen and being served, and while its server is down.
 _PORTS = range(20_000, 32_000)
+_TAKEN = Path(tempfile.gettempdir()) / f"hitl-test-ports-{os.getuid()}"
+
+PATIENCE = 120.0
+"""Seconds that what is right may take on a machine that does much else. A test that passes waits for less."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback interface on which nothing listens."""
+    """Return ports of the loopback interface on which nothing listens, and which no other test run takes.
+
+    They are this process's own until it ends: a server's port stays free while the server is down.
+    """
     found: list[int] = []
     for port in random.sample(_PORTS, len(_PORTS)):
+        if not _could_take(port):
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -31,6 +42,19 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             break
     return found
+
+
+def _could_take(port: int) -> bool:
+    """Take a port from all other test runs of this user, until this process ends; tell whether it was free."""
+    _TAKEN.mkdir(exist_ok=True)
+    # Left open on purpose: the lock ends with the process, however that ends. What it starts does not inherit it.
+    lock = os.open(_TAKEN / str(port), os.O_CREAT | os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return False
+    return True
 
 
 class ServerProcess:
@@ -65,7 +89,7 @@ class ServerProcess:
         assert self._process is not None, "the server is not running"
         return self._process.pid
 
-    def start(self, timeout_seconds: float = 30) -> None:
+    def start(self, timeout_seconds: float = PATIENCE) -> None:
         """Start it, and wait until it serves."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -94,7 +118,7 @@ class ServerProcess:
         """Let it go on after `pause`."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def terminate(self, timeout_seconds: float = 30) -> int:
+    def terminate(self, timeout_seconds: float = PATIENCE) -> int:
         """Ask it to end, wait until it did, and return its exit code."""
         assert self._process is not None, "the server is not running"
         self._process.terminate()

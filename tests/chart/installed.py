@@ -126,7 +126,7 @@ def install(plane: ControlPlane, chart: Path, release: str, namespace: str, valu
         plane.kubectl("create", "namespace", each, check=False)
     with helm_config(plane.kubeconfig) as cluster:
         cluster.install(chart, release, {**PLAIN, "namespaces": [namespace], **values})
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=100s")
     installed = Installed(plane, release, namespace)
     for user, role in _ROLES.items():
         installed.bind(user, role)

@@ -128,7 +128,7 @@ def test_uninstalling_leaves_questions_and_nothing_else(own_plane: ControlPlane,
     with helm_config(own_plane.kubeconfig) as cluster:
         cluster.install(chart, "hitl", PLAIN)
         installed = there()
-        own_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        own_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=100s")
         question = Installed(own_plane, "hitl", "default").question("kept")
         # The policies hear of the new kind some seconds after it was made.
         own_plane.until("the question", lambda: own_plane.request("POST", _PATH, question).code == 0)

@@ -351,7 +351,7 @@ def test_what_is_taken_away_ends(team: Team) -> None:
     team.plane.kubectl("delete", "rolebinding", f"leaver-{RELEASE}-viewer", "-n", team.namespace)
     team.plane.until("the right's end", lambda: see(question, leaver).status_code == 403)
     team.plane.kubectl("delete", "serviceaccount", "leaver", "-n", team.namespace)
-    team.plane.until("the account's end", lambda: see(question, leaver).status_code == 401, 60)
+    team.plane.until("the account's end", lambda: see(question, leaver).status_code == 401)
 
 
 def test_no_token_is_in_any_log_line(team: Team) -> None:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from hitl.cluster.body import encode
-from tests.backends.processes import ServerProcess, free_ports
+from tests.backends.processes import PATIENCE, ServerProcess, free_ports
 from tests.cluster import installs
 
 REPOSITORY = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ class ControlPlane:
     def start(self) -> None:
         """Start etcd and the API server, and wait until they serve."""
         self._etcd.start()
-        self._api.start(60)
+        self._api.start()
         self._connected()
 
     def stop(self) -> None:
@@ -146,7 +146,7 @@ class ControlPlane:
                 self._folder / "controllers.log",
                 lambda: _is_up(f"https://127.0.0.1:{port}/healthz"),
             )
-            self._controllers.start(60)
+            self._controllers.start()
 
     def stop_api(self) -> None:
         """End the API server at once, as a crash would."""
@@ -154,7 +154,7 @@ class ControlPlane:
 
     def start_api(self) -> None:
         """Start the API server again, on its old port."""
-        self._api.start(60)
+        self._api.start()
 
     def pause(self) -> None:
         """Let the API server hang: connections stay open and nothing answers."""
@@ -274,7 +274,7 @@ class ControlPlane:
 
     def _connected(self) -> httpx.Client:
         if self._client is None:
-            self._client = httpx.Client(base_url=self.url, verify=self.tls(), timeout=30)
+            self._client = httpx.Client(base_url=self.url, verify=self.tls(), timeout=60)
         return self._client
 
     def _send(self, client: httpx.Client, verb: str, path: str, content: dict[str, Any] | None, kind: str) -> Done:
@@ -283,7 +283,7 @@ class ControlPlane:
         error = answer.json().get("message", "") if answer.is_error else ""
         return Done(0 if answer.is_success else answer.status_code, answer.text, error)
 
-    def until(self, what: str, condition: Callable[[], Any], seconds: float = 30) -> Any:
+    def until(self, what: str, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
         """Wait until a function returns something true, and return that."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
@@ -295,7 +295,7 @@ class ControlPlane:
         """Apply the custom resource definitions, and wait until they are served."""
         for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
             self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
-        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=100s")
         for plural in ("humaninputs", "humaninputresponses"):
             self.until(plural, functools.partial(self._serves, plural))
 

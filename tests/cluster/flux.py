@@ -42,7 +42,7 @@ class Flux:
         self._plane.kubectl("create", "namespace", NAMESPACE)
         for name in installs.FLUX:
             self._install(name)
-        self._plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        self._plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=100s")
         [storage] = free_ports(1)
         address = f"127.0.0.1:{storage}"
         self._start(
@@ -87,7 +87,7 @@ class Flux:
                 "TMPDIR": str(own),
             },
         )
-        process.start(60)
+        process.start()
         self._processes.append(process)
 
 
@@ -136,7 +136,7 @@ class Team(Questions):
         """Have Flux apply what it fetched once more."""
         token = uuid.uuid4().hex
         self._request(self._sync, token)
-        self.plane.until("reconciled", lambda: self._status(self._sync).get("lastHandledReconcileAt") == token, 60)
+        self.plane.until("reconciled", lambda: self._status(self._sync).get("lastHandledReconcileAt") == token)
 
     def synced(self, commit: str) -> tuple[str, str]:
         """Wait until Flux is through with a commit, and return whether it is ready and what it says."""
@@ -148,12 +148,12 @@ class Team(Questions):
             through = commit in status.get("lastAttemptedRevision", "") and ready[0] != "Unknown"
             return ready if through else None
 
-        result: tuple[str, str] = self.plane.until("synced", found, 90)
+        result: tuple[str, str] = self.plane.until("synced", found)
         return result
 
     def until_ready(self, commit: str) -> None:
         """Wait until Flux says that a commit is applied and all is well."""
-        self.plane.until("ready", lambda: self.synced(commit)[0] == "True", 90)
+        self.plane.until("ready", lambda: self.synced(commit)[0] == "True")
 
     def until_waiting(self) -> None:
         """Wait until Flux waits for the health of what it applied."""

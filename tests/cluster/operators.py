@@ -20,7 +20,7 @@ from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import Store
 from tests.backends.plugin import Backend
-from tests.backends.processes import ServerProcess, free_ports
+from tests.backends.processes import PATIENCE, ServerProcess, free_ports
 from tests.cluster.control_plane import ControlPlane
 from tests.library.samples import settle
 
@@ -75,7 +75,7 @@ class OperatorProcess:
             lambda: _answers(f"{self.url}/readyz"),
             env={**self.environment, "KUBECONFIG": str(self.kubeconfig)},
         )
-        self._process.start(60)
+        self._process.start()
 
     def launch(self, **more: str) -> subprocess.Popen[bytes]:
         """Start it and wait for nothing."""
@@ -93,6 +93,16 @@ class OperatorProcess:
         if self._process is not None:
             self._process.kill()
             self._process = None
+
+    def pause(self) -> None:
+        """Stop it where it is."""
+        assert self._process is not None
+        self._process.pause()
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        assert self._process is not None
+        self._process.resume()
 
     def terminate(self) -> int:
         """End it as Kubernetes does; return its exit code."""
@@ -212,7 +222,7 @@ class Questions:
         """Return a HumanInput."""
         return self.plane.get(self.namespace, "HumanInput", name)
 
-    def until(self, name: str, phase: str, seconds: float = 30) -> Object:
+    def until(self, name: str, phase: str, seconds: float = PATIENCE) -> Object:
         """Wait for a phase."""
 
         def reached() -> Object | None:

@@ -91,7 +91,7 @@ def test_a_flyte_task_is_answered_over_every_channel(
 
         assert called("wait", name, "--timeout", "0").returncode == 6
         assert f"/form/{name}\n" in called("show", name).stdout
-        assert "requests begin with" in called("answer", "kubectl-", "17").stderr
+        assert "questions begin with" in called("answer", "kubectl-", "17").stderr
         done = called("answer", name[:-2], "17")
         assert done.returncode == 0, done.stderr
         assert f"{name}: answered 17" in done.stdout

@@ -7,6 +7,7 @@ import pytest
 
 import hitl
 from tests.backends.plugin import Backend
+from tests.backends.processes import PATIENCE
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root
 from tests.cluster.tasks import operator_mode
@@ -21,7 +22,8 @@ async def test_a_humaninput_is_deleted_while_pending(
     waiting = asyncio.ensure_future(event.wait.aio())
     questions.plane.delete(questions.namespace, "HumanInput", event.request_id)
     with pytest.raises(hitl.EventCancelled, match=f"its HumanInput .*/{event.request_id} was deleted"):
-        await asyncio.wait_for(waiting, 30)
+        async with asyncio.timeout(PATIENCE):
+            await waiting
     outcome = await asyncio.to_thread(Root(shared_backend).outcome, event.request_id)
     assert outcome is not None
     assert outcome.outcome == "cancelled"
@@ -37,7 +39,7 @@ def test_its_namespace_is_deleted(own_control_plane: ControlPlane, s3_backend: B
     operator.start()
     request_id = Questions(plane, "leaving").ask("asked")
     plane.delete("", "Namespace", "leaving")
-    plane.until("the namespace is gone", lambda: plane.get("", "Namespace", "leaving") is None, 60)
+    plane.until("the namespace is gone", lambda: plane.get("", "Namespace", "leaving") is None)
     operator.terminate()
     assert root.outcome(request_id) is None
 
@@ -51,13 +53,13 @@ def test_the_crd_is_deleted(own_control_plane: ControlPlane, s3_backend: Backend
     request_id = questions.ask("asked")
     crd = "humaninputs.hitl.flyte.org"
     plane.delete("", "CustomResourceDefinition", crd)
-    plane.until("the definition is gone", lambda: plane.get("", "CustomResourceDefinition", crd) is None, 60)
+    plane.until("the definition is gone", lambda: plane.get("", "CustomResourceDefinition", crd) is None)
     assert root.outcome(request_id) is None
     # It comes back, and so does the operator's work, without a restart.
     plane.install_crds()
     again = questions.ask("asked-again")
     questions.patch("asked-again", {"response": {"value": "1"}})
-    questions.until("asked-again", "Answered", 60)
+    questions.until("asked-again", "Answered")
     assert root.outcome(request_id) is None
     assert root.outcome(again) is not None
     assert operator.terminate() == 0
@@ -77,7 +79,7 @@ def test_the_operator_was_away_when_it_happened(
     plane.delete("staying", "HumanInput", "asked")
     operator.start()
     # Found by the full scan, which leaves alone what was asked just now.
-    found = questions.until(request_id, "Pending", 60)
+    found = questions.until(request_id, "Pending")
     assert before is not None
     assert found["status"]["expiresAt"] == before["status"]["expiresAt"]
     questions.patch(request_id, {"response": {"value": "8"}})

@@ -93,7 +93,7 @@ def test_a_commit_asks_another_answers_and_the_sync_goes_on(team: Team, root: Ro
     request_id = team.until("asked", "Pending")["status"]["requestID"]
     team.until_waiting()
     answering = team.commit(**_answers(team, how, value="42"))
-    status = team.until("asked", "Answered", 60)["status"]
+    status = team.until("asked", "Answered")["status"]
     assert (status["answeredVia"], status["answeredBy"], status["verified"]) == ("gitops", team.user, True)
     assert _outcome(root, request_id).value == 42
     team.until_ready(answering)

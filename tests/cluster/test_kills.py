@@ -15,6 +15,7 @@ from typing import Any
 from hitl.core import keys
 from hitl.core.documents import Origin
 from tests.backends.plugin import Backend
+from tests.backends.processes import PATIENCE
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.flyte_actions import FlyteActions
@@ -50,7 +51,7 @@ def _is_over(questions: Questions, root: Root, by_form: str, aborted: str) -> bo
     return phases == ["Answered"] * 3 + ["Cancelled"] and "Accepted" in conditions(answer) and not root.markers()
 
 
-def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: float = 60) -> bool:
+def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: float = 2 * PATIENCE) -> bool:
     """Wait until the operator has killed itself, or has long had nothing more to write; tell which."""
     deadline = time.monotonic() + seconds
     while process.poll() is None:

@@ -61,7 +61,7 @@ def test_an_answer_by_kubectl_patch_is_recorded_and_shown(questions: Questions, 
 def test_an_answer_in_storage_is_shown_within_a_sweep(questions: Questions, root: Root) -> None:
     request_id = questions.ask("by-form")
     root.answer(request_id, 7)
-    status = questions.until("by-form", "Answered", seconds=5)["status"]
+    status = questions.until("by-form", "Answered")["status"]
     assert (status["value"], status["answeredBy"], status["answeredVia"]) == ("7", "ada", "web")
     control_plane = questions.plane
     control_plane.until("the marker is gone", lambda: request_id not in root.markers())
@@ -109,7 +109,7 @@ def test_kubectl_wait_for_settled_works(questions: Questions) -> None:
     questions.ask("waited")
     questions.patch("waited", {"response": {"value": "1"}})
     done = questions.plane.kubectl(
-        "wait", "--for=condition=Settled", "hi/waited", "-n", questions.namespace, "--timeout=20s"
+        "wait", "--for=condition=Settled", "hi/waited", "-n", questions.namespace, "--timeout=100s"
     )
     assert "condition met" in done.out
 

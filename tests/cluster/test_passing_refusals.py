@@ -42,7 +42,7 @@ def test_a_question_that_was_answered_before_it_could_be_shown_is_shown_with_its
         proxy.rule = lambda method, path: None
         assert questions.until(request_id, "Answered")["status"]["value"] == "7"
         control_plane.until("no marker is left", lambda: not root.markers())
-        assert operator.metric("hitl_refused_writes") == 0
+        control_plane.until("nothing is refused", lambda: operator.metric("hitl_refused_writes") == 0)
     finally:
         operator.terminate()
         proxy.stop()

@@ -41,13 +41,11 @@ class TwoTeams:
             plane, Backend("s3", "", {}), folder, storage_root="", roots=json.dumps(roots), sweep_seconds="0.5"
         )
 
-    def seconds_to_answer(self, name: str) -> float:
-        """Answer a question of the root that is well; return when its status showed that."""
+    def answer(self, name: str) -> None:
+        """Answer a question of the root that is well, until its status shows that."""
         self.well.ask(name)
-        began = time.monotonic()
         self.well.patch(name, {"response": {"value": "1"}})
-        self.well.until(name, "Answered", 60)
-        return time.monotonic() - began
+        self.well.until(name, "Answered")
 
     def readiness(self) -> str:
         """Return what the operator says of itself."""
@@ -67,17 +65,17 @@ def test_storage_that_refuses_is_trouble_of_its_root_and_passes(teams: TwoTeams,
     teams.operator.start()
     teams.ill.ask("waits")
     teams.proxy.always(("status", code))
-    teams.plane.until("it says so", lambda: "root ill: the storage" in teams.readiness(), 60)
+    teams.plane.until("it says so", lambda: "root ill: the storage" in teams.readiness())
     assert teams.readiness().startswith("ok; ")
     assert "root well" not in teams.readiness()
-    teams.seconds_to_answer("meanwhile")
+    teams.answer("meanwhile")
     assert httpx.get(f"{teams.operator.url}/healthz").is_success
-    assert teams.operator.metric("hitl_root_trouble", root="ill") == 1
+    teams.plane.until("the metric", lambda: teams.operator.metric("hitl_root_trouble", root="ill") == 1)
     assert teams.operator.metric("hitl_root_trouble", root="well") == 0
     teams.ill.patch("waits", {"response": {"value": "2"}})
     teams.ill.until_condition("waits", "Reconciling", "StorageUnavailable")
     teams.proxy.always(None)
-    teams.ill.until("waits", "Answered", 90)
+    teams.ill.until("waits", "Answered")
     teams.plane.until("it says so", lambda: teams.readiness() == "ok")
     assert teams.operator.terminate() == 0
 
@@ -85,7 +83,7 @@ def test_storage_that_refuses_is_trouble_of_its_root_and_passes(teams: TwoTeams,
 def test_storage_that_refuses_from_the_start_holds_up_no_other_root(teams: TwoTeams) -> None:
     teams.proxy.always(("status", 403))
     teams.operator.start()
-    teams.seconds_to_answer("asked")
+    teams.answer("asked")
     teams.proxy.always(None)
     teams.ill.ask("asked")
     assert teams.operator.terminate() == 0
@@ -104,18 +102,18 @@ def test_storage_that_is_slow_holds_up_no_other_root(teams: TwoTeams, fault: tup
             }
         )
     teams.plane.until("all wait", lambda: teams.operator.metric("hitl_pending") == _AT_ONCE)
-    before = teams.seconds_to_answer("before")
     teams.proxy.always(fault)
     for number in range(_AT_ONCE):
         path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/ill/humaninputs/slow-{number}"
         patch = {"spec": {"response": {"value": "1"}}}
         assert teams.plane.request("PATCH", path, patch, "merge-patch+json").code == 0
-    # Without a queue of its own it waited until each of the 40 had its turn: over 100 s.
-    assert teams.seconds_to_answer("meanwhile") < before + 10
+    # Without a queue of its own it waited until each of the 40 had its turn.
+    teams.answer("meanwhile")
+    assert any((teams.ill.get(f"slow-{each}") or {})["status"]["phase"] == "Pending" for each in range(_AT_ONCE))
     assert httpx.get(f"{teams.operator.url}/healthz").is_success
     teams.proxy.always(None)
     for number in range(_AT_ONCE):
-        teams.ill.until(f"slow-{number}", "Answered", 120)
+        teams.ill.until(f"slow-{number}", "Answered")
     assert teams.operator.terminate() == 0
 
 

@@ -159,7 +159,7 @@ def test_the_web_app_comes_up_with_the_first_question_and_goes_when_idle(
     time.sleep(1)
     assert _replicas(teams) is None, "nobody has asked anything yet"
     questions.ask("asked")
-    teams.until("it is up", lambda: _replicas(teams) == 2, 5)
+    teams.until("it is up", lambda: _replicas(teams) == 2)
     service = teams.get("system", "Service", "hitl-webapp")
     assert service is not None
     [owner] = service["metadata"]["ownerReferences"]
@@ -167,9 +167,9 @@ def test_the_web_app_comes_up_with_the_first_question_and_goes_when_idle(
     before = teams.get("system", "Deployment", "hitl-webapp")
     questions.patch("asked", {"response": {"value": "1"}})
     questions.until("asked", "Answered")
-    teams.until("it is scaled to zero", lambda: _replicas(teams) == 0, 20)
+    teams.until("it is scaled to zero", lambda: _replicas(teams) == 0)
     questions.ask("again")
-    teams.until("it is up again", lambda: _replicas(teams) == 2, 5)
+    teams.until("it is up again", lambda: _replicas(teams) == 2)
     assert before is not None
     operator.terminate()
 

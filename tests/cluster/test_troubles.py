@@ -120,7 +120,7 @@ def test_a_question_goes_on_whose_secret_is_refused(
     assert "no Secrets here" in told["message"]
     assert "linkSecret" not in found["status"]
     plane.until("the Event", lambda: "LinkRefused" in questions.events("asked"))
-    assert operator.metric("hitl_refused_writes") == 1
+    plane.until("the metric", lambda: operator.metric("hitl_refused_writes") == 1)
     links = [key for key in root.listed() if f"{request_id}/links/" in key]
     assert len(links) == 1, "one link, however often its Secret was refused"
 
@@ -177,7 +177,7 @@ def test_questions_deleted_while_they_are_stored_do_not_stay_open(
         asked = {key.split("/")[1] for key in root.listed() if key.endswith("/request.json")}
         return [each for each in asked if root.outcome(each) is None]
 
-    plane.until("all are withdrawn", lambda: not open_ones(), 60)
+    plane.until("all are withdrawn", lambda: not open_ones())
     plane.until("none is counted", lambda: operator.metric("hitl_pending") == 0)
     operator.terminate()
 
@@ -203,7 +203,7 @@ def test_who_waits_for_a_question_that_cannot_be_asked_is_told_at_its_deadline(
 ) -> None:
     questions.plane.apply(question(questions.namespace, "odd", timeoutSeconds=1, **spec))
     questions.plane.kubectl(
-        "wait", "--for=condition=Settled", "hi/odd", "-n", questions.namespace, "--timeout=40s"
+        "wait", "--for=condition=Settled", "hi/odd", "-n", questions.namespace, "--timeout=100s"
     )
     found = questions.get("odd")
     assert found is not None
@@ -271,7 +271,7 @@ def test_a_status_that_is_refused_becomes_a_short_one_with_the_api_server_s_sent
     [told] = [each for each in found["status"]["conditions"] if each["type"] == "Stalled"]
     assert "no addresses here" in told["message"]
     plane.until("the Event", lambda: "WriteRefused" in questions.events("asked"))
-    assert operator.metric("hitl_refused_writes") >= 1
+    plane.until("the metric", lambda: operator.metric("hitl_refused_writes") >= 1)
 
     # Each is tried three times, then once in five minutes: so it gets quiet, when the last probe is through.
     def quiet() -> bool:
@@ -279,7 +279,7 @@ def test_a_status_that_is_refused_becomes_a_short_one_with_the_api_server_s_sent
         time.sleep(3)
         return operator.metric("hitl_api_requests_total", verb="PATCH") == writes
 
-    plane.until("nothing is tried any more", quiet, 120)
+    plane.until("nothing is tried any more", quiet)
     allow(plane, "no-urls")
 
     # Until the policy counts no more, another status is refused as well.
@@ -289,7 +289,7 @@ def test_a_status_that_is_refused_becomes_a_short_one_with_the_api_server_s_sent
         plane.until("a status", lambda: conditions(questions.get(name)))
         return "Stalled" not in conditions(questions.get(name))
 
-    plane.until("statuses are accepted", accepted, 60)
+    plane.until("statuses are accepted", accepted)
     # Somebody changes it, so it is tried at once.
     questions.patch("asked", {"response": {"value": "1"}})
     questions.until("asked", "Answered")
@@ -303,12 +303,12 @@ def test_a_question_of_a_namespace_that_is_gone_ends_at_its_deadline_and_costs_n
     operator = OperatorProcess(plane, s3_backend, tmp_path, audit_seconds="0.2")
     operator.start()
     kept, short = ask(root, "nowhere"), ask(root, "nowhere", timeout_seconds=2)
-    plane.until("it ends", lambda: root.outcome(short), 60)
+    plane.until("it ends", lambda: root.outcome(short))
     outcome = root.outcome(short)
     assert outcome is not None
     assert outcome.outcome == "timed_out"
     plane.until("its marker is gone", lambda: short not in root.markers())
     assert root.outcome(kept) is None
+    plane.until("the other one is left alone", lambda: operator.metric("hitl_refused_writes") == 1)
     assert operator.metric("hitl_api_requests_total", verb="POST", status="404") <= 10
-    assert operator.metric("hitl_refused_writes") == 1
     operator.terminate()

@@ -63,17 +63,17 @@ def test_whatever_the_api_server_says_for_a_minute_the_operator_sees_again_what_
     for fault in FAULTS:
         watched.proxy.always(fault)
         time.sleep(EACH_SECONDS)
-    probe = httpx.get(f"{operator.url}/readyz")
-    assert probe.status_code == 503
-    assert "not seen: HumanInput in here" in probe.text
+    plane = questions.plane
+    plane.until("it says so", lambda: httpx.get(f"{operator.url}/readyz").status_code == 503)
+    assert "not seen: HumanInput in here" in httpx.get(f"{operator.url}/readyz").text
+    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 2)
     assert httpx.get(f"{operator.url}/healthz").is_success, "a restart would not help"
-    assert operator.metric("hitl_unseen_watches") == 2
     watched.proxy.always(None)
     questions.patch("before", {"response": {"value": "1"}})
-    questions.until("before", "Answered", 60)
+    questions.until("before", "Answered")
     questions.ask("after")
     # The other kind's watch has pauses of its own.
-    questions.plane.until("all is seen", lambda: httpx.get(f"{operator.url}/readyz").text == "ok", 60)
+    plane.until("all is seen", lambda: httpx.get(f"{operator.url}/readyz").text == "ok")
     assert "Traceback" not in operator.said()
     assert operator.terminate() == 0
 
@@ -105,15 +105,15 @@ def test_a_namespace_without_rights_troubles_no_other_and_is_seen_once_it_has_th
     )
     operator.start()
     good.ask("early")
+    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 2)
     probe = httpx.get(f"{operator.url}/readyz")
     assert (probe.status_code, probe.text[:4]) == (200, "ok; ")
     assert "not seen: HumanInput in bad: " in probe.text
     assert "not seen: HumanInputResponse in bad: " in probe.text
     assert "in good" not in probe.text
-    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 2)
     time.sleep(20)
     good.patch("early", {"response": {"value": "1"}})
-    good.until("early", "Answered", 5)
+    good.until("early", "Answered")
     _grant(plane, "bad", "somebody")
     bad.ask("late")
     plane.until("all is seen", lambda: httpx.get(f"{operator.url}/readyz").text == "ok")
@@ -134,4 +134,4 @@ def test_what_was_deleted_while_nobody_watched_is_found_when_the_watch_begins_an
     plane.delete("here", "HumanInput", "goes")
     plane.compact()
     watched.proxy.always(None)
-    plane.until("the ghost is gone", lambda: operator.metric("hitl_pending") == 1, 60)
+    plane.until("the ghost is gone", lambda: operator.metric("hitl_pending") == 1)

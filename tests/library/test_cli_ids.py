@@ -72,7 +72,7 @@ def test_a_beginning_that_several_have_names_none_of_them(root: Store) -> None:
 def test_a_question_that_is_settled_still_has_its_beginning(root: Store) -> None:
     settled(root, "deploy-3f9c")
 
-    assert "2 requests begin" in hitl_("answer", "deploy-3f", "7").stderr
+    assert "2 questions begin" in hitl_("answer", "deploy-3f", "7").stderr
     assert "Answered" in hitl_("show", "deploy-3f9").stdout
     assert outcome(root, "deploy-3fa0") is None
 
@@ -82,7 +82,7 @@ def test_less_than_four_characters_or_others_name_nothing(root: Store, typed: st
     done = hitl_("show", typed)
 
     assert done.exit_code == 2
-    assert "there is no request" in done.stderr
+    assert "there is no question" in done.stderr
 
 
 def test_an_id_that_begins_another_one_names_itself(root: Store) -> None:

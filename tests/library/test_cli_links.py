@@ -140,7 +140,7 @@ def test_there_must_be_such_a_question(root: Store) -> None:
         for request_id in ("unknown", "../../etc", ""):
             done = hitl_("link", request_id, *more)
             assert done.exit_code == 2
-            assert "there is no request" in done.stderr
+            assert "there is no question" in done.stderr
 
 
 def test_one_thing_is_done_at_a_time(root: Store) -> None:

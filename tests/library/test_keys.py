@@ -86,7 +86,7 @@ def test_nothing_else_builds_a_key(text: str) -> None:
     assume(not keys.is_request_id(text))
 
     for build in key_builders:
-        with pytest.raises(RequestNotFound, match="not a request id"):
+        with pytest.raises(RequestNotFound, match="not a question's id"):
             build(text)
 
 

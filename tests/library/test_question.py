@@ -93,7 +93,7 @@ def test_a_document_says_where_it_lies_and_until_when_it_waits() -> None:
     assert document.request_path == path_under("s3://b/r", request_key("a"))
     assert document.response_path == path_under("s3://b/r", response_key("a"))
     assert (document.created_at, document.expires_at) == (NOW, DEADLINE)
-    with pytest.raises(RequestNotFound, match="not a request id"):
+    with pytest.raises(RequestNotFound, match="not a question's id"):
         RequestDocument.asking(number_question(), request_id="Not/an id", asked_at=NOW)
 
 

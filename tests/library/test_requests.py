@@ -172,7 +172,7 @@ async def test_what_an_earlier_release_asked_under_a_longer_id_is_found_again(st
 
 
 async def test_what_is_not_there(store: Store) -> None:
-    with pytest.raises(RequestNotFound, match="there is no request a"):
+    with pytest.raises(RequestNotFound, match="there is no question a"):
         await read_request(store, "a")
     assert await read_outcome(store, "a") is None
     for read in (read_request, read_outcome):

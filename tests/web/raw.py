@@ -35,12 +35,12 @@ class Reply:
 
 
 @contextlib.contextmanager
-def connected(port: int, seconds: float = 20) -> Iterator[socket.socket]:
+def connected(port: int, seconds: float = 60) -> Iterator[socket.socket]:
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         yield connection
 
 
-def exchange(port: int, *pieces: bytes, seconds: float = 20) -> Reply:
+def exchange(port: int, *pieces: bytes, seconds: float = 60) -> Reply:
     """Send bytes and read one reply; what the server does not want to read any more is no error."""
     with connected(port, seconds) as connection:
         with contextlib.suppress(ConnectionError):

@@ -22,7 +22,7 @@ import httpx
 from hitl.core import keys
 from hitl.records.links import add_link
 from hitl.storage import Store
-from tests.backends.processes import free_ports
+from tests.backends.processes import PATIENCE, free_ports
 from tests.library.samples import create_request, draft_request
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class WebApp:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "hitl_webapp"]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             with contextlib.suppress(httpx.TransportError):
                 if httpx.get(f"{self.url}/health").is_success:
@@ -70,7 +70,7 @@ class WebApp:
     def stop(self, *, kill: bool = False) -> None:
         assert self.process is not None
         (self.process.kill if kill else self.process.terminate)()
-        self.process.wait(timeout=20)
+        self.process.wait(timeout=PATIENCE)
 
     def logged(self, logger: str) -> list[dict[str, Any]]:
         """Return what one of its loggers wrote, line by line."""

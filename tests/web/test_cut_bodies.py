@@ -35,7 +35,7 @@ FRAMINGS: dict[str, Callable[[str, str, bytes], bytes]] = {
 
 def _half_close(connection: socket.socket) -> None:
     connection.shutdown(socket.SHUT_WR)
-    connection.settimeout(5)
+    connection.settimeout(60)
     connection.recv(1)
 
 
