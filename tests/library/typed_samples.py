@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import typing
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -173,7 +174,7 @@ TYPED: Mapping[str, tuple[Any, st.SearchStrategy[Any]]] = {
 
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values are equal and of the same class, to the last part, digit and time zone."""
-    if type(one) is not type(other) or one != other:
+    if type(one) is not type(other) or bool(one != other):
         return False
     match one:
         case BaseModel():
@@ -183,9 +184,9 @@ def same(one: Any, other: Any) -> bool:
         case list() | tuple():
             return all(same(*pair) for pair in zip(one, other, strict=True))
         case Decimal():
-            return one.as_tuple() == other.as_tuple()
+            return one.as_tuple() == typing.cast("Decimal", other).as_tuple()
         case datetime():
-            return one.utcoffset() == other.utcoffset()
+            return one.utcoffset() == typing.cast("datetime", other).utcoffset()
     if dataclasses.is_dataclass(one):
         return all(same(getattr(one, each.name), getattr(other, each.name)) for each in dataclasses.fields(one))
     return True
