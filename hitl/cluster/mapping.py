@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
 from hitl.cluster.v1alpha1 import (
     GROUP,
@@ -76,12 +77,14 @@ def question_of(human_input: HumanInput) -> Question:
         spec.data_type,
         spec.prompt,
         timeout_seconds=spec.timeout_seconds,
-        choices=spec.choices or None,
-        default=_default_of(spec),
+        choices=_choices_of(spec),
+        default=_value_in(spec, "default", spec.default),
         on_timeout=on_timeout_of(spec),
         schema=spec.json_schema,
         respondents=respondents_of(spec) if spec.respondents else None,
         prompt_format=spec.prompt_format or "markdown",
+        proposed=_value_in(spec, "proposed", spec.proposed),
+        evidence=evidence_of(spec),
     )
 
 
@@ -119,7 +122,7 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
     seconds = math.ceil((request.expires_at - request.created_at).total_seconds())
     annotations = {_EVENT: request.event_name}
     annotations |= {f"{GROUP}/{name}": text for name in _ORIGIN if (text := getattr(origin, name))}
-    return HumanInput(
+    whole = HumanInput(
         metadata=Metadata(name=request.request_id, namespace=origin.namespace, annotations=annotations),
         spec=HumanInputSpec(
             prompt=request.prompt,
@@ -129,12 +132,16 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
             on_timeout=_SHOWN_AT_TIMEOUT[request.on_timeout],
             default=request.default,
             choices=request.choices,
+            choice_labels=request.choice_labels,
+            proposed=request.proposed,
+            evidence=[shown_evidence(each) for each in request.evidence],
             json_schema=request.json_schema,
             respondents=ShownRespondents(users=named.users, groups=named.groups) if named else None,
             ttl_seconds_after_finished=ttl_seconds,
             request=RequestRef(id=request.request_id),
         ),
     )
+    return fitting(whole)
 
 
 def outcome_shown(outcome: OutcomeDocument | None) -> dict[str, Any]:
@@ -235,17 +242,25 @@ def whole_second(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def _default_of(spec: HumanInputSpec) -> Value:
+def _value_in(spec: HumanInputSpec, field: str, text: str | None) -> Value:
     # Typed: a question takes the text of a JSON value for a string.
-    if spec.default is None:
+    if text is None:
         return None
     try:
-        default = parse_text(spec.data_type, spec.default)
+        value = parse_text(spec.data_type, text)
     except InvalidValue as error:
-        raise InvalidRequest(f"default: {error}") from error
-    if default is None:
-        raise InvalidRequest("default: null says that there is none: leave it out")
-    return default
+        raise InvalidRequest(f"{field}: {error}") from error
+    if value is None:
+        raise InvalidRequest(f"{field}: null says that there is none: leave it out")
+    return value
+
+
+def _choices_of(spec: HumanInputSpec) -> list[str] | dict[str, str] | None:
+    if unknown := spec.choice_labels.keys() - set(spec.choices):
+        raise InvalidRequest(f"choiceLabels: {min(unknown)!r} is none of the choices")
+    if spec.choice_labels:
+        return {each: spec.choice_labels.get(each, each) for each in spec.choices}
+    return spec.choices or None
 
 
 def _given(

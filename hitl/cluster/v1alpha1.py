@@ -8,19 +8,26 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field, JsonValue, ValidationError
 
+from hitl.cluster.shapes import Condition as Condition
+from hitl.cluster.shapes import ConditionStatus as ConditionStatus
+from hitl.cluster.shapes import Edit as Edit
+from hitl.cluster.shapes import Identity as Identity
+from hitl.cluster.shapes import Metadata as Metadata
+from hitl.cluster.shapes import RequestRef as RequestRef
+from hitl.cluster.shapes import Respondents as Respondents
+from hitl.cluster.shapes import Shape
+from hitl.cluster.shapes import ShownEvidence as ShownEvidence
 from hitl.core.documents import (
     MAX_CHOICE_CHARS,
     MAX_CHOICES,
     MAX_COMMENT_CHARS,
     MAX_PROMPT_CHARS,
-    MAX_RESPONDENTS,
     MAX_TIMEOUT_SECONDS,
-    Person,
     PromptFormat,
 )
+from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
@@ -35,77 +42,17 @@ STATUS_MANAGER: Final = "hitl-operator-status"
 CLI_MANAGER: Final = "hitl"
 COMMIT_ANNOTATION: Final = f"{GROUP}/commit"
 MISSING_OUTCOME_ANNOTATION: Final = f"{GROUP}/missing-outcome"
+LEFT_OUT_ANNOTATION: Final = f"{GROUP}/left-out"
+MAX_EDITS: Final = 32
 
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
-ConditionStatus: TypeAlias = Literal["True", "False", "Unknown"]
 
 _Choice: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]
 _ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, alias_generator=to_camel)
-
-
-class Metadata(_Part):
-    """What of an object's metadata matters here."""
-
-    name: str
-    namespace: str = ""
-    uid: str = ""
-    generation: int = 0
-    resource_version: str = ""
-    creation_timestamp: AwareDatetime | None = None
-    deletion_timestamp: AwareDatetime | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    managed_fields: list[dict[str, Any]] = []
-
-
-class Condition(_Part):
-    """One aspect of the state, as `kubectl wait` and GitOps tools read it."""
-
-    type: str = Field(max_length=316, description="What the condition is about.")
-    status: ConditionStatus = Field(description="True, False or Unknown.")
-    reason: str = Field(max_length=1024, description="Why, as one CamelCase word for programs.")
-    message: str = Field(default="", max_length=32_768, description="Why, as a sentence for people.")
-    last_transition_time: AwareDatetime = Field(description="When the status last changed.")
-    observed_generation: int = Field(default=0, description="The metadata.generation that this was found for.")
-
-
-class Respondents(_Part):
-    """Who may answer: at least one user or group. Absent: all who may answer in the namespace, or have a link."""
-
-    users: list[Person] = Field(
-        default=[],
-        max_length=MAX_RESPONDENTS,
-        description="User names, as the API server or the proxy knows them; at least one, or no `users` at all.",
-    )
-    groups: list[Person] = Field(
-        default=[],
-        max_length=MAX_RESPONDENTS,
-        description="Groups, any member of which may answer; at least one, or no `groups` at all.",
-    )
-
-
-class Identity(_Part):
-    """The user at the API server who made the response. Stamped at admission; what a client writes is
-    replaced."""
-
-    username: str = Field(default="", max_length=256, description="The user's name.")
-    groups: list[Annotated[str, Field(max_length=256)]] = Field(
-        default=[], max_length=256, description="The user's groups."
-    )
-
-
-class RequestRef(_Part):
-    """The request in storage that this HumanInput shows."""
-
-    id: str = Field(pattern=REQUEST_ID_PATTERN, max_length=63, description="The request's id.")
-
-
-class Response(_Part):
+class Response(Shape):
     """An answer or a rejection. Once given it does not change."""
 
     value: _ValueText | None = Field(
@@ -119,7 +66,7 @@ class Response(_Part):
     respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")
 
 
-class HumanInputSpec(_Part):
+class HumanInputSpec(Shape):
     """A question for people. Everything but `response` stays as it was asked."""
 
     prompt: str = Field(
@@ -144,6 +91,20 @@ class HumanInputSpec(_Part):
         default=[],
         max_length=MAX_CHOICES,
         description="The only values that may be answered; for int, float and str.",
+    )
+    choice_labels: dict[str, _Choice] = Field(
+        default={},
+        max_length=MAX_CHOICES,
+        description="What people read instead of a choice, by the choice.",
+    )
+    proposed: _ValueText | None = Field(
+        default=None,
+        description="What the form holds at first, as a string. `status.edited` tells what the answer changed.",
+    )
+    evidence: list[ShownEvidence] = Field(
+        default=[],
+        max_length=MAX_EVIDENCE,
+        description="What helps to decide, beside the question. Of a question that is asked here: links only.",
     )
     json_schema: dict[str, JsonValue] | None = Field(
         default=None, alias="schema", description="A JSON Schema (draft 2020-12) that the answer must fit."
@@ -176,7 +137,7 @@ class HumanInputSpec(_Part):
         return "Fail" if self.default is None else "UseDefault"
 
 
-class HumanInputStatus(_Part):
+class HumanInputStatus(Shape):
     """The outcome of the question, copied from storage, which alone decides."""
 
     phase: Phase | None = Field(
@@ -198,6 +159,15 @@ class HumanInputStatus(_Part):
     answered_at: AwareDatetime | None = Field(default=None, description="When the outcome was recorded.")
     comment: str | None = Field(
         default=None, max_length=MAX_COMMENT_CHARS, description="The remark that came with the submission."
+    )
+    edited: list[Edit] | None = Field(
+        default=None,
+        max_length=MAX_EDITS,
+        description="What the answer changed of `spec.proposed`; empty: nothing. Absent: nothing was proposed, or "
+        "nobody answered.",
+    )
+    edits_left_out: int | None = Field(
+        default=None, description="How many changes are not in `edited`, as it would be too long; absent: none."
     )
     form_url: str | None = Field(
         default=None,
@@ -229,7 +199,7 @@ class HumanInputStatus(_Part):
         return next((each for each in self.conditions if each.type == kind), None)
 
 
-class _Object(_Part):
+class _Object(Shape):
     metadata: Metadata
 
     @classmethod
@@ -262,7 +232,7 @@ class HumanInput(_Object):
         return self.spec.request.id if self.spec.request else self.metadata.uid
 
 
-class ResponseTarget(_Part):
+class ResponseTarget(Shape):
     """Which question is answered: by the HumanInput's name, in the same namespace, or by the request's id."""
 
     name: _Name | None = Field(default=None, description="The HumanInput's name.")
@@ -275,7 +245,7 @@ class ResponseTarget(_Part):
     )
 
 
-class HumanInputResponseSpec(_Part):
+class HumanInputResponseSpec(Shape):
     """An answer or a rejection, given without touching the question. It never changes."""
 
     request_ref: ResponseTarget = Field(description="Which question is answered.")
@@ -287,7 +257,7 @@ class HumanInputResponseSpec(_Part):
     respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")
 
 
-class HumanInputResponseStatus(_Part):
+class HumanInputResponseStatus(Shape):
     """The result of the response."""
 
     observed_generation: int | None = Field(

@@ -10,9 +10,10 @@ from pydantic import JsonValue
 
 from hitl.core.forms.parts import MISSING, Maybe
 from hitl.core.question import Asked
-from hitl.core.values import parse_text
+from hitl.core.values import format_value, parse_text
 
 MAX_CHANGES: Final = 256
+_SHOWN_CHARS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Change:
     place: str
     before: Maybe
     after: Maybe
+
+    def texts(self) -> tuple[str | None, str | None]:
+        """Return what was proposed and what was answered as people read it: JSON, cut where it is long.
+
+        None stands for a part that was added, or left out.
+        """
+        return _shown(self.before), _shown(self.after)
 
 
 def edits(asked: Asked, value: JsonValue) -> tuple[Change, ...]:
@@ -61,3 +69,10 @@ def _changes(place: str, before: Maybe, after: Maybe) -> Iterator[Change]:
 
 def _at(values: list[JsonValue], number: int) -> Maybe:
     return values[number] if number < len(values) else MISSING
+
+
+def _shown(value: Maybe) -> str | None:
+    if value is MISSING:
+        return None
+    text = format_value("json", value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+from hitl.cluster.beside import edited_shown
 from hitl.cluster.conditions import (
     ACCEPTED,
     AWAITING_ANSWER,
@@ -79,6 +80,7 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
     shown: dict[str, Any] = outcome_shown(found.outcome)
     if found.outcome is not None:
         wanted = _settled(found.outcome)
+        shown |= edited_shown(found.request, found.outcome) if found.request is not None else {}
     elif found.trouble is not None and unasked:
         wanted = _unasked(human_input, found.trouble)
         shown = {"phase": "TimedOut", "answered_via": "timeout", "answered_at": whole_second(now)}

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from hitl.cluster.v1alpha1 import HumanInput
+from hitl.cluster.v1alpha1 import HumanInput, HumanInputSpec
 from hitl.core.values import DataType, parse_text
 from tests.cluster.control_plane import ControlPlane, Done
 from tests.cluster.operators import question, response
@@ -62,6 +62,20 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "default": _FULL_CHOICES[-1],
         "choices": _FULL_CHOICES,
         "respondents": {"users": [f"{n:03d}" + "u" * 253 for n in range(64)], "groups": ["g" * 256]},
+        "choiceLabels": dict.fromkeys(_FULL_CHOICES, "l" * 256),
+        "proposed": _FULL_CHOICES[0],
+        "evidence": [{"name": "n" * 128, "url": "https://" + "u" * 2_040, "alt": "a" * 1_024}] * 32,
+    },
+    "a proposed value": {"dataType": "int", "proposed": "7"},
+    "labels of some choices": {"dataType": "int", "choices": ["1", "2"], "choiceLabels": {"2": "Two"}},
+    "no labels": {"dataType": "int", "choiceLabels": {}},
+    "a link as evidence": {"dataType": "int", "evidence": [{"name": "Run", "url": "https://example.org/run/7"}]},
+    "evidence that lies in storage": {
+        "dataType": "int",
+        "request": {"id": "r-1"},
+        "evidence": [
+            {"name": "Loss", "kind": "image", "mediaType": "image/png", "sizeBytes": 9, "sha256": "0" * 64}
+        ],
     },
     "a default that is used without further words": {"dataType": "int", "default": "1"},
     "a default that is not used": {"dataType": "int", "default": "1", "onTimeout": "Fail"},
@@ -76,6 +90,20 @@ _NOBODY = (
     "respondents names nobody: give users, groups or both, each with at least one name, or leave respondents out "
     "to let everybody answer"
 )
+
+_LINKS_ONLY = (
+    "spec.evidence: Invalid value: evidence of a question that is asked here can only be links: give each a name "
+    "and a url; files and images are stored by a program that asks"
+)
+
+_NO_EVIDENCE: list[tuple[str, dict[str, Any], str]] = [
+    ("that lies nowhere", {}, _LINKS_ONLY),
+    ("by a digest", {"kind": "image", "sizeBytes": 9, "sha256": "0" * 64}, _LINKS_ONLY),
+    ("of another kind", {"kind": "image", "url": "https://example.org/a.png"}, _LINKS_ONLY),
+    ("of a script", {"url": "javascript:alert(1)"}, "spec.evidence[0].url"),
+    ("of a file", {"url": "file:///etc/passwd"}, "spec.evidence[0].url"),
+    ("without a name", {"name": "", "url": "https://example.org"}, "spec.evidence[0].name"),
+]
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no prompt": ({"dataType": "int", "prompt": ""}, "spec.prompt"),
@@ -134,6 +162,24 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
             ({"users": ["ann", "ann"]}, 'spec.respondents.users[1]: Duplicate value: "ann"'),
             (["ann"], "spec.respondents"),
         ]
+    },
+    "a proposed value of another type": (
+        {"dataType": "int", "proposed": "two"},
+        'spec.proposed: Invalid value: the proposed value must be a whole number such as "42"',
+    ),
+    "a proposed value that is no choice": (
+        {"dataType": "int", "proposed": "3", "choices": ["1", "2"]},
+        "spec.proposed: Invalid value: the proposed value must be one of the choices",
+    ),
+    "a label of what is no choice": (
+        {"dataType": "int", "choices": ["1"], "choiceLabels": {"1": "One", "2": "Two"}},
+        "spec.choiceLabels: Invalid value: choiceLabels has a label for what is none of the choices",
+    ),
+    "labels without choices": ({"dataType": "bool", "choiceLabels": {"true": "Yes"}}, "spec.choiceLabels"),
+    "an empty label": ({"dataType": "int", "choices": ["1"], "choiceLabels": {"1": ""}}, "spec.choiceLabels.1"),
+    **{
+        f"evidence {name}": ({"dataType": "int", "evidence": [{"name": "Loss", **each}]}, sentence)
+        for name, each, sentence in _NO_EVIDENCE
     },
     "too many choices": ({"dataType": "str", "choices": [str(n) for n in range(65)]}, "spec.choices: Too many"),
 }
@@ -259,6 +305,9 @@ CHANGES: dict[str, Any] = {
     "onTimeout": "Fail",
     "default": "2",
     "choices": ["1", "2", "3"],
+    "choiceLabels": {"1": "One"},
+    "proposed": "2",
+    "evidence": [{"name": "Run", "url": "https://example.org/run/7"}],
     "respondents": {"users": ["eve"]},
     "ttlSecondsAfterFinished": 1,
     "request": {"id": "another"},
@@ -448,10 +497,13 @@ def test_a_humaninputresponse_names_one_question_and_one_answer(
 
 def test_kubectl_explain_is_a_manual(control_plane: ControlPlane) -> None:
     shown = control_plane.kubectl("explain", "hi.spec").out
-    for field in ("prompt", "dataType", "timeoutSeconds", "onTimeout", "respondents", "response"):
+    for field in HumanInputSpec.model_json_schema(by_alias=True)["properties"]:
         assert field in shown
     assert "The question, in Markdown" in shown
     assert "Settled, Answered, Ready" in control_plane.kubectl("explain", "hi.status").out
+    assert "Where a link leads" in control_plane.kubectl("explain", "hi.spec.evidence").out
+    assert "as a JSON Pointer" in control_plane.kubectl("explain", "hi.status.edited").out
+    assert "What people read instead of a choice" in control_plane.kubectl("explain", "hi.spec.choiceLabels").out
 
 
 def test_questions_can_be_selected_by_their_phase(own_control_plane: ControlPlane) -> None:

@@ -1,5 +1,6 @@
 """What goes from storage to Kubernetes and back, or the other way round, is the same."""
 
+import json
 import math
 import string
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl.cluster.beside import edited_shown
 from hitl.cluster.conditions import HumanInputCondition
 from hitl.cluster.mapping import (
     event_name_of,
@@ -21,8 +23,16 @@ from hitl.cluster.mapping import (
     question_of,
     value_of,
 )
-from hitl.cluster.v1alpha1 import Condition, HumanInput, HumanInputResponse, HumanInputStatus
+from hitl.cluster.v1alpha1 import (
+    LEFT_OUT_ANNOTATION,
+    MAX_EDITS,
+    Condition,
+    HumanInput,
+    HumanInputResponse,
+    HumanInputStatus,
+)
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
+from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.values import parse_text
 from hitl.errors import InvalidRequest
 from tests.library.samples import draft_request
@@ -46,16 +56,32 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+_SHA = st.text("0123456789abcdef", min_size=64, max_size=64)
+_LINKS = st.builds(
+    Evidence, name=_LABEL, kind=st.just("link"), url=_LABEL.map("https://example.org/{}".format), alt=_LABEL
+)
+_FILES = st.builds(
+    Evidence,
+    name=_TEXT,
+    kind=st.sampled_from(["image", "table", "markdown", "diff", "html", "file"]),
+    media_type=st.sampled_from(["", "image/png", "text/csv"]),
+    size_bytes=st.integers(0, 2**40),
+    sha256=_SHA,
+    alt=st.just("") | _TEXT,
+)
+
 _SCHEMAS: list[dict[str, Any] | None] = [None, {"description": "any", "x": [None, 1]}]
 
 
 @st.composite
-def questions(draw: st.DrawFn) -> RequestDocument:
+def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | _FILES) -> RequestDocument:
     kind = draw(st.sampled_from(sorted(_VALUES)))
     choices = None
     if kind in ("int", "float", "str"):
         choices = draw(st.none() | st.lists(_VALUES[kind], min_size=1, max_size=4, unique_by=str))
-    default = draw(st.none() | (st.sampled_from(choices) if choices else _VALUES[kind]))
+    fitting = st.none() | (st.sampled_from(choices) if choices else _VALUES[kind])
+    default, proposed = draw(fitting), draw(fitting)
+    labelled = choices is not None and draw(st.booleans())
     respondents = {"users": draw(_NAMES), "groups": draw(_NAMES)}
     named = {kind: names for kind, names in respondents.items() if names}
     return draft_request(
@@ -66,8 +92,10 @@ def questions(draw: st.DrawFn) -> RequestDocument:
         timeout_seconds=draw(st.integers(1, 366 * 24 * 3600)),
         now=NOW + timedelta(microseconds=draw(st.integers(0, 10**6))),
         json_schema=draw(st.sampled_from(_SCHEMAS)),
-        choices=choices,
+        choices={each: draw(_LABEL) for each in choices or ()} if labelled else choices,
         default=default,
+        proposed=proposed,
+        evidence=draw(st.lists(evidence, max_size=3)),
         on_timeout=draw(st.none() | st.sampled_from(["fail", "default"] if default is not None else ["fail"])),
         respondents=named or None,
         prompt_format=draw(st.sampled_from(["markdown", "plain"])),
@@ -134,7 +162,7 @@ def test_a_question_that_is_shown_and_read_back_asks_the_same(request: RequestDo
     assert again.origin.namespace == request.origin.namespace
 
 
-@given(questions())
+@given(questions(_LINKS))
 def test_a_humaninput_that_is_asked_and_shown_again_is_the_same(request: RequestDocument) -> None:
     first = human_input_of(request, 60)
     born = first.model_copy(
@@ -186,6 +214,116 @@ def test_a_default_that_is_no_json_value_is_refused(default: str) -> None:
     )
     with pytest.raises(InvalidRequest, match="default: "):
         question_of(asked)
+
+
+def proposing(data_type: Any, proposed: Any, **more: Any) -> RequestDocument:
+    return draft_request(
+        request_id="a",
+        event_name="a",
+        data_type=data_type,
+        prompt="?",
+        timeout_seconds=60,
+        now=NOW,
+        proposed=proposed,
+        **more,
+    )
+
+
+def answered(request: RequestDocument, value: Any, reason: str = "Answered") -> OutcomeDocument:
+    return OutcomeDocument(
+        request_id=request.request_id,
+        data_type=request.data_type,
+        status="completed",
+        value=value,
+        outcome="answered",
+        reason=reason,
+        submission_id="one",
+        answered_at=NOW,
+        respondent=Respondent(via="web"),
+        request_sha256="0" * 64,
+    )
+
+
+def edited(request: RequestDocument, outcome: OutcomeDocument) -> dict[str, Any]:
+    status = HumanInputStatus(**edited_shown(request, outcome))
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
+
+
+def test_a_status_says_what_an_answer_changed_of_what_was_proposed() -> None:
+    request = proposing(dict, {"image": "a:1", "replicas": 3, "note": "x"})
+    assert edited(request, answered(request, {"image": "a:2", "replicas": 3, "dry": True})) == {
+        "edited": [
+            {"path": "/image", "proposed": '"a:1"', "answered": '"a:2"'},
+            {"path": "/note", "proposed": '"x"'},
+            {"path": "/dry", "answered": "true"},
+        ]
+    }
+    assert edited(request, answered(request, {"image": "a:1", "replicas": 3, "note": "x"})) == {"edited": []}
+    number = proposing(int, 3)
+    assert edited(number, answered(number, 4)) == {"edited": [{"path": "", "proposed": "3", "answered": "4"}]}
+
+
+def test_a_status_says_nothing_of_changes_where_nothing_was_proposed_or_nobody_answered() -> None:
+    request = proposing(int, None)
+    assert edited(request, answered(request, 4)) == {}
+    defaulted = proposing(int, 3, default=4)
+    assert edited(defaulted, answered(defaulted, 4, "DefaultUsed")) == {}
+
+
+@pytest.mark.parametrize(("count", "chars"), [(MAX_EDITS + 8, 1), (16, 1_000), (150, 4), (8, 60_000)])
+def test_a_status_holds_so_many_changes_as_fit_and_counts_the_others(count: int, chars: int) -> None:
+    before = {f"{number}-😀": "a" * chars for number in range(count)}
+    if chars == 60_000:
+        before = {"n" * 600: "b", **{str(number): "b" for number in range(count - 1)}}
+    request = proposing(dict, before)
+    after = dict.fromkeys(before, "😀" * 400)
+    shown = edited(request, answered(request, after))
+
+    assert len(shown["edited"]) <= MAX_EDITS
+    assert len(shown["edited"]) + shown.get("editsLeftOut", 0) == count
+    assert len(json.dumps(shown, ensure_ascii=False).encode()) < 32 * 1024
+
+
+_MANY = [f"{number}{chr(0x1F600) * 250}" for number in range(64)]
+
+
+def test_what_etcd_cannot_hold_is_left_out_and_an_annotation_says_so() -> None:
+    wide = "😀" * 65_000
+    link = Evidence(name="a", kind="link", url=f"https://{wide[:2_040]}", alt=wide[:1_024])
+    links = [link] * MAX_EVIDENCE
+    small = human_input_of(proposing(str, "x", evidence=links), 60)
+    assert LEFT_OUT_ANNOTATION not in small.metadata.annotations
+    assert len(small.spec.evidence) == MAX_EVIDENCE
+
+    large = human_input_of(proposing(str, wide, default=wide, evidence=links), 60)
+    assert large.metadata.annotations[LEFT_OUT_ANNOTATION] == "evidence"
+    assert (large.spec.evidence, large.spec.proposed) == ([], wide)
+
+    named = {"users": _MANY, "groups": _MANY}
+    asked = proposing(str, wide, default=wide, evidence=links, respondents=named, json_schema={"x": "y" * 60_000})
+    larger = human_input_of(asked, 60)
+    assert larger.metadata.annotations[LEFT_OUT_ANNOTATION] == "evidence proposed"
+    assert (larger.spec.proposed, larger.spec.default) == (None, wide)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        ({"dataType": "int", "proposed": "two"}, "proposed: .*is not a whole number"),
+        ({"dataType": "int", "evidence": [{"name": "a"}]}, "evidence: .*a link has an address"),
+        ({"dataType": "int", "choices": ["1"], "choiceLabels": {"2": "Two"}}, "choiceLabels: '2' is none"),
+    ],
+)
+def test_a_humaninput_that_no_rule_has_seen_is_refused_all_the_same(spec: dict[str, Any], fault: str) -> None:
+    asked = HumanInput.from_object({"metadata": {"name": "a", "uid": "u"}, "spec": {"prompt": "?", **spec}})
+    with pytest.raises(InvalidRequest, match=fault):
+        question_of(asked)
+
+
+def test_a_choice_without_a_label_is_its_own() -> None:
+    spec = {"prompt": "?", "dataType": "float", "choices": ["1.50", "2"], "choiceLabels": {"1.50": "Half more"}}
+    asked = stored(HumanInput.from_object({"metadata": {"name": "a", "uid": "u"}, "spec": spec}), NOW)
+    assert asked.choice_labels == {"1.5": "Half more", "2.0": "2"}
 
 
 def test_a_pending_status_shows_no_outcome() -> None:

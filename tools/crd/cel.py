@@ -19,6 +19,9 @@ IMMUTABLE: Final = (
     "onTimeout",
     "default",
     "choices",
+    "choiceLabels",
+    "proposed",
+    "evidence",
     "respondents",
     "ttlSecondsAfterFinished",
     "request",
@@ -30,6 +33,7 @@ _WANTED: Final = (
 )
 # A character that Python does not strip as a blank: RE2 alone knows those of ASCII.
 _NOT_BLANK: Final = r"[^\s\v\x1c-\x1f\x{85}\pZ]"
+_NO_CHOICES: Final = "!has(self.spec.choices) || size(self.spec.choices) == 0"
 _FINAL: Final = "(has(self.status) && has(self.status.phase) && self.status.phase != 'Pending')"
 _REJECTS: Final = "(has(self.spec.response.reject) && self.spec.response.reject)"
 _REFUSED: Final = (
@@ -107,28 +111,16 @@ def _rules_for_a_response() -> list[Rule]:
 
 
 def _rules_for_a_question() -> list[Rule]:
-    default = "self.spec.default"
     return [
         {
             "rule": "!has(self.spec.onTimeout) || self.spec.onTimeout != 'UseDefault' || has(self.spec.default)",
             "message": "onTimeout: UseDefault needs a default",
             "fieldPath": ".spec.onTimeout",
         },
+        *_rules_for_a_value("default", "default"),
+        *_rules_for_a_value("proposed", "proposed value"),
         {
-            "rule": f"!has({default}) || {_parses(default)}",
-            "messageExpression": f"'the default must be ' + {_WANTED}",
-            "message": "the default does not fit the dataType",
-            "fieldPath": ".spec.default",
-        },
-        {
-            "rule": f"!has({default}) || !has(self.spec.choices) || size(self.spec.choices) == 0"
-            f" || {default} in self.spec.choices",
-            "message": "the default must be one of the choices",
-            "fieldPath": ".spec.default",
-        },
-        {
-            "rule": "!has(self.spec.choices) || size(self.spec.choices) == 0"
-            " || !(self.spec.dataType in ['bool', 'json'])",
+            "rule": f"{_NO_CHOICES} || !(self.spec.dataType in ['bool', 'json'])",
             "message": "choices are for int, float and str: leave them out for bool and json",
             "fieldPath": ".spec.choices",
         },
@@ -137,6 +129,39 @@ def _rules_for_a_question() -> list[Rule]:
             "messageExpression": f"'each choice must be ' + {_WANTED}",
             "message": "each choice must fit the dataType",
             "fieldPath": ".spec.choices",
+        },
+        {
+            # The choices differ, so as many of them have a label as there are labels: none is of anything else.
+            "rule": "!has(self.spec.choiceLabels) || size(self.spec.choiceLabels) == 0 || "
+            "(has(self.spec.choices) && size(self.spec.choiceLabels) == "
+            "size(self.spec.choices.filter(c, c in self.spec.choiceLabels)))",
+            "message": "choiceLabels has a label for what is none of the choices: give labels for choices only",
+            "fieldPath": ".spec.choiceLabels",
+        },
+        {
+            "rule": "!has(self.spec.evidence) || has(self.spec.request) || self.spec.evidence.all(e, "
+            "has(e.url) && !has(e.sha256) && !has(e.sizeBytes) && (!has(e.kind) || e.kind == 'link'))",
+            "message": "evidence of a question that is asked here can only be links: give each a name and a url; "
+            "files and images are stored by a program that asks",
+            "fieldPath": ".spec.evidence",
+        },
+    ]
+
+
+def _rules_for_a_value(field: str, called: str) -> list[Rule]:
+    """Return the rules of a value that the question itself gives."""
+    value = f"self.spec.{field}"
+    return [
+        {
+            "rule": f"!has({value}) || {_parses(value)}",
+            "messageExpression": f"'the {called} must be ' + {_WANTED}",
+            "message": f"the {called} does not fit the dataType",
+            "fieldPath": f".spec.{field}",
+        },
+        {
+            "rule": f"!has({value}) || {_NO_CHOICES} || {value} in self.spec.choices",
+            "message": f"the {called} must be one of the choices",
+            "fieldPath": f".spec.{field}",
         },
     ]
 

@@ -24,6 +24,7 @@ _KEPT: Final = (
     "format",
     "maxItems",
     "maxLength",
+    "maxProperties",
     "maximum",
     "minLength",
     "minimum",
@@ -37,7 +38,13 @@ _SETS: Final = ("choices", "users", "groups")
 _NEVER_EMPTY: Final = ("choices",)
 # Words with single blanks between them: a name that is blank, or has blanks around it, is nobody's.
 _NAME: Final = r"^[^\s\pZ\pC]+( [^\s\pZ\pC]+)*$"
-_FORMATS: Final = {"observedGeneration": "int64", "timeoutSeconds": "int32", "ttlSecondsAfterFinished": "int32"}
+_FORMATS: Final = {
+    "editsLeftOut": "int32",
+    "observedGeneration": "int64",
+    "sizeBytes": "int64",
+    "timeoutSeconds": "int32",
+    "ttlSecondsAfterFinished": "int32",
+}
 
 _COLUMNS: Final = (
     ("Prompt", "string", ".spec.prompt", "The question.", 0),
@@ -49,6 +56,8 @@ _COLUMNS: Final = (
     # A moment to come shows as <invalid> in a column of dates.
     ("Deadline", "string", ".status.expiresAt", "When it times out.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
+    ("Proposed", "string", ".spec.proposed", "What the form holds at first.", 1),
+    ("Commit", "string", ".status.commit", "The commit that the answer came from.", 1),
 )
 _RESPONSE_COLUMNS: Final = (
     ("Question", "string", ".spec.requestRef.name", "The HumanInput that is answered.", 0),
@@ -181,7 +190,7 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
             result |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     if schema["type"] == "object":
         if "properties" not in schema:
-            return result | {"x-kubernetes-preserve-unknown-fields": True}
+            return result | _any_names(schema, defs)
         if required := schema.get("required"):
             result["required"] = required
         result["properties"] = {
@@ -192,6 +201,14 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
     if name == "respondents":
         _names_somebody(result)
     return result
+
+
+def _any_names(schema: Schema, defs: dict[str, Schema]) -> Schema:
+    """Return what there is inside an object whose names are not known."""
+    values = schema.get("additionalProperties")
+    if isinstance(values, dict) and "type" in values:
+        return {"additionalProperties": _structural(values, defs, "")}
+    return {"x-kubernetes-preserve-unknown-fields": True}
 
 
 def _names_somebody(respondents: Schema) -> None:
