@@ -20,12 +20,14 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, SchemaError, core_schema
 
+from hitl.core import decimals
 from hitl.core.faults import faults
 from hitl.core.jsontypes import Schema, type_schema
 from hitl.core.jsontypes import typed as json_typed
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
 from hitl.core.strictjson import shortened
-from hitl.core.values import DECIMAL, DataType, NoJsonType, type_name
+from hitl.core.typeddicts import readable
+from hitl.core.values import DataType, NoJsonType, type_name
 from hitl.errors import InvalidRequest
 
 _KINDS: Final[dict[str, DataType]] = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
@@ -43,8 +45,6 @@ _REFUSED: Final = (
 )
 
 
-# What pydantic's own releases say of it differs.
-_DECIMAL: Final = f"^{DECIMAL}$"
 _NAIVE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?$"
 _IN_JSON: Final = (str, int, float, bool, type(None))
 
@@ -85,9 +85,7 @@ class _Schemas(GenerateJsonSchema):
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> dict[str, Any]:
         """Return what a Decimal must fit: a number, or its text, which keeps the last digit."""
-        bounds = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
-        limits = {name: float(schema[key]) for key, name in bounds.items() if key in schema}  # type: ignore[literal-required]  # they are its keys
-        return {"anyOf": [{"type": "number", **limits}, {"type": "string", "pattern": _DECIMAL}]}
+        return decimals.decimal_schema(schema)
 
 
 class Unusable(ValueError):
@@ -201,10 +199,7 @@ def is_decimal(schema: Schema) -> bool:
     """Tell whether a schema is that of a Decimal, which travels as text to the last digit."""
     rules = {name: rule for name, rule in schema.items() if name not in _ANNOTATIONS}
     parts = rules.get("anyOf")
-    if set(rules) != {"anyOf"} or not isinstance(parts, list) or len(parts) != 2:
-        return False
-    number, text = parts
-    return isinstance(number, dict) and text == {"type": "string", "pattern": _DECIMAL}
+    return set(rules) == {"anyOf"} and isinstance(parts, list) and decimals.is_decimal(parts)
 
 
 def _by_json(data_type: Any) -> AnswerType | None:
@@ -257,12 +252,12 @@ def _adapter(data_type: Any) -> TypeAdapter[Any]:
         return _kept_adapter(data_type, repr(data_type))
     except TypeError:
         # What is annotated may have no hash.
-        return TypeAdapter(data_type)
+        return TypeAdapter(readable(data_type))
 
 
 @lru_cache(maxsize=64)
 def _kept_adapter(data_type: Any, _order: str) -> TypeAdapter[Any]:
-    return TypeAdapter(data_type)
+    return TypeAdapter(readable(data_type))
 
 
 def _choices(rules: Schema) -> tuple[JsonValue, ...] | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from hitl.core.decimals import is_decimal
 from hitl.core.forms.parts import (
     MISSING,
     Choice,
@@ -157,7 +158,7 @@ class _Planner:
             return Raw(**notes)
         some = [each for each in parts if each.get("type") != "null"]
         notes["nullable"] = len(some) < len(parts)
-        if _is_decimal(some) and not base:
+        if is_decimal(some) and not base:
             return Line(kind="decimal", **notes)
         if some and all("const" in each for each in some):
             labelled = [(_text(each.get("title")) or _shown(each["const"]), each["const"]) for each in some]
@@ -254,12 +255,6 @@ def _choice(values: Any, notes: dict[str, Any]) -> Part:
         return Raw(**notes)
     notes["nullable"] = notes.get("nullable", False) or len(some) < len(values)
     return Choice(options=tuple((_shown(each), each) for each in some), **notes)
-
-
-def _is_decimal(parts: list[dict[str, Any]]) -> bool:
-    """Tell whether this is a number or its text, as a Decimal is written."""
-    kinds = sorted(str(each.get("type")) for each in parts)
-    return kinds == ["number", "string"] and any("pattern" in each for each in parts)
 
 
 def _line_kind(schema: dict[str, Any]) -> LineKind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from hitl.core.schema.keywords import Fault, Part, Seen, faults, fits, never, unexpected
+from hitl.core.schema.keywords import Fault, Part, Seen, faults, fits, may_be, never, unexpected
 from hitl.core.schema.work import Place, Work, shown
 
 ANYTHING: Final = Part()
@@ -20,6 +20,11 @@ def all_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> 
 
 def any_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> Iterable[Fault]:
     """AnyOf: all are tried where somebody asks what they looked at."""
+    work.spend(len(parts) // 8)
+    of_its_type = [part for part in parts if may_be(part, value)]
+    if len(of_its_type) == 1:
+        # The others can only be of another type: what is wrong is told of this one.
+        return faults(of_its_type[0], value, at, work, seen)
     fitting = False
     for part in parts:
         if fits(part, value, at, work, seen):

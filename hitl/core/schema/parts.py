@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import unquote
 
+from hitl.core import decimals
 from hitl.core.schema import applicators as holding
 from hitl.core.schema import keywords as plain
 from hitl.core.schema.applicators import ANYTHING, NOTHING
@@ -152,8 +153,12 @@ class _Compiler:
                 yield plain.constant, (plain.identity(argument, self.work), argument)
             case "uniqueItems" if argument:
                 yield plain.unique, None
+            case "pattern" if (said := decimals.of_pydantic(argument)) is not None:
+                yield plain.decimal, decimals.decimal_rule(said, others=False)
             case "pattern":
                 yield plain.pattern, Pattern.of(argument, self.work)
+            case decimals.KEYWORD:
+                yield plain.decimal, self._decimal_rule(argument)
             case "format" if argument in CHECKED:
                 yield plain.text_format, argument
             case "additionalProperties":
@@ -166,6 +171,13 @@ class _Compiler:
             case "if":
                 then, otherwise = inner.get("then", ANYTHING), inner.get("else", ANYTHING)
                 yield holding.conditional, (inner[name], then, otherwise)
+
+    def _decimal_rule(self, argument: Any) -> Callable[[str], str | None]:
+        self.work.spend(50)
+        try:
+            return decimals.decimal_rule(argument, others=True)
+        except ValueError as error:
+            raise InvalidRequest(f"the schema has a keyword that cannot be used: {error}") from error
 
     def target(self, reference: str) -> Any:
         """Return what a reference leads to."""
