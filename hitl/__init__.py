@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
     from hitl.author.events import Event, EventScope, ask, new_event
     from hitl.author.outcome import Outcome
+    from hitl.core.edits import Change
+    from hitl.core.forms.parts import MISSING
     from hitl.core.prompts import escape
     from hitl.core.submissions import HITLSubmissionTyped
     from hitl.engines.flyte_app import EventFormLink
@@ -51,7 +53,9 @@ if TYPE_CHECKING:
     """What a task that asks names in its environment's `depends_on`. Needs Flyte."""
 
 __all__ = [
+    "MISSING",
     "AlreadySettled",
+    "Change",
     "ClockApart",
     "ClusterConflict",
     "ClusterError",
@@ -103,6 +107,14 @@ def __getattr__(name: str) -> Any:
             from hitl.core.prompts import escape
 
             return escape
+        case "Change":
+            from hitl.core.edits import Change
+
+            return Change
+        case "MISSING":
+            from hitl.core.forms.parts import MISSING
+
+            return MISSING
         case "Outcome":
             from hitl.author.outcome import Outcome
 

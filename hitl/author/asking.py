@@ -186,9 +186,25 @@ async def ask_question(question: Question, *, key: str | None = None) -> AskedQu
         raise
 
 
-async def _ask_there(question: Question, key: str | None, number: int, context: Context) -> AskedQuestion:
+async def ask_again(asked: AskedQuestion, question: Question, *, key: str | None = None) -> AskedQuestion:
+    """Store a question that follows from another one, or find it there: it is the same for whoever comes to it.
+
+    Args:
+        asked: The question before, which has its outcome.
+        question: What is asked.
+        key: Names the question, as in `ask_question`.
+
+    Raises:
+        RequestMismatch, ClockApart, StorageError: as `ask_question` does.
+    """
+    return await _ask_there(question, key, 0, asked.context, after=asked.request_id)
+
+
+async def _ask_there(
+    question: Question, key: str | None, number: int, context: Context, *, after: str = ""
+) -> AskedQuestion:
     records, kept = context.records, key is not None or context.action is not None
-    request_id = await asked_as(records.store, await _request_id(question, key, number, context))
+    request_id = await asked_as(records.store, await _request_id(question, key, number, context, after))
     try:
         request = await create(
             records,
@@ -196,7 +212,7 @@ async def _ask_there(question: Question, key: str | None, number: int, context: 
             request_id=request_id,
             origin=_origin(context, kept),
             endpoint=context.endpoint,
-            new=not kept,
+            new=not kept and not after,
         )
         token = await add_link(records.store, request_id, now=records.now(), label="asked")
         if records.announce:
@@ -251,7 +267,8 @@ async def say_link(asked: AskedQuestion) -> None:
 
     Python keeps back what a pod prints to standard output, until the link is no longer needed.
     """
-    text = f"{asked.document.prompt}\nAnswer at {asked.form_url}"
+    refused = "".join(f"The answer was refused: {each}\n" for each in asked.document.refused)
+    text = f"{refused}{asked.document.prompt}\nAnswer at {asked.form_url}"
     try:
         print(printable(text), file=sys.stderr, flush=True)  # noqa: T201 - meant for the person who runs it
     except BaseException:
@@ -266,7 +283,7 @@ async def _show(action: Action, asked: AskedQuestion) -> None:
     await action.show(document.event_name, html)
 
 
-async def _request_id(question: Question, key: str | None, number: int, context: Context) -> str:
+async def _request_id(question: Question, key: str | None, number: int, context: Context, after: str) -> str:
     name, origin = question.event_name, context.origin
     where = (origin.org, origin.project, origin.domain, origin.run, origin.action)
     if key is not None:
@@ -275,6 +292,8 @@ async def _request_id(question: Question, key: str | None, number: int, context:
         if await context.records.store.exists(keys.request_key(before)):
             return before
         return keys.derived_request_id(key, *where, "key")
+    if after:
+        return keys.derived_request_id(name, "after", after, question.untyped_digest())
     if context.action is None:
         return keys.random_request_id(name)
     return keys.derived_request_id(name, *where, question.untyped_digest(), str(number))

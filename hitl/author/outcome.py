@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 
 from hitl.core.documents import OutcomeDocument, OutcomeKind, Via
+from hitl.core.edits import Change
 
 T = TypeVar("T")
 
@@ -27,6 +28,8 @@ class Outcome(Generic[T]):
         comment: What was written with it; may be empty.
         default_used: Whether nobody answered, so that the value is the default.
         commit: The commit that the answer came from; empty unless it came from Git.
+        changes: What the answer has otherwise than the value that was proposed, part by part, at most 256. Empty
+            where nothing was proposed, or nothing was changed of it.
     """
 
     kind: OutcomeKind
@@ -38,14 +41,21 @@ class Outcome(Generic[T]):
     comment: str
     default_used: bool
     commit: str
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def edited(self) -> bool:
+        """Whether the answer is another value than the proposed one."""
+        return bool(self.changes)
 
     @classmethod
-    def of(cls, recorded: OutcomeDocument, value: T | None) -> Outcome[T]:
+    def of(cls, recorded: OutcomeDocument, value: T | None, changes: tuple[Change, ...] = ()) -> Outcome[T]:
         """Return a recorded outcome as the author reads it.
 
         Args:
             recorded: The outcome as stored.
             value: Its value, of the event's data type.
+            changes: What it changed of the proposed value.
         """
         sender = recorded.respondent
         return cls(
@@ -58,4 +68,5 @@ class Outcome(Generic[T]):
             comment=recorded.comment,
             default_used=recorded.outcome == "answered" and recorded.reason == "DefaultUsed",
             commit=sender.commit,
+            changes=changes,
         )

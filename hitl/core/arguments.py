@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any, Final
 
 from hitl.core.jsontypes import Schema
-from hitl.core.limits import MAX_CHOICES, MAX_TIMEOUT_SECONDS
+from hitl.core.limits import MAX_ATTEMPTS, MAX_CHOICES, MAX_TIMEOUT_SECONDS
 from hitl.core.plain import plain
 from hitl.core.strictjson import shortened
 from hitl.core.values import DataType, format_value, parse_json
@@ -41,6 +41,18 @@ def seconds(argument: str, given: object) -> float:
     if not 0 < span <= MAX_TIMEOUT_SECONDS:
         raise InvalidRequest(f"{argument} is {shortened(str(given))}: it must be over 0 and at most 366 days")
     return float(span)
+
+
+def attempts(given: object) -> int:
+    """Return how often a question is asked at most.
+
+    Raises:
+        InvalidRequest: for what is no whole number from 1 to 10.
+    """
+    number = plain(given, "attempts")
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= MAX_ATTEMPTS:
+        raise InvalidRequest(f"attempts is {shortened(repr(given))}: give a whole number from 1 to {MAX_ATTEMPTS}")
+    return number
 
 
 def choices(kind: DataType, given: object) -> list[str]:

@@ -22,6 +22,7 @@ from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
 from hitl.core.pythontypes import AnswerType, Unusable, answer_type, as_json, of_type, offered_values
 from hitl.core.respondents import Respondents
+from hitl.core.several import list_type, several
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
 
@@ -103,6 +104,7 @@ class Question(Asked):
         proposed: Any = None,
         evidence: Sequence[Evidence] = (),
         refused: Sequence[str] = (),
+        multiple: bool = False,
     ) -> Self:
         """Read what an author asks.
 
@@ -121,13 +123,17 @@ class Question(Asked):
             proposed: A value that fits, which the form holds at first. The outcome tells what was edited.
             evidence: What is shown beside the question, already stored; at most 32.
             refused: What the program said of the answer before, shown above the form.
+            multiple: Whether several of the choices may be given: the answer is a list of them.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
         """
         asked = answer_type(data_type)
-        whole = combined(own := arguments.schema(schema), asked.schema)
         offered, labels = _offered(data_type, asked, choices)
+        if multiple:
+            data_type, asked = list_type(data_type), several(data_type, asked, offered, labels)
+            offered, labels = [], {}
+        whole = combined(own := arguments.schema(schema), asked.schema)
         return cls._checked(
             data_type if asked.pydantic else None,
             event_name=name,
@@ -162,6 +168,16 @@ class Question(Asked):
     def _whole(self) -> Self:
         require_whole(self)
         return self
+
+    def with_refused(self, value: JsonValue, faults: Sequence[str]) -> Self:
+        """Return this question as it is asked again: its form holds a refused answer, and says what is wrong.
+
+        Args:
+            value: The answer, as it was recorded.
+            faults: A sentence for each fault.
+        """
+        refused = [each[:MAX_COMMENT_CHARS] for each in faults[:MAX_CHOICES]]
+        return type(self)(**{**dict(self), "proposed": format_value(self.data_type, value), "refused": refused})
 
     def untyped_digest(self) -> str:
         """Return the digest of the question without what its data type says.

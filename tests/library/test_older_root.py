@@ -97,7 +97,10 @@ def hitl_(*arguments: str) -> Result:
 
 async def asked_again(key: str, **changes: Any) -> hitl.Event[Any]:
     arguments = {"prompt": f"What is **{key}**?", "timeout_seconds": YEAR, **OPEN.get(key, {}), **changes}
-    return await hitl.new_event.aio(f"open {key}", key=key, poll_interval_seconds=0.1, **arguments)
+    event: hitl.Event[Any] = await hitl.new_event.aio(
+        f"open {key}", key=key, poll_interval_seconds=0.1, **arguments
+    )
+    return event
 
 
 def test_the_command_shows_each_question_as_it_was_shown(older: Older, root: Path) -> None:

@@ -4,10 +4,12 @@ import hitl
 from hitl import errors
 
 NAMES = {
+    "Change",
     "Event",
     "EventFormLink",
     "EventScope",
     "HITLSubmissionTyped",
+    "MISSING",
     "Outcome",
     "ask",
     "env",
