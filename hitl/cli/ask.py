@@ -132,7 +132,7 @@ def _default(data_type: DataType, default: str | None) -> Value:
     if default is None:
         return None
     try:
-        return parse_text(data_type, default)
+        return parse_text(data_type, default, empty=True)
     except InvalidValue as error:
         raise InvalidRequest(f"--default: {error}") from error
 

@@ -254,7 +254,7 @@ def part_of(asked: Asked) -> Part:
 def start_of(asked: Asked) -> Maybe:
     """Return what the fields hold at first: what is proposed, else the default."""
     text = asked.default if asked.proposed is None else asked.proposed
-    return MISSING if text is None else parse_text(asked.data_type, text)
+    return MISSING if text is None else parse_text(asked.data_type, text, empty=True)
 
 
 def _numbered(text: str, options: Sequence[tuple[str, JsonValue]]) -> int | None:

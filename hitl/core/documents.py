@@ -188,7 +188,9 @@ class OutcomeDocument(_Document):
 
     @model_validator(mode="after")
     def _value_fits(self) -> Self:
-        if self.outcome == "answered" and not _same(parse_json(self.data_type, self.value), self.value):
+        if self.outcome != "answered":
+            return self
+        if not _same(parse_json(self.data_type, self.value, empty=True), self.value):
             raise ValueError(f"the value is not of type {self.data_type}")
         return self
 

@@ -108,3 +108,16 @@ def test_a_user_name_that_is_no_utf_8_is_recorded_all_the_same(monkeypatch: pyte
     monkeypatch.setenv("LOGNAME", "ann\udcff")
 
     assert me().name == "ann?"
+
+
+def test_an_optional_answer_is_left_out_by_null_or_by_an_empty_text(root: Store) -> None:
+    for request_id, data_type, given in (("a-null", int | None, "null"), ("a-value", int | None, "7")):
+        asyncio.run(asked(root, request_id, data_type=data_type, now=datetime.now(UTC)))
+        assert hitl_("answer", request_id, given).exit_code == 0
+    outcome = asyncio.run(read_outcome(root, "a-null"))
+    assert outcome is not None
+    assert (outcome.outcome, outcome.value) == ("answered", None)
+
+    asyncio.run(asked(root, "a-question", data_type=str, default="", now=datetime.now(UTC)))
+    assert hitl_("answer", "a-question", "").exit_code == 0
+    assert recorded(root) == ""
