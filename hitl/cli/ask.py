@@ -13,11 +13,16 @@ from hitl.author.asking import ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
 from hitl.author.signals import signals_raise
 from hitl.cli import output
+from hitl.cli.asked_type import choices_of, value_of
+from hitl.cli.asked_type import type_from as type_from_place
+from hitl.cli.codes import Code
 from hitl.cli.options import AsJson, span
 from hitl.cli.requests import finish
 from hitl.cli.view import RequestView, view_of
+from hitl.core.pythontypes import Unusable, typed
 from hitl.core.question import Question
-from hitl.core.values import DataType, Value, parse_text, read_json
+from hitl.core.text import one_line
+from hitl.core.values import DataType, read_json
 from hitl.errors import HITLError, InvalidRequest, InvalidValue
 
 _POLL_SECONDS: Final = 5.0
@@ -27,10 +32,70 @@ Respondents: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         metavar="WHO",
-        help="Who may answer: a user's name, or group=NAME; give it once for each. Else everyone who can open the "
-        "form.",
+        help="Who may answer: user=NAME, or NAME alone, or group=NAME; give it once for each. Else everyone who "
+        "can open the form.",
         show_default=False,
     ),
+]
+TypeName: TypeAlias = Annotated[
+    DataType | None,
+    typer.Option(
+        "--type",
+        metavar="TYPE",
+        help="What is wanted: int, float, bool, str or json. Else str.",
+        show_default=False,
+    ),
+]
+TypeFrom: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="What is wanted: a type of yours, such as models.py:Deploy or shop.orders:Order. Its code runs.",
+        show_default=False,
+    ),
+]
+Choices: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--choices", metavar="VALUE", help="What may be answered; give it once for each.", show_default=False
+    ),
+]
+Labelled: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--choice",
+        metavar="VALUE=LABEL",
+        help="What may be answered, and how people see it; give it once for each.",
+        show_default=False,
+    ),
+]
+Default: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE", help="The answer that counts when nobody gives one in time.", show_default=False
+    ),
+]
+Proposed: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="VALUE",
+        help="What the form holds at first. The outcome says what was edited.",
+        show_default=False,
+    ),
+]
+SchemaFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="A JSON Schema that the answer must fit.",
+        show_default=False,
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Key: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Asked again under this key, it is the same question.", show_default=False),
 ]
 
 
@@ -38,41 +103,18 @@ def ask(
     prompt: Annotated[
         str, typer.Argument(metavar="PROMPT", help="The question, in Markdown; - reads it from standard input.")
     ],
-    data_type: Annotated[
-        DataType, typer.Option("--type", metavar="TYPE", help="What is wanted: int, float, bool, str or json.")
-    ] = "str",
-    choices: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--choices", metavar="VALUE", help="What may be answered; give it once for each.", show_default=False
-        ),
-    ] = None,
-    default: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VALUE", help="The answer that counts when nobody gives one in time.", show_default=False
-        ),
-    ] = None,
-    schema: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A JSON Schema that the answer must fit.",
-            show_default=False,
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
+    data_type: TypeName = None,
+    type_from: TypeFrom = None,
+    choices: Choices = None,
+    labelled: Labelled = None,
+    default: Default = None,
+    proposed: Proposed = None,
+    schema: SchemaFile = None,
     timeout: Annotated[
         float, typer.Option(metavar="TIME", parser=span, help="Until the deadline: 90, 90s, 15m, 8h or 2d.")
     ] = "1h",  # type: ignore[assignment]  # typer parses a default as it does what is typed
     name: Annotated[str, typer.Option(metavar="NAME", help="A short name, shown to people.")] = "ask",
-    key: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY", help="Asked again under this key, it is the same question.", show_default=False
-        ),
-    ] = None,
+    key: Key = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="The prompt is no Markdown: the form shows it as it is.")
     ] = False,
@@ -80,20 +122,37 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """Ask a question, wait, and print the answer."""
+    if data_type is not None and type_from is not None:
+        output.fail("give --type or --type-from, and not both", Code.USAGE)
+    wanted: Any = type_from_place(type_from) if type_from is not None else data_type or "str"
     question = Question.of(
         name,
-        data_type,
+        wanted,
         prompt,
         timeout_seconds=timeout,
-        choices=choices or None,
-        default=_default(data_type, default),
+        choices=choices_of(choices or [], labelled or []),
+        default=value_of(wanted, default, "--default"),
         schema=_schema(schema),
         prompt_format="plain" if plain else "markdown",
         respondents=_respondents(respondents or ()),
+        proposed=value_of(wanted, proposed, "--proposed"),
     )
     with signals_raise():
         view = asyncio.run(_ask(question, key))
+    if view.phase == "Answered":
+        _require_usable(wanted, view)
     finish(view, as_json)
+
+
+def _require_usable(wanted: Any, view: RequestView) -> None:
+    """End the command if the type's own validators refuse the answer, which its schema cannot tell."""
+    try:
+        typed(wanted, view.value)
+    except Unusable as error:
+        output.fail(
+            f"{view.id}: {one_line(view.value_text())} was recorded, and its own type refuses it: {error}",
+            Code.REFUSED,
+        )
 
 
 async def _ask(question: Question, key: str | None) -> RequestView:
@@ -126,15 +185,6 @@ async def withdraw(by: Callable[[str], Awaitable[None]]) -> None:
         output.say(f"hitl: interrupted; the question could not be withdrawn: {error}")
     else:
         output.say("hitl: interrupted; the question was withdrawn")
-
-
-def _default(data_type: DataType, default: str | None) -> Value:
-    if default is None:
-        return None
-    try:
-        return parse_text(data_type, default)
-    except InvalidValue as error:
-        raise InvalidRequest(f"--default: {error}") from error
 
 
 def _respondents(named: Sequence[str]) -> dict[str, list[str]] | None:

@@ -18,6 +18,10 @@ class Backend(Protocol):
         """Return one request."""
         ...
 
+    async def answerable(self, request_id: str) -> RequestView:
+        """Return a request that waits for an answer, which may be given from here; refuse any other."""
+        ...
+
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
         """Answer a request.
 

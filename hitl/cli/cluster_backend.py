@@ -17,18 +17,21 @@ from pydantic import ValidationError
 from hitl.cli.ids import meant
 from hitl.cli.output import say
 from hitl.cli.view import RequestView
+from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
-from hitl.cluster.conditions import ACCEPTED, AcceptedReason, HumanInputCondition
+from hitl.cluster.conditions import ACCEPTED, DEFAULT_USED, AcceptedReason, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, value_of
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
     CLI_MANAGER,
+    LEFT_OUT_ANNOTATION,
     HumanInput,
     HumanInputResponse,
     HumanInputResponseSpec,
     Metadata,
     ResponseTarget,
 )
+from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import phase_of
 from hitl.core.values import Value, format_value, parse_json, read_json
@@ -87,6 +90,17 @@ class InCluster:
         """Return one request."""
         async with self._connected() as kube:
             return self._view(await self._find(kube, request_id))
+
+    async def answerable(self, request_id: str) -> RequestView:
+        """Return a request that waits for an answer. Who may give one, the operator tells afterwards.
+
+        Raises:
+            ClusterConflict: when it has an outcome.
+        """
+        view = await self.show(request_id)
+        if view.phase != "Pending":
+            raise ClusterConflict(f"{view.id} is settled already ({view.phase}): no other answer can be given")
+        return view
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
         """Answer a request; the API server knows who does."""
@@ -233,7 +247,10 @@ class InCluster:
                 "prompt": spec.prompt,
                 "data_type": spec.data_type,
                 "choices": spec.choices,
+                "choice_labels": spec.choice_labels,
                 "default": spec.default,
+                "proposed": spec.proposed,
+                "evidence": _evidence(human_input),
                 "on_timeout": on_timeout_of(spec),
                 "schema_": spec.json_schema,
                 "respondents": respondents_of(spec),
@@ -250,6 +267,10 @@ class InCluster:
                 "settled_at": status.answered_at,
                 "reason": settled.reason if settled and settled.status == "True" else "",
                 "comment": status.comment or "",
+                "default_used": settled is not None and settled.reason == DEFAULT_USED,
+                "edited": None if status.edited is None else [each.model_dump() for each in status.edited],
+                "edits_left_out": status.edits_left_out or 0,
+                "left_out": metadata.annotations.get(LEFT_OUT_ANNOTATION, "").split(),
             },
         )
 
@@ -276,6 +297,14 @@ def _typed(human_input: HumanInput) -> Value:
         return value_of(human_input)
     except InvalidValue as error:
         raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
+
+
+def _evidence(human_input: HumanInput) -> list[Evidence]:
+    try:
+        return evidence_of(human_input.spec)
+    except InvalidRequest as error:
+        metadata = human_input.metadata
+        raise _damaged(metadata.namespace, metadata.name, f"spec.{error}") from error
 
 
 def _checked(metadata: Metadata, content: dict[str, Any]) -> RequestView:

@@ -23,6 +23,7 @@ from hitl.cli.codes import Code
 from hitl.cli.streams import fits
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
+from hitl.core.evidence import Evidence
 from hitl.core.text import ascii_controls, one_line, printable
 
 ASKER_ENDED: Final = "the program that asked has ended, so nobody waits for the answer"
@@ -103,7 +104,10 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Event", view.event_name),
         ("Prompt", view.prompt),
         ("Type", view.data_type),
-        ("Choices", ", ".join(view.choices)),
+        ("Choices", ", ".join(_labelled(view, each) for each in view.choices)),
+        ("Proposed", view.proposed or ""),
+        ("Evidence", "\n".join(map(_evidence, view.evidence))),
+        ("Left out", f"{', '.join(view.left_out)}: see the form" if view.left_out else ""),
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
         ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
@@ -112,7 +116,8 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Form", view.form_url if view.phase == "Pending" else ""),
         ("Link", _link(view, stored=stored)),
         ("Phase", f"{view.phase} ({ASKER_ENDED})" if view.asker_ended else view.phase),
-        ("Value", view.value_text()),
+        ("Value", _value(view)),
+        ("Edited", _edited(view)),
         ("By", view.respondent()),
         ("Via", view.via),
         ("Commit", view.commit),
@@ -190,6 +195,41 @@ def duration(seconds: float) -> str:
         if len(parts) == 2:
             break
     return "".join(parts)
+
+
+def _labelled(view: RequestView, choice: str) -> str:
+    label = view.choice_labels.get(choice, choice)
+    return choice if label == choice else f"{choice} ({label})"
+
+
+def _evidence(each: Evidence) -> str:
+    what = each.url or f"{each.media_type or each.kind}, {each.size_bytes:,} bytes, sha256 {each.sha256[:12]}"
+    return f"{one_line(each.name)}: {what}" + (f" ({one_line(each.alt)})" if each.alt else "")
+
+
+def _value(view: RequestView) -> str:
+    text = view.value_text()
+    if view.phase != "Answered":
+        return ""
+    if view.default_used:
+        return f"{text} (the default: nobody answered)"
+    return _labelled(view, text)
+
+
+def _edited(view: RequestView) -> str:
+    """Return a line for each part that the answer has otherwise than it was proposed."""
+    if view.edited is None:
+        return ""
+    lines = [
+        f"{one_line(each.path)}: ".removeprefix(": ") + f"{_or_none(each.proposed)} → {_or_none(each.answered)}"
+        for each in view.edited
+    ]
+    left = [f"and {view.edits_left_out} more"] if view.edits_left_out else []
+    return "\n".join([*lines, *left]) or "nothing: answered as proposed"
+
+
+def _or_none(text: str | None) -> str:
+    return "(none)" if text is None else one_line(text)
 
 
 def _console() -> Console:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hitl.cli import output
+from hitl.cli.answering import at_terminal, require_terminal
 from hitl.cli.backend import Backend
 from hitl.cli.codes import Code, code_of_phase
 from hitl.cli.options import AsJson, Comment, RequestId, span
@@ -69,11 +70,14 @@ def answer(
     place: Place,
     request_id: RequestId,
     value: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="VALUE", help="The answer, as one types it in the form; - reads it from standard input."
+            metavar="[VALUE]",
+            help="The answer, as one types it in the form; - reads it from standard input. Without it, the fields "
+            "of the form are asked for at the terminal.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     comment: Comment = "",
     json_value: Annotated[
         bool, typer.Option("--json-value", help="VALUE is JSON, such as '\"text\"' or '[1, 2]'.")
@@ -81,10 +85,14 @@ def answer(
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
-    _recorded(
-        asyncio.run(place.backend().answer(request_id, value, text=not json_value, comment=comment)),
-        as_json,
-    )
+    if value is None and json_value:
+        output.fail("--json-value says how to read VALUE, which is missing: give it", Code.USAGE)
+    if value is None:
+        require_terminal(request_id)
+    backend = place.backend()
+    if value is None:
+        value = at_terminal(asyncio.run(backend.answerable(request_id)))
+    _recorded(asyncio.run(backend.answer(request_id, value, text=not json_value, comment=comment)), as_json)
 
 
 @looks

@@ -17,6 +17,7 @@ from hitl.core import keys
 from hitl.core.documents import Respondent
 from hitl.core.values import Value, read_json
 from hitl.errors import (
+    AlreadySettled,
     DocumentDamaged,
     InvalidValue,
     NotAllowed,
@@ -69,6 +70,19 @@ class Stored:
         """Return one request."""
         request = await self.read(request_id)
         return view_of(request.document, await read_outcome_of(self.store, request))
+
+    async def answerable(self, request_id: str) -> RequestView:
+        """Return a request that waits for an answer, which may be given from here.
+
+        Raises:
+            AlreadySettled: when it has an outcome.
+            NotAllowed: when it names who may answer.
+        """
+        request = await self._answerable(request_id)
+        outcome = await read_outcome_of(self.store, request)
+        if outcome is not None:
+            raise AlreadySettled(outcome)
+        return view_of(request.document, None)
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
         """Answer a request as the user who runs the command, unverified."""

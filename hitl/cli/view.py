@@ -5,10 +5,23 @@ from __future__ import annotations
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
+from hitl.core.edits import edits_of
+from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
 from hitl.serving.programs import has_ended
+
+
+class EditView(BaseModel):
+    """One part of the proposed value that the answer has otherwise."""
+
+    path: str
+    """Which part, as a JSON Pointer such as `/replicas`; empty for the whole value."""
+    proposed: str | None
+    """What was proposed there, as JSON, cut where it is long; null for a part that was added."""
+    answered: str | None
+    """What was answered there, as JSON, cut where it is long; null for a part that was left out."""
 
 
 class RequestView(BaseModel):
@@ -30,8 +43,14 @@ class RequestView(BaseModel):
     """`int`, `float`, `bool`, `str` or `json`."""
     choices: list[str]
     """What may be answered, as text; empty: anything that fits."""
+    choice_labels: dict[str, str] = {}
+    """What people read instead of a choice, by the choice."""
     default: str | None
     """The default, as text, or null."""
+    proposed: str | None = None
+    """What the form holds at first, as text, or null."""
+    evidence: list[Evidence] = []
+    """What helps to decide: `name`, `kind`, `media_type`, `size_bytes`, `sha256`, `url` and `alt` of each."""
     on_timeout: OnTimeout
     """`fail` or `default`."""
     schema_: dict[str, JsonValue] | None = Field(serialization_alias="schema")
@@ -64,6 +83,14 @@ class RequestView(BaseModel):
     """One word on how it came to the outcome, or empty."""
     comment: str = ""
     """What the respondent wrote with it, or empty."""
+    default_used: bool = False
+    """Whether nobody answered, so that the value is the default."""
+    edited: list[EditView] | None = None
+    """What the answer changed of `proposed`: `path`, `proposed` and `answered` of each; null without either."""
+    edits_left_out: int = 0
+    """How many changes are not in `edited`, as the HumanInput has no room for them."""
+    left_out: list[str] = []
+    """What of the question the HumanInput has no room for: the form shows it."""
     asker_ended: bool = False
     """Whether it is pending, and the program of this machine that asked has ended: nobody waits for the answer."""
 
@@ -89,6 +116,7 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "settled_at": outcome.answered_at.isoformat(),
             "reason": outcome.reason,
             "comment": outcome.comment,
+            "default_used": outcome.default_used,
         }
     return RequestView.model_validate(
         {
@@ -99,7 +127,10 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "prompt": request.prompt,
             "data_type": request.data_type,
             "choices": request.choices,
+            "choice_labels": request.choice_labels,
             "default": request.default,
+            "proposed": request.proposed,
+            "evidence": request.evidence,
             "on_timeout": request.on_timeout,
             "schema_": request.json_schema,
             "respondents": request.respondents,
@@ -108,6 +139,19 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
             "phase": phase_of(outcome),
             "asker_ended": outcome is None and has_ended(request.origin.program),
+            "edited": _edited(request, outcome),
             **settled,
         }
     )
+
+
+def _edited(request: RequestDocument, outcome: OutcomeDocument | None) -> list[EditView] | None:
+    """Return what an answer changed; None where nothing was proposed, or nobody answered."""
+    found = edits_of(request, outcome)
+    if found is None:
+        return None
+    return [
+        EditView(path=change.place, proposed=proposed, answered=answered)
+        for change in found
+        for proposed, answered in [change.texts()]
+    ]

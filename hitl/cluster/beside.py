@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 from hitl.cluster.shapes import MAX_EDIT_PATH_CHARS, Edit, ShownEvidence
 from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, MAX_EDITS, HumanInput, HumanInputSpec
 from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.core.edits import edits
+from hitl.core.edits import edits_of
 from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
 from hitl.errors import InvalidRequest
@@ -61,9 +61,10 @@ def shown_evidence(evidence: Evidence) -> ShownEvidence:
 
 def edited_shown(request: RequestDocument, outcome: OutcomeDocument) -> dict[str, Any]:
     """Return the fields of a status that say what an answer changed of the proposed value; none without one."""
-    if request.proposed is None or outcome.outcome != "answered" or outcome.reason == "DefaultUsed":
+    found = edits_of(request, outcome)
+    if found is None:
         return {}
-    found, shown, left = edits(request, outcome.value), [], _MAX_EDITED_BYTES
+    shown, left = [], _MAX_EDITED_BYTES
     for change in found[:MAX_EDITS]:
         proposed, answered = change.texts()
         left -= sum(len(text.encode()) for text in (change.place, proposed, answered) if text)

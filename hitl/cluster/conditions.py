@@ -28,6 +28,7 @@ ACCEPTED: Final = "Accepted"
 PENDING: Final = "Pending"
 AWAITING_ANSWER: Final = "AwaitingAnswer"
 DEADLINE_PASSED: Final = "DeadlinePassed"
+DEFAULT_USED: Final = "DefaultUsed"
 RUN_ABORTED: Final = "RunAborted"
 """Why a question was cancelled whose workflow has ended: the reason of its outcome."""
 

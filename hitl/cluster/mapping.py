@@ -168,7 +168,7 @@ def value_of(human_input: HumanInput) -> Value:
         InvalidValue: when it is not of the question's type, so that it was not the operator who wrote it.
     """
     text = human_input.status.value
-    return None if text is None else parse_text(human_input.spec.data_type, text)
+    return None if text is None else parse_text(human_input.spec.data_type, text, empty=True)
 
 
 def outcome_of(human_input: HumanInput, request: RequestDocument, request_sha256: str) -> OutcomeDocument:
@@ -247,7 +247,7 @@ def _value_in(spec: HumanInputSpec, field: str, text: str | None) -> Value:
     if text is None:
         return None
     try:
-        value = parse_text(spec.data_type, text)
+        value = parse_text(spec.data_type, text, empty=field == "default")
     except InvalidValue as error:
         raise InvalidRequest(f"{field}: {error}") from error
     if value is None:

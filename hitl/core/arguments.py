@@ -84,14 +84,20 @@ def choices(kind: DataType, given: object) -> list[str]:
     return offered
 
 
-def canonical(kind: DataType, value: Any, argument: str) -> str:
+def canonical(kind: DataType, value: Any, argument: str, *, empty: bool = False) -> str:
     """Return a value of the type as its canonical text.
+
+    Args:
+        kind: The type's name.
+        value: What was given.
+        argument: The argument's name.
+        empty: Whether nothing at all is a text.
 
     Raises:
         InvalidRequest: naming the argument, when the value is not of the type.
     """
     try:
-        return format_value(kind, parse_json(kind, plain(value, argument)))
+        return format_value(kind, parse_json(kind, plain(value, argument), empty=empty))
     except InvalidValue as error:
         raise InvalidRequest(f"{argument}: {error}") from error
 

@@ -188,9 +188,16 @@ class OutcomeDocument(_Document):
 
     @model_validator(mode="after")
     def _value_fits(self) -> Self:
-        if self.outcome == "answered" and not _same(parse_json(self.data_type, self.value), self.value):
+        if self.outcome != "answered":
+            return self
+        if not _same(parse_json(self.data_type, self.value, empty=True), self.value):
             raise ValueError(f"the value is not of type {self.data_type}")
         return self
+
+    @property
+    def default_used(self) -> bool:
+        """Whether nobody answered, so that the value is the default."""
+        return self.outcome == "answered" and self.reason == "DefaultUsed"
 
     def value_text(self) -> str | None:
         """Return the value as its canonical text, or None when there is none."""
@@ -214,7 +221,7 @@ class OutcomeDocument(_Document):
         when = format_time(self.answered_at)
         deadline = f"the deadline ({format_time(self.expires_at)})" if self.expires_at else "the deadline"
         match self.outcome:
-            case "answered" if self.reason == "DefaultUsed":
+            case "answered" if self.default_used:
                 return f"nobody answered before {deadline}, so the default was used"
             case "timed_out":
                 return f"nobody answered before {deadline}"

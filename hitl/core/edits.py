@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.forms.parts import MISSING, Maybe
 from hitl.core.question import Asked
 from hitl.core.values import format_value, parse_text
@@ -53,6 +54,13 @@ def edits(asked: Asked, value: JsonValue) -> tuple[Change, ...]:
         if len(found) == MAX_CHANGES:
             break
     return tuple(found)
+
+
+def edits_of(request: RequestDocument, outcome: OutcomeDocument | None) -> tuple[Change, ...] | None:
+    """Return what an outcome changed of the proposed value; None if nothing was proposed, or nobody answered."""
+    if request.proposed is None or outcome is None or outcome.outcome != "answered" or outcome.default_used:
+        return None
+    return edits(request, outcome.value)
 
 
 def _changes(place: str, before: Maybe, after: Maybe) -> Iterator[Change]:

@@ -115,7 +115,8 @@ class Question(Asked):
             timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days; or a `timedelta`.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
                 bool and json. A mapping gives each the label under which people see it.
-            default: A value that fits, used at the deadline unless `on_timeout` says that it is not.
+            default: A value that fits, used at the deadline unless `on_timeout` says that it is not. An empty text
+                lets people leave a text empty, too.
             on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
             schema: A JSON Schema that answers must fit, besides what the type says.
             respondents: Who may answer: at least one user or group. None: everyone who can open the form.
@@ -204,10 +205,12 @@ def parse_answer(asked: Asked, answer: Value, *, text: bool, formats: bool = Tru
     Raises:
         InvalidValue: with a sentence for the respondent.
     """
+    # An author whose default is an empty text takes one from people, too.
+    empty = asked.default == ""
     if text:
-        parsed = parse_text(asked.data_type, answer if isinstance(answer, str) else "")
+        parsed = parse_text(asked.data_type, answer if isinstance(answer, str) else "", empty=empty)
     else:
-        parsed = parse_json(asked.data_type, answer)
+        parsed = parse_json(asked.data_type, answer, empty=empty)
     check_choice(format_value(asked.data_type, parsed), asked.choices)
     if asked.json_schema is not None:
         _schemas().check_value(asked.json_schema, parsed, formats=formats)
@@ -249,7 +252,9 @@ def _offered(
 
 
 def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str | None:
-    return None if value is None else arguments.canonical(asked.kind, as_json(data_type, value), argument)
+    if value is None:
+        return None
+    return arguments.canonical(asked.kind, as_json(data_type, value), argument, empty=argument == "default")
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:

@@ -72,17 +72,24 @@ def type_name(data_type: Any) -> DataType:
     raise NoJsonType(f"data_type {shortened(repr(data_type))} is none of JSON's own")
 
 
-def parse_text(data_type: DataType, text: str) -> Value:
+def parse_text(data_type: DataType, text: str, *, empty: bool = False) -> Value:
     """Read a value from text, as a form, ``kubectl`` or a file holds it.
 
     Blanks around a number or a bool are dropped, no-break blanks too, and the minus sign U+2212 before a number
     is read as ``-``. Separators, decimal commas, units and other digits than 0 to 9 are refused, since what one
     country reads as 1000 is 1 to another.
 
+    Args:
+        data_type: The type's name.
+        text: What was given.
+        empty: Whether nothing at all is a text.
+
     Raises:
         InvalidValue: when the text is not exactly one value of the type.
     """
     _check_length(text)
+    if empty and data_type == "str" and not text:
+        return ""
     if not text.strip():
         raise InvalidValue(f"An answer is needed: {_wanted(data_type)}.")
     match data_type:
@@ -102,8 +109,13 @@ def parse_text(data_type: DataType, text: str) -> Value:
             return _parse_json_text(text)
 
 
-def parse_json(data_type: DataType, value: Value) -> Value:
+def parse_json(data_type: DataType, value: Value, *, empty: bool = False) -> Value:
     """Read a value that came as JSON. Scalars may also come as their text, as scripts often send them.
+
+    Args:
+        data_type: The type's name.
+        value: What was given.
+        empty: Whether nothing at all is a text.
 
     Raises:
         InvalidValue: when the value is not of the type.
@@ -113,7 +125,7 @@ def parse_json(data_type: DataType, value: Value) -> Value:
         _check_names(value)
         return _parse_json_text(text)
     if isinstance(value, str):
-        return parse_text(data_type, value)
+        return parse_text(data_type, value, empty=empty)
     if data_type == "bool" and isinstance(value, bool):
         return value
     if data_type == "int" and isinstance(value, int) and not isinstance(value, bool):

@@ -92,7 +92,10 @@ async def _settle(
             return Recorded(refusal=Refusal(RefusalReason.EXPIRED, "not recorded, as the deadline has passed"))
         case "refused":
             details = settled.error.details if isinstance(settled.error, InvalidValue) else ()
-            return Recorded(refusal=Refusal(RefusalReason.INVALID, " ".join((str(settled.error), *details))))
+            # The first of them is told by the error itself.
+            sentences = [str(settled.error), *details[1:]]
+            message = " ".join(f"{each.rstrip('.')}." for each in sentences)
+            return Recorded(refusal=Refusal(RefusalReason.INVALID, message))
     return Recorded(settled.outcome)
 
 

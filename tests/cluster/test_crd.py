@@ -77,6 +77,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             {"name": "Loss", "kind": "image", "mediaType": "image/png", "sizeBytes": 9, "sha256": "0" * 64}
         ],
     },
+    "an empty text as default": {"dataType": "str", "default": ""},
     "a default that is used without further words": {"dataType": "int", "default": "1"},
     "a default that is not used": {"dataType": "int", "default": "1", "onTimeout": "Fail"},
     "users": {"dataType": "int", "respondents": {"users": ["ann@example.org", "Zoë Åström"]}},
@@ -290,6 +291,12 @@ def test_a_value_fits_its_type_or_is_refused(
         assert f"spec.response.value: Invalid value: the value must be {wanted[kind]}" in done.err
 
 
+def test_nothing_at_all_is_a_text_where_the_default_is_one(control_plane: ControlPlane, namespace: str) -> None:
+    _asked(control_plane, namespace, dataType="str", default="")
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": " "}}).code != 0
+    assert _patch(control_plane, namespace, "asked", {"response": {"value": ""}}).code == 0
+
+
 def test_a_choice_not_offered_is_refused(control_plane: ControlPlane, namespace: str) -> None:
     _asked(control_plane, namespace, choices=["1", "2"])
     done = _patch(control_plane, namespace, "asked", {"response": {"value": "3"}})
@@ -482,7 +489,7 @@ def test_a_humaninputresponse_names_one_question_and_one_answer(
     for spec in ({"value": "1", "reject": True}, {}):
         done = _create(control_plane, response(namespace, "given", "asked", **spec))
         assert "a response has either a value, or reject: true" in done.err
-    for blank in ("", " \n", "\u00a0\u2003"):
+    for blank in (" ", " \n", "\u00a0\u2003"):
         done = _create(control_plane, response(namespace, "given", "asked", value=blank))
         assert "the value is blank: an answer is needed" in done.err
     for misspelt in ({"vlaue": "1"}, {"rejct": True}, {"comment": "yes"}):

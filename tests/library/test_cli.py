@@ -24,6 +24,7 @@ from hitl.cli.output import duration
 from hitl.cli.view import RequestView
 from hitl.core import keys
 from hitl.core.documents import Origin, OutcomeDocument, Respondents
+from hitl.core.evidence import Evidence
 from hitl.records.links import read_link_of
 from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_outcome
@@ -498,3 +499,51 @@ def test_a_terminal_gets_a_table_that_shortens_prompts_but_no_ids(root: Store, c
     assert row.index("int") == head.index("TYPE")
     assert "…" in row
     assert len(row) <= max(columns, 80)
+
+
+def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) -> None:
+    link = Evidence(name="Run", kind="link", url="https://example.org/run/7")
+    plot = Evidence(
+        name="Loss",
+        kind="image",
+        media_type="image/png",
+        size_bytes=2_048,
+        sha256="ab" * 32,
+        alt="falls\nby half",
+    )
+    ask(root, data_type=dict, proposed={"image": "a:1", "replicas": 3}, evidence=[link, plot])
+    pending = data("show", "a-question")
+    assert (pending["edited"], pending["default_used"]) == (None, False)
+    assert [each["name"] for each in pending["evidence"]] == ["Run", "Loss"]
+
+    assert hitl_("answer", "a-question", '{"image": "a:2", "replicas": 3, "dry": true}').exit_code == 0
+
+    shown = data("show", "a-question")
+    assert shown["edited"] == [
+        {"path": "/image", "proposed": '"a:1"', "answered": '"a:2"'},
+        {"path": "/dry", "proposed": None, "answered": "true"},
+    ]
+    lines = hitl_("show", "a-question").stdout
+    for line in (
+        "Run: https://example.org/run/7",
+        "Loss: image/png, 2,048 bytes, sha256 abababababab (falls by half)",
+        '/image: "a:1" → "a:2"',
+        "/dry: (none) → true",
+    ):
+        assert line in lines
+
+
+def test_show_tells_labels_defaults_and_answers_as_proposed(root: Store) -> None:
+    ask(root, "labelled", data_type=str, choices={"eu-1": "Frankfurt", "us-1": "us-1"}, proposed="eu-1")
+    assert hitl_("answer", "labelled", "eu-1").exit_code == 0
+    lines = hitl_("show", "labelled").stdout
+    for line in ("eu-1 (Frankfurt), us-1", "nothing: answered as proposed"):
+        assert line in lines
+    assert data("show", "labelled")["edited"] == []
+
+    past = datetime.now(UTC) - timedelta(days=1)
+    ask(root, "defaulted", default=7, proposed=3, now=past)
+    assert hitl_("wait", "defaulted").exit_code == 0
+    shown = data("show", "defaulted")
+    assert (shown["value"], shown["default_used"], shown["edited"]) == (7, True, None)
+    assert "7 (the default: nobody answered)" in hitl_("show", "defaulted").stdout

@@ -107,6 +107,72 @@ def test_ask_prints_the_answer_alone(run: Any) -> None:
     assert "Ship it?" in asking.stderr
 
 
+_MODELS = """
+from dataclasses import dataclass
+from pydantic import BaseModel, field_validator
+
+class Deploy(BaseModel):
+    region: str
+    replicas: int
+
+    @field_validator("replicas")
+    @classmethod
+    def _even(cls, replicas: int) -> int:
+        if replicas % 2:
+            raise ValueError("choose an even number")
+        return replicas
+
+@dataclass
+class Broken:
+    at: "Nowhere"
+"""
+
+
+@pytest.mark.parametrize("place", ["models.py:Deploy", "models:Deploy"])
+def test_ask_asks_for_a_type_of_a_module_or_a_file(
+    run: Any, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.py").write_text(_MODELS)
+    asking = run("ask", "Where?", "--type-from", place, "--proposed", '{"region": "eu", "replicas": 2}', "--json")
+    form = asking.said(FORM)[0]
+    assert submit(form, value={"region": "eu", "replicas": "many"}).status_code == 422
+    assert submit(form, value={"region": "eu", "replicas": 4}).status_code == 200
+
+    assert asking.ended() == 0
+    said = json.loads(asking.stdout)
+    assert said["value"] == {"region": "eu", "replicas": 4}
+    assert said["edited"] == [{"path": "/replicas", "proposed": "2", "answered": "4"}]
+
+
+def test_ask_says_what_the_type_itself_refuses(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.py").write_text(_MODELS)
+    asking = run("ask", "Where?", "--type-from", "models.py:Deploy")
+    assert submit(asking.said(FORM)[0], value={"region": "eu", "replicas": 3}).status_code == 200
+
+    assert (asking.ended(), asking.stdout) == (1, "")
+    assert "was recorded" in asking.stderr
+    assert "choose an even number" in asking.stderr
+
+    broken = subprocess.run([HITL, "ask", "?", "--type-from", "models.py:Broken"], capture_output=True, text=True)
+    assert (broken.returncode, "Broken has no JSON Schema" in broken.stderr) == (2, True)
+    (tmp_path / "models.py").write_text("1/0")
+    failing = subprocess.run([HITL, "ask", "?", "--type-from", "models.py:Deploy"], capture_output=True, text=True)
+    assert (failing.returncode, failing.stdout) == (2, "")
+    assert "models.py cannot be imported: ZeroDivisionError: division by zero" in failing.stderr
+
+
+def test_ask_gives_choices_their_labels(run: Any) -> None:
+    asking = run("ask", "Where?", "--choice", "eu-1=Frankfurt", "--choice", "us=1=Ohio", "--choices", "mars")
+    request_id = httpx.URL(asking.said(FORM)[0]).path.rpartition("/")[2]
+    shown = data("show", request_id)
+    assert shown["choices"] == ["mars", "eu-1", "us"]
+    assert shown["choice_labels"] == {"mars": "mars", "eu-1": "Frankfurt", "us": "1=Ohio"}
+    assert data("answer", request_id, "eu-1")["value"] == "eu-1"
+    assert (asking.ended(), asking.stdout) == (0, "eu-1\n")
+
+
 def test_ask_plain_shows_the_prompt_as_it_is(run: Any) -> None:
     asking = run("ask", "Delete **/*.tmp?", "--plain")
     form = asking.said(FORM)[0]
@@ -147,6 +213,14 @@ def test_ask_ends_at_the_deadline(run: Any) -> None:
         (["--timeout", "soon"], "soon"),
         (["--timeout", "400d"], "366 days"),
         (["--schema", __file__], "--schema"),
+        (["--type", "int", "--proposed", "many"], "--proposed"),
+        (["--type", "int", "--type-from", "models.py:Deploy"], "not both"),
+        (["--type-from", "models.py"], "write a module or a file, a colon and a name"),
+        (["--type-from", "models.py:Deploy"], "there is no file models.py"),
+        (["--type-from", "no.such.module:Deploy"], "no module 'no.such.module' is here"),
+        (["--type-from", "tests.library.typed_samples:Nothing"], "has no 'Nothing': it has Color, Level"),
+        (["--type-from", f"{__file__}:HITL"], "has no JSON Schema"),
+        (["--choice", "eu=Europe", "--choice", "eu=Elsewhere"], "the same value is given twice"),
     ],
 )
 def test_a_question_that_does_not_hold_together_is_not_asked(options: list[str], named: str) -> None:

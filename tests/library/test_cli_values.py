@@ -11,9 +11,12 @@ from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
 from hitl.cli.storage_backend import me
+from hitl.core.pythontypes import as_json, typed
+from hitl.core.values import format_value
 from hitl.records.requests import read_outcome
 from hitl.storage import Store
 from tests.library.samples import asked
+from tests.library.typed_samples import TYPED, same, several_of_each
 
 
 @pytest.fixture
@@ -108,3 +111,32 @@ def test_a_user_name_that_is_no_utf_8_is_recorded_all_the_same(monkeypatch: pyte
     monkeypatch.setenv("LOGNAME", "ann\udcff")
 
     assert me().name == "ann?"
+
+
+def test_an_optional_answer_is_left_out_by_null_or_by_an_empty_text(root: Store) -> None:
+    for request_id, data_type, given in (("a-null", int | None, "null"), ("a-value", int | None, "7")):
+        asyncio.run(asked(root, request_id, data_type=data_type, now=datetime.now(UTC)))
+        assert hitl_("answer", request_id, given).exit_code == 0
+    outcome = asyncio.run(read_outcome(root, "a-null"))
+    assert outcome is not None
+    assert (outcome.outcome, outcome.value) == ("answered", None)
+
+    asyncio.run(asked(root, "a-question", data_type=str, default="", now=datetime.now(UTC)))
+    assert hitl_("answer", "a-question", "").exit_code == 0
+    assert recorded(root) == ""
+
+
+@pytest.mark.parametrize("as_text", [True, False], ids=["text", "json"])
+def test_the_same_value_of_each_type_comes_back_over_the_command(root: Store, as_text: bool) -> None:
+    for number, (name, [value]) in enumerate(several_of_each(1).items()):
+        data_type = TYPED[name][0]
+        question = asyncio.run(asked(root, f"q-{number}", data_type=data_type, now=datetime.now(UTC))).document
+        sent = json.loads(json.dumps(as_json(data_type, value)))
+        text = format_value(question.data_type, sent) if as_text else json.dumps(sent)
+        options = [] if as_text else ["--json-value"]
+
+        assert hitl_("answer", f"q-{number}", *options, "--", text).exit_code == 0
+
+        outcome = asyncio.run(read_outcome(root, f"q-{number}"))
+        assert outcome is not None
+        assert same(typed(data_type, outcome.value), value), name

@@ -193,3 +193,16 @@ def test_what_is_shown_and_proposed_belongs_to_the_question() -> None:
 def test_evidence_is_bytes_or_an_address(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Evidence(name="plan", **given)
+
+
+def test_nothing_at_all_is_a_text_where_the_default_is_one() -> None:
+    asked = Question.of("note", str, "Anything to add?", 60, default="")
+    assert (asked.default, asked.on_timeout) == ("", "default")
+    assert parse_answer(asked, "", text=True) == parse_answer(asked, "", text=False) == ""
+    for blank in (" ", "\n"):
+        with pytest.raises(InvalidValue):
+            parse_answer(asked, blank, text=True)
+    with pytest.raises(InvalidValue):
+        parse_answer(Question.of("note", str, "Anything to add?", 60, default="none"), "", text=True)
+    with pytest.raises(InvalidRequest):
+        Question.of("number", int, "How many?", 60, default="")

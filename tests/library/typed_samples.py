@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 from uuid import UUID
 
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr, Field, HttpUrl
 from typing_extensions import TypedDict
@@ -190,3 +191,17 @@ def same(one: Any, other: Any) -> bool:
     if dataclasses.is_dataclass(one):
         return all(same(getattr(one, each.name), getattr(other, each.name)) for each in dataclasses.fields(one))
     return True
+
+
+def several_of_each(count: int) -> dict[str, list[Any]]:
+    """Return so many values of each type, the same ones each time: for channels too slow for a property test."""
+    drawn: list[dict[str, Any]] = []
+
+    @settings(max_examples=count + 1, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
+    @given(st.fixed_dictionaries({name: values for name, (_, values) in TYPED.items()}))
+    def draw(values: dict[str, Any]) -> None:
+        drawn.append(values)
+
+    draw()
+    # The first one is the simplest there is.
+    return {name: [values[name] for values in drawn[1:]] for name in TYPED}

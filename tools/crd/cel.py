@@ -33,6 +33,7 @@ _WANTED: Final = (
 )
 # A character that Python does not strip as a blank: RE2 alone knows those of ASCII.
 _NOT_BLANK: Final = r"[^\s\v\x1c-\x1f\x{85}\pZ]"
+_TAKES_EMPTY: Final = "self.spec.dataType == 'str' && has(self.spec.default) && self.spec.default == ''"
 _NO_CHOICES: Final = "!has(self.spec.choices) || size(self.spec.choices) == 0"
 _FINAL: Final = "(has(self.status) && has(self.status.phase) && self.status.phase != 'Pending')"
 _REJECTS: Final = "(has(self.spec.response.reject) && self.spec.response.reject)"
@@ -95,7 +96,7 @@ def _rules_for_a_response() -> list[Rule]:
             "fieldPath": ".spec.response",
         },
         {
-            "rule": f"{answered} || {_parses(value)}",
+            "rule": f"{answered} || ({value} == '' && {_TAKES_EMPTY}) || {_parses(value)}",
             "messageExpression": f"'the value must be ' + {_WANTED}",
             "message": "the value does not fit the dataType",
             "fieldPath": ".spec.response.value",
@@ -153,7 +154,7 @@ def _rules_for_a_value(field: str, called: str) -> list[Rule]:
     value = f"self.spec.{field}"
     return [
         {
-            "rule": f"!has({value}) || {_parses(value)}",
+            "rule": f"!has({value}) || {_TAKES_EMPTY if field == 'default' else 'false'} || {_parses(value)}",
             "messageExpression": f"'the {called} must be ' + {_WANTED}",
             "message": f"the {called} does not fit the dataType",
             "fieldPath": f".spec.{field}",
@@ -198,7 +199,8 @@ def response_rules() -> list[Rule]:
             "fieldPath": ".spec",
         },
         {
-            "rule": f"!has(self.spec.value) || self.spec.value.matches(r'{_NOT_BLANK}')",
+            # The operator knows whether the question takes an empty text.
+            "rule": f"!has(self.spec.value) || self.spec.value == '' || self.spec.value.matches(r'{_NOT_BLANK}')",
             "message": "the value is blank: an answer is needed",
             "fieldPath": ".spec.value",
         },
