@@ -41,6 +41,7 @@ from hitl.errors import (
 if TYPE_CHECKING:
     import flyte
 
+    from hitl.author import evidence
     from hitl.author.events import Event, EventScope, ask, new_event
     from hitl.author.outcome import Outcome
     from hitl.core.prompts import escape
@@ -83,6 +84,7 @@ __all__ = [
     "ask",
     "env",
     "escape",
+    "evidence",
     "new_event",
 ]
 
@@ -103,6 +105,10 @@ def __getattr__(name: str) -> Any:
             from hitl.core.prompts import escape
 
             return escape
+        case "evidence":
+            from hitl.author import evidence
+
+            return evidence
         case "Outcome":
             from hitl.author.outcome import Outcome
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 from pydantic import JsonValue
 
 from hitl.author.asking import AskedQuestion, ask_question, say_link
+from hitl.author.evidence import Shown, pieces_of
 from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
 from hitl.core import arguments, keys
@@ -178,6 +179,7 @@ async def _new_event(
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
     prompt_format: PromptFormat = "markdown",
+    evidence: Sequence[Shown] = (),
 ) -> Event[Any]:
     """Ask a question. Its prompt and its link are printed to standard error.
 
@@ -204,6 +206,7 @@ async def _new_event(
             everyone who can open the form.
         prompt_format: ``"markdown"``, or ``"plain"`` for a prompt that is shown as it is: data in it keep their
             stars, underscores and new lines. In Markdown, `hitl.escape` does that for a part.
+        evidence: What is shown beside the question, made by the functions of `hitl.evidence`; at most 32.
 
     Returns:
         The event, whose `form_url` is to be given to somebody.
@@ -217,10 +220,21 @@ async def _new_event(
     if not isinstance(scope, str) or scope != "run":
         raise InvalidRequest(f"scope {scope!r} is not supported: use 'run'")
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
+    pieces = await pieces_of(evidence)
     question = Question.of(
-        name, data_type, prompt, timeout_seconds, choices, default, on_timeout, schema, respondents, prompt_format
+        name,
+        data_type,
+        prompt,
+        timeout_seconds,
+        choices,
+        default,
+        on_timeout,
+        schema,
+        respondents,
+        prompt_format,
+        evidence=[piece.evidence for piece in pieces],
     )
-    asked = await ask_question(question, key=key)
+    asked = await ask_question(question, key=key, pieces=pieces)
     await say_link(asked)
     return Event(asked, data_type, poll)
 
@@ -239,6 +253,7 @@ async def _ask(
     schema: Mapping[str, JsonValue] | None = None,
     respondents: Respondents | Mapping[str, Sequence[str]] | None = None,
     prompt_format: PromptFormat = "markdown",
+    evidence: Sequence[Shown] = (),
 ) -> Any:
     """Ask a question and wait for its answer, in any program.
 
@@ -262,6 +277,7 @@ async def _ask(
             schema=schema,
             respondents=respondents,
             prompt_format=prompt_format,
+            evidence=evidence,
         )
         return await event.wait.aio()
     except EventFailed:
