@@ -15,7 +15,8 @@ from hitl.errors import DocumentDamaged
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store, all_of
 
-_PART_BYTES: Final = 1024 * 1024
+PART_BYTES: Final = 1024 * 1024
+"""How much is read at once."""
 
 
 class EvidenceChanged(DocumentDamaged):
@@ -64,14 +65,14 @@ async def read_evidence(store: Store, request_id: str, evidence: Evidence) -> As
         StorageUnavailable: when the storage did not answer in time.
     """
     key = keys.evidence_key(request_id, evidence.sha256)
-    if evidence.size_bytes <= _PART_BYTES:
+    if evidence.size_bytes <= PART_BYTES:
         yield await _whole(store, key, evidence)
         return
     if await store.size(key) != evidence.size_bytes:
         raise _changed(key)
     digest = hashlib.sha256()
-    for start in range(0, evidence.size_bytes, _PART_BYTES):
-        length = min(_PART_BYTES, evidence.size_bytes - start)
+    for start in range(0, evidence.size_bytes, PART_BYTES):
+        length = min(PART_BYTES, evidence.size_bytes - start)
         part = await store.read_part(key, start, length)
         if part is None or len(part) != length:
             raise _changed(key)

@@ -12,15 +12,13 @@ from urllib.parse import quote, urlsplit
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from hitl.core import keys
 from hitl.core.evidence import MAX_HTML_BYTES, RASTER_IMAGES, Evidence, shown_name, shown_size
 from hitl.core.previews import DiffPreview, TablePreview
 from hitl.errors import StorageUnavailable
-from hitl.records.evidence import EvidenceChanged, check_evidence, read_evidence
+from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, read_evidence
 from hitl.records.requests import StoredRequest
-from hitl.storage import Store, ticks
+from hitl.storage import Store
 from hitl_webapp.admission import Admitted
-from hitl_webapp.caches import Memory, Read
 from hitl_webapp.problems import EVIDENCE_CHANGED
 from hitl_webapp.prompts import markdown_once
 
@@ -33,10 +31,7 @@ SANDBOX: Final = (
     "base-uri 'none'; frame-ancestors 'self'"
 )
 _INLINE: Final = frozenset({*RASTER_IMAGES, "text/plain"})
-# What was checked so shortly before is sent while it is checked again.
-_CHECKED_SECONDS: Final = 10.0
 _AT_ONCE: Final = 4
-_PART_BYTES: Final = 1024 * 1024
 
 
 # Chromium connects to the hosts that these name before it asks the policy. `bgsound` may stand where they may,
@@ -110,7 +105,6 @@ class EvidenceReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turn = asyncio.Semaphore(_AT_ONCE)
-        self._checked: Memory[None] = Memory()
 
     async def require_unchanged(self, request: StoredRequest) -> None:
         """Make sure that all that is shown beside a question is as it was asked.
@@ -128,7 +122,6 @@ class EvidenceReader:
         request = admitted.request
         if not request.document.evidence:
             return NOTHING
-        began = ticks()
         try:
             await self.require_unchanged(request)
             pieces = [await self._piece(admitted, each) for each in request.document.evidence]
@@ -136,8 +129,6 @@ class EvidenceReader:
             return Shown(trouble=EVIDENCE_CHANGED)
         except StorageUnavailable:
             return Shown(trouble=UNAVAILABLE)
-        for piece in pieces:
-            self._checked.put(_name(request, piece.evidence), Read(None, began))
         return Shown(pieces)
 
     async def bytes_of(self, request: StoredRequest, evidence: Evidence) -> AsyncIterator[bytes]:
@@ -147,14 +138,10 @@ class EvidenceReader:
             EvidenceChanged: when they are not what was asked with the question.
             StorageUnavailable: when the storage did not answer in time.
         """
-        seen = self._checked.get(_name(request, evidence))
-        fresh = seen is not None and ticks() - seen.at < _CHECKED_SECONDS
-        if evidence.size_bytes > _PART_BYTES and not fresh:
-            began = ticks()
+        if evidence.size_bytes > PART_BYTES:
             async with self._turn:
                 async for _ in read_evidence(self._store, request.request_id, evidence):
                     pass
-            self._checked.put(_name(request, evidence), Read(None, began))
         parts = read_evidence(self._store, request.request_id, evidence)
         first = await anext(parts)
 
@@ -235,7 +222,3 @@ def is_page(evidence: Evidence) -> bool:
 def listed(request: StoredRequest, sha256: str) -> Evidence | None:
     """Return the piece of a question's evidence that has a digest; None: it lists none."""
     return next((each for each in request.document.evidence if each.sha256 and each.sha256 == sha256), None)
-
-
-def _name(request: StoredRequest, evidence: Evidence) -> str:
-    return keys.evidence_key(request.request_id, evidence.sha256) if evidence.sha256 else "link"
