@@ -41,6 +41,7 @@ from hitl.errors import (
 if TYPE_CHECKING:
     import flyte
 
+    from hitl.author import evidence
     from hitl.author.events import Event, EventScope, ask, new_event
     from hitl.author.outcome import Outcome
     from hitl.core.edits import Change
@@ -87,6 +88,7 @@ __all__ = [
     "ask",
     "env",
     "escape",
+    "evidence",
     "new_event",
 ]
 
@@ -115,6 +117,10 @@ def __getattr__(name: str) -> Any:
             from hitl.core.forms.parts import MISSING
 
             return MISSING
+        case "evidence":
+            from hitl.author import evidence
+
+            return evidence
         case "Outcome":
             from hitl.author.outcome import Outcome
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from hitl.core.text import printable
 from hitl.core.urls import form_url, submit_url
 from hitl.engines.base import Action, FormLink
 from hitl.errors import DocumentDamaged, EventFailed, InvalidRequest, StorageUnavailable
+from hitl.records.evidence import Piece, store_evidence
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
 from hitl.records.outcomes import Settled, Submission, settle
@@ -156,13 +158,16 @@ class AskedQuestion:
             )
 
 
-async def ask_question(question: Question, *, key: str | None = None) -> AskedQuestion:
+async def ask_question(
+    question: Question, *, key: str | None = None, pieces: Sequence[Piece] = ()
+) -> AskedQuestion:
     """Store a question where this program asks, or find it there, and make a link to its form.
 
     Args:
         question: What is asked.
         key: Names the question within its action, instead of its content and its order. Outside Flyte, names it
             permanently.
+        pieces: The bytes of its evidence.
 
     Raises:
         InvalidRequest: the key is blank.
@@ -176,36 +181,46 @@ async def ask_question(question: Question, *, key: str | None = None) -> AskedQu
     context = await find_context()
     action, counted = context.action, (question.event_name, question.untyped_digest())
     if action is None or key is not None:
-        return await _ask_there(question, key, 0, context)
+        return await _ask_there(question, key, 0, context, pieces)
     number = action.take_number(*counted)
     try:
-        return await _ask_there(question, key, number, context)
+        return await _ask_there(question, key, number, context, pieces)
     except BaseException:
         # Asked again, by this process or by the next, it is the same question.
         action.give_back(*counted, number)
         raise
 
 
-async def ask_again(asked: AskedQuestion, question: Question, *, key: str | None = None) -> AskedQuestion:
+async def ask_again(
+    asked: AskedQuestion, question: Question, *, key: str | None = None, pieces: Sequence[Piece] = ()
+) -> AskedQuestion:
     """Store a question that follows from another one, or find it there: it is the same for whoever comes to it.
 
     Args:
         asked: The question before, which has its outcome.
         question: What is asked.
         key: Names the question, as in `ask_question`.
+        pieces: The bytes of its evidence.
 
     Raises:
         RequestMismatch, ClockApart, StorageError: as `ask_question` does.
     """
-    return await _ask_there(question, key, 0, asked.context, after=asked.request_id)
+    return await _ask_there(question, key, 0, asked.context, pieces, after=asked.request_id)
 
 
 async def _ask_there(
-    question: Question, key: str | None, number: int, context: Context, *, after: str = ""
+    question: Question,
+    key: str | None,
+    number: int,
+    context: Context,
+    pieces: Sequence[Piece],
+    *,
+    after: str = "",
 ) -> AskedQuestion:
     records, kept = context.records, key is not None or context.action is not None
     request_id = await asked_as(records.store, await _request_id(question, key, number, context, after))
     try:
+        await store_evidence(records.store, request_id, pieces)
         request = await create(
             records,
             question,

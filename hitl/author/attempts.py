@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hitl.author.asking import AskedQuestion, ask_again
 from hitl.core.question import Question
 from hitl.errors import EventUnusable
+from hitl.records.evidence import Piece
 
 
 @dataclass(frozen=True)
@@ -17,12 +18,14 @@ class Attempts:
     Args:
         question: The question, as the author asks it.
         key: The author's name for it, if any.
+        pieces: What is shown beside it.
         left: How often it may still be asked again.
         number: How often it was asked.
     """
 
     question: Question
     key: str | None
+    pieces: tuple[Piece, ...]
     left: int
     number: int = 1
 
@@ -42,5 +45,5 @@ class Attempts:
         question = self.question.with_refused(unusable.outcome.value, unusable.details)
         number = self.number + 1
         key = None if self.key is None else f"{self.key}#{number}"
-        again = await ask_again(asked, question, key=key)
+        again = await ask_again(asked, question, key=key, pieces=self.pieces)
         return again, dataclasses.replace(self, left=self.left - 1, number=number)

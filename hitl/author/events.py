@@ -8,6 +8,7 @@ from typing import Any, Final, Unpack, cast
 from hitl.author.asking import ask_question, say_link
 from hitl.author.attempts import Attempts
 from hitl.author.event import Event, NewEvent
+from hitl.author.evidence import pieces_of
 from hitl.author.options import AnyOptions, EventScope, Seconds
 from hitl.author.signatures import Ask
 from hitl.author.syncify import Syncified
@@ -61,15 +62,17 @@ async def _new_event(
     poll = arguments.seconds("poll_interval_seconds", poll_interval_seconds)
     asking: dict[str, Any] = {**options}
     most, key = arguments.attempts(asking.pop("attempts", 1)), asking.pop("key", None)
+    pieces = await pieces_of(asking.pop("evidence", ()))
+    asking["evidence"] = [piece.evidence for piece in pieces]
     question = Question.of(name, data_type, prompt, timeout_seconds, **asking)
-    asked = await ask_question(question, key=key)
+    asked = await ask_question(question, key=key, pieces=pieces)
     await say_link(asked)
     return Event(
         asked,
         data_type,
         poll,
         answers=list_type(data_type) if options.get("multiple") else None,
-        attempts=Attempts(question, key, most - 1),
+        attempts=Attempts(question, key, tuple(pieces), most - 1),
     )
 
 

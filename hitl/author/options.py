@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from pydantic import JsonValue
 
-from hitl.core.evidence import Evidence
+from hitl.author.evidence import Shown
 from hitl.core.question import OnTimeout, PromptFormat
 from hitl.core.respondents import Respondents
 
@@ -41,8 +41,8 @@ class Options(TypedDict, total=False):
     proposed: Any
     """A value of the type that the form holds at first. The outcome tells what was changed of it. None: the form
     is empty."""
-    evidence: Sequence[Evidence]
-    """What is shown beside the question, at most 32 pieces. None by default."""
+    evidence: Sequence[Shown]
+    """What is shown beside the question, made by the functions of `hitl.evidence`; at most 32. None by default."""
     attempts: int
     """How often to ask, 1 to 10, while the data type's own validators refuse the answer. Each time is a question
     of its own, whose form holds the refused answer and says what is wrong with it. 1 by default."""

@@ -69,6 +69,30 @@ def link_key(request_id: str, token_hash: str) -> str:
     return f"{links_prefix(request_id)}/{token_hash}.json"
 
 
+def question_prefix(request_id: str) -> str:
+    """Return the prefix of all that belongs to a question."""
+    return f"{PREFIX}/{_checked(request_id)}"
+
+
+def evidence_prefix(request_id: str) -> str:
+    """Return the prefix of what is shown beside a question."""
+    return f"{PREFIX}/{_checked(request_id)}/evidence"
+
+
+def evidence_key(request_id: str, sha256: str) -> str:
+    """Return the key of one piece of evidence, given the digest of its bytes."""
+    return f"{evidence_prefix(request_id)}/{_digest(sha256)}"
+
+
+def answer_file_key(request_id: str, submission_id: str, sha256: str) -> str:
+    """Return the key of a file that answers, given the digest of its bytes.
+
+    Senders choose submission ids, so a hash of it stands in the key.
+    """
+    folder = hashlib.sha256(submission_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{PREFIX}/{_checked(request_id)}/answers/{folder}/{_digest(sha256)}"
+
+
 def new_marker(request_id: str) -> str:
     """Return the key of the marker that announces a request without a HumanInput."""
     return f"{NEW}/{_checked(request_id)}"
@@ -263,6 +287,12 @@ def _hex_seconds(moment: datetime) -> str:
 
 def _of_hex_seconds(text: str) -> datetime:
     return datetime.fromtimestamp(int(text, 16), UTC)
+
+
+def _digest(sha256: str) -> str:
+    if not _TOKEN_HASH.fullmatch(sha256):
+        raise RequestNotFound("this is not the digest of a file: it has 64 hexadecimal characters")
+    return sha256
 
 
 def _checked(request_id: str) -> str:

@@ -3,11 +3,13 @@
 A question goes in three steps, 15 minutes apart, so that no process that holds it in memory can give it a
 second outcome (`hitl.records.outcomes` looks at the question at most a minute before it creates an outcome):
 
-1. Links, markers and the question go. Nothing is recorded for it from now on, and nobody can ask under its id
-   while the outcome is there.
+1. Links, evidence, files, markers and the question go. Nothing is recorded for it from now on, and nobody can
+   ask under its id while the outcome is there.
 2. The id is written to a list, ``_deleted/_{nn}``, then the outcome and the row of the index go. Nobody can ask
    under an id that is in such a list: the deletion of an outcome may be sent twice, and must not meet another one.
 3. The list goes.
+
+Evidence is written before its question. What is a day old without one goes by the marker ``_deleted/{id}``.
 
 Which questions are due, the index says (``_settled/{day}``). A row is believed only where the storage lists the
 question's objects as the row says; else question and outcome are read. One process at a time deletes under a
@@ -191,6 +193,11 @@ async def _finish(store: Store, request_id: str) -> str:
         await store.delete(outcome)
         await store.mark(marker)
         return outcome
+    elif left := [key async for key, _ in store.list_keys(keys.question_prefix(request_id))]:
+        # Evidence of a question that was never stored. Who asks it now is refused until the marker is gone.
+        await store.delete_many(left)
+        await store.mark(marker)
+        return left[0]
     await store.delete(marker)
     return marker
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from hitl.core import keys
 from hitl.core.keys import OpenRow, SettledRow
+from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError, StorageUnsuitable
 from hitl.records.index import note_unreadable, open_rows, settled_days
 from hitl.records.listing import Listed, Walk, settled_rows, sort_key
@@ -89,9 +90,12 @@ class Scan:
             self._visited(listed)
             opened = [key for key, _ in self._opened.pop(listed.request_id, [])] if listed.asked_at else []
             indexed = await self._rows.have(listed.request_id)
-            if listed.settled_at is None:
+            if listed.settled_at is None and listed.asked_at is None:
+                if listed.objects and now - max(listed.objects.values()) >= KEPT_AT_LEAST:
+                    missing.append(listed)
+            elif listed.settled_at is None:
                 damaged = OpenRow.unreadable(listed.request_id).key in opened
-                if listed.asked_at is not None and (damaged or len(opened) != 1):
+                if damaged or len(opened) != 1:
                     missing.append(listed)
                     # Of several rows, reading tells which one is right, and writes it again.
                     stale += opened
@@ -128,10 +132,10 @@ class Scan:
 
 
 async def mark_orphan(store: Store, listed: Listed) -> bool:
-    """Mark an outcome without its question, so that it is deleted later; tell whether it was not marked yet.
+    """Mark what lies without its question, so that it is deleted later; tell whether it was not marked yet.
 
     A deletion by an older release may have been interrupted, or a writer that was held up recorded an outcome for
-    a question that was deleted.
+    a question that was deleted. A program that died before it asked may have left evidence.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
@@ -139,7 +143,8 @@ async def mark_orphan(store: Store, listed: Listed) -> bool:
     marker = keys.deleted_marker(listed.request_id)
     if await store.exists(marker):
         return False
-    await store.delete_many([*markers_of(listed.request_id), *listed.first_step()])
+    if listed.settled_at is not None:
+        await store.delete_many([*markers_of(listed.request_id), *listed.first_step()])
     await store.mark(marker)
     return True
 

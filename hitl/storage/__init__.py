@@ -15,6 +15,7 @@ Every room above may import it.
     objectstores  S3, GCS, Azure and memory as fsspec filesystems, by obstore
     helper        a process that talks to buckets for a forked child
     foreign       any other filesystem that fsspec opens by its URL
+    sources       files that a program shows beside a question, wherever they lie
     filesystems   the door to fsspec: what may hold a root
     roots         the root's URL
 """

@@ -92,6 +92,18 @@ class ForeignObjects:
 
         return await self._call(f"read {key}", read)
 
+    async def size(self, key: str) -> int:
+        """Return how many bytes an object has; FileNotFoundError when there is none."""
+        return await self._call(
+            f"look for {key}", lambda fs, root: int(_file(fs, _path(root, key)).get("size") or 0)
+        )
+
+    async def read_part(self, key: str, start: int, length: int) -> bytes:
+        """Read some of an object's bytes; FileNotFoundError when there is none."""
+        return await self._call(
+            f"read {key}", lambda fs, root: bytes(fs.cat_file(_path(root, key), start=start, end=start + length))
+        )
+
     async def look(self, key: str) -> None:
         """Do nothing; FileNotFoundError when there is no such object."""
         await self._call(f"look for {key}", lambda fs, root: _file(fs, _path(root, key)))

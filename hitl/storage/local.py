@@ -95,6 +95,15 @@ class LocalObjects:
         with self._translating(f"read {key}"):
             return self._read(key)
 
+    async def size(self, key: str) -> int:
+        """Return how many bytes a regular file has; DocumentDamaged for anything else."""
+        with self._translating(f"look for {key}"), self._opened_file(key) as file:
+            return os.fstat(file).st_size
+
+    async def read_part(self, key: str, start: int, length: int) -> bytes:
+        """Read some of a regular file's bytes; DocumentDamaged for anything else."""
+        return await self._elsewhere(f"read {key}", self._read_part, key, start, length)
+
     async def look(self, key: str) -> None:
         """Do nothing; FileNotFoundError when nothing has that name."""
         *folders, name = parts_of(key)
@@ -171,6 +180,17 @@ class LocalObjects:
             raise self._vanishing(keys[0]) if isinstance(wrong, FileNotFoundError) else wrong
 
     def _read(self, key: str) -> Found:
+        with self._opened_file(key) as file:
+            found = os.fstat(file)
+            check_size(key, found.st_size)
+            return Found(_some(file, 0, found.st_size), time_of(found.st_mtime))
+
+    def _read_part(self, key: str, start: int, length: int) -> bytes:
+        with self._opened_file(key) as file:
+            return _some(file, start, length)
+
+    @contextmanager
+    def _opened_file(self, key: str) -> Iterator[int]:
         *folders, name = parts_of(key)
         opened = self._folders.opened(folders, key)
         try:
@@ -179,14 +199,10 @@ class LocalObjects:
             for each in opened:
                 os.close(each)
         try:
-            found = os.fstat(file)
-            if not stat.S_ISREG(found.st_mode):
-                raise DocumentDamaged(key, f"it is {kind_of(found.st_mode)}")
-            check_size(key, found.st_size)
-            data = os.read(file, found.st_size)
-            while len(data) < found.st_size and (more := os.read(file, found.st_size - len(data))):
-                data += more
-            return Found(data, time_of(found.st_mtime))
+            mode = os.fstat(file).st_mode
+            if not stat.S_ISREG(mode):
+                raise DocumentDamaged(key, f"it is {kind_of(mode)}")
+            yield file
         finally:
             os.close(file)
 
@@ -248,6 +264,13 @@ class LocalObjects:
             ) from error
         except (OSError, ValueError) as error:
             raise StorageUnavailable(f"{self._url}: could not {what}: {first_line(error)}") from error
+
+
+def _some(file: int, start: int, length: int) -> bytes:
+    data = os.pread(file, length, start)
+    while len(data) < length and (more := os.pread(file, length - len(data), start + len(data))):
+        data += more
+    return data
 
 
 def _by_folder(keys: Sequence[str]) -> ItemsView[tuple[str, ...], list[str]]:

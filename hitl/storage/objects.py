@@ -63,6 +63,14 @@ class Objects(Protocol):
         """Read an object; FileNotFoundError when there is none, DocumentDamaged when it cannot be ours."""
         ...
 
+    async def size(self, key: str) -> int:
+        """Return how many bytes an object has; FileNotFoundError when there is none."""
+        ...
+
+    async def read_part(self, key: str, start: int, length: int) -> bytes:
+        """Read some of an object's bytes, which it has; FileNotFoundError when there is none."""
+        ...
+
     async def look(self, key: str) -> None:
         """Do nothing; FileNotFoundError when there is no such object."""
         ...

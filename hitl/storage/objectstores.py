@@ -82,6 +82,12 @@ class ObjectFileSystem(FsspecStore):
             info = _info_of(path, found.meta)
             return (b"" if info["size"] > most else bytes(await found.bytes_async())), info
 
+    async def _fetch_part(self, path: str, start: int, length: int) -> bytes:
+        """Return some of an object's bytes, which it has."""
+        store, key = self._at(path)
+        with _builtin_errors():
+            return bytes(await obstore.get_range_async(store, key, start=start, length=length))
+
     async def _cat_file(
         self, path: str, start: int | None = None, end: int | None = None, **_kwargs: Any
     ) -> bytes:
@@ -175,6 +181,10 @@ class MemoryFileSystem(ObjectFileSystem):
             info = _info_of(path, found.meta)
             return (b"" if info["size"] > most else bytes(found.bytes())), info
 
+    async def _fetch_part(self, path: str, start: int, length: int) -> bytes:
+        with _builtin_errors():
+            return bytes(obstore.get_range(self._memory, path, start=start, length=length))
+
     async def _info(self, path: str, **_kwargs: Any) -> dict[str, Any]:
         with _builtin_errors():
             return _info_of(path, obstore.head(self._memory, path))
@@ -206,6 +216,21 @@ class MemoryFileSystem(ObjectFileSystem):
 
     def _construct_store(self, bucket: str) -> Any:  # noqa: ARG002 - memory has none
         return self._memory
+
+
+def open_for_reading(protocol: str) -> FsspecStore:
+    """Return a filesystem that opens files of buckets by their URLs, with the credentials of the environment.
+
+    Args:
+        protocol: The URLs' scheme, such as ``s3``.
+    """
+    config = _flyte_s3() if protocol in ("s3", "s3a") else {}
+    endpoint = str(config.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    client = {"allow_http": True} if endpoint.startswith("http://") else {}
+    found: FsspecStore = FsspecStore(  # type: ignore[call-overload]  # its overloads want one literal kind of storage
+        protocol, config=config or None, client_options=client or None
+    )
+    return found
 
 
 def open_bucket(url: str, scheme: str, options: Mapping[str, Any]) -> tuple[ObjectFileSystem, str]:

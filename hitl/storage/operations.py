@@ -72,6 +72,20 @@ class Operations:
         except FileNotFoundError:
             return None
 
+    async def size(self, key: str) -> int | None:
+        """Return how many bytes an object has, or None when there is none."""
+        try:
+            return await self.watched("look", self.objects.size(key))
+        except FileNotFoundError:
+            return None
+
+    async def read_part(self, key: str, start: int, length: int) -> bytes | None:
+        """Return some of an object's bytes, or None when there is no such object."""
+        try:
+            return await self.watched("read", self.objects.read_part(key, start, length))
+        except FileNotFoundError:
+            return None
+
     async def exists(self, key: str) -> bool:
         """Tell whether there is such an object."""
         try:

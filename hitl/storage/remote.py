@@ -18,6 +18,9 @@ from hitl.storage.objectstores import MemoryFileSystem, ObjectFileSystem, Operat
 from hitl.storage.together import all_of
 
 _CALL_SECONDS: Final = 15.0
+# What is larger is sent by a client that has more time for it.
+_LARGE_BYTES: Final = 1024 * 1024
+_LARGE_SECONDS: Final = 120.0
 _BULK_SECONDS: Final = 120.0
 _LETTING_GO_SECONDS: Final = 0.02
 _PAGE: Final = 1000
@@ -53,6 +56,7 @@ class RemoteObjects:
         self.refuses_without_cause = not self._here
         self._fs, root = _opened(url, scheme, options)
         self._start = f"{root}/" if root else ""
+        self._slow: RemoteObjects | None = None
         _let_go_at_exit()
 
     async def create(self, key: str, data: bytes, *, durable: bool) -> None:  # noqa: ARG002 - always is
@@ -68,6 +72,15 @@ class RemoteObjects:
         data, info = await self._call(f"read {key}", "_fetch", self._start + key, MAX_OBJECT_BYTES)
         check_size(key, info["size"])
         return Found(data, info["last_modified"])
+
+    async def size(self, key: str) -> int:
+        """Return how many bytes an object has; FileNotFoundError when there is none."""
+        return int((await self._call(f"look for {key}", "_info", self._start + key))["size"])
+
+    async def read_part(self, key: str, start: int, length: int) -> bytes:
+        """Read some of an object's bytes; FileNotFoundError when there is none."""
+        part = self._call(f"read {key}", "_fetch_part", self._start + key, start, length)
+        return bytes(await part)
 
     async def look(self, key: str) -> None:
         """Do nothing; FileNotFoundError when there is no such object."""
@@ -108,11 +121,23 @@ class RemoteObjects:
 
     async def _put(self, key: str, data: bytes, mode: str, what: str) -> None:
         try:
-            await self._call(what, "_pipe_file", self._start + key, data, mode)
+            if len(data) > _LARGE_BYTES and not self._here:
+                await self._patient()._call(
+                    what, "_pipe_file", self._start + key, data, mode, seconds=_LARGE_SECONDS
+                )
+            else:
+                await self._call(what, "_pipe_file", self._start + key, data, mode)
         except FileNotFoundError as error:
             raise StorageUnavailable(
                 f"{self._url} is not there, create its bucket: {first_line(error)}"
             ) from error
+
+    def _patient(self) -> RemoteObjects:
+        """Return the same objects, by a client that waits longer for each request."""
+        if self._slow is None:
+            client = {"timeout": f"{_LARGE_SECONDS:g}s", **self._options.get("client_options", {})}
+            self._slow = RemoteObjects(self._url, self._scheme, {**self._options, "client_options": client})
+        return self._slow
 
     async def _delete(self, key: str) -> None:
         await self._call(f"delete {key}", "_rm_file", self._start + key)

@@ -94,6 +94,27 @@ class Store:
         found = await self._do.read(key)
         return None if found is None else found.data
 
+    async def size(self, key: str) -> int | None:
+        """Return how many bytes an object has, or None when there is none.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        return await self._do.size(key)
+
+    async def read_part(self, key: str, start: int, length: int) -> bytes | None:
+        """Return some of an object's bytes, or None when there is no such object. Its size has no bound.
+
+        Args:
+            key: The object.
+            start: The first byte, counted from 0.
+            length: How many bytes, at least 1. The object must have them.
+
+        Raises:
+            StorageUnavailable: when the storage did not answer in time, or the object does not have them.
+        """
+        return await self._do.read_part(key, start, length)
+
     async def exists(self, key: str) -> bool:
         """Tell whether there is such an object.
 

@@ -50,6 +50,19 @@ async def test_a_deleted_object_can_be_created_again(store: Store) -> None:
     assert await store.read(KEY) == b"second"
 
 
+async def test_a_large_object_is_written_once_and_read_in_parts(store: Store) -> None:
+    data = bytes(number % 251 for number in range(6 * 1024 * 1024 + 5))
+
+    assert await store.create_once(KEY, data)
+    assert not await store.create_once(KEY, b"second")
+
+    assert await store.size(KEY) == len(data)
+    assert await store.read_part(KEY, 0, 10) == data[:10]
+    assert await store.read_part(KEY, 5 * 1024 * 1024, 1024 * 1024 + 5) == data[5 * 1024 * 1024 :]
+    assert await store.size("hitl-requests/a/none") is None
+    assert await store.read_part("hitl-requests/a/none", 0, 1) is None
+
+
 async def test_what_is_not_there(store: Store) -> None:
     assert await store.read(KEY) is None
     assert not await store.exists(KEY)

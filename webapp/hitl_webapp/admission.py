@@ -91,19 +91,22 @@ class Admission:
         self._links: Memory[LinkDocument] = Memory()
         self.authenticate = authenticate
 
-    async def to_see(self, address: Address, headers: Headers) -> Admitted:
+    async def to_see(self, address: Address, headers: Headers, *, link: str = "") -> Admitted:
         """Let a visitor see a question. What is remembered of the link and the question will do.
 
         Args:
             address: The question, and the link's token. It counts if the authenticator finds nobody.
             headers: In which the authenticator looks for the visitor.
+            link: The hash of the link's token, where the token itself would be too much to give away: it shows
+                what the link shows, and nothing is answered by it. Empty: the hash of the address's token.
 
         Raises:
             Unauthenticated: where visitors sign in, for a caller who neither did nor has a link that is accepted.
             NotAllowed: the same whether the question exists or not, for a caller without a link or right.
             RequestNotFound: for an identified visitor who may see what there is.
         """
-        principal = await self._principal(address, await self.authenticate(headers), remembered=True)
+        found = await self.authenticate(headers)
+        principal = await self._principal(address, found, remembered=True, link=link)
         try:
             request = await self._questions.request(address.request_id)
         except (RequestNotFound, DocumentDamaged):
@@ -154,12 +157,14 @@ class Admission:
         seen = self._links.get(f"{request_id}/{token_hash}")
         return seen is not None and seen.value.expires_at is None and ticks() - seen.at < SEEN_SECONDS
 
-    async def _principal(self, address: Address, found: Principal | None, *, remembered: bool) -> Principal:
+    async def _principal(
+        self, address: Address, found: Principal | None, *, remembered: bool, link: str = ""
+    ) -> Principal:
         if found is not None:
             return found
-        if self._auth == "kubernetes" or (self._auth == "proxy" and not address.token):
+        if self._auth == "kubernetes" or (self._auth == "proxy" and not (address.token or link)):
             raise Unauthenticated(SIGN_IN[self._auth])
-        token_hash = keys.hash_token(address.token)
+        token_hash = link or keys.hash_token(address.token)
         name, now = f"{address.request_id}/{token_hash}", self._clock.now()
         seen = self._links.get(name) if remembered else None
         fresh = seen is not None and ticks() - seen.at < SEEN_SECONDS

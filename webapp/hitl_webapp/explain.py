@@ -18,7 +18,7 @@ from hitl_webapp.below import SITE
 from hitl_webapp.logs import shown_path
 from hitl_webapp.problems import Problem, TooMany, problem_of
 
-_API: Final = ("/submit/json", "/status/", "/health", "/ready", "/metrics", "/openapi.json")
+_API: Final = ("/submit/json", "/status/", "/evidence/", "/health", "/ready", "/metrics", "/openapi.json")
 # Starlette says only "Not Found" and "Method Not Allowed".
 _ROUTING: Final = {
     404: ("Nothing here", "There is no page at this address. To answer a question, open its whole link again."),

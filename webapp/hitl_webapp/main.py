@@ -22,7 +22,7 @@ from hitl_webapp.explain import explain
 from hitl_webapp.inbox import Surveys
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.problems import BadInput, Unauthenticated
-from hitl_webapp.routes import api, forms, health
+from hitl_webapp.routes import api, evidence, forms, health
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
@@ -67,7 +67,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (forms.router, api.router, health.router):
+    for router in (forms.router, api.router, evidence.router, health.router):
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, explain)

@@ -21,6 +21,7 @@ from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
+from hitl_webapp.evidence import NOTHING, Shown
 from hitl_webapp.fields import RADIO_CHOICES, field_for
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
@@ -132,6 +133,7 @@ def form_page(
     sign_in: str = "",
     declining: bool = False,
     parts: PartsForm | None = None,
+    evidence: Shown = NOTHING,
 ) -> str:
     """Return a question's form, or the one by which it is declined.
 
@@ -146,6 +148,7 @@ def form_page(
         sign_in: Where they sign in, if that helps.
         declining: Whether it is the form by which the question is declined.
         parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
+        evidence: What is shown beside the question.
     """
     return render(
         "decline.html" if declining else "form.html",
@@ -162,6 +165,7 @@ def form_page(
         refusal=refusal,
         sign_in=sign_in,
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
+        evidence=evidence,
     )
 
 

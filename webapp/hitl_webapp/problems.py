@@ -23,8 +23,13 @@ from hitl.errors import (
     StorageError,
     StorageUnavailable,
 )
+from hitl.records.evidence import EvidenceChanged
 
 RETRY_AFTER_SECONDS: Final = 5
+EVIDENCE_CHANGED: Final = (
+    "What belongs beside this question is missing, or was changed after it was asked. So no answer is taken: tell "
+    "the sender, and the administrators of this service."
+)
 
 
 class BadInput(Exception):
@@ -107,6 +112,8 @@ def problem_of(error: Exception) -> Problem:
         case InvalidValue(details=details):
             extra = {"errors": [{"field": "value", "detail": line} for line in details or (str(error),)]}
             return Problem(422, "The value does not fit", str(error), extra=extra)
+        case EvidenceChanged():
+            return Problem(502, "Not as it was asked", EVIDENCE_CHANGED)
         case DocumentDamaged():
             sentence = "The stored question is damaged: tell the administrators of this service."
             return Problem(502, "The question cannot be read", sentence)

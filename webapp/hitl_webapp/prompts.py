@@ -49,6 +49,11 @@ def prompt_line(request: RequestDocument) -> str:
 @lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
     """Return Markdown as HTML that can do nothing: no raw HTML, no images, no links but to the web and mail."""
+    return markdown_once(text)
+
+
+def markdown_once(text: str) -> Markup:
+    """Return what `markdown` does, of a text too long to be remembered."""
     clean = nh3.clean(
         _PARSER.render(text),
         tags=_TAGS,

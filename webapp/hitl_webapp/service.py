@@ -8,6 +8,7 @@ from hitl.storage import Store
 from hitl_webapp.admission import Admission
 from hitl_webapp.auth import Authenticator
 from hitl_webapp.clock import Clock
+from hitl_webapp.evidence import EvidenceReader
 from hitl_webapp.hints import Hints
 from hitl_webapp.questions import Questions
 from hitl_webapp.settings import WebSettings
@@ -26,6 +27,7 @@ class Service:
         clock: This machine's clock beside the storage's.
         questions: Questions and outcomes, for pages.
         admission: Lets visitors in.
+        evidence: What is shown beside questions.
         submissions: Records what they submit.
     """
 
@@ -37,8 +39,11 @@ class Service:
         records = Records(store, settings.markers, now=lambda: self.clock.now(), later=self._later.add)
         self.questions = Questions(records, self.clock)
         self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock)
+        self.evidence = EvidenceReader(store)
         self._hints = Hints(settings.hint_url)
-        self.submissions = Submissions(records, self.admission, self.questions, self.clock, self._hints)
+        self.submissions = Submissions(
+            records, self.admission, self.questions, self.clock, self._hints, self.evidence
+        )
 
     async def close(self) -> None:
         """Wait for hints and rows of the index that are under way."""

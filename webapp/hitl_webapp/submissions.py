@@ -11,6 +11,7 @@ from hitl_webapp import audit
 from hitl_webapp.admission import Address, Admission, Admitted
 from hitl_webapp.auth import Principal
 from hitl_webapp.clock import Clock
+from hitl_webapp.evidence import EvidenceReader
 from hitl_webapp.hints import Hints
 from hitl_webapp.problems import Unauthenticated
 from hitl_webapp.questions import Questions
@@ -25,16 +26,24 @@ class Submissions:
         questions: What is remembered of the questions.
         clock: This machine's clock.
         hints: Tells the operator.
+        evidence: What is shown beside the questions.
     """
 
     def __init__(
-        self, records: Records, admission: Admission, questions: Questions, clock: Clock, hints: Hints
+        self,
+        records: Records,
+        admission: Admission,
+        questions: Questions,
+        clock: Clock,
+        hints: Hints,
+        evidence: EvidenceReader,
     ) -> None:
         self._records = records
         self._admission = admission
         self._questions = questions
         self._clock = clock
         self._hints = hints
+        self._evidence = evidence
 
     async def admit(self, address: Address, headers: Headers) -> Admitted:
         """Let a visitor submit, as `Admission.to_submit` does. The audit notes each refusal.
@@ -63,6 +72,7 @@ class Submissions:
         Raises:
             NotAllowed: the visitor may not answer.
             ClockApart: this machine's clock is not the storage's; trying again is safe.
+            EvidenceChanged: what was shown beside the question is not what was asked with it.
             HITLError: storage or API server cannot say the result.
         """
         request_id, principal = admitted.request.request_id, admitted.principal
@@ -87,6 +97,7 @@ class Submissions:
         now = self._clock.now()
         await self._clock.require(now)
         await admitted.principal.require_may_answer(admitted.request.document)
+        await self._evidence.require_unchanged(admitted.request)
         return await settle(self._records, admitted.request, submission, now=now, looked=admitted.looked)
 
     async def _refuse(self, admitted: Admitted, fault: InvalidValue) -> Settled:

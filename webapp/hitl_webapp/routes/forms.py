@@ -9,19 +9,21 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from hitl.core.documents import RequestDocument
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
+from hitl.records.evidence import EvidenceChanged
 from hitl.records.outcomes import Settled
 from hitl_webapp import inbox, pages
 from hitl_webapp.addresses import form_address
 from hitl_webapp.admission import Admitted
-from hitl_webapp.auth import SIGN_IN, Principal
+from hitl_webapp.auth import SIGN_IN
 from hitl_webapp.below import SITE
 from hitl_webapp.caches import Memory, Read
+from hitl_webapp.evidence import Shown
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.parts import parts_form, stepped
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
+from hitl_webapp.security import CSP
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
 from hitl_webapp.sentences import lost, shown_value
 from hitl_webapp.service import Service
@@ -56,17 +58,24 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
     ended = await _ended(service, admitted)
     if ended is not None:
         return ended
+    beside = await service.evidence.beside(admitted)
     page = pages.form_page(
         question,
         token=address.token if principal.link else "",
         name=principal.name,
-        refusal=await principal.refusal(question),
+        refusal=beside.trouble or await principal.refusal(question),
         sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
+        evidence=beside,
     ).encode()
-    if principal.link and service.admission.knows_link(address.request_id, principal.link):
+    # Evidence is looked at each time.
+    if (
+        not question.evidence
+        and principal.link
+        and service.admission.knows_link(address.request_id, principal.link)
+    ):
         kept: Memory[KeptForm] = request.app.state.forms
         kept.put(_address(request.scope), Read((address.request_id, principal.link, page), 0.0, len(page)))
-    return HTMLResponse(page)
+    return _form_reply(page, beside)
 
 
 KeptForm = tuple[str, str, bytes]
@@ -107,7 +116,7 @@ async def submit(request: Request) -> Response:
         before = await service.admission.remembered(sent.address, request.headers)
         if before is None:
             raise
-        return _form_again(before.request.document, sent, before.principal, problem_of(error), None)
+        return await _form_again(service, before, sent, problem_of(error), None)
     question = admitted.request.document
     check_path(sent.response_path, question.response_path, "response_path")
     sent = sent.resolved(question)
@@ -118,13 +127,15 @@ async def submit(request: Request) -> Response:
         settled = await service.submissions.settle(admitted, submission, wrong)
     except HITLError as error:
         problem = problem_of(error)
-        if problem.status != 503:
+        if problem.status != 503 and not isinstance(error, EvidenceChanged):
             raise
-        return _form_again(question, sent, admitted.principal, problem, None)
-    return _shown(admitted, sent, settled, fault)
+        return await _form_again(service, admitted, sent, problem, None)
+    return await _shown(service, admitted, sent, settled, fault)
 
 
-def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fault | None) -> Response:
+async def _shown(
+    service: Service, admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fault | None
+) -> Response:
     """Return the page with the result of a submission."""
     question, principal = admitted.request.document, admitted.principal
     if settled.error is None:
@@ -134,9 +145,8 @@ def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fa
         return HTMLResponse(page)
     problem = problem_of(settled.error)
     if isinstance(settled.error, InvalidValue):
-        return _form_again(
-            question, sent, admitted.principal, problem, fault or value_fault(question, sent.value, settled.error)
-        )
+        fault = fault or value_fault(question, sent.value, settled.error)
+        return await _form_again(service, admitted, sent, problem, fault)
     typed = sent.typed(question)
     if settled.kind == "too_late":
         written = {**typed, "value": shown_value(question.data_type, typed["value"])}
@@ -166,6 +176,7 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
     ended = await _ended(service, admitted)
     if ended is not None:
         return ended
+    beside = await service.evidence.beside(admitted)
     page = pages.form_page(
         question,
         token=sent.address.token,
@@ -173,8 +184,9 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         typed=(sent if sent.parts else sent.resolved(question)).typed(question),
         declining=sent.step == "decline",
         parts=parts,
+        evidence=beside,
     )
-    return HTMLResponse(page)
+    return _form_reply(page, beside)
 
 
 async def _ended(service: Service, admitted: Admitted) -> Response | None:
@@ -194,9 +206,11 @@ async def healthz() -> Response:
     return RedirectResponse(pages.address("/health"), status_code=308)
 
 
-def _form_again(
-    question: RequestDocument, sent: SentForm, principal: Principal, problem: Problem, fault: pages.Fault | None
+async def _form_again(
+    service: Service, admitted: Admitted, sent: SentForm, problem: Problem, fault: pages.Fault | None
 ) -> Response:
+    question, principal = admitted.request.document, admitted.principal
+    beside = await service.evidence.beside(admitted)
     page = pages.form_page(
         question,
         token=sent.address.token,
@@ -207,8 +221,17 @@ def _form_again(
         # Who declined and chose an answer as well sees the form with both.
         declining=sent.declines and not (fault and fault.place == "value"),
         parts=parts_form(question, sent.parts or None, sent.wrong),
+        evidence=beside,
     )
-    return HTMLResponse(page, status_code=problem.status, headers=problem.headers)
+    return _form_reply(page, beside, problem.status, problem.headers)
+
+
+def _form_reply(
+    page: str | bytes, beside: Shown, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    # Only a page with a report has frames, of this site alone.
+    frames = {"Content-Security-Policy": f"{CSP}; frame-src 'self'"} if beside.frames else {}
+    return HTMLResponse(page, status_code=status, headers={**(headers or {}), **frames})
 
 
 def _message(

@@ -1,0 +1,12 @@
+"""Flyte's files and data frames, as places that can be read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyte.storage import get_underlying_filesystem
+
+
+def filesystem_of(place: str) -> Any:
+    """Return fsspec's filesystem for a path or a URL of Flyte's, with the credentials that Flyte has for it."""
+    return get_underlying_filesystem(path=place)

@@ -1,0 +1,224 @@
+"""What is shown beside a question: read from storage, checked against its digests, made ready for pages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+from markupsafe import Markup
+from pydantic import ValidationError
+
+from hitl.core.evidence import MAX_HTML_BYTES, RASTER_IMAGES, Evidence, shown_name, shown_size
+from hitl.core.previews import DiffPreview, TablePreview
+from hitl.errors import StorageUnavailable
+from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, read_evidence
+from hitl.records.requests import StoredRequest
+from hitl.storage import Store
+from hitl_webapp.admission import Admitted
+from hitl_webapp.problems import EVIDENCE_CHANGED
+from hitl_webapp.prompts import markdown_once
+
+UNAVAILABLE: Final = (
+    "What belongs beside this question cannot be read now: load this page again before you answer."
+)
+# Nothing is loaded but what is in the bytes; no program runs, no form is sent, and only our own pages frame it.
+SANDBOX: Final = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; form-action 'none'; "
+    "base-uri 'none'; frame-ancestors 'self'"
+)
+_INLINE: Final = frozenset({*RASTER_IMAGES, "text/plain"})
+_AT_ONCE: Final = 4
+
+
+# Chromium connects to the hosts that these name before it asks the policy. `bgsound` may stand where they may,
+# needs no end, and does nothing.
+_CONNECTS: Final = re.compile(
+    rb"<(?:link|meta|base|i?frame|frameset|fencedframe|portal|object|embed)(?=[\s/>])", re.IGNORECASE
+)
+_HARMLESS: Final = b"<bgsound"
+
+
+@dataclass(frozen=True)
+class ShownPiece:
+    """One piece of evidence as a page shows it.
+
+    Args:
+        evidence: As the question names it.
+        address: Where its bytes are served; of a link, where it leads.
+        table: The table that it is.
+        diff: The difference that it is.
+        text: The Markdown that it is, as HTML.
+    """
+
+    evidence: Evidence
+    address: str
+    table: TablePreview | None = None
+    diff: DiffPreview | None = None
+    text: Markup | None = None
+
+    @property
+    def size(self) -> str:
+        """How large it is, for people."""
+        return shown_size(self.evidence.size_bytes)
+
+    @property
+    def host(self) -> str:
+        """The host that a link leads to."""
+        try:
+            return urlsplit(self.address).netloc.rpartition("@")[2]
+        except ValueError:
+            return ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """All that is shown beside a question.
+
+    Args:
+        pieces: In the order of the question.
+        trouble: Why it cannot be shown; the question cannot be answered then.
+    """
+
+    pieces: Sequence[ShownPiece] = ()
+    trouble: str = ""
+
+    @property
+    def frames(self) -> bool:
+        """Whether a page that shows it has frames."""
+        return any(piece.evidence.kind == "html" for piece in self.pieces)
+
+
+NOTHING: Final = Shown()
+
+
+class EvidenceReader:
+    """The evidence under one root.
+
+    Args:
+        store: Where it lies.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def require_unchanged(self, request: StoredRequest) -> None:
+        """Make sure that all that is shown beside a question is as it was asked.
+
+        Raises:
+            EvidenceChanged: when it is not.
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        if request.document.evidence:
+            async with self._turn:
+                await check_evidence(self._store, request)
+
+    async def beside(self, admitted: Admitted) -> Shown:
+        """Return what a page shows beside a question, or why it cannot."""
+        request = admitted.request
+        if not request.document.evidence:
+            return NOTHING
+        try:
+            await self.require_unchanged(request)
+            pieces = [await self._piece(admitted, each) for each in request.document.evidence]
+        except (EvidenceChanged, ValidationError):
+            return Shown(trouble=EVIDENCE_CHANGED)
+        except StorageUnavailable:
+            return Shown(trouble=UNAVAILABLE)
+        return Shown(pieces)
+
+    async def bytes_of(self, request: StoredRequest, evidence: Evidence) -> AsyncIterator[bytes]:
+        """Return what yields the bytes of one piece. They are checked before the first is returned.
+
+        Raises:
+            EvidenceChanged: when they are not what was asked with the question.
+            StorageUnavailable: when the storage did not answer in time.
+        """
+        if evidence.size_bytes > PART_BYTES:
+            async with self._turn:
+                async for _ in read_evidence(self._store, request.request_id, evidence):
+                    pass
+        parts = read_evidence(self._store, request.request_id, evidence)
+        first = await anext(parts)
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield first
+            async for part in parts:
+                yield part
+
+        return whole()
+
+    async def page_of(self, request: StoredRequest, evidence: Evidence) -> bytes:
+        """Return a report as browsers get it: in UTF-8, without elements that name other hosts to connect to.
+
+        Raises:
+            EvidenceChanged, StorageUnavailable: as `bytes_of` does.
+        """
+        data = b"".join([part async for part in await self.bytes_of(request, evidence)])
+        return _CONNECTS.sub(_HARMLESS, data.decode(errors="replace").encode())
+
+    async def _piece(self, admitted: Admitted, evidence: Evidence) -> ShownPiece:
+        request_id = admitted.request.request_id
+        address = evidence.url or evidence_path(request_id, evidence, admitted.principal.link)
+        if evidence.kind not in ("table", "diff", "markdown"):
+            return ShownPiece(evidence, address)
+        data = b"".join([part async for part in read_evidence(self._store, request_id, evidence)])
+        match evidence.kind:
+            case "table":
+                return ShownPiece(evidence, address, table=TablePreview.model_validate_json(data))
+            case "diff":
+                return ShownPiece(evidence, address, diff=DiffPreview.model_validate_json(data))
+        text = data.decode(errors="replace")
+        return ShownPiece(evidence, address, text=await asyncio.to_thread(markdown_once, text))
+
+
+def evidence_path(request_id: str, evidence: Evidence, link: str) -> str:
+    """Return the path of a piece's bytes.
+
+    Args:
+        request_id: The question.
+        evidence: The piece.
+        link: The hash of the link by which the visitor came, which shows evidence and answers nothing; empty for
+            who signed in.
+    """
+    query = f"?key={link}" if link else ""
+    return f"/evidence/{request_id}/{evidence.sha256}{query}"
+
+
+def evidence_headers(evidence: Evidence) -> dict[str, str]:
+    """Return the header fields with which the bytes of a piece are sent."""
+    kind, media_type = evidence.kind, evidence.media_type
+    if is_page(evidence):
+        media_type = "text/html; charset=utf-8"
+    elif kind == "markdown" or media_type == "text/plain":
+        media_type = "text/plain; charset=utf-8"
+    elif kind in ("table", "diff"):
+        media_type = "application/json"
+    elif media_type not in RASTER_IMAGES:
+        # What is not shown is not named either: some browsers open a PDF all the same.
+        media_type = "application/octet-stream"
+    inline = kind == "markdown" or is_page(evidence) or evidence.media_type in _INLINE
+    name = shown_name(evidence.name)
+    plain = "".join(each if each.isascii() and (each.isalnum() or each in " ._-") else "_" for each in name)
+    how = "inline" if inline else "attachment"
+    return {
+        "Content-Type": media_type,
+        "Content-Disposition": f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "Content-Security-Policy": SANDBOX,
+        "X-DNS-Prefetch-Control": "off",
+        "Accept-Ranges": "none",
+    }
+
+
+def is_page(evidence: Evidence) -> bool:
+    """Tell whether a piece is a report that browsers show."""
+    return evidence.kind == "html" and evidence.size_bytes <= MAX_HTML_BYTES
+
+
+def listed(request: StoredRequest, sha256: str) -> Evidence | None:
+    """Return the piece of a question's evidence that has a digest; None: it lists none."""
+    return next((each for each in request.document.evidence if each.sha256 and each.sha256 == sha256), None)
