@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio.client import Configuration
@@ -31,6 +32,16 @@ def tls_context(configuration: Configuration) -> ssl.SSLContext:
     return context
 
 
+def _proxy_from_environment(base: str) -> str:
+    """Return the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for a server; empty: none."""
+    server = urlsplit(base)
+    if urllib.request.proxy_bypass(server.hostname or ""):
+        return ""
+    found = urllib.request.getproxies().get(server.scheme, "")
+    # aiohttp speaks no TLS with a proxy.
+    return "" if found.startswith("https://") else found
+
+
 class Transport:
     """One pool of connections for everything. Use it in the event loop that made it, and close it.
 
@@ -44,7 +55,7 @@ class Transport:
         self._configuration = configuration
         self._base = configuration.host.rstrip("/")
         named = {
-            "proxy": configuration.proxy,
+            "proxy": configuration.proxy or _proxy_from_environment(self._base),
             "proxy_headers": configuration.proxy_headers,
             "server_hostname": configuration.tls_server_name,
         }
@@ -70,8 +81,7 @@ class Transport:
 
     def share(self) -> None:
         """Let what `stream` returns share connections, where that is possible."""
-        proxied = self._configuration.proxy or "https" in urllib.request.getproxies()
-        if self._base.startswith("https://") and not proxied:
+        if self._base.startswith("https://") and "proxy" not in self._options:
             name = self._configuration.tls_server_name or ""
             self._streams = Streams(self._base, tls_context(self._configuration), name)
 
@@ -108,5 +118,7 @@ class Transport:
         if self._session is None:
             # Watches stay in the pool for long, so that it has no bound of its own.
             connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self._configuration))
-            self._session = aiohttp.ClientSession(connector=connector, trust_env=True, read_bufsize=_READ_AHEAD)
+            # Not `trust_env`: it has a thread read the environment and ~/.netrc before each request, and `default` in
+            # that file refuses every request that has a token.
+            self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_READ_AHEAD)
         return self._session

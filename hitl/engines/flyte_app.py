@@ -126,7 +126,25 @@ def env() -> flyte.TaskEnvironment:
     )
 
 
-@env().task
+class ByName:
+    """Finds `show_form` by its name, wherever HITL is installed.
+
+    Flyte's own resolver takes modules of the author's folder and of `site-packages` alone. An editable install, as
+    `make demo` makes it, is in neither, and `flyte deploy` refused it.
+    """
+
+    import_path: Final = f"{__name__}.ByName"
+
+    def load_task(self, loader_args: list[str]) -> Any:
+        """Return the task."""
+        return show_form
+
+    def loader_args(self, task: Any, root_dir: object) -> list[str]:
+        """Return what the pod hands to `load_task`."""
+        return ["task", task.name]
+
+
+@env().task(task_resolver=ByName())
 async def show_form(request_id: str) -> str:
     """Carry the link "Event Form": links belong to task actions, and a trace has none.
 

@@ -1,6 +1,7 @@
 """The web app with `auth: kubernetes`: who may see and answer is what a real API server says."""
 
 import json
+import os
 import subprocess
 import sys
 import uuid
@@ -26,7 +27,9 @@ from tests.chart.charts import (
     text,
 )
 from tests.chart.installed import Installed
+from tests.cluster import installs
 from tests.cluster.control_plane import ControlPlane
+from tests.docs.commands import run_block
 from tests.web.serving import Question, WebApp, running, visible_text
 
 AUDIENCE = "hitl.flyte.org"
@@ -171,6 +174,23 @@ def test_a_token_made_for_this_service_alone_is_taken(team: Team) -> None:
     review = {"spec": {"token": token}}
     done = team.plane.request("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)
     assert not json.loads(done.out)["status"].get("authenticated")
+
+
+def test_the_page_s_command_answers_with_a_token_of_ones_own(team: Team) -> None:
+    question = team.ask()
+    names = {
+        "https://hitl.example.org": team.app.url,
+        '"ID"': f'"{question.request_id}"',
+        "payments": team.namespace,
+        "token approver": "token responder",
+    }
+    path = f"{installs.control_plane()['kubectl'].parent}:{os.environ['PATH']}"
+    there = {"KUBECONFIG": str(team.plane.kubeconfig), "PATH": path}
+
+    printed = run_block("docs/http-api.md", "token=$(kubectl create token", names, **there)
+
+    respondent = json.loads(printed)["outcome"]["respondent"]
+    assert (respondent["name"], respondent["verified"]) == (team.name("responder"), True)
 
 
 @pytest.mark.parametrize("page", ["form", "status"])

@@ -1,14 +1,18 @@
 """What Git holds, applied by those who apply from Git: nothing drifts, nothing loops, an answer is an answer."""
 
 import json
+import os
 from typing import Any
 
 import cel
 import lupa
 import pytest
+import yaml
 
+from tests.cluster import installs
 from tests.cluster.guide import manifests, snippet
 from tests.cluster.operators import Object, Questions, Root, conditions, question, response
+from tests.docs.commands import run_block
 
 
 def _kstatus(content: Object) -> str:
@@ -35,6 +39,25 @@ def _apply(questions: Questions, content: Object, manager: str = "kustomize-cont
     done = questions.plane.apply(content, manager)
     found: Object = json.loads(done.out)
     return found
+
+
+def test_the_guides_question_is_answered_and_its_commands_say_so(questions: Questions) -> None:
+    for each in yaml.safe_load_all(snippet("yaml")):
+        each["metadata"]["namespace"] = questions.namespace
+        questions.plane.apply(each, "kustomize-controller")
+    questions.until_condition("ship-it-yes", "Accepted", "Accepted", "HumanInputResponse")
+    here = {"payments": questions.namespace}
+    path = f"{installs.control_plane()['kubectl'].parent}:{os.environ['PATH']}"
+    there = {"KUBECONFIG": str(questions.plane.kubeconfig), "PATH": path}
+
+    listed = run_block("docs/gitops.md", "kubectl get hir", here, **there)
+    waited = run_block("docs/gitops.md", "kubectl wait", here, **there)
+
+    assert [line.split()[:4] for line in listed.splitlines()] == [
+        ["NAME", "QUESTION", "VALUE", "ACCEPTED"],
+        ["ship-it-yes", "ship-it", "true", "Accepted"],
+    ]
+    assert waited == "humaninput.hitl.flyte.org/ship-it condition met\n"
 
 
 def test_an_answer_committed_to_the_question_is_recorded_with_its_commit(questions: Questions, root: Root) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +54,30 @@ def blocks(page: Path) -> list[Block]:
         name = page.relative_to(REPO).as_posix()
         found.append(Block(name, tuple(commands), "\n".join(shown), match["needs"] or ""))
     return found
+
+
+def run_block(page: str, beginning: str, names: Mapping[str, str], **environment: str) -> str:
+    """Run a block that needs what only some test has; return what it printed.
+
+    Args:
+        page: The page's path in the repository.
+        beginning: How the block's first command begins.
+        names: What the page writes for something that exists only there, and its name in the test.
+        environment: Variables besides this process's own.
+    """
+    [block] = [each for each in ALL if each.page == page and each.commands[0].startswith(beginning)]
+    script = "\n".join(block.commands)
+    for shown, name in names.items():
+        assert shown in script, f"{page} no longer shows {shown}"
+        script = script.replace(shown, name)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 ALL = [block for page in PAGES for block in blocks(page)]

@@ -21,7 +21,7 @@ RUN_BASE = f"s3://hitl/flyte/{entry_point.RUN}"
 def test_a_flyte_pod_killed_while_it_waits_returns_the_answer_given_meanwhile() -> None:
     run = _storage(RUN_BASE)
     asyncio.run(entry_point.write_inputs(run))
-    apply(_secret(), _job())
+    apply(_secret(), _code(), _job())
     [first] = until("its pod", _pods)
     link = until("the link", lambda: _line(first, "/form/"))
     question = link.partition("/form/")[2].partition("?")[0]
@@ -42,14 +42,18 @@ def test_a_flyte_pod_killed_while_it_waits_returns_the_answer_given_meanwhile() 
 
 
 def _storage(url: str) -> Store:
+    return Store(url, storage_options())
+
+
+def storage_options() -> dict[str, str]:
+    """Return how this machine and each pod reach the storage."""
     service = get("service", f"{RELEASE}-storage", SYSTEM)
     assert service is not None
-    options = {
+    return {
         "endpoint": f"http://{service['spec']['clusterIP']}:8333",
         "access_key_id": _key("AWS_ACCESS_KEY_ID"),
         "secret_access_key": _key("AWS_SECRET_ACCESS_KEY"),
     }
-    return Store(url, options)
 
 
 def _key(name: str) -> str:
@@ -69,6 +73,13 @@ def _secret() -> Object:
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": given}
 
 
+def _code() -> Object:
+    """The tutorial, which the example's image does not hold: here it comes without Flyte's code bundle."""
+    metadata = {"name": "tutorial", "namespace": TEAM}
+    code = (entry_point.REPO / "examples" / "tutorial.py").read_text()
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"tutorial.py": code}}
+
+
 def _job() -> Object:
     """A pod as Flyte makes one, in the namespace that Flyte names `{project}-{domain}`."""
     assert f"{entry_point.PROJECT}-{entry_point.DOMAIN}" == TEAM
@@ -86,6 +97,7 @@ def _job() -> Object:
         "command": entry_point.arguments(RUN_BASE),
         "envFrom": [{"secretRef": {"name": "flyte-storage"}}],
         "env": [{"name": name, "value": value} for name, value in settings.items()],
+        "volumeMounts": [{"name": "code", "mountPath": "/home/hitl/examples"}],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     spec = {
@@ -94,6 +106,7 @@ def _job() -> Object:
         "shareProcessNamespace": True,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
+        "volumes": [{"name": "code", "configMap": {"name": "tutorial"}}],
     }
     return {
         "apiVersion": "batch/v1",

@@ -1,9 +1,14 @@
 """How the API server is reached."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
+from aiohttp import web
 from kubernetes.aio.client import Configuration
 
-from hitl.cluster.client import Kube
+from hitl.cluster.client import HUMAN_INPUTS, Kube
+from hitl.errors import ClusterUnavailable
 
 
 @pytest.mark.parametrize("written", ["Bearer t0ken", "bearer t0ken", "t0ken"])
@@ -21,3 +26,60 @@ async def test_a_token_is_handed_on_without_its_scheme(written: str) -> None:
 async def test_without_a_token_there_is_none() -> None:
     async with Kube(Configuration(), "default") as kube:
         assert (await kube.connection()).token is None
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[tuple[str, list[web.Request]]]:
+    """An address where every request is answered with an object, and those that came."""
+    seen: list[web.Request] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request)
+        return web.json_response({"kind": "HumanInput"})
+
+    runner = web.AppRunner(app := web.Application())
+    app.router.add_route("*", "/{path:.*}", answer)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}", seen
+    await runner.cleanup()
+
+
+async def asked(host: str) -> None:
+    configuration = Configuration(host=host)
+    configuration.api_key["BearerToken"] = "t0ken"
+    async with Kube(configuration, "default") as kube:
+        assert await kube.get(HUMAN_INPUTS, "ship-it", "team") == {"kind": "HumanInput"}
+
+
+async def test_a_token_is_sent_whatever_netrc_says(
+    server: tuple[str, list[web.Request]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url, seen = server
+    (tmp_path / "netrc").write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+    await asked(url)
+
+    [request] = seen
+    assert request.headers["Authorization"] == "Bearer t0ken"
+
+
+@pytest.mark.parametrize(("bypassed", "through"), [("", True), ("api.test", False)])
+async def test_the_proxy_of_the_environment_is_used_but_for_what_it_leaves_out(
+    server: tuple[str, list[web.Request]], monkeypatch: pytest.MonkeyPatch, bypassed: str, through: bool
+) -> None:
+    url, seen = server
+    monkeypatch.setenv("http_proxy", url)
+    monkeypatch.setenv("no_proxy", bypassed)
+
+    if through:
+        await asked("http://api.test")
+        assert [str(each.url) for each in seen] == [
+            "http://api.test/apis/hitl.flyte.org/v1alpha1/namespaces/team/humaninputs/ship-it"
+        ]
+    else:
+        with pytest.raises(ClusterUnavailable):
+            await asked("http://api.test")
+        assert seen == []

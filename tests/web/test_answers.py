@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.docs.commands import run_block
 from tests.web.serving import PAST, WebApp
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {
@@ -286,3 +287,13 @@ def test_status_is_for_who_may_see_it(shared_app: WebApp) -> None:
     assert (before["status"], before["phase"], before["response"]) == ("pending", "Pending", None)
     assert (after["status"], after["phase"], after["response"]["value"]) == ("completed", "Answered", 5)
     assert "link" not in after["response"]["respondent"]
+
+
+def test_the_page_s_command_answers(shared_app: WebApp) -> None:
+    question = asked(shared_app)
+    names = {"http://127.0.0.1:8080": shared_app.url, '"ID"': f'"{question.request_id}"', "TOKEN": question.token}
+
+    printed = run_block("docs/http-api.md", "curl -sS http://127.0.0.1:8080", names)
+
+    assert json.loads(printed)["status"] == "submitted"
+    assert (question.stored() or {})["value"] == 42
