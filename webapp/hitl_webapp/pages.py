@@ -193,7 +193,7 @@ def outcome_page(
 
 
 def _shown_typed(request: RequestDocument, typed: dict[str, str] | None) -> dict[str, str]:
-    return {} if typed is None else {**typed, "value": shown_value(request.data_type, typed.get("value", ""))}
+    return {} if typed is None else {**typed, "value": shown_value(request, typed.get("value", ""))}
 
 
 def message_page(

@@ -139,7 +139,7 @@ def _shown(admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fa
         )
     typed = sent.typed(question)
     if settled.kind == "too_late":
-        written = {**typed, "value": shown_value(question.data_type, typed["value"])}
+        written = {**typed, "value": shown_value(question, typed["value"])}
         return _message(problem.status, problem.title, problem.detail, written, principal.name)
     if settled.outcome is None:
         raise settled.error
