@@ -124,6 +124,11 @@ def _sentence(hint: str) -> str:
     return f"Enter {hint[0].lower()}{hint[1:]}."
 
 
+def initial(request: RequestDocument) -> str | None:
+    """Return what the form holds at first, as canonical text: what is proposed, else the default, if any."""
+    return request.default if request.proposed is None else request.proposed
+
+
 def chosen(request: RequestDocument, index: str) -> str:
     """Return the choice at a place of the list, as `Field.posted` writes it; empty when there is none."""
     choices = field_for(request).choices

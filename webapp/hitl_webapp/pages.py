@@ -20,7 +20,8 @@ from markupsafe import Markup, escape
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
-from hitl_webapp.fields import RADIO_CHOICES, field_for
+from hitl_webapp.edited import edit_rows
+from hitl_webapp.fields import RADIO_CHOICES, field_for, initial
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import channel, sender, shown_value, standing
@@ -132,7 +133,7 @@ def form_page(
         request: The question.
         token: The link's token, which the form sends back; empty for a visitor who signed in.
         name: The visitor's verified name; empty lets them type one.
-        typed: What was typed before, to be kept. None: nothing yet, so the default is filled in.
+        typed: What was typed before, to be kept. None: nothing yet, so the form holds what it holds at first.
         fault: What is wrong with it.
         notice: Something that is wrong with none of it, such as a storage that does not answer.
         refusal: Why this visitor may not answer; empty: they may.
@@ -148,14 +149,20 @@ def form_page(
         radio_options=RADIO_CHOICES,
         token=token,
         name=name,
-        typed={"value": request.default or ""} if typed is None else typed,
-        prefilled=typed is None and request.default is not None,
+        typed={"value": initial(request) or ""} if typed is None else typed,
+        prefilled=_prefilled(request) if typed is None else "",
         fault=fault,
         notice=notice,
         refusal=refusal,
         sign_in=sign_in,
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
     )
+
+
+def _prefilled(request: RequestDocument) -> str:
+    if request.proposed is not None:
+        return "The proposed answer is filled in. Change what is not right, then send it."
+    return "" if request.default is None else "The default is filled in. Change it if you want another answer."
 
 
 def outcome_page(
@@ -186,6 +193,7 @@ def outcome_page(
         recorded=recorded,
         lost=lost,
         standing=standing(outcome),
+        edits=edit_rows(request, outcome),
         note=note,
         name=name,
         typed=_shown_typed(request, typed),
