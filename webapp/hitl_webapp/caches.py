@@ -63,7 +63,8 @@ class Memory(Generic[_V]):
 def size_of_request(question: RequestDocument) -> int:
     """Return about how many bytes a question takes in memory."""
     names = [*question.respondents.users, *question.respondents.groups]
-    texts = [question.prompt, question.default or "", *question.choices, *names]
+    texts = [question.prompt, question.default or "", question.proposed or "", *question.choices, *names]
+    texts += [*question.choice_labels, *question.choice_labels.values(), *question.refused]
     schema = 0 if question.json_schema is None else len(format_value("json", question.json_schema))
     # A text has some bytes besides its characters.
     chars = sum(len(each) + 16 for each in texts)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.core.documents import RequestDocument
+from hitl.core.forms.offers import Offer, exact, found, offered, searchable
 from hitl.core.jsontypes import json_example
 from hitl.core.pythontypes import is_decimal
-from hitl.core.text import printable
 from hitl.core.values import format_value
 
 RADIO_CHOICES: Final = 8
@@ -33,7 +33,7 @@ class Field:
         widget: Its kind.
         keyboard: Which keys a phone shows for it.
         exact: It takes a number, a date or the like: nothing that a phone corrects or completes.
-        choices: What is offered, as canonical texts.
+        offers: What is offered: canonical texts, each with its label.
         by_index: A choice is posted as `choice`, its place in the list: its text is not safe to print.
         hint: A sentence below the label.
         enter: What to enter, when the schema refuses what was typed; empty: the hint does not tell all of it.
@@ -42,10 +42,15 @@ class Field:
     widget: Widget
     keyboard: InputMode = "text"
     exact: bool = False
-    choices: tuple[str, ...] = ()
+    offers: tuple[Offer, ...] = ()
     by_index: bool = False
     hint: str = ""
     enter: str = ""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What is offered, as canonical texts."""
+        return tuple(text for text, _ in self.offers)
 
     def posted(self, value: str) -> tuple[str, str]:
         """Return the name and the value under which a form posts this value."""
@@ -53,17 +58,19 @@ class Field:
             return "choice", str(self.choices.index(value)) if value in self.choices else ""
         return "value", value
 
+    def label(self, text: str) -> str:
+        """Return the label of a value; of what is none of those offered, the text itself."""
+        return dict(self.offers).get(text, text)
+
 
 def field_for(request: RequestDocument) -> Field:
     """Return the input that fits a question."""
     schema = request.json_schema or {}
-    if request.choices:
+    if offers := offered(request):
         # What is typed to search cannot tell choices apart that differ in blanks or capitals only.
-        exact = all(printable(each) == each == " ".join(each.split()) for each in request.choices)
-        exact = exact and len({_folded(each) for each in request.choices}) == len(request.choices)
-        many: Widget = "search" if exact else "select"
-        kind = "radio" if len(request.choices) <= RADIO_CHOICES else many
-        return Field(kind, choices=tuple(request.choices), by_index=not exact)
+        as_text = exact([text for text, _ in offers])
+        many: Widget = "search" if as_text and searchable(offers) else "select"
+        return Field("radio" if len(offers) <= RADIO_CHOICES else many, offers=offers, by_index=not as_text)
     match request.data_type:
         case "bool":
             return Field("bool")
@@ -117,21 +124,23 @@ def _sentence(hint: str) -> str:
     return f"Enter {hint[0].lower()}{hint[1:]}."
 
 
+def initial(request: RequestDocument) -> str | None:
+    """Return what the form holds at first, as canonical text: what is proposed, else the default, if any."""
+    return request.default if request.proposed is None else request.proposed
+
+
 def chosen(request: RequestDocument, index: str) -> str:
     """Return the choice at a place of the list, as `Field.posted` writes it; empty when there is none."""
-    if index.isascii() and index.isdigit() and len(index) <= 3 and int(index) < len(request.choices):
-        return request.choices[int(index)]
+    choices = field_for(request).choices
+    if index.isascii() and index.isdigit() and len(index) <= 3 and int(index) < len(choices):
+        return choices[int(index)]
     return ""
 
 
 def searched(request: RequestDocument, typed: str) -> str:
-    """Return the choice that was typed, whatever its blanks and capitals; else what was typed."""
-    wanted = _folded(typed)
-    return next((each for each in request.choices if _folded(each) == wanted), typed)
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    """Return the choice whose label or value was typed, whatever its blanks and capitals; else what was typed."""
+    of_offer = found(offered(request), typed)
+    return typed if of_offer is None else of_offer
 
 
 def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:

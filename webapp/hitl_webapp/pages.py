@@ -21,8 +21,9 @@ from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
+from hitl_webapp.edited import edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
-from hitl_webapp.fields import RADIO_CHOICES, field_for
+from hitl_webapp.fields import RADIO_CHOICES, field_for, initial
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import channel, sender, shown_value, standing
@@ -141,7 +142,7 @@ def form_page(
         request: The question.
         token: The link's token, which the form sends back; empty for a visitor who signed in.
         name: The visitor's verified name; empty lets them type one.
-        typed: What was typed before, to be kept. None: nothing yet, so the default is filled in.
+        typed: What was typed before, to be kept. None: nothing yet, so the form holds what it holds at first.
         fault: What is wrong with it.
         notice: Something that is wrong with none of it, such as a storage that does not answer.
         refusal: Why this visitor may not answer; empty: they may.
@@ -158,8 +159,8 @@ def form_page(
         radio_options=RADIO_CHOICES,
         token=token,
         name=name,
-        typed={"value": request.default or ""} if typed is None else typed,
-        prefilled=typed is None and request.default is not None,
+        typed={"value": initial(request) or ""} if typed is None else typed,
+        prefilled=_prefilled(request) if typed is None else "",
         fault=fault,
         notice=notice,
         refusal=refusal,
@@ -167,6 +168,12 @@ def form_page(
         long=len(request.prompt) > _LONG_PROMPT_CHARS,
         evidence=evidence,
     )
+
+
+def _prefilled(request: RequestDocument) -> str:
+    if request.proposed is not None:
+        return "The proposed answer is filled in. Change what is not right, then send it."
+    return "" if request.default is None else "The default is filled in. Change it if you want another answer."
 
 
 def outcome_page(
@@ -197,6 +204,7 @@ def outcome_page(
         recorded=recorded,
         lost=lost,
         standing=standing(outcome),
+        edits=edit_rows(request, outcome),
         note=note,
         name=name,
         typed=_shown_typed(request, typed),
@@ -204,7 +212,7 @@ def outcome_page(
 
 
 def _shown_typed(request: RequestDocument, typed: dict[str, str] | None) -> dict[str, str]:
-    return {} if typed is None else {**typed, "value": shown_value(request.data_type, typed.get("value", ""))}
+    return {} if typed is None else {**typed, "value": shown_value(request, typed.get("value", ""))}
 
 
 def message_page(

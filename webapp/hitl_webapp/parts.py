@@ -13,7 +13,7 @@ from hitl.core.forms import MISSING, Maybe, Part, PartFault, changed, filled, pl
 from hitl.core.forms.parts import Constant, Line, Raw, Rows
 from hitl.core.forms.sent import below, one, options_of, parts_inside, rows_of
 from hitl.core.values import format_value
-from hitl_webapp.fields import POINT, range_of
+from hitl_webapp.fields import POINT, initial, range_of
 
 _KEPT_FORMS: Final = 256
 _HINTS: Final = {
@@ -85,7 +85,7 @@ def parts_form(
 
     Args:
         question: The question.
-        sent: What was typed so far. None: nothing yet, so the default is filled in.
+        sent: What was typed so far. None: nothing yet, so what is proposed, or the default, is filled in.
         wrong: What is wrong with it.
         focus: The part to look at first.
     """
@@ -93,7 +93,8 @@ def parts_form(
     if part is None:
         return None
     if sent is None:
-        value: Maybe = MISSING if question.default is None else json.loads(question.default)
+        first = initial(question)
+        value: Maybe = MISSING if first is None else json.loads(first)
         sent = filled(part, value)
     faults: dict[str, str] = {}
     for name, why in wrong:

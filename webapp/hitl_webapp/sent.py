@@ -69,7 +69,7 @@ class SentForm:
         if self.parts and not self.declines:
             return self._of_parts(question)
         field = field_for(question)
-        if not self.choice and field.widget == "search" and self.value not in question.choices:
+        if not self.choice and field.widget == "search" and self.value not in field.choices:
             return replace(self, submission=replace(self.submission, value=searched(question, self.value)))
         if field.exact and self.value != self.value.strip():
             # A phone's keyboard adds a blank after what it completes.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, Via
+from hitl.core.forms.offers import offered, told
 from hitl.core.text import one_line
 from hitl.errors import InvalidValue
 from hitl_webapp.fields import Field, field_for
@@ -22,9 +23,11 @@ _NAMELESS: Final[dict[Via, str]] = {
 _BOOL: Final = {"true": "Yes", "false": "No"}
 
 
-def shown_value(data_type: str, text: str) -> str:
-    """Return a value's text as the form has it."""
-    return _BOOL.get(text, text) if data_type == "bool" else text
+def shown_value(request: RequestDocument, text: str | None) -> str:
+    """Return a value's text as the form has it: of a choice with a label, the label and the value."""
+    if text is None:
+        return ""
+    return _BOOL.get(text, text) if request.data_type == "bool" else told(offered(request), text)
 
 
 def what_fits(request: RequestDocument, typed: str, error: InvalidValue) -> tuple[str, tuple[str, ...]]:
@@ -37,8 +40,8 @@ def what_fits(request: RequestDocument, typed: str, error: InvalidValue) -> tupl
     """
     field = field_for(request)
     blank = not typed.strip()
-    if request.choices:
-        return _choose(request), ()
+    if field.offers:
+        return _choose(request, field), ()
     if field.widget == "bool":
         return "Choose Yes or No.", ()
     if field.enter and (blank or error.details or not any(each.isdigit() for each in typed)):
@@ -56,7 +59,7 @@ def lost(request: RequestDocument, outcome: OutcomeDocument, typed: str) -> str:
         outcome: The recorded one.
         typed: Their answer, as it was typed; empty: they declined.
     """
-    short = one_line(shown_value(request.data_type, typed))
+    short = one_line(shown_value(request, typed))
     yours = "What you sent was not used."
     if short:
         yours = (
@@ -66,7 +69,7 @@ def lost(request: RequestDocument, outcome: OutcomeDocument, typed: str) -> str:
     by = f", by {name}" if name else ""
     match outcome.outcome:
         case "answered" if outcome.reason != "DefaultUsed":
-            value = one_line(shown_value(outcome.data_type, outcome.value_text() or ""))
+            value = one_line(shown_value(request, outcome.value_text()))
             recorded = f" Recorded: {value}{by}." if len(value) <= _SHORT_CHARS else ""
             return f"Someone answered first. {yours}{recorded}"
         case "rejected":
@@ -103,8 +106,8 @@ def channel(outcome: OutcomeDocument) -> str:
     return "" if said and not outcome.respondent.commit else outcome.channel()
 
 
-def _choose(request: RequestDocument) -> str:
-    name, choices = one_line(request.event_name), [one_line(each) for each in request.choices]
+def _choose(request: RequestDocument, field: Field) -> str:
+    name, choices = one_line(request.event_name), [one_line(told(field.offers, each)) for each in field.choices]
     if len(choices) > _FEW_CHOICES or sum(map(len, choices)) > _FEW_CHOICES * _SHORT_CHARS:
         return f"{name}: choose one of the {len(choices)} answers in the list."
     if len(choices) == 1:

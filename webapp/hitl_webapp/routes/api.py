@@ -19,6 +19,7 @@ from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.admission import Address
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
+from hitl_webapp.edited import public_changes
 from hitl_webapp.problems import BadInput, public_outcome
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.service import Service
@@ -33,6 +34,10 @@ class Submitted(BaseModel):
     data_type: str
     message: str
     outcome: dict[str, Any]
+    edited: bool = Field(description="Whether the answer is another than what was proposed")
+    changes: list[dict[str, Any]] = Field(
+        description="What it changed: `place` is a JSON Pointer, `before` what was proposed, `after` the answer"
+    )
 
 
 class Status(BaseModel):
@@ -43,6 +48,10 @@ class Status(BaseModel):
     phase: str = Field(description="Pending, Answered, Rejected, TimedOut or Cancelled")
     request: dict[str, Any]
     response: dict[str, Any] | None
+    edited: bool = Field(description="Whether the answer is another than what was proposed")
+    changes: list[dict[str, Any]] = Field(
+        description="What it changed: `place` is a JSON Pointer, `before` what was proposed, `after` the answer"
+    )
 
 
 # Written out, as RFC 9457 has it: a model for each status would cost a web app that starts on demand its time.
@@ -124,6 +133,7 @@ async def submitted(service: Service, headers: Headers, body: bytes) -> Response
         "data_type": outcome.data_type,
         "message": f"{_SAVED[outcome.outcome]} {settled.note}".rstrip(),
         "outcome": public_outcome(outcome),
+        **public_changes(admitted.request.document, outcome),
     }
     # `Submitted` describes this for clients; making one takes longer than writing it.
     return Response(to_json(content), media_type="application/json")
@@ -178,4 +188,5 @@ async def status(
         phase=phase_of(outcome),
         request=stored.document.model_dump(mode="json", by_alias=True),
         response=None if outcome is None else public_outcome(outcome),
+        **public_changes(stored.document, outcome),
     )

@@ -149,7 +149,7 @@ async def _shown(
         return await _form_again(service, admitted, sent, problem, fault)
     typed = sent.typed(question)
     if settled.kind == "too_late":
-        written = {**typed, "value": shown_value(question.data_type, typed["value"])}
+        written = {**typed, "value": shown_value(question, typed["value"])}
         return _message(problem.status, problem.title, problem.detail, written, principal.name)
     if settled.outcome is None:
         raise settled.error

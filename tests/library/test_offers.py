@@ -1,0 +1,75 @@
+"""What a question offers, with the labels that people see, whether its choices or its schema list the values."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any, Literal
+
+import pytest
+
+from hitl.core.forms.offers import found, offered, searchable, told
+from hitl.core.question import Question
+
+REGIONS = {"eu-1": "Frankfurt", "us-1": "Ohio"}
+TITLED = [{"const": value, "title": title} for value, title in REGIONS.items()]
+
+
+class Level(Enum):
+    LOW = 1
+    HIGH = 2
+
+
+def asked(data_type: Any = str, **content: Any) -> Question:
+    return Question.of("region", data_type, "Which?", 60, **content)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "content", "offers"),
+    [
+        (str, {"choices": REGIONS}, (("eu-1", "Frankfurt"), ("us-1", "Ohio"))),
+        (str, {"choices": ["b", "a"]}, (("b", "b"), ("a", "a"))),
+        (str, {"schema": {"oneOf": TITLED}}, (("eu-1", "Frankfurt"), ("us-1", "Ohio"))),
+        (str, {"schema": {"anyOf": TITLED}}, (("eu-1", "Frankfurt"), ("us-1", "Ohio"))),
+        (str, {"schema": {"allOf": [{"enum": ["a", "b"]}]}}, (("a", "a"), ("b", "b"))),
+        (int, {"schema": {"enum": [1, "a", 2.0, None, True]}}, ()),
+        (int, {"schema": {"enum": [1, "a", 2.0, True]}}, (("1", "1"),)),
+        (float, {"schema": {"enum": [1, 2.5]}}, (("1.0", "1"), ("2.5", "2.5"))),
+        (Level, {}, (("1", "1"), ("2", "2"))),
+        (Literal["x", "y"], {}, (("x", "x"), ("y", "y"))),
+        (int, {"choices": {1: "many", 2: "many"}}, (("1", "many (1)"), ("2", "many (2)"))),
+        (int, {"schema": {"minimum": 1}}, ()),
+        (str, {}, ()),
+        (bool, {"schema": {"enum": [True]}}, ()),
+        ("json", {"schema": {"enum": ["a", "b"]}}, ()),
+    ],
+)
+def test_a_value_is_offered_under_its_label(data_type: Any, content: Any, offers: Any) -> None:
+    assert offered(asked(data_type, **content)) == offers
+
+
+def test_a_value_is_told_with_its_label() -> None:
+    offers = offered(asked(choices={"eu-1": "Frankfurt", "b": "b"}))
+    assert [told(offers, text) for text in ("eu-1", "b", "mars")] == ["Frankfurt (eu-1)", "b", "mars"]
+    assert told(offered(asked(int, choices={1: "many", 2: "many"})), "1") == "many (1)"
+
+
+@pytest.mark.parametrize(
+    ("choices", "is_searchable"),
+    [
+        (REGIONS, True),
+        ({"a": "A", "b": "B"}, True),
+        ({"a": "b", "b": "a"}, False),
+        ({"a": "one  two"}, False),
+        ({"a": "X", "b": "x"}, False),
+    ],
+)
+def test_what_is_typed_to_search_means_one_value_or_there_is_no_search(choices: Any, is_searchable: bool) -> None:
+    assert searchable(offered(asked(choices=choices))) is is_searchable
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [("Frankfurt", "eu-1"), (" frankFURT", "eu-1"), ("us-1", "us-1"), ("US-1 ", "us-1"), ("mars", None)],
+)
+def test_a_label_or_the_value_itself_is_found(typed: str, value: str | None) -> None:
+    assert found(offered(asked(choices=REGIONS)), typed) == value

@@ -1,0 +1,105 @@
+"""A proposed answer fills the form in, and the outcome tells what was edited. What a program refused is told."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Literal
+
+import httpx
+import pytest
+from playwright.sync_api import Page
+from pydantic import BaseModel, Field
+
+from hitl_webapp import pages
+from tests.web.serving import Question, WebApp, visible_text
+from tests.web.test_page import clean
+from tests.web.test_pages import outcome, question
+
+
+class Place(BaseModel):
+    zone: str = Field(max_length=20, title="Availability zone")
+    replicas: int
+
+
+class Deploy(BaseModel):
+    region: Literal["eu", "us"]
+    places: list[Place]
+    dry_run: bool = False
+
+
+PROPOSED = Deploy(region="eu", places=[Place(zone="a", replicas=2)])
+
+
+def asked(app: WebApp, data_type: Any = Deploy, proposed: Any = PROPOSED, **content: Any) -> Question:
+    content = {"event_name": "deploy", "prompt": "Which deployment?", **content}
+    return app.ask(f"q-{uuid.uuid4().hex[:12]}", data_type=data_type, proposed=proposed, **content)
+
+
+def test_what_is_proposed_is_approved_or_edited(shared_app: WebApp, page: Page) -> None:
+    stored = asked(shared_app, refused=["places.0.replicas: choose an even number", "<b>region</b>: is closed"])
+    page.goto(stored.url)
+    clean(page, "proposed", 1280)
+    text = page.inner_text("main")
+    assert "The proposed answer is filled in." in text
+    assert "The program did not take the answer before:" in text
+    assert "<b>region</b>: is closed" in text
+
+    page.get_by_label("Replicas").fill("4")
+    page.get_by_role("radio", name="us").check()
+    page.get_by_role("button", name="Add to Places").click()
+    page.get_by_label("Availability zone").nth(1).fill("b")
+    page.get_by_label("Replicas").nth(1).fill("1")
+    page.get_by_role("button", name="Send answer").click()
+    page.wait_for_selector(".outcome")
+
+    rows = [row.split("\t") for row in page.inner_text(".table table").splitlines()]
+    assert rows == [
+        ["Part", "Proposed", "Answered"],
+        ["Region", "eu", "us"],
+        ["Places › 1 › Replicas", "2", "4"],
+        ["Places › 2", "(nothing)", '{"zone":"b","replicas":1}'],
+    ]
+    clean(page, "edited", 1280)
+    page.set_viewport_size({"width": 320, "height": 800})
+    clean(page, "edited", 320)
+
+
+@pytest.mark.parametrize("default", [None, Deploy(region="us", places=[])])
+def test_what_is_proposed_comes_before_the_default_and_unchanged_is_not_edited(
+    shared_app: WebApp, page: Page, default: Any
+) -> None:
+    stored = asked(shared_app, default=default)
+    page.goto(stored.url)
+    page.get_by_role("button", name="Send answer").click()
+    page.wait_for_selector(".outcome")
+
+    assert (stored.stored() or {})["value"] == PROPOSED.model_dump(mode="json")
+    assert "No: answered as proposed" in page.inner_text("main")
+    assert page.locator(".table table").count() == 0
+
+
+def test_a_value_is_proposed_and_edited_in_one_field() -> None:
+    request = question(data_type=str, choices={"eu": "Europe", "us": "America"}, proposed="eu", default="us")
+    assert 'value="eu" checked' in pages.form_page(request, token="", name="")
+    page = pages.outcome_page(request, outcome(request, value="us"), recorded=True)
+    assert "Answer Europe (eu) America (us)" in " ".join(visible_text(page).split())
+    late = outcome(request, value="us", reason="DefaultUsed", respondent={"via": "timeout"})
+    assert "What was edited" not in pages.outcome_page(request, late, recorded=False)
+
+
+def test_programs_read_what_was_edited(shared_app: WebApp) -> None:
+    stored = asked(shared_app)
+    status = f"{shared_app.url}/status/{stored.request_id}?token={stored.token}"
+    assert httpx.get(status).json()["edited"] is False
+
+    reply = stored.api({"region": "us", "places": [], "dry_run": False}).json()
+
+    assert reply["edited"] is True
+    assert reply["changes"] == [
+        {"place": "/region", "before": "eu", "after": "us"},
+        {"place": "/places/0", "before": {"zone": "a", "replicas": 2}},
+    ]
+    later = httpx.get(status).json()
+    assert (later["edited"], later["changes"]) == (True, reply["changes"])
+    plain = asked(shared_app, data_type=int, proposed=None).api(5).json()
+    assert (plain["edited"], plain["changes"]) == (False, [])

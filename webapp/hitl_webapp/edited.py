@@ -1,0 +1,106 @@
+"""What an answer changed of the proposed one: as rows of a table for people, as JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.edits import Change, edits
+from hitl.core.forms.offers import told
+from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows
+from hitl.core.forms.sent import options_of
+from hitl.core.values import format_value
+from hitl_webapp.parts import form_of
+from hitl_webapp.sentences import shown_value
+
+NOTHING: Final = "(nothing)"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One row of the table: a part of the answer, as people read it.
+
+    Args:
+        part: Its label, with those of the parts around it.
+        proposed: What was proposed.
+        answered: What was answered.
+    """
+
+    part: str
+    proposed: str
+    answered: str
+
+
+def changes(request: RequestDocument, outcome: OutcomeDocument | None) -> tuple[Change, ...]:
+    """Return what somebody's answer changed of the proposed value; nothing for an outcome of another kind."""
+    if outcome is None or outcome.outcome != "answered" or outcome.reason == "DefaultUsed":
+        return ()
+    return edits(request, outcome.value)
+
+
+def public_changes(request: RequestDocument, outcome: OutcomeDocument | None) -> dict[str, Any]:
+    """Return whether the proposed value was edited, and each change, for programs."""
+    found: list[dict[str, JsonValue]] = []
+    for each in changes(request, outcome):
+        change: dict[str, JsonValue] = {"place": each.place}
+        if each.before is not MISSING:
+            change["before"] = each.before
+        if each.after is not MISSING:
+            change["after"] = each.after
+        found.append(change)
+    return {"edited": bool(found), "changes": found}
+
+
+def edit_rows(request: RequestDocument, outcome: OutcomeDocument) -> list[Edit]:
+    """Return the rows of the table on the page of the outcome."""
+    form = form_of(request)
+    rows = []
+    for change in changes(request, outcome):
+        labels, part = _labelled(form, change.place)
+        before, after = (_shown(request, part, value) for value in (change.before, change.after))
+        rows.append(Edit(" › ".join(labels) or "Answer", before, after))
+    return rows
+
+
+def _labelled(form: Part | None, place: str) -> tuple[list[str], Part | None]:
+    labels: list[str] = []
+    for step in place.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        label, form = _inside(form, key)
+        labels.append(label)
+    return labels, form
+
+
+def _inside(part: Part | None, key: str) -> tuple[str, Part | None]:
+    """Return the label and the part of a name or a place; those of a value without a form are as they are."""
+    number = int(key) if key.isascii() and key.isdecimal() else -1
+    match part:
+        case Group():
+            inside = dict(part.fields).get(key)
+            return (inside.label if inside is not None and inside.label else key), inside
+        case Rows():
+            return (str(number + 1) if number >= 0 else key), part.item
+        case Fixed() if 0 <= number < len(part.items):
+            return part.items[number].label or str(number + 1), part.items[number]
+        case OneOf():
+            of_branch = [_inside(branch, key) for _, branch in part.branches]
+            return next((each for each in of_branch if each[1] is not None), (key, None))
+        case _:
+            return (str(number + 1) if number >= 0 else key), None
+
+
+def _shown(request: RequestDocument, part: Part | None, value: Maybe) -> str:
+    if value is MISSING:
+        return NOTHING
+    if request.data_type != "json":
+        return shown_value(request, format_value(request.data_type, value))
+    if isinstance(part, Choice | Flag):
+        return told([(_text(each), label) for label, each in options_of(part)], _text(value))
+    return _text(value)
+
+
+def _text(value: JsonValue) -> str:
+    return value if isinstance(value, str) else format_value("json", value)
