@@ -6,6 +6,7 @@ under its id is another question. Whether it is settled is remembered for a seco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from hitl.core.documents import OutcomeDocument
@@ -29,6 +30,9 @@ class Questions:
     Args:
         records: Where they lie.
         clock: This machine's clock.
+
+    Attributes:
+        told: Told of each outcome that this process sees; None: nobody is.
     """
 
     def __init__(self, records: Records, clock: Clock) -> None:
@@ -37,6 +41,7 @@ class Questions:
         self._requests: Memory[StoredRequest] = Memory()
         self._pending: Memory[None] = Memory()
         self._settled: Memory[OutcomeDocument] = Memory()
+        self.told: Callable[[OutcomeDocument], None] | None = None
 
     async def request(self, request_id: str) -> StoredRequest:
         """Return a question, from memory when it was read within the last five minutes.
@@ -125,6 +130,8 @@ class Questions:
 
     def keep(self, outcome: OutcomeDocument) -> None:
         """Remember an outcome: it is final."""
+        if self.told is not None:
+            self.told(outcome)
         self._settled.put(outcome.request_id, Read(outcome, 0.0, size_of_outcome(outcome)))
 
     def forget(self, request_id: str) -> None:

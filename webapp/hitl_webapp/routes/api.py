@@ -56,7 +56,7 @@ _PROBLEM: Final = {
         "detail": {"type": "string"},
     },
 }
-_REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
+REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"content": {"application/problem+json": {"schema": _PROBLEM}}, "description": text}
     for code, text in {
         400: "Malformed, or a path that is not the question's own",
@@ -73,7 +73,7 @@ _REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
         503: "Storage or API server does not answer, or clocks disagree; try again after `Retry-After`",
     }.items()
 }
-router = APIRouter(responses=_REFUSALS)
+router = APIRouter(responses=REFUSALS)
 
 
 # Described for clients and read by hand: having FastAPI read them takes as long as recording the answer.
