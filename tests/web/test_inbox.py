@@ -21,10 +21,12 @@ from hitl.errors import NotAllowed, StorageUnavailable
 from hitl.records.outcomes import Submission
 from hitl.records.requests import read_request
 from hitl.storage import Store
-from hitl_webapp import inbox, pages, survey
+from hitl_webapp import pages, survey
 from hitl_webapp.admission import Admitted
 from hitl_webapp.auth import Principal, nobody
-from hitl_webapp.inbox import Listing, Surveys, listing
+from hitl_webapp.inbox import inbox as inboxes
+from hitl_webapp.inbox.inbox import Inbox, Listing
+from hitl_webapp.inbox.queries import PAGE, Query
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 from tests.library.samples import create_request, draft_request, settle
@@ -48,6 +50,22 @@ async def answered(service: Service, request_id: str) -> None:
 
 def service_over(store: Store) -> Service:
     return Service(store, WebSettings(storage_root=store.url), nobody)
+
+
+async def listing(inbox: Inbox, principal: Principal = ANN, query: Query = Query()) -> Listing:  # noqa: B008 - frozen
+    return await inbox.listing(principal, query, datetime.now(UTC))
+
+
+def page_of(found: Listing) -> str:
+    return pages.render("inbox.html", found=found, name="ann")
+
+
+def waiting(found: Listing) -> list[str]:
+    return [each.request_id for each in found.rows]
+
+
+def settled(found: Listing) -> list[str]:
+    return [each.request_id for each in found.settled]
 
 
 def aged(root: Path, request_id: str, name: str, seconds: float) -> None:
@@ -90,8 +108,9 @@ def test_an_inbox_over_20000_questions_costs_little_and_says_what_it_left_out(tm
 
     assert found.status_code == 200
     assert "Looked at 2,000 of 20,000 questions" in found.text
-    assert found.text.count("<li>") == inbox.SHOWN_PENDING
-    assert "1,800 more wait" in found.text
+    assert found.text.count("<li>") == PAGE
+    assert '<span class="tag">2,000</span>' in found.text
+    assert 'rel="next"' in found.text
     assert all(each.status_code == 200 for each in again)
     # One takes about half a second; six that each read everything took 60 before.
     assert spent < 6
@@ -101,15 +120,14 @@ async def test_nothing_is_read_on_the_event_loop_and_twenty_visitors_share_one_s
     copied(tmp_path / "root", 300)
     calls: list[tuple[str, int]] = []
     store = Store(str(tmp_path / "root"), watcher=lambda name, _: calls.append((name, threading.get_ident())))
-    surveys = Surveys(store)
-    service = service_over(store)
+    inbox = Inbox(store)
     # As the web app does when it starts.
     await store.probe()
     calls.clear()
 
-    found = await asyncio.gather(*(listing(surveys, service, ANN) for _ in range(20)))
+    found = await asyncio.gather(*(listing(inbox) for _ in range(20)))
 
-    assert {len(each.pending) for each in found} == {200}
+    assert {(len(each.rows), each.total) for each in found} == {(PAGE, 300)}
     assert threading.get_ident() not in {thread for _, thread in calls}
     assert len({thread for _, thread in calls}) == 1
     assert sum(name == "read" for name, _ in calls) == 300
@@ -189,10 +207,10 @@ async def test_every_bound_ends_the_reading_and_the_page_says_so(
     for number in range(20):
         await asked(store, f"q-{number}", prompt="x" * 10_000)
 
-    found = await listing(Surveys(store), service_over(store), ANN)
+    found = await listing(Inbox(store))
 
-    assert found.survey.looked_at < 20
-    assert f"Looked at {found.survey.looked_at} of " in pages.render("inbox.html", found=found, name="ann")
+    assert found.progress.looked_at < 20
+    assert f"Looked at {found.progress.looked_at} of " in page_of(found)
 
 
 class Slow(Store):
@@ -215,10 +233,10 @@ async def test_a_listing_that_takes_too_long_is_used_as_far_as_it_came(
     for number in range(5):
         await asked(store, f"q-{number}")
 
-    found = await listing(Surveys(store), service_over(store), ANN)
+    found = await listing(Inbox(store))
 
-    assert (len(found.pending), found.survey.counted) == (3, False)
-    assert "Looked at 3 of more than 3 questions" in pages.render("inbox.html", found=found, name="ann")
+    assert (len(found.rows), found.progress.counted) == (3, False)
+    assert "Looked at 3 of more than 3 questions" in page_of(found)
 
 
 async def test_what_is_kept_of_a_question_is_small(tmp_path: Path) -> None:
@@ -282,14 +300,11 @@ async def test_a_question_that_cannot_be_read_costs_its_own_line_and_is_named(
     bad = sorted(spoil(root, kind) for kind in kinds)
     (root / keys.PREFIX / "a-file").write_text("nothing of ours")
 
-    found = await listing(Surveys(store), service_over(store), ANN)
+    found = await listing(Inbox(store))
 
-    assert [each.request.request_id for each in found.pending] == ["good"]
-    assert [each.request.request_id for each in found.settled] == ["settled"]
-    page = pages.render("inbox.html", found=found, name="ann")
-    assert (
-        found.unreadable == [each for each in bad if each != "bad-outcome-is-a-folder"] or found.unreadable == bad
-    )
+    assert (waiting(found), settled(found)) == (["good"], ["settled"])
+    page = page_of(found)
+    assert list(found.unreadable) in ([each for each in bad if each != "bad-outcome-is-a-folder"], bad)
     assert all(f"<code>{each}</code>" in page for each in found.unreadable)
     assert str(tmp_path) not in page
 
@@ -302,52 +317,55 @@ async def test_only_who_may_see_every_question_is_told_which_cannot_be_read(tmp_
     store = Store(str(tmp_path / "root"))
     await asked(store, "good")
     spoil(tmp_path / "root", "damaged")
-    surveys = Surveys(store)
+    inbox = Inbox(store)
 
-    assert (await listing(surveys, service_over(store), ANN)).unreadable == ["bad-damaged"]
-    assert (await listing(surveys, service_over(store), Stranger(name="x", verified=True))).unreadable == []
+    assert (await listing(inbox)).unreadable == ("bad-damaged",)
+    assert (await listing(inbox, Stranger(name="x", verified=True))).unreadable == ()
 
 
-async def test_visitors_share_a_survey_and_each_sees_what_is_theirs(tmp_path: Path) -> None:
+async def test_visitors_share_an_index_and_each_sees_what_is_theirs(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "root"))
     await asked(store, "for-all")
     await asked(store, "for-bob", respondents=Respondents(users=["bob"]))
-    surveys = Surveys(store, clock=lambda: 0.0)
-    service = service_over(store)
+    inbox = Inbox(store, clock=lambda: 0.0)
 
     async def seen(name: str) -> set[str]:
-        found = await listing(surveys, service, Principal(name=name, verified=True))
-        return {each.request.request_id for each in found.pending}
+        return set(waiting(await listing(inbox, Principal(name=name, verified=True))))
 
     assert (await seen("ann"), await seen("bob")) == ({"for-all"}, {"for-all", "for-bob"})
 
 
 async def test_an_answer_that_this_web_app_recorded_is_seen_at_once(tmp_path: Path) -> None:
-    ticks = iter(range(0, 10_000, 50))
-    store = Store(str(tmp_path / "root"))
+    reads: list[str] = []
+    store = Store(str(tmp_path / "root"), watcher=lambda name, _: reads.append(name) if name == "list" else None)
     await asked(store, "one")
-    # The survey seems to take so long that it stays for a minute.
-    surveys = Surveys(store, clock=lambda: float(next(ticks)))
+    # What was read seems to be from a while ago, and to stay.
+    seconds = [0.0]
     service = service_over(store)
-    before = await listing(surveys, service, ANN)
+    inbox = Inbox(store, clock=lambda: seconds[0])
+    service.questions.told = inbox.note
+    before = await listing(inbox)
+    inbox._fresh_until = 1e9
+    seconds[0] = 10.0
     await answered(service, "one")
+    reads.clear()
 
-    after = await listing(surveys, service, ANN)
+    after = await listing(inbox)
 
-    assert after.survey is before.survey
-    assert [len(before.pending), len(after.pending), len(after.settled)] == [1, 0, 1]
+    assert not reads
+    assert [waiting(before), waiting(after), settled(after)] == [["one"], [], ["one"]]
     assert after.as_of
-    assert "Questions as of" in pages.render("inbox.html", found=after, name="ann")
+    assert "Questions as of" in page_of(after)
 
 
 async def test_a_question_past_its_deadline_does_not_wait_and_is_not_said_to_be_settled(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "root"))
     await asked(store, "late", now=datetime.now(UTC) - timedelta(hours=1))
 
-    found = await listing(Surveys(store), service_over(store), ANN)
+    found = await listing(Inbox(store))
 
-    assert (found.pending, [each.outcome for each in found.settled]) == ([], [None])
-    assert "the deadline has passed" in pages.render("inbox.html", found=found, name="ann")
+    assert (found.rows, [each.ended for each in found.settled]) == ((), [None])
+    assert "the deadline has passed" in page_of(found)
     assert await store.read(keys.response_key("late")) is None, "looking records nothing"
 
 
@@ -376,15 +394,33 @@ class Away(Store):
 async def test_an_inbox_without_storage_says_so_and_works_once_it_is_back(tmp_path: Path) -> None:
     store = Away(str(tmp_path / "root"))
     await asked(store, "one")
-    surveys = Surveys(store)
+    inbox = Inbox(store)
     store.gone = True
 
     for _ in range(2):
         with pytest.raises(StorageUnavailable):
-            await listing(surveys, service_over(store), ANN)
+            await listing(inbox)
     store.gone = False
 
-    assert len((await listing(surveys, service_over(store), ANN)).pending) == 1
+    assert waiting(await listing(inbox)) == ["one"]
+
+
+async def test_an_inbox_whose_storage_went_away_shows_what_it_knows_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "_KEPT_FACTOR", 0.0)
+    store = Away(str(tmp_path / "root"))
+    await asked(store, "one")
+    inbox = Inbox(store)
+    assert not (await listing(inbox)).away
+    store.gone = True
+
+    found = await listing(inbox)
+    assert (waiting(found), found.away) == (["one"], True)
+    assert "The storage does not answer. What you see may be old" in page_of(found)
+    store.gone = False
+
+    assert not (await listing(inbox)).away
 
 
 @contextmanager
@@ -399,24 +435,24 @@ def hanging(store: Away) -> Iterator[None]:
 async def test_storage_that_hangs_is_asked_once_and_the_last_inbox_is_shown_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "_PATIENCE_SECONDS", 0.05)
-    monkeypatch.setattr(inbox, "_KEPT_FACTOR", 0.0)
+    monkeypatch.setattr(inboxes, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(inboxes, "_KEPT_FACTOR", 0.0)
     store = Away(str(tmp_path / "root"))
     await asked(store, "one")
-    fresh = Surveys(store)
+    fresh = Inbox(store)
     with hanging(store), pytest.raises(StorageUnavailable):
-        await fresh.current()
-    known = Surveys(store)
+        await listing(fresh)
+    known = Inbox(store)
     while True:
-        # On a busy machine one survey may take longer than this patience.
+        # On a busy machine one reading may take longer than this patience.
         try:
-            await known.current()
+            await listing(known)
             break
         except StorageUnavailable:
             continue
     threads = threading.active_count()
     with hanging(store):
-        found: list[Listing] = [await listing(known, service_over(store), ANN) for _ in range(5)]
+        found = [await listing(known) for _ in range(5)]
         assert threading.active_count() <= threads + 1
 
-    assert [len(each.pending) for each in found] == [1] * 5
+    assert [waiting(each) for each in found] == [["one"]] * 5

@@ -9,9 +9,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from hitl_webapp import pages
-from hitl_webapp.inbox import Listing
+from hitl_webapp.inbox.rows import row_of
 from hitl_webapp.sentences import lost
-from hitl_webapp.survey import Entry, Survey
 from tests.web.serving import Question, WebApp, visible_text
 from tests.web.test_page import clean
 from tests.web.test_pages import outcome, question
@@ -29,14 +28,15 @@ def asked(app: WebApp, **content: Any) -> Question:
 def test_each_page_shows_the_label_and_the_value() -> None:
     request = question(choices=FEW, default="eu-1")
     ended = outcome(request, value="us-1")
-    listed = Listing([], [Entry(request, ended)], [], 0, 0, Survey())
+    listed = row_of(request, ended, "0" * 64).ended
 
     form = pages.form_page(request, token="", name="")
     assert 'value="eu-1" checked' in form
     assert "Frankfurt</span>" in form
     assert "Frankfurt (eu-1) is used" in visible_text(form).replace("  ", " ")
     assert "Ohio (us-1)" in pages.outcome_page(request, ended, recorded=True)
-    assert "<bdi>Ohio (us-1)</bdi>" in pages.render("inbox.html", found=listed, name="ann")
+    assert listed is not None
+    assert (listed.value, listed.shown) == ("us-1", "Ohio (us-1)")
     assert "Your answer (Frankfurt (eu-1)) was not used. Recorded: Ohio (us-1)." in lost(request, ended, "eu-1")
 
 

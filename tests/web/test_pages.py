@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl_webapp import pages
 from hitl_webapp.fields import chosen, field_for
-from hitl_webapp.inbox import Listing
+from hitl_webapp.inbox.queries import Query
 from hitl_webapp.problems import BadInput, problem_of
-from hitl_webapp.survey import Entry, Survey
 from tests.library.samples import draft_request
+from tests.web.inboxes import inbox_page
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 TURNS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -69,7 +69,7 @@ def every_page(text: str) -> dict[str, str]:
     )
     typed = {"value": text, "comment": text, "name": text}
     fault = pages.Fault("value", f"{text} does not fit.", (text, text))
-    listed = Listing([Entry(asked, None)], [Entry(asked, answered), Entry(asked, declined)], [], 0, 0, Survey())
+    listed: Any = {"waiting": [asked], "ended": [(asked, answered), (asked, declined)]}
     problem = problem_of(BadInput(text))
     forms = {
         f"{name} of {kind}": pages.form_page(
@@ -83,7 +83,7 @@ def every_page(text: str) -> dict[str, str]:
         "refused": pages.form_page(asked, token="", name=text, refusal=text),
         "answered": pages.outcome_page(asked, answered, recorded=False),
         "declined": pages.outcome_page(asked, declined, recorded=True, note="x"),
-        "inbox": pages.render("inbox.html", found=listed, name=text),
+        "inbox": inbox_page(NOW, **listed, name=text, query=Query(text=text, namespace=text, run=text)),
         "message": pages.message_page(problem.title, problem.detail, {"value": text, "comment": text}),
     }
 
@@ -100,9 +100,7 @@ def test_no_page_holds_a_control_character_or_one_that_turns_the_writing(text: s
 )
 def test_markdown_cannot_write_such_a_character_in_another_way(written: str) -> None:
     page = pages.form_page(question(prompt=written), token="", name="")
-    shown = pages.render(
-        "inbox.html", name="", found=Listing([Entry(question(prompt=written), None)], [], [], 0, 0, Survey())
-    )
+    shown = inbox_page(NOW, waiting=[question(prompt=written)], name="")
 
     for each in (page, shown):
         prompt = re.sub(r'(?s)^.*class="(?:prompt|entry-prompt)".*?>(.*?)</(?:div|span)>.*$', r"\1", each)
@@ -243,8 +241,7 @@ def test_right_to_left_text_stands_apart_from_what_surrounds_it() -> None:
 
     form = pages.form_page(asked, token="", name=name)
     page = pages.outcome_page(asked, answered, recorded=False)
-    listed = Listing([Entry(asked, None)], [Entry(asked, answered)], [], 0, 0, Survey())
-    inbox = pages.render("inbox.html", found=listed, name=name)
+    inbox = inbox_page(NOW, waiting=[asked], ended=[(asked, answered)], name=name)
 
     for each in (form, page, inbox):
         shown = re.sub(r"(?s)<title>.*?</title>|<h1 class=.visually-hidden.*?</h1>", "", each)
@@ -256,9 +253,7 @@ def test_right_to_left_text_stands_apart_from_what_surrounds_it() -> None:
 
 def test_the_deadline_is_shown_for_what_nobody_settled_yet() -> None:
     asked = question()
-    listed = Listing([], [Entry(asked, None)], [], 0, 0, Survey())
-
-    page = pages.render("inbox.html", found=listed, name="ann")
+    page = inbox_page(NOW + timedelta(seconds=60), ended=[(asked, None)])
 
     assert "the deadline has passed" in page
     assert format_time(NOW + timedelta(seconds=60)) in page

@@ -18,11 +18,10 @@ from hitl_webapp import pages
 from hitl_webapp.auth import recordable
 from hitl_webapp.below import SITE, Site, site_of
 from hitl_webapp.fields import field_for, searched
-from hitl_webapp.inbox import Listing
 from hitl_webapp.sentences import RUN_ABORTED, lost, standing, what_fits
 from hitl_webapp.settings import WebSettings
-from hitl_webapp.survey import Entry, Survey
 from tests.library.samples import number_question
+from tests.web.inboxes import inbox_page
 from tests.web.serving import WebApp, visible_text
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -174,8 +173,7 @@ def test_an_aborted_run_is_told_with_its_reason() -> None:
 )
 def test_the_inbox_says_who_or_what_ended_a_question_without_a_name(via: Any, wanted: str) -> None:
     ended = outcome("cancelled", comment="it ended", respondent=Respondent(via=via))
-    found = Listing([], [Entry(question(), ended)], [], 0, 0, Survey())
-    page = " ".join(visible_text(pages.render("inbox.html", found=found, name="ann")).split())
+    page = " ".join(visible_text(inbox_page(NOW, ended=[(question(), ended)])).split())
 
     assert wanted in page
     assert "unverified" not in page
@@ -185,8 +183,7 @@ def test_the_inbox_says_who_or_what_ended_a_question_without_a_name(via: Any, wa
 def test_the_inbox_has_a_deadline_as_a_moment_that_is_shown_in_local_time() -> None:
     late = outcome("answered", 3, reason="DefaultUsed", respondent=Respondent(via="timeout"))
     for ended in (late, outcome("timed_out", respondent=Respondent(via="timeout"))):
-        found = Listing([], [Entry(question(), ended)], [], 0, 0, Survey())
-        page = pages.render("inbox.html", found=found, name="ann")
+        page = inbox_page(NOW, ended=[(question(), ended)])
 
         assert re.search(r"nobody answered before the deadline \(<time datetime=", page)
         assert ("so the default was used" in page) is (ended is late)

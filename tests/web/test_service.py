@@ -23,7 +23,8 @@ from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.retention import STALE, collect
 from hitl.storage import ticks
 from hitl_webapp.auth import Principal
-from hitl_webapp.inbox import Surveys, listing
+from hitl_webapp.inbox.inbox import Listing
+from hitl_webapp.inbox.queries import Query
 from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY
 from hitl_webapp.service import Service
@@ -201,14 +202,16 @@ def test_a_clock_that_is_wrong_ends_no_link_and_keeps_none_open(web: Web, off: t
 def test_the_inbox_tells_by_the_storages_clock_what_waits(web: Web, off: timedelta) -> None:
     web.ask()
     web.off = off
-    surveys = Surveys(web.store)
 
-    found = run(listing(surveys, web.service, Principal(name="ann", verified=True)))
-    assert [each.request.request_id for each in found.pending] == [ID]
+    def listed() -> Listing:
+        now = run(web.service.clock.storage_time())
+        return run(web.service.inbox.listing(Principal(name="ann", verified=True), Query(), now))
+
+    assert [each.request_id for each in listed().rows] == [ID]
     web.store.time = DEADLINE
 
-    found = run(listing(surveys, web.service, Principal(name="ann", verified=True)))
-    assert [each.request.request_id for each in found.settled] == [ID]
+    found = listed()
+    assert ([each.request_id for each in found.settled], found.rows) == ([ID], ())
 
 
 def test_what_is_kept_of_questions_and_outcomes_is_counted_by_what_it_takes(web: Web) -> None:

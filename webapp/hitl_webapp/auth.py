@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import ClassVar, Final, Protocol
 
 from starlette.datastructures import Headers
 
@@ -53,6 +53,8 @@ class Principal:
     verified: bool = False
     link: str = ""
     site: AuthMode = "link"
+    # Whether it depends on the namespace what this visitor may see.
+    limited: ClassVar[bool] = False
 
     async def require_may_see(self, request: RequestDocument | None) -> None:
         """Refuse a caller who may not see the question.
@@ -69,6 +71,10 @@ class Principal:
     async def may_list(self, request: RequestDocument) -> bool:
         """Tell whether the inbox of this visitor shows the question."""
         return self._named_in(request)
+
+    async def may_list_in(self, namespace: str) -> bool:  # noqa: ARG002 - others look at it
+        """Tell whether the inbox of this visitor shows those questions of a namespace that are for them."""
+        return True
 
     async def require_may_answer(self, request: RequestDocument) -> None:
         """Refuse a caller who may not answer the question.

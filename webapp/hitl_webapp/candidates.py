@@ -119,8 +119,7 @@ async def list_index(store: Store, most: int, seconds: float) -> Candidates:
                 if len(listed.asked) >= most:
                     listed.whole = False
                     return listed
-            last = heapq.nlargest(_MOST_SETTLED, [(at, row.request_id) async for row, at in _last_settled(store)])
-            for written_at, request_id in last:
+            for written_at, request_id in await last_settled(store):
                 listed.settled[request_id] = written_at
                 listed.asked.setdefault(request_id, written_at)
                 listed.settled_rows.add(request_id)
@@ -129,6 +128,15 @@ async def list_index(store: Store, most: int, seconds: float) -> Candidates:
             raise StorageUnavailable(f"{store.url} listed nothing within {seconds:g} s") from error
         listed.whole = False
     return listed
+
+
+async def last_settled(store: Store) -> list[tuple[datetime, str]]:
+    """Return the questions that were settled last, each after the time at which its row was written.
+
+    Raises:
+        StorageUnavailable: the storage did not answer in time.
+    """
+    return heapq.nlargest(_MOST_SETTLED, [(at, row.request_id) async for row, at in _last_settled(store)])
 
 
 async def _last_settled(store: Store) -> AsyncIterator[tuple[SettledRow, datetime]]:

@@ -18,7 +18,17 @@ from hitl_webapp.below import SITE
 from hitl_webapp.logs import shown_path
 from hitl_webapp.problems import Problem, TooMany, problem_of
 
-_API: Final = ("/submit/json", "/status/", "/evidence/", "/health", "/ready", "/metrics", "/openapi.json")
+_API: Final = (
+    "/submit/json",
+    "/status/",
+    "/evidence/",
+    "/health",
+    "/ready",
+    "/metrics",
+    "/openapi.json",
+    "/questions",
+    "/hints/",
+)
 # Starlette says only "Not Found" and "Method Not Allowed".
 _ROUTING: Final = {
     404: ("Nothing here", "There is no page at this address. To answer a question, open its whole link again."),
@@ -44,7 +54,8 @@ async def explain(request: Request, error: Exception) -> Response:
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
     # Only there people sign in by a page; without the token, which was not enough.
     sign_in = SITE.get().sign_in_address(path) if problem.status == 401 else ""
-    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in)
+    again = problem.status == 503 and request.method == "GET"
+    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in, again=again)
     return HTMLResponse(page, problem.status, problem.headers)
 
 

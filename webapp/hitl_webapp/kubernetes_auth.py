@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
 
 from cachetools import LRUCache
 from pydantic import BaseModel, ConfigDict, Field
@@ -159,6 +159,7 @@ class User(Principal):
     subject: Subject
     token_hash: str
     reviews: Reviews
+    limited: ClassVar[bool] = True
 
     async def require_may_see(self, request: RequestDocument | None) -> None:
         """Let through who may get or answer the question's HumanInput."""
@@ -169,7 +170,11 @@ class User(Principal):
 
     async def may_list(self, request: RequestDocument) -> bool:
         """Tell whether this user may see every question of the namespace: one review serves for all of them."""
-        return await self._may_see(request.origin.namespace, "") and await super().may_list(request)
+        return await self.may_list_in(request.origin.namespace) and await super().may_list(request)
+
+    async def may_list_in(self, namespace: str) -> bool:
+        """Tell whether this user may see every question of a namespace."""
+        return await self._may_see(namespace, "")
 
     async def require_may_answer(self, request: RequestDocument) -> None:
         """Let through who may answer the question's HumanInput."""

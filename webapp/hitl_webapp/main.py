@@ -19,10 +19,9 @@ from hitl_webapp.app import HITLApp
 from hitl_webapp.auth import Authenticator, ProxyIdentity, nobody
 from hitl_webapp.caches import Memory
 from hitl_webapp.explain import explain
-from hitl_webapp.inbox import Surveys
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.problems import BadInput, Unauthenticated
-from hitl_webapp.routes import api, evidence, forms, health
+from hitl_webapp.routes import api, evidence, forms, health, inbox
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
@@ -53,7 +52,6 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         async with _authenticator(settings) as authenticate:
             app.state.service = Service(opened, settings, authenticate)
             app.state.forms = Memory[forms.KeptForm]()
-            app.state.surveys = Surveys(opened, tends=not settings.markers)
             yield
             await app.state.service.close()
 
@@ -67,7 +65,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (forms.router, api.router, evidence.router, health.router):
+    for router in (inbox.pages_router, forms.router, api.router, evidence.router, inbox.router, health.router):
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, explain)

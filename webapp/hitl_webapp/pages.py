@@ -21,6 +21,7 @@ from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
+from hitl_webapp.durations import duration
 from hitl_webapp.edited import edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
 from hitl_webapp.fields import RADIO_CHOICES, field_for, initial
@@ -103,6 +104,7 @@ def _environment() -> Environment:
     environment.filters["prompt_line"] = prompt_line
     environment.filters["typed"] = typed_text
     environment.filters |= FILTERS
+    environment.filters["duration"] = duration
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
     environment.globals["run_address"] = _run_address
@@ -216,10 +218,17 @@ def _shown_typed(request: RequestDocument, typed: dict[str, str] | None) -> dict
 
 
 def message_page(
-    title: str, detail: str, typed: dict[str, str] | None = None, *, sign_in: str = "", name: str = ""
+    title: str,
+    detail: str,
+    typed: dict[str, str] | None = None,
+    *,
+    sign_in: str = "",
+    name: str = "",
+    again: bool = False,
 ) -> str:
-    """Return a page with one sentence, what the visitor had typed, and where to sign in, if anything."""
-    return render("message.html", title=title, detail=detail, typed=typed or {}, sign_in=sign_in, name=name)
+    """Return a page with one sentence, what the visitor had typed, and where to go on, if anywhere."""
+    content = {"title": title, "detail": detail, "typed": typed or {}, "sign_in": sign_in, "again": again}
+    return render("message.html", name=name, **content)
 
 
 def _when(moment: datetime) -> Markup:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 import nh3
 from markdown_it import MarkdownIt
@@ -18,7 +18,6 @@ from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
-from hitl.core.documents import RequestDocument
 from hitl.core.text import printable
 
 _TAGS: Final = {
@@ -36,12 +35,26 @@ _LINK: Final = Markup('<a href="{0}" rel="noopener noreferrer nofollow">{0}</a>'
 _TASK: Final = {"[ ] ": "☐ ", "[x] ": "☑ ", "[X] ": "☑ "}
 
 
-def prompt_html(request: RequestDocument) -> Markup:
+class Prompted(Protocol):
+    """What has a prompt: a question, or what the inbox keeps of one."""
+
+    @property
+    def prompt(self) -> str:
+        """The prompt."""
+        ...
+
+    @property
+    def prompt_format(self) -> str:
+        """How it is written."""
+        ...
+
+
+def prompt_html(request: Prompted) -> Markup:
     """Return a question's prompt as HTML."""
     return _plain_html(request.prompt) if request.prompt_format == "plain" else markdown(request.prompt)
 
 
-def prompt_line(request: RequestDocument) -> str:
+def prompt_line(request: Prompted) -> str:
     """Return a question's prompt as the words that people read, on one line."""
     return " ".join(Markup(nh3.clean(str(prompt_html(request)), tags=set())).unescape().split())  # noqa: S704 - nh3 has just cleaned it
 

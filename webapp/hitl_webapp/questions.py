@@ -6,9 +6,10 @@ under its id is another question. Whether it is settled is remembered for a seco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from hitl.core.documents import OutcomeDocument
+from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.lifecycle import accepts_submissions, expiry_due
 from hitl.errors import RequestNotFound
 from hitl.records.outcomes import expire
@@ -29,6 +30,9 @@ class Questions:
     Args:
         records: Where they lie.
         clock: This machine's clock.
+
+    Attributes:
+        told: Told of each outcome that this process sees; None: nobody is.
     """
 
     def __init__(self, records: Records, clock: Clock) -> None:
@@ -37,6 +41,7 @@ class Questions:
         self._requests: Memory[StoredRequest] = Memory()
         self._pending: Memory[None] = Memory()
         self._settled: Memory[OutcomeDocument] = Memory()
+        self.told: Callable[[RequestDocument, OutcomeDocument], None] | None = None
 
     async def request(self, request_id: str) -> StoredRequest:
         """Return a question, from memory when it was read within the last five minutes.
@@ -99,7 +104,7 @@ class Questions:
         if outcome is None:
             self._pending.put(request_id, Read(None, began))
         else:
-            self.keep(outcome)
+            self.keep(request, outcome)
         return outcome
 
     async def over(self, request: StoredRequest) -> bool:
@@ -123,8 +128,10 @@ class Questions:
         """Tell whether the question was seen pending within the last second, without asking the storage."""
         return self._settled.get(request_id) is None and self._seen_pending(request_id)
 
-    def keep(self, outcome: OutcomeDocument) -> None:
-        """Remember an outcome: it is final."""
+    def keep(self, request: StoredRequest, outcome: OutcomeDocument) -> None:
+        """Remember the outcome of a question: it is final."""
+        if self.told is not None:
+            self.told(request.document, outcome)
         self._settled.put(outcome.request_id, Read(outcome, 0.0, size_of_outcome(outcome)))
 
     def forget(self, request_id: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.storage import Store
@@ -13,6 +15,9 @@ from hitl_webapp.hints import Hints
 from hitl_webapp.questions import Questions
 from hitl_webapp.settings import WebSettings
 from hitl_webapp.submissions import Submissions
+
+if TYPE_CHECKING:
+    from hitl_webapp.inbox.inbox import Inbox
 
 
 class Service:
@@ -41,11 +46,29 @@ class Service:
         self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock)
         self.evidence = EvidenceReader(store)
         self._hints = Hints(settings.hint_url)
+        self._inbox: Inbox | None = None
         self.submissions = Submissions(
             records, self.admission, self.questions, self.clock, self._hints, self.evidence
         )
 
+    @property
+    def inbox(self) -> Inbox:
+        """The inbox, made when it is first needed: a web app that only serves forms starts sooner without."""
+        if self._inbox is None:
+            from hitl_webapp.inbox.inbox import Inbox
+
+            self._inbox = Inbox(self.store, rows=self.settings.inbox_rows, tends=not self.settings.markers)
+            self.questions.told = self._inbox.note
+        return self._inbox
+
+    def hinted(self, request_id: str) -> None:
+        """Look at a question soon, if there is an inbox that shows it."""
+        if self._inbox is not None:
+            self._inbox.hint(request_id)
+
     async def close(self) -> None:
         """Wait for hints and rows of the index that are under way."""
+        if self._inbox is not None:
+            self._inbox.close()
         await self._later.close()
         await self._hints.close()

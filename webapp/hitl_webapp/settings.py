@@ -66,6 +66,9 @@ class WebSettings(StorageSettings):
     max_connections: int = Field(default=1000, ge=1)
     """The most connections at once. Where the process may open few files, it is less: 256 descriptors are kept for
     other things. Beyond it, the connection that has been idle longest is closed first."""
+    inbox_rows: int = Field(default=100_000, ge=100)
+    """The most open questions that the inbox keeps in memory, those with the earliest deadlines. 100,000 take less
+    than 100 MiB."""
     ready_seconds: float = Field(default=2, gt=0)
     """Seconds that the storage has to answer `GET /ready` before it is 503."""
 

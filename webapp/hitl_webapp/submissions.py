@@ -89,7 +89,7 @@ class Submissions:
         outcome = settled.outcome_or_raise()
         # What was sent twice was recorded, and counted, by the first one.
         audit.recorded(submission, principal, outcome, first=settled.kind == "recorded")
-        self._questions.keep(outcome)
+        self._questions.keep(admitted.request, outcome)
         self._hints.send(request_id)
         return settled
 

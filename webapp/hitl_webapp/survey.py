@@ -36,10 +36,11 @@ READ_SECONDS: Final = 6.0
 # Enough for the line that the inbox shows, and little enough to be kept two thousand times.
 _PROMPT_CHARS: Final = 1_000
 _COMMENT_CHARS: Final = 200
+_VALUE_CHARS: Final = 200
 _AT_ONCE: Final = 16
 # For so long a row is believed to be that of an open question, once question and outcome were looked for.
 _BELIEVED_SECONDS: Final = 30.0
-_LISTED_EVERY: Final = timedelta(days=1)
+LISTED_EVERY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Entry:
         sha256: The digest of the question's very bytes, to which an outcome must belong.
         listed: When its objects were written, as the storage listed them: the question's, the outcome's.
         read_at: When it was last known that it has no other outcome, by the clock of the survey.
+        value: The beginning of the outcome's value, as text.
     """
 
     request: RequestDocument
@@ -59,6 +61,7 @@ class Entry:
     sha256: str = ""
     listed: tuple[datetime | None, datetime | None] = (None, None)
     read_at: float = field(default=0.0, compare=False)
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,7 @@ async def survey(
 async def _list(store: Store, before: Survey, tends: bool, now: Callable[[], datetime]) -> Candidates:
     completed = await completed_at(store)
     # Programs of an older release write no rows: where no operator finds that, everything is listed once a day.
-    if completed is None or (tends and now() - completed >= _LISTED_EVERY):
+    if completed is None or (tends and now() - completed >= LISTED_EVERY):
         return await list_everything(store, MOST_COUNTED, LIST_SECONDS)
     listed = await list_index(store, MOST_COUNTED, LIST_SECONDS)
     for request_id, entry in before.entries.items():
@@ -187,25 +190,42 @@ class _Reading:
             waits = waits and request_id in self._listed.open_rows
             read_at = known.read_at if waits and known is not None else read_at
         outcome = None if waits else await read_outcome_of(self._store, request)
+        value = ""
         if outcome is not None:
-            self._bytes += len(outcome.value_text() or "")
+            value = outcome.value_text() or ""
+            self._bytes += len(value)
             comment = outcome.comment[:_COMMENT_CHARS]
             outcome = outcome.model_copy(update={"value": None, "comment": comment})
-        return Entry(request.document, outcome, request.sha256, listed, read_at)
+        return Entry(request.document, outcome, request.sha256, listed, read_at, value[:_VALUE_CHARS])
 
     async def _request(self, request_id: str) -> StoredRequest | None:
-        # Whether the question is valid is for its own page to find: checking a schema takes long.
-        key = keys.request_key(request_id)
-        data = await self._store.read(key)
-        if data is None:
+        found = await read_question(self._store, request_id)
+        if found is None:
             return None
+        document, data = found
         self._bytes += len(data)
-        document = RequestDocument.from_bytes(data, key)
-        if document.request_id != request_id:
-            raise DocumentDamaged(key, f"it belongs to request {document.request_id!r}")
         prompt = document.prompt[:_PROMPT_CHARS]
         shown = document.model_copy(update={"prompt": prompt, "json_schema": None, "choices": [], "default": None})
         return StoredRequest(shown, sha256_hex(data))
+
+
+async def read_question(store: Store, request_id: str) -> tuple[RequestDocument, bytes] | None:
+    """Return a question and its bytes; None: there is none of this id.
+
+    Whether it is valid is for its own page to find: checking a schema takes long.
+
+    Raises:
+        DocumentDamaged: when it cannot be read.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    key = keys.request_key(request_id)
+    data = await store.read(key)
+    if data is None:
+        return None
+    document = RequestDocument.from_bytes(data, key)
+    if document.request_id != request_id:
+        raise DocumentDamaged(key, f"it belongs to request {document.request_id!r}")
+    return document, data
 
 
 async def tend(store: Store, listed: Candidates, entries: Mapping[str, Entry], unreadable: set[str]) -> None:

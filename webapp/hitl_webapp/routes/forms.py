@@ -1,8 +1,6 @@
-"""Pages for people: the inbox, the form, the outcome."""
+"""Pages for people: the form, the outcome."""
 
 from __future__ import annotations
-
-import asyncio
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import Headers
@@ -12,16 +10,15 @@ from starlette.types import Scope
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.evidence import EvidenceChanged
 from hitl.records.outcomes import Settled
-from hitl_webapp import inbox, pages
+from hitl_webapp import pages
 from hitl_webapp.addresses import form_address
 from hitl_webapp.admission import Admitted
-from hitl_webapp.auth import SIGN_IN
 from hitl_webapp.below import SITE
 from hitl_webapp.caches import Memory, Read
 from hitl_webapp.evidence import Shown
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.parts import parts_form, stepped
-from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
+from hitl_webapp.problems import BadInput, Problem, problem_of
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.security import CSP
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
@@ -29,21 +26,6 @@ from hitl_webapp.sentences import lost, shown_value
 from hitl_webapp.service import Service
 
 router = APIRouter(include_in_schema=False)
-
-
-@router.get("/")
-async def index(request: Request) -> Response:
-    """Show the inbox, or in `link` mode a page that explains links."""
-    service = service_of(request)
-    if service.settings.auth == "link":
-        return HTMLResponse(pages.render("links.html"))
-    principal = await service.admission.authenticate(request.headers)
-    if principal is None:
-        raise Unauthenticated(SIGN_IN[service.settings.auth])
-    found = await inbox.listing(request.app.state.surveys, service, principal)
-    # Some hundred prompts are rendered, so others have their turn meanwhile.
-    page = await asyncio.to_thread(pages.render, "inbox.html", found=found, name=principal.name)
-    return HTMLResponse(page)
 
 
 @router.get("/form/{request_id:path}")

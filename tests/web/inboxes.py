@@ -1,0 +1,38 @@
+"""Pages of the inbox, made of questions and outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl_webapp import pages
+from hitl_webapp.inbox.inbox import Listing
+from hitl_webapp.inbox.queries import Query
+from hitl_webapp.inbox.rows import Row, row_of
+
+Asked = tuple[RequestDocument, OutcomeDocument | None]
+
+
+def row(request: RequestDocument, outcome: OutcomeDocument | None = None) -> Row:
+    return row_of(request, outcome, "00" * 32)
+
+
+def inbox_page(
+    now: datetime,
+    *,
+    waiting: Sequence[RequestDocument] = (),
+    ended: Sequence[Asked] = (),
+    name: str = "ann",
+    **more: Any,
+) -> str:
+    """Return the page with these questions."""
+    found = Listing(
+        query=more.pop("query", Query()),
+        now=now,
+        rows=tuple(map(row, waiting)),
+        settled=tuple(row(*each) for each in ended),
+        **more,
+    )
+    return pages.render("inbox.html", found=found, name=name)

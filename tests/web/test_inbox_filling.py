@@ -1,0 +1,276 @@
+"""The inbox's index beside the storage: what it costs, and that what others do is seen soon."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from hitl.core import keys
+from hitl.core.keys import OpenRow, SettledRow
+from hitl.core.respondents import Respondents
+from hitl.records.requests import StoredRequest
+from hitl.records.retention import scan_all
+from hitl_webapp.auth import Principal
+from hitl_webapp.inbox import inbox as inboxes
+from hitl_webapp.inbox.inbox import Inbox, Listing
+from hitl_webapp.inbox.queries import Query
+from tests.library.counting import Counting, filled
+from tests.library.samples import NOW, Timed, answer, asked, settle
+
+ANN = Principal(name="ann", groups=("sre",), verified=True)
+WAITS = 86_400.0
+DEADLINE = NOW + timedelta(seconds=WAITS)
+
+
+@pytest.fixture
+def store() -> Timed:
+    return Timed(f"memory://{uuid.uuid4().hex}")
+
+
+class Ticking:
+    """Seconds that a test lets pass."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Ticking:
+    return Ticking()
+
+
+def inbox_of(store: Timed, clock: Ticking, **given: Any) -> Inbox:
+    return Inbox(store, clock=clock, now=lambda: store.time, **given)
+
+
+async def seen(inbox: Inbox, store: Timed, query: Query | None = None, principal: Principal = ANN) -> Listing:
+    return await inbox.listing(principal, query or Query(), store.time)
+
+
+def ids(rows: Sequence[Any]) -> list[str]:
+    return [each.request_id for each in rows]
+
+
+async def waiting(store: Timed, request_id: str, **given: Any) -> StoredRequest:
+    return await asked(store, request_id, timeout_seconds=WAITS, **given)
+
+
+async def settled(store: Timed, request_id: str, text: str = "7") -> None:
+    await settle(store, await waiting(store, request_id), answer(text), now=store.time, markers=False)
+
+
+async def indexed(store: Timed) -> None:
+    """One question waits, another one is settled, and the index is complete."""
+    await waiting(store, "open")
+    await settled(store, "settled")
+    await scan_all(store, now=NOW)
+
+
+async def test_the_first_reading_costs_a_read_for_each_open_question_and_the_next_one_only_a_list(
+    clock: Ticking,
+) -> None:
+    store = Counting(f"memory://{uuid.uuid4().hex}", page=1_000)
+    await filled(store, settled=30, pending=200)
+    inbox = inbox_of(store, clock)
+
+    await store.cost(seen(inbox, store))
+    assert store.asked["read"] == 200 + 2 * 30
+    clock.seconds += 20
+    cost = await store.cost(seen(inbox, store))
+
+    assert store.asked["read"] == store.asked["exists"] == 0
+    assert cost <= 6
+
+
+async def test_what_is_shown_is_looked_at_again_after_half_a_minute_and_nothing_else(clock: Ticking) -> None:
+    store = Counting(f"memory://{uuid.uuid4().hex}", page=1_000)
+    await filled(store, settled=0, pending=200)
+    inbox = inbox_of(store, clock)
+    await seen(inbox, store)
+    clock.seconds += 31
+
+    await store.cost(seen(inbox, store))
+
+    assert (store.asked["exists"], store.asked["read"]) == (50, 0)
+
+
+async def test_what_another_one_asks_and_settles_is_seen_with_the_next_reading(
+    store: Timed, clock: Ticking
+) -> None:
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    assert ids((await seen(inbox, store)).rows) == ["open"]
+    await waiting(store, "another")
+    await settled(store, "open")
+    clock.seconds += 60
+
+    found = await seen(inbox, store)
+
+    assert (ids(found.rows), sorted(ids(found.settled))) == (["another"], ["open", "settled"])
+
+
+async def test_a_hint_is_looked_at_without_a_reading_and_a_forged_one_changes_nothing(
+    store: Timed, clock: Ticking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inboxes, "_KEPT_FACTOR", 1e9)
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    await seen(inbox, store)
+    inbox._fresh_until = 1e9
+    await waiting(store, "another")
+    await settled(store, "open")
+
+    for each in ("another", "open", "nobody", "../x"):
+        inbox.hint(each)
+    for _ in range(200):
+        found = await seen(inbox, store)
+        if not inbox._hinted and ids(found.rows) == ["another"]:
+            break
+
+    assert (ids(found.rows), sorted(ids(found.settled))) == (["another"], ["open", "settled"])
+    assert await inbox.known() == 3
+
+
+ROWS = {
+    "a stale row": OpenRow("settled", DEADLINE).key,
+    "a row of a question that is not there": OpenRow("nobody", DEADLINE).key,
+    "another row of the same question": OpenRow("open", NOW).key,
+    "a settled row of a question that waits": SettledRow("open", NOW.date()).key,
+    "a settled row of another day": SettledRow("settled", (NOW - timedelta(days=9)).date()).key,
+    "a settled row of what is not there": SettledRow("nobody", NOW.date()).key,
+    "no row at all": f"{keys.OPEN}/x",
+}
+
+
+@pytest.mark.parametrize("fault", ROWS)
+@pytest.mark.parametrize("late", [False, True], ids=["before", "afterwards"])
+async def test_a_row_that_is_wrong_shows_nothing_wrong(
+    store: Timed, clock: Ticking, fault: str, late: bool
+) -> None:
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    if late:
+        await seen(inbox, store)
+    await store.mark(ROWS[fault])
+    clock.seconds += 60
+
+    found = await seen(inbox, store)
+
+    assert (ids(found.rows), ids(found.settled), found.unreadable) == (["open"], ["settled"], ())
+
+
+async def test_an_open_row_that_outlived_its_question_is_seen_through_where_it_is_shown(
+    store: Timed, clock: Ticking
+) -> None:
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    await seen(inbox, store)
+    await settled(store, "open")
+    # As if whoever answered had died, or were not permitted to write rows.
+    await store.delete(SettledRow.of("open", NOW, DEADLINE).key)
+    await store.mark(OpenRow("open", DEADLINE).key)
+    clock.seconds += 31
+
+    found = await seen(inbox, store)
+
+    assert (ids(found.rows), sorted(ids(found.settled))) == ([], ["open", "settled"])
+
+
+@pytest.mark.parametrize("tends", [False, True])
+async def test_a_question_whose_row_was_lost_stays_and_gets_one_where_no_operator_looks(
+    store: Timed, clock: Ticking, tends: bool
+) -> None:
+    await indexed(store)
+    inbox = inbox_of(store, clock, tends=tends)
+    await seen(inbox, store)
+    await store.delete(OpenRow("open", DEADLINE).key)
+    clock.seconds += 60
+
+    assert ids((await seen(inbox, store)).rows) == ["open"]
+    assert await store.exists(OpenRow("open", DEADLINE).key) is tends
+
+
+async def test_a_question_that_was_deleted_goes_and_another_one_under_its_id_is_read(
+    store: Timed, clock: Ticking
+) -> None:
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    await seen(inbox, store)
+    await store.delete(keys.request_key("open"))
+    await store.delete(OpenRow("open", DEADLINE).key)
+    clock.seconds += 60
+    assert ids((await seen(inbox, store)).rows) == []
+    store.time += timedelta(seconds=60)
+    await waiting(store, "open", prompt="Another one?", now=store.time)
+    clock.seconds += 60
+
+    [row] = (await seen(inbox, store)).rows
+
+    assert row.prompt == "Another one?"
+
+
+async def test_of_more_questions_than_the_bound_those_that_end_first_are_kept(
+    store: Timed, clock: Ticking
+) -> None:
+    for number in range(120):
+        await asked(store, f"q-{number:03}", timeout_seconds=WAITS - number)
+    await scan_all(store, now=NOW)
+    inbox = inbox_of(store, clock, rows=100)
+
+    found = await seen(inbox, store)
+
+    assert (found.total, found.progress.counted) == (100, False)
+    assert ids(found.rows)[0] == "q-119"
+    for number in range(50, 120):
+        await settled_as(store, f"q-{number:03}", WAITS - number)
+    clock.seconds += 60
+    assert (await seen(inbox, store)).total == 50
+
+
+async def settled_as(store: Timed, request_id: str, seconds: float) -> None:
+    request = await asked(store, request_id, timeout_seconds=seconds)
+    await settle(store, request, answer("7"), now=store.time, markers=False)
+
+
+async def test_what_is_damaged_costs_its_own_row_and_is_shown_once_it_is_mended(
+    store: Timed, clock: Ticking
+) -> None:
+    await indexed(store)
+    await store.create_once(keys.request_key("damaged"), b"{")
+    await store.mark(OpenRow.unreadable("damaged").key)
+    inbox = inbox_of(store, clock)
+
+    found = await seen(inbox, store)
+    assert (ids(found.rows), found.unreadable) == (["open"], ("damaged",))
+    await store.delete(keys.request_key("damaged"))
+    await waiting(store, "damaged")
+    clock.seconds += 60
+
+    for _ in range(12):
+        found = await seen(inbox, store)
+        clock.seconds += 60
+    assert (sorted(ids(found.rows)), found.unreadable) == (["damaged", "open"], ())
+
+
+async def test_the_next_question_is_the_one_with_the_next_deadline_that_the_visitor_may_see(
+    store: Timed, clock: Ticking
+) -> None:
+    for name, seconds, who in (("c", 300, "ann"), ("a", 400, "bob"), ("b", 500, "ann")):
+        await asked(store, name, timeout_seconds=seconds, respondents=Respondents(users=[who]))
+    await scan_all(store, now=NOW)
+    inbox = inbox_of(store, clock)
+
+    async def next_of(request_id: str, name: str = "ann") -> str:
+        return await inbox.next(Principal(name=name, verified=True), request_id, store.time)
+
+    assert [await next_of(each) for each in ("c", "b", "nobody", "../x", "")] == ["b", "c", "c", "c", "c"]
+    # What somebody may not see has no place among the others.
+    assert await next_of("a") == "c"
+    assert [await next_of("a", "bob"), await next_of("x", "eve")] == ["", ""]

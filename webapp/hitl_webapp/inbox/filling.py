@@ -1,0 +1,242 @@
+"""Filling the index from the storage, and keeping it like the storage.
+
+Where the root's own index is complete, its rows are listed in the order of the deadlines. Each question is read
+once, since it never changes; whether it was settled is told by its row, which is gone then. Else everything is
+listed, as `hitl_webapp.survey` does.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import Final, TypeVar
+
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
+from hitl.core.keys import OpenRow
+from hitl.errors import StorageError, StorageUnavailable
+from hitl.records.index import completed_at, note_open, note_settled
+from hitl.records.records import Records, utc_now
+from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.storage import Store, all_of
+from hitl_webapp.candidates import last_settled
+from hitl_webapp.inbox.desk import Desk
+from hitl_webapp.inbox.index import Index, Listed
+from hitl_webapp.inbox.rows import Row, row_of
+from hitl_webapp.survey import LISTED_EVERY, Survey, read_question, survey
+
+MOST_SETTLED: Final = 5_000
+# The first ones are shown as soon as they are there.
+_FIRST: Final = 100
+_AT_ONCE: Final = 400
+_PAGE: Final = 1_000
+# Where more were settled lately than one page lists, they are listed seldom: most are known by their open row.
+_FEW_SETTLED: Final = 400
+_SETTLED_SECONDS: Final = 600.0
+_FOREVER: Final = float(2**32)
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How much of the root was read.
+
+    Args:
+        looked_at: How many questions were read, or could not be.
+        there: How many there are, as far as they were counted.
+        counted: All of them were counted.
+        indexed: They were listed by the root's index, in the order of the deadlines.
+        pages: How many requests listing the open ones took.
+    """
+
+    looked_at: int = 0
+    there: int = 0
+    counted: bool = True
+    indexed: bool = False
+    pages: int = 1
+
+
+class Filler:
+    """Reads the storage into the index.
+
+    Args:
+        store: The root.
+        desk: The index.
+        rows: How many open questions are read at most.
+        tends: Whether to write what is missing in the root's index, since no operator does.
+        clock: Seconds that only ever grow.
+        now: The present moment, with a time zone.
+
+    Attributes:
+        progress: How far it is.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        desk: Desk,
+        *,
+        rows: int,
+        tends: bool,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._desk = desk
+        self._rows = rows
+        self._tends = tends
+        self._clock = clock
+        self._now = now
+        self._pass = 0
+        self._survey: Survey | None = None
+        self._settled_after = clock()
+        self.progress = Progress()
+
+    async def refresh(self) -> None:
+        """Make the index like the storage.
+
+        Raises:
+            StorageUnavailable: the storage did not answer in time.
+            StorageUnsuitable: it refuses to list.
+        """
+        self._pass += 1
+        completed = await completed_at(self._store)
+        # Programs of an older release write no rows. Where no operator finds that, all is listed once a day.
+        if completed is None or (self._tends and self._now() - completed >= LISTED_EVERY):
+            await self._take_everything()
+            return
+        self._survey = None
+        last = await self._take_open()
+        for some in _chunks(await self._desk.ask(Index.vanished, self._pass, last)):
+            await self._look(some, tends=self._tends)
+        await self._take_settled()
+        await self._desk.ask(Index.drop_beyond, self._pass, last, MOST_SETTLED)
+
+    async def look(self, request_ids: Sequence[str]) -> None:
+        """Read some questions and their outcomes again.
+
+        Raises:
+            StorageUnavailable: the storage did not answer in time.
+        """
+        await self._look(request_ids)
+
+    async def settled_among(self, request_ids: Sequence[str]) -> bool:
+        """Take the outcomes of open questions that have one; tell whether there was one.
+
+        Raises:
+            StorageUnavailable: the storage did not answer in time.
+        """
+        exist = await all_of([partial(self._store.exists, keys.response_key(each)) for each in request_ids])
+        ended = [each for each, there in zip(request_ids, exist, strict=True) if there]
+        await self._look(ended, tends=self._tends)
+        return bool(ended)
+
+    async def _take_everything(self) -> None:
+        found = self._survey = await survey(
+            self._store, self._survey, tends=self._tends, clock=self._clock, now=self._now
+        )
+        rows = [
+            (row_of(each.request, each.outcome, each.sha256, each.value), 0.0) for each in found.entries.values()
+        ]
+        for some in _chunks(rows):
+            await self._desk.ask(Index.put, some, self._pass)
+        await self._desk.ask(Index.unreadable, found.unreadable, self._pass)
+        await self._desk.ask(Index.drop_others, self._pass)
+        self.progress = Progress(found.looked_at, found.there, found.counted)
+
+    async def _take_open(self) -> float:
+        """Read what is new among the open questions; return up to which deadline all were listed."""
+        after, there, pages, last = "", 0, 0, _FOREVER
+        while True:
+            page = await self._store.list_page(f"{keys.OPEN}/", after)
+            pages += 1
+            rows = [(row, at) for key, at in page if (row := OpenRow.of_key(key)) is not None]
+            if there + len(rows) > self._rows:
+                rows = rows[: max(0, self._rows - there)]
+                last = rows[-1][0].expires_at.timestamp() if rows else 0.0
+            there += len(rows)
+            self.progress = replace(
+                self.progress, there=max(there, self.progress.there), counted=False, indexed=True
+            )
+            listed = [Listed(row.request_id, at.timestamp()) for row, at in rows]
+            for some in _chunks(listed):
+                await self._take(await self._desk.ask(Index.compare, some, self._pass))
+            # What lies on this machine is listed at once.
+            if not page or last != _FOREVER or len(page) > _PAGE:
+                break
+            after = page[-1][0]
+        self.progress = Progress(there, there, counted=last == _FOREVER, indexed=True, pages=pages)
+        return last
+
+    async def _take(self, listed: Sequence[Listed]) -> None:
+        """Read questions that were listed as open."""
+        found = await all_of([partial(self._read, each.request_id) for each in listed])
+        rows = [(row, each.at) for each, row in zip(listed, found, strict=True) if isinstance(row, Row)]
+        await self._desk.ask(Index.put, rows, self._pass)
+        await self._note_unreadable([each.request_id for each in listed], found)
+        self.progress = replace(self.progress, looked_at=self.progress.looked_at + len(listed))
+
+    async def _take_settled(self) -> None:
+        if self._clock() < self._settled_after:
+            return
+        listed = [name for _, name in await last_settled(self._store)]
+        known = await self._desk.ask(Index.settled)
+        for some in _chunks([each for each in listed if each not in known]):
+            await self._look(some)
+        if len(listed) > _FEW_SETTLED:
+            self._settled_after = self._clock() + _SETTLED_SECONDS
+
+    async def _look(self, request_ids: Sequence[str], *, tends: bool = False) -> None:
+        read = partial(self._read, with_outcome=True, tends=tends)
+        found = await all_of([partial(read, each) for each in request_ids])
+        await self._desk.ask(Index.put, [(row, 0.0) for row in found if isinstance(row, Row)], self._pass)
+        gone = [each for each, row in zip(request_ids, found, strict=True) if row is None]
+        await self._desk.ask(Index.drop, gone)
+        await self._note_unreadable(request_ids, found)
+
+    async def _note_unreadable(
+        self, request_ids: Sequence[str], found: Sequence[Row | StorageError | None]
+    ) -> None:
+        bad = [each for each, row in zip(request_ids, found, strict=True) if isinstance(row, StorageError)]
+        if bad:
+            await self._desk.ask(Index.unreadable, bad, self._pass)
+
+    async def _read(
+        self, request_id: str, *, with_outcome: bool = False, tends: bool = False
+    ) -> Row | StorageError | None:
+        """Return a question, or why it cannot be read; None: it is not there."""
+        try:
+            found = await read_question(self._store, request_id)
+            if found is None:
+                return None
+            document, data = found
+            sha256, outcome = sha256_hex(data), None
+            if with_outcome:
+                outcome = await read_outcome_of(self._store, StoredRequest(document, sha256))
+        except StorageUnavailable as error:
+            # Either nothing answers, which ends all of this, or this object alone does not.
+            await self._store.exists(keys.request_key("none"))
+            return error
+        except StorageError as error:
+            return error
+        if tends:
+            await self._tend(document, outcome)
+        return row_of(document, outcome, sha256)
+
+    async def _tend(self, document: RequestDocument, outcome: OutcomeDocument | None) -> None:
+        records = Records(self._store)
+        if outcome is None:
+            await note_open(records, document)
+        else:
+            await note_settled(records, document, outcome)
+
+
+def _chunks(several: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    start, size = 0, _FIRST
+    while start < len(several):
+        yield several[start : start + size]
+        start, size = start + size, _AT_ONCE

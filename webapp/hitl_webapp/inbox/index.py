@@ -1,0 +1,300 @@
+"""The inbox's index: questions in SQLite, in memory, with full-text search.
+
+Every method belongs to the one thread that owns the connection. Nothing in the index is the truth: what a page
+shows of it is read from the storage again when somebody opens it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from hitl.core.respondents import Respondents
+from hitl_webapp.inbox.rows import Ended, Row, tie_of
+from hitl_webapp.inbox.schema import TABLES
+
+EVERYONE: Final = "*"
+_NAME_KEY_CHARS: Final = 100
+# A question that could not be read is tried again after so many passes.
+_TRIED_AGAIN: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A row of the root's index, as the storage listed it.
+
+    Args:
+        request_id: The question.
+        at: When the row was written, in seconds since 1970.
+    """
+
+    request_id: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An outcome that this process knows.
+
+    Args:
+        request_id: The question.
+        sha256: The digest of the question's bytes.
+        ended: How it ended.
+    """
+
+    request_id: str
+    sha256: str
+    ended: Ended
+
+
+class Index:
+    """The questions that the inbox knows."""
+
+    def __init__(self) -> None:
+        # One thread uses it, and whichever drops it last may close it.
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        self.connection.execute("PRAGMA temp_store = MEMORY")
+        self.connection.executescript(TABLES)
+        self._last = 0
+
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.connection.close()
+
+    def put(self, rows: Iterable[tuple[Row, float]], number: int) -> None:
+        """Take questions as they were read.
+
+        Args:
+            rows: The questions, each with when its row was listed, in seconds since 1970; 0: it has none.
+            number: The pass over the storage in which they were read.
+        """
+        with self._transaction():
+            for row, listed in rows:
+                self._put(row, listed, number)
+
+    def settle(self, outcomes: Iterable[Settled]) -> None:
+        """Take outcomes of questions. Those of questions that are not here, or were asked again, are left out."""
+        with self._transaction():
+            for each in outcomes:
+                found = self._find(each.request_id)
+                if found is not None and found[1].hex() == each.sha256:
+                    self._end(found[0], each.ended)
+
+    def pass_deadlines(self, now: float) -> None:
+        """Tell the questions that wait from those whose deadline has passed.
+
+        Args:
+            now: The present moment, in seconds since 1970.
+        """
+        run = self.connection.execute
+        run("UPDATE question SET open = 2 WHERE open = 1 AND expires <= ?", (now,))
+        # What the time is, is told by the storage where this machine's clock is wrong.
+        run("UPDATE question SET open = 1 WHERE open = 2 AND expires > ?", (now,))
+
+    def compare(self, listed: Sequence[Listed], number: int) -> list[Listed]:
+        """Note which questions were listed, and return those that have to be read.
+
+        Args:
+            listed: Rows of open questions.
+            number: The pass over the storage in which they were listed.
+        """
+        run = self.connection.execute
+        with self._transaction():
+            run("DELETE FROM listed")
+            self.connection.executemany(
+                "INSERT OR IGNORE INTO listed VALUES (?, ?, ?)",
+                ((each.request_id, each.at, tie_of(each.request_id)) for each in listed),
+            )
+            run("UPDATE question SET pass = ? WHERE tie IN (SELECT tie FROM listed)", (number,))
+            found = run(
+                "SELECT l.id, l.at FROM listed l LEFT JOIN question q ON q.tie = l.tie"
+                " WHERE (q.n IS NULL OR q.listed != l.at)"
+                " AND l.id NOT IN (SELECT id FROM unreadable WHERE pass > ?)",
+                (number - _TRIED_AGAIN,),
+            )
+            fresh: dict[str, float] = dict(found)
+        return [each for each in listed if fresh.pop(each.request_id, None) == each.at]
+
+    def vanished(self, number: int, until: float) -> list[str]:
+        """Return the ids of open questions that a pass did not list.
+
+        Args:
+            number: The pass.
+            until: It listed all rows up to this deadline, in seconds since 1970.
+        """
+        found = self.connection.execute(
+            "SELECT s.id FROM question q JOIN said s ON s.n = q.n"
+            " WHERE q.open != 0 AND q.pass < ? AND q.expires < ?",
+            (number, until),
+        )
+        return [name for (name,) in found]
+
+    def unreadable(self, request_ids: Iterable[str], number: int) -> None:
+        """Note questions that cannot be read."""
+        with self._transaction():
+            for each in request_ids:
+                self._drop(each)
+                self.connection.execute("INSERT OR REPLACE INTO unreadable VALUES (?, ?)", (each, number))
+
+    def all_unreadable(self) -> list[str]:
+        """Return the ids of the questions that cannot be read."""
+        return [name for (name,) in self.connection.execute("SELECT id FROM unreadable ORDER BY id")]
+
+    def drop(self, request_ids: Iterable[str]) -> None:
+        """Forget questions that are not there any more."""
+        with self._transaction():
+            for each in request_ids:
+                self._drop(each)
+
+    def drop_others(self, number: int) -> None:
+        """Forget all that the last pass did not see."""
+        self._drop_where("q.pass < ?", (number,))
+        self.connection.execute("DELETE FROM unreadable WHERE pass < ?", (number,))
+
+    def drop_beyond(self, number: int, deadline: float, settled: int) -> None:
+        """Forget what is beyond the bounds.
+
+        Args:
+            number: The last pass.
+            deadline: Open questions with a later one were not listed, in seconds since 1970.
+            settled: How many settled questions are kept.
+        """
+        self._drop_where("q.open != 0 AND q.pass < ? AND q.expires >= ?", (number, deadline))
+        self._drop_where(
+            "q.n IN (SELECT n FROM question WHERE open = 0 ORDER BY ended DESC LIMIT -1 OFFSET ?)", (settled,)
+        )
+        run = self.connection.execute
+        run("DELETE FROM scope WHERE id NOT IN (SELECT scope FROM question)")
+        run("DELETE FROM scope_who WHERE scope NOT IN (SELECT id FROM scope)")
+
+    def settled(self) -> set[str]:
+        """Return the ids of all settled questions."""
+        found = self.connection.execute("SELECT s.id FROM question q JOIN said s ON s.n = q.n WHERE q.open = 0")
+        return {name for (name,) in found}
+
+    def count(self) -> int:
+        """Return how many questions are here."""
+        (number,) = self.connection.execute("SELECT COUNT(*) FROM question").fetchone()
+        return int(number)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+
+    def _put(self, row: Row, listed: float, number: int) -> None:
+        run = self.connection.execute
+        run("DELETE FROM unreadable WHERE id = ?", (row.request_id,))
+        found = self._find(row.request_id)
+        if found is not None and found[1].hex() == row.sha256:
+            run("UPDATE question SET listed = ?, pass = ? WHERE n = ?", (listed, number, found[0]))
+            if row.ended is not None:
+                self._end(found[0], row.ended)
+            return
+        if found is not None:
+            # It was deleted, and another question was asked under its id.
+            self._drop(row.request_id)
+        self._last += 1
+        n, expires = self._last, row.expires_at.timestamp()
+        name_key = row.name.casefold()[:_NAME_KEY_CHARS]
+        run(
+            "INSERT INTO question VALUES (?, ?, 1, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(n, tie_of(row.request_id), self._scope(row.namespace, row.respondents)),
+                *(expires, row.asked_at.timestamp(), expires, row.namespace, row.project, row.run, row.data_type),
+                *(row.asked_by, name_key, listed, number),
+            ),
+        )
+        texts = (row.name, row.prompt)
+        run(
+            "INSERT INTO said VALUES (?, ?, ?, ?, ?, ?)",
+            (n, row.request_id, bytes.fromhex(row.sha256), *texts, row.prompt_format),
+        )
+        run("INSERT INTO words (rowid, name, prompt) VALUES (?, ?, ?)", (n, *texts))
+        if row.ended is not None:
+            self._end(n, row.ended)
+
+    def _end(self, n: int, ended: Ended) -> None:
+        run = self.connection.execute
+        run(
+            "UPDATE question SET open = 0, outcome = ?, ended = ? WHERE n = ?",
+            (ended.outcome, ended.at.timestamp(), n),
+        )
+        run(
+            "INSERT OR REPLACE INTO ended VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(n, ended.by, ended.named, ended.verified, ended.channel),
+                *(ended.value, ended.shown, ended.comment, ended.default_used),
+            ),
+        )
+
+    def _find(self, request_id: str) -> tuple[int, bytes] | None:
+        found: tuple[int, bytes] | None = self.connection.execute(
+            "SELECT q.n, s.sha256 FROM question q JOIN said s ON s.n = q.n WHERE q.tie = ? AND s.id = ?",
+            (tie_of(request_id), request_id),
+        ).fetchone()
+        return found
+
+    def _drop(self, request_id: str) -> None:
+        self.connection.execute("DELETE FROM unreadable WHERE id = ?", (request_id,))
+        found = self._find(request_id)
+        if found is not None:
+            self._drop_rows([found[0]])
+
+    def _drop_where(self, condition: str, given: Sequence[object]) -> None:
+        found = self.connection.execute(f"SELECT q.n FROM question q WHERE {condition}", given)  # noqa: S608 - ours
+        numbers = [n for (n,) in found]
+        with self._transaction():
+            self._drop_rows(numbers)
+
+    def _drop_rows(self, numbers: Iterable[int]) -> None:
+        run = self.connection.execute
+        for n in numbers:
+            # The words are not kept twice: what is taken out of their index is told by its text.
+            run(
+                "INSERT INTO words (words, rowid, name, prompt)"
+                " SELECT 'delete', n, name, prompt FROM said WHERE n = ?",
+                (n,),
+            )
+            for table in ("question", "said", "ended"):
+                run(f"DELETE FROM {table} WHERE n = ?", (n,))  # noqa: S608 - one of three names
+
+    def _scope(self, namespace: str, respondents: Respondents) -> int:
+        who = _who(respondents)
+        digest = hashlib.sha256(json.dumps([namespace, who]).encode()).digest()
+        run = self.connection.execute
+        found = run("SELECT id FROM scope WHERE digest = ?", (digest,)).fetchone()
+        if found is not None:
+            return int(found[0])
+        number = run("INSERT INTO scope (digest, namespace) VALUES (?, ?)", (digest, namespace)).lastrowid or 0
+        self.connection.executemany("INSERT INTO scope_who VALUES (?, ?)", ((each, number) for each in who))
+        return number
+
+
+def user_key(name: str) -> str:
+    """Return the key of a user, as the table of scopes has it."""
+    return f"u:{name}"
+
+
+def group_key(name: str) -> str:
+    """Return the key of a group, as the table of scopes has it."""
+    return f"g:{name}"
+
+
+def _who(respondents: Respondents) -> list[str]:
+    if not respondents:
+        return [EVERYONE]
+    return sorted({*map(user_key, respondents.users), *map(group_key, respondents.groups)})

@@ -1,0 +1,56 @@
+"""What a visitor may see of the inbox, as SQL takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hitl_webapp.auth import Principal
+from hitl_webapp.inbox.index import EVERYONE, group_key, user_key
+
+_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Which questions a visitor may see: those that name them, or nobody, in some namespaces.
+
+    Args:
+        user: The visitor's name.
+        groups: Their groups.
+        namespaces: Where they may see questions; None: everywhere.
+    """
+
+    user: str
+    groups: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] | None = None
+
+    def keys(self) -> list[tuple[str, str]]:
+        """Return what of respondents means this visitor: each key, and whether as everybody, user or group."""
+        return [
+            (EVERYONE, "everyone"),
+            (user_key(self.user), "user"),
+            *((group_key(each), "group") for each in dict.fromkeys(self.groups)),
+        ]
+
+
+async def rights_of(principal: Principal, namespaces: Sequence[str]) -> Rights:
+    """Return what a visitor may see.
+
+    Args:
+        principal: The visitor.
+        namespaces: Those of all questions that the index knows.
+
+    Raises:
+        ClusterError: when nobody can say what this visitor may see.
+    """
+    if not principal.limited:
+        return Rights(principal.name, principal.groups)
+    allowed: list[str] = []
+    for start in range(0, len(namespaces), _AT_ONCE):
+        some = namespaces[start : start + _AT_ONCE]
+        may = await asyncio.gather(*(principal.may_list_in(each) for each in some))
+        allowed += [each for each, shown in zip(some, may, strict=True) if shown]
+    return Rights(principal.name, principal.groups, tuple(allowed))

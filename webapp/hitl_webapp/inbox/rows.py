@@ -1,0 +1,148 @@
+"""What the inbox keeps of a question: one line of it, who may see it, and how it ended."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
+
+from hitl.core.documents import Origin, OutcomeDocument, OutcomeKind, RequestDocument
+from hitl.core.question import PromptFormat
+from hitl.core.respondents import Respondents
+from hitl_webapp.sentences import channel, sender, shown_value
+
+# Enough for the line that is shown, and for finding a question by its words.
+PROMPT_CHARS: Final = 500
+COMMENT_CHARS: Final = 200
+VALUE_CHARS: Final = 200
+
+AskedBy: TypeAlias = Literal["run", "humaninput", "program"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a question ended, as the inbox says it.
+
+    Args:
+        outcome: The kind of its outcome.
+        at: When.
+        by: Who, as `hitl_webapp.sentences.sender` says it.
+        named: Whether that is a name that a respondent gave.
+        verified: Whether the name is verified.
+        channel: Over which channel it came; may be empty.
+        value: The beginning of the value's text; empty: there is none.
+        shown: The beginning of what people read for it, such as a choice's label.
+        comment: The beginning of the comment.
+        default_used: Nobody answered, so the default was used.
+    """
+
+    outcome: OutcomeKind
+    at: datetime
+    by: str = ""
+    named: bool = False
+    verified: bool = False
+    channel: str = ""
+    value: str = ""
+    shown: str = ""
+    comment: str = ""
+    default_used: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question, as the inbox shows it.
+
+    Args:
+        request_id: Its id.
+        sha256: The digest of the question's very bytes, to which an outcome must belong.
+        name: The event's name.
+        prompt: The beginning of the prompt.
+        prompt_format: How the prompt is written.
+        namespace, project, run: Where it comes from; may be empty.
+        data_type: The type of its answer.
+        asked_by: What asked: a workflow's run, a HumanInput, or another program.
+        asked_at, expires_at: When it was asked, and its deadline.
+        respondents: Who may answer.
+        ended: How it ended; None: no outcome is known.
+    """
+
+    request_id: str
+    sha256: str
+    name: str
+    prompt: str
+    prompt_format: PromptFormat
+    namespace: str
+    project: str
+    run: str
+    data_type: str
+    asked_by: AskedBy
+    asked_at: datetime
+    expires_at: datetime
+    respondents: Respondents
+    ended: Ended | None = None
+
+
+def row_of(
+    request: RequestDocument, outcome: OutcomeDocument | None, sha256: str, value: str | None = None
+) -> Row:
+    """Return the row of a question.
+
+    Args:
+        request: The question.
+        outcome: Its outcome, if it has one.
+        sha256: The digest of the question's bytes.
+        value: The beginning of the value's text. None: the outcome has it.
+    """
+    origin = request.origin
+    return Row(
+        request_id=request.request_id,
+        sha256=sha256,
+        name=request.event_name,
+        prompt=request.prompt[:PROMPT_CHARS],
+        prompt_format=request.prompt_format,
+        namespace=origin.namespace,
+        project=origin.project,
+        run=origin.run,
+        data_type=request.data_type,
+        asked_by=asked_by(origin),
+        asked_at=request.created_at,
+        expires_at=request.expires_at,
+        respondents=request.respondents,
+        ended=None if outcome is None else ended_of(outcome, request, value),
+    )
+
+
+def asked_by(origin: Origin) -> AskedBy:
+    """Return what asked a question, as far as its origin tells."""
+    if origin.run:
+        return "run"
+    return "humaninput" if origin.human_input else "program"
+
+
+def ended_of(outcome: OutcomeDocument, request: RequestDocument | None = None, value: str | None = None) -> Ended:
+    """Return how a question ended.
+
+    Args:
+        outcome: Its outcome.
+        request: The question, which has the labels of its choices. None: it is not at hand.
+        value: The beginning of the value's text. None: the outcome has it.
+    """
+    text = value if value is not None else outcome.value_text() or ""
+    return Ended(
+        outcome=outcome.outcome,
+        at=outcome.answered_at,
+        by=sender(outcome),
+        named=bool(outcome.respondent.name),
+        verified=outcome.respondent.verified,
+        channel=channel(outcome),
+        value=text[:VALUE_CHARS],
+        shown=(text if request is None else shown_value(request, text))[:VALUE_CHARS],
+        comment=outcome.comment[:COMMENT_CHARS],
+        default_used=outcome.outcome == "answered" and outcome.reason == "DefaultUsed",
+    )
+
+
+def tie_of(request_id: str) -> int:
+    """Return a number that tells two questions of the same moment apart, the same in every web app."""
+    return int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:8], "big", signed=True)
