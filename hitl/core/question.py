@@ -129,11 +129,7 @@ class Question(Asked):
         Raises:
             InvalidRequest: saying which argument is invalid and why.
         """
-        asked = answer_type(data_type)
-        offered, labels = _offered(data_type, asked, choices)
-        if multiple:
-            data_type, asked = list_type(data_type), several(data_type, asked, offered, labels)
-            offered, labels = [], {}
+        data_type, asked, offered, labels = _answered_with(data_type, choices, multiple)
         whole = combined(own := arguments.schema(schema), asked.schema)
         return cls._checked(
             data_type if asked.pydantic else None,
@@ -239,6 +235,17 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
         _require_fitting(asked, "default", asked.default, formats)
     if asked.proposed is not None:
         _require_fitting(asked, "proposed value", asked.proposed, formats)
+
+
+def _answered_with(
+    data_type: Any, choices: Sequence[Value] | Mapping[Any, str] | None, multiple: bool
+) -> tuple[Any, AnswerType, list[str], dict[str, str]]:
+    """Return the type of the answer, how a question asks for it, its choices and their labels."""
+    asked = answer_type(data_type)
+    offered, labels = _offered(data_type, asked, choices)
+    if multiple:
+        return list_type(data_type), several(data_type, asked, offered, labels), [], {}
+    return data_type, asked, offered, labels
 
 
 def _offered(
