@@ -80,7 +80,8 @@ class Question(Asked):
 
     Args:
         timeout_seconds: Seconds from asking to the deadline.
-        untyped_schema: The author's own schema. `json_schema` asks for what the data type says, too.
+        untyped_schema: The author's own schema. `json_schema` asks for what the data type says, too. Both are the
+            same for a type that only pydantic knows, as no earlier release asked for such a type.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -147,7 +148,6 @@ class Question(Asked):
             evidence=list(evidence),
             refused=list(refused),
             timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
-            # No earlier release asked for what only pydantic knows.
             untyped_schema=whole if asked.pydantic else own,
         )
 
