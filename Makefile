@@ -40,6 +40,7 @@ format: $(READY) ## Format and fix what can be fixed
 docs: $(READY) ## Write the pages that are generated
 	$(BIN)/python docs/tools/settings.py
 	$(BIN)/python docs/tools/cli.py
+	$(BIN)/python docs/tools/python_api.py
 	$(BIN)/python docs/tools/spec.py
 	$(BIN)/python -m tools.crd
 	$(BIN)/python tools/chart.py

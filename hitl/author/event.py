@@ -32,7 +32,7 @@ V = TypeVar("V")
 class Event(Generic[T]):
     """A question that was asked, and whose answer can be waited for.
 
-    Made by `new_event`; the parameters are the old plugin's.
+    Made by `new_event`.
 
     Attributes:
         name: The event's name.
@@ -46,6 +46,14 @@ class Event(Generic[T]):
         create: Another name for `new_event`, which the old plugin has too.
     """
 
+    name: str
+    scope: EventScope
+    data_type: Any
+    prompt: str
+    request_id: str
+    timeout_seconds: float
+    poll_interval_seconds: float
+    expires_at: datetime
     create: ClassVar[NewEvent]
 
     def __init__(
@@ -59,7 +67,7 @@ class Event(Generic[T]):
     ) -> None:
         document = asked.document
         self.name = document.event_name
-        self.scope: EventScope = document.scope
+        self.scope = document.scope
         self.data_type = data_type
         self.prompt = document.prompt
         self.poll_interval_seconds = poll
@@ -75,7 +83,7 @@ class Event(Generic[T]):
         self._attempts = attempts
         self.request_id = document.request_id
         self.timeout_seconds = (document.expires_at - document.created_at).total_seconds()
-        self.expires_at: datetime = document.expires_at
+        self.expires_at = document.expires_at
         # Scripts send these back as they find them, which lets them answer.
         self._token = asked.token
         self._request_path = document.request_path

@@ -13,6 +13,7 @@ from hitl.core.question import OnTimeout, PromptFormat
 from hitl.core.respondents import Respondents
 
 EventScope: TypeAlias = Literal["run"]
+"""How far a question reaches. There is one scope, ``"run"``; the old plugin has the parameter, too."""
 Seconds: TypeAlias = float | timedelta
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import hitl
+from hitl.author import events
+from hitl.author.options import AnyOptions
 from hitl.cluster.conditions import HumanInputCondition
 
 REPO = Path(__file__).parents[2]
@@ -28,6 +33,20 @@ def test_every_field_condition_and_reason_is_on_the_pages_of_the_custom_resource
     page = (DOCS / "spec" / "humaninput.md").read_text()
     for condition in HumanInputCondition:
         assert f"| `{condition}` |" in page
+
+
+def test_every_public_name_and_each_of_its_parameters_is_on_the_page_of_the_python_api() -> None:
+    # The generator refuses a name, a field or a parameter that no docstring explains.
+    generator = DOCS / "tools" / "python_api.py"
+    subprocess.run([sys.executable, str(generator), "--check"], check=True)
+    page = (DOCS / "python.md").read_text()
+    parts = dict(re.findall(r"(?ms)^### ([\w.]+)$(.*?)(?=^##|\Z)", page))
+    assert {f"hitl.{name}" for name in hitl.__all__} <= parts.keys()
+    functions: dict[str, Any] = {"ask": events._ask, "new_event": events._new_event, "escape": hitl.escape}
+    for name, function in functions.items():
+        named = set(inspect.signature(function).parameters) - {"options"}
+        named |= set(AnyOptions.__annotations__) if name != "escape" else set()
+        assert not sorted(each for each in named if f"| `{each}` |" not in parts[f"hitl.{name}"])
 
 
 def test_every_metric_of_the_operator_is_on_its_page() -> None:
