@@ -36,7 +36,7 @@ _LIMITS: Final = {
 }
 _COUNTS: Final = {"maxDigits": "max_digits", "decimalPlaces": "decimal_places"}
 _MAX_COUNT: Final = 65_536
-_WHOLE: Final = re.compile(PATTERN, re.ASCII)
+_WHOLE: Final = re.compile(DECIMAL, re.ASCII)
 
 # Pydantic 2.12 and 2.13 write one of these for each Decimal. Look-around is refused, and what comes behind it has
 # no end in some, so that it is found in every text: the digits that it counts are counted here.
@@ -95,11 +95,13 @@ def is_decimal(parts: list[Any]) -> bool:
     if not isinstance(pattern, str):
         return False
     written = _EXPONENT in pattern and _OF_NUMBERS.fullmatch(pattern) is not None
-    return written or of_pydantic(pattern) is not None
+    return written or said_by(pattern) is not None
 
 
-def of_pydantic(pattern: str) -> dict[str, JsonValue] | None:
-    """Return what a Decimal's pattern of pydantic 2.12 or 2.13 says, as the keyword does; None for any other."""
+def said_by(pattern: str) -> dict[str, JsonValue] | None:
+    """Return what a Decimal's pattern says, ours or one of pydantic, as the keyword does; None for any other."""
+    if pattern == PATTERN:
+        return {}
     for form in _OF_PYDANTIC:
         if found := form.fullmatch(pattern):
             counts = found.groupdict()
@@ -139,7 +141,7 @@ def decimal_rule(argument: object, *, others: bool) -> Callable[[str], str | Non
     validator = SchemaValidator(core_schema.decimal_schema(**rules))
 
     def wrong(text: str) -> str | None:
-        if not _WHOLE.match(text):
+        if not _WHOLE.fullmatch(text):
             return None if others else "is not a number: write it with a point, such as 1234.50"
         try:
             validator.validate_python(Decimal(text))
@@ -157,7 +159,7 @@ def decimal_rule(argument: object, *, others: bool) -> Callable[[str], str | Non
 def _bound(name: str, given: str) -> Decimal:
     bound = None
     # Where an exponent is of any size, comparing has no bound.
-    if _WHOLE.match(given) and len(given) <= _MAX_COUNT:
+    if _WHOLE.fullmatch(given) and len(given) <= _MAX_COUNT:
         try:
             bound = Decimal(given)
         except InvalidOperation:

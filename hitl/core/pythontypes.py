@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, Secret, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, SchemaError, core_schema
@@ -238,7 +238,7 @@ def _schema(data_type: Any) -> Schema:
             f"data_type {_shown(data_type)} has no JSON Schema, so no form can ask for it: use a Pydantic model, "
             f"a dataclass or another type that pydantic knows, or dict or list with a schema ({why})"
         ) from error
-    if _holds_secret(schema):
+    if _holds_secret(schema) or _hides(_adapter(data_type).core_schema):
         raise InvalidRequest(
             f"data_type {_shown(data_type)} holds a secret, and answers are stored in clear: ask for the name of "
             "a Secret that holds it instead"
@@ -275,6 +275,15 @@ def _holds_secret(part: Any) -> bool:
         secret = part.get("format") == "password" and part.get("writeOnly") is True
         return secret or any(map(_holds_secret, part.values()))
     return isinstance(part, list) and any(map(_holds_secret, part))
+
+
+def _hides(part: Any) -> bool:
+    """Tell whether pydantic's core schema makes a `pydantic.Secret` of something: no JSON Schema tells of it."""
+    if isinstance(part, dict):
+        return any(map(_hides, part.values()))
+    if isinstance(part, list | tuple):
+        return any(map(_hides, part))
+    return getattr(part, "__module__", "") == Secret.__module__ and part.__qualname__.startswith("Secret.")
 
 
 def _shown(data_type: Any) -> str:

@@ -23,6 +23,7 @@ from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, M
 from hitl.core.pythontypes import AnswerType, Unusable, answer_type, as_json, of_type, offered_values
 from hitl.core.respondents import Respondents
 from hitl.core.several import list_type, several
+from hitl.core.strictjson import shortened
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
 
@@ -255,6 +256,9 @@ def _offered(
     if not isinstance(choices, Mapping):
         return arguments.choices(asked.kind, offered_values(data_type, asked, choices)), {}
     offered = arguments.choices(asked.kind, offered_values(data_type, asked, list(choices)))
+    for text, label in zip(offered, choices.values(), strict=True):
+        if not isinstance(label, str) or not label.strip():
+            raise InvalidRequest(f"choices: the label of {text!r} is {shortened(repr(label))}: give some text")
     return offered, dict(zip(offered, choices.values(), strict=True))
 
 

@@ -73,6 +73,8 @@ def test_a_json_number_inside_a_value_is_its_shortest_decimal(data_type: Any, nu
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
+        ("abc", r"'abc' is not a number: write it with a point"),
+        ("1\n", "is not a number"),
         ("0.09", r"'0\.09' should be greater than or equal to 0\.1"),
         ("100", r"'100' should be less than 99\.995"),
         ("1.234", r"'1\.234' should have no more than 2 decimal places"),

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 from uuid import UUID
 
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from pydantic import (
     NaiveDatetime,
     SecretStr,
     computed_field,
+    field_validator,
 )
 from typing_extensions import TypedDict
 
@@ -227,10 +229,29 @@ class Secret(BaseModel):
     password: SecretStr
 
 
-@pytest.mark.parametrize("data_type", [SecretStr, Secret, list[Secret], Secret | None])
+class Hidden(BaseModel):
+    day: pydantic.Secret[date]
+
+
+HIDDEN = [pydantic.Secret[int], Hidden, list[Hidden], Hidden | None]
+
+
+@pytest.mark.parametrize("data_type", [SecretStr, Secret, list[Secret], Secret | None, *HIDDEN])
 def test_a_secret_is_refused_as_answers_are_stored_in_clear(data_type: Any) -> None:
     with pytest.raises(InvalidRequest, match="holds a secret, and answers are stored in clear"):
         question(data_type)
+
+
+def test_a_model_that_is_called_secret_hides_nothing() -> None:
+    class Secret(BaseModel):
+        name: str
+
+        @field_validator("name")
+        @classmethod
+        def _known(cls, name: str) -> str:
+            return name
+
+    assert question(Secret).data_type == "json"
 
 
 @pytest.mark.parametrize("data_type", [object(), 42, type, print, list["Nowhere"], tuple[object(), int]])  # type: ignore[name-defined,misc]  # noqa: F821 - they are wrong

@@ -114,7 +114,13 @@ async def test_labels_are_shown_and_the_value_is_answered() -> None:
     assert await event.wait.aio() == "eu"
 
 
-@pytest.mark.parametrize("labels", [{"eu": ""}, {"eu": 1}, {"eu": "x" * 300}])
-def test_a_label_is_a_short_text(labels: Any) -> None:
+@pytest.mark.parametrize("label", ["", " ", 1, None])
+@pytest.mark.parametrize("multiple", [False, True])
+def test_a_label_is_some_text(label: Any, multiple: bool) -> None:
+    with pytest.raises(InvalidRequest, match=r"choices: the label of 'eu' is .*: give some text"):
+        Question.of("labelled", str, "Where?", 60, choices={"eu": label}, multiple=multiple)
+
+
+def test_a_label_is_short() -> None:
     with pytest.raises(InvalidRequest, match="choice_labels"):
-        Question.of("labelled", str, "Where?", 60, choices=labels)
+        Question.of("labelled", str, "Where?", 60, choices={"eu": "x" * 300})

@@ -153,7 +153,7 @@ class _Compiler:
                 yield plain.constant, (plain.identity(argument, self.work), argument)
             case "uniqueItems" if argument:
                 yield plain.unique, None
-            case "pattern" if (said := decimals.of_pydantic(argument)) is not None:
+            case "pattern" if (said := decimals.said_by(argument)) is not None:
                 yield plain.decimal, decimals.decimal_rule(said, others=False)
             case "pattern":
                 yield plain.pattern, Pattern.of(argument, self.work)
