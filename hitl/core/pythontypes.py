@@ -283,7 +283,8 @@ def _hides(part: Any) -> bool:
         return any(map(_hides, part.values()))
     if isinstance(part, list | tuple):
         return any(map(_hides, part))
-    return getattr(part, "__module__", "") == Secret.__module__ and part.__qualname__.startswith("Secret.")
+    of_pydantic = getattr(part, "__module__", "") == Secret.__module__
+    return of_pydantic and str(getattr(part, "__qualname__", "")).startswith("Secret.")
 
 
 def _shown(data_type: Any) -> str:

@@ -198,7 +198,14 @@ def test_a_number_or_a_text_of_another_kind_is_no_decimal(pattern: str) -> None:
 
 @pytest.mark.parametrize(
     ("number", "step", "fits"),
-    [(19.99, 0.01, True), (0.3, 0.1, True), (0.30000000000000004, 0.1, False), (1e300, 0.1, True), (7, 0.5, True)],
+    [
+        (19.99, 0.01, True),
+        (0.3, 0.1, True),
+        (0.30000000000000004, 0.1, False),
+        (1e300, 0.1, True),
+        (7, 0.5, True),
+        (1.1 * 3, 1.1, True),
+    ],
 )
 def test_a_multiple_is_one_by_the_decimals_that_people_write(number: float, step: float, fits: bool) -> None:
     if fits:

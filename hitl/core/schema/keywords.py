@@ -7,6 +7,7 @@ messages hold the whole value. Here a schema is compiled into parts once, and on
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -208,15 +209,18 @@ def length(
 
 
 def multiple(divisor: Any, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
-    """MultipleOf: exactly, by the decimal numbers that people write. To doubles, 19.99 is no multiple of 0.01."""
+    """MultipleOf: as doubles divide, or else by the decimals that people write: 19.99 is a multiple of 0.01."""
     if not is_number(value):
         return ()
     work.spend(2 + sum(number.bit_length() for number in (value, divisor) if isinstance(number, int)) // 512)
-    if isinstance(value, float) or isinstance(divisor, float):
-        work.spend(_EXACT_UNITS)
-        failed = (_exact(value) / _exact(divisor)).denominator != 1
+    if isinstance(divisor, float):
+        quotient = value / divisor
+        failed = not math.isfinite(quotient) or int(quotient) != quotient
     else:
         failed = bool(value % divisor)
+    if failed and (isinstance(value, float) or isinstance(divisor, float)):
+        work.spend(_EXACT_UNITS)
+        failed = (_exact(value) / _exact(divisor)).denominator != 1
     return (Fault(at, f"{shown(value)} is not a multiple of {shown(divisor)}"),) if failed else ()
 
 
