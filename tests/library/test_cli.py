@@ -526,7 +526,7 @@ def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) ->
     lines = hitl_("show", "a-question").stdout
     for line in (
         "Run: https://example.org/run/7",
-        "Loss: image/png, 2,048 bytes, sha256 abababababab (falls by half)",
+        "Loss: image/png, 2.0 KiB, sha256 abababababab (falls by half)",
         '/image: "a:1" → "a:2"',
         "/dry: (none) → true",
     ):
