@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
-from hitl.core.edits import edits_of
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.urls import form_url
@@ -147,6 +146,11 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
 
 def _edited(request: RequestDocument, outcome: OutcomeDocument | None) -> list[EditView] | None:
     """Return what an answer changed; None where nothing was proposed, or nobody answered."""
+    if outcome is None or request.proposed is None:
+        return None
+    # Loaded where something was proposed: most commands show nothing of it.
+    from hitl.core.edits import edits_of
+
     found = edits_of(request, outcome)
     if found is None:
         return None
