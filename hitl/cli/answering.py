@@ -84,6 +84,8 @@ def _fault(asked: Asked, value: Maybe) -> str | None:
 
 def _introduce(view: RequestView) -> None:
     lines = [view.prompt]
+    if view.refused:
+        lines += ["The answer before could not be used:", *(f"  {each}" for each in view.refused)]
     lines += [f"{each.name}: {each.url or 'see the form'}" for each in view.evidence]
     if view.form_url and (view.evidence or view.left_out):
         lines.append(f"The form: {view.form_url}")

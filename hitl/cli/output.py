@@ -106,6 +106,7 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Type", view.data_type),
         ("Choices", ", ".join(_labelled(view, each) for each in view.choices)),
         ("Proposed", view.proposed or ""),
+        ("Refused", "\n".join(map(one_line, view.refused))),
         ("Evidence", "\n".join(map(_evidence, view.evidence))),
         ("Left out", f"{', '.join(view.left_out)}: see the form" if view.left_out else ""),
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),

@@ -50,6 +50,8 @@ class RequestView(BaseModel):
     """What the form holds at first, as text, or null."""
     evidence: list[Evidence] = []
     """What helps to decide: `name`, `kind`, `media_type`, `size_bytes`, `sha256`, `url` and `alt` of each."""
+    refused: list[str] = []
+    """What the program said of the answer before, which it could not use; empty unless it asks again."""
     on_timeout: OnTimeout
     """`fail` or `default`."""
     schema_: dict[str, JsonValue] | None = Field(serialization_alias="schema")
@@ -130,6 +132,7 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "default": request.default,
             "proposed": request.proposed,
             "evidence": request.evidence,
+            "refused": request.refused,
             "on_timeout": request.on_timeout,
             "schema_": request.json_schema,
             "respondents": request.respondents,

@@ -20,7 +20,12 @@ from hitl.errors import InvalidRequest
 _MAX_SHOWN_BYTES: Final = 640 * 1024
 _MAX_EDITED_BYTES: Final = 16 * 1024
 # In this order: the person who answers finds all of them on the form.
-_MAY_BE_LEFT_OUT: Final[dict[str, Any]] = {"evidence": [], "proposed": None, "choice_labels": {}}
+_MAY_BE_LEFT_OUT: Final[dict[str, Any]] = {
+    "refused": [],
+    "evidence": [],
+    "proposed": None,
+    "choice_labels": {},
+}
 
 
 def evidence_of(spec: HumanInputSpec) -> list[Evidence]:
