@@ -316,6 +316,47 @@ def test_demo_goes_on_with_the_number_typed(run: Any, tmp_path: Path, monkeypatc
     assert len(re.findall(FORM, demo.stderr)) == 1
 
 
+def test_the_tour_asks_three_questions_and_ends_with_three_typed_values(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tour = run("demo", "--tour", "--no-browser")
+
+    submit(tour.said(r"1 of 3[\s\S]*?(" + FORM + ")")[1], value=12)
+    form = tour.said(r"2 of 3[\s\S]*?(" + FORM + ")")[1]
+    page = httpx.get(form).text
+    for part in ("Loss by epoch", "The loss falls from 0.92 to 0.28", "Comparison", "candidate", "0.943"):
+        assert part in page
+    submit(form, value=True)
+    form = tour.said(r"3 of 3[\s\S]*?(" + FORM + ")")[1]
+    assert httpx.get(form).text.count("Share of the traffic") >= 2
+    plan = {"region": "America", "start": "2026-12-01", "steps": [{"percent": 100, "hours": 1}], "note": None}
+    assert submit(form, value={**plan, "steps": []}).status_code == 422
+    submit(form, value=plan)
+
+    assert tour.ended() == 0, tour.stderr
+    assert tour.stdout.splitlines() == [
+        "epochs: 12, answered by somebody (unverified) via api",
+        "approval: True, answered by somebody (unverified) via api",
+        "rollout: Rollout(region='America', start=datetime.date(2026, 12, 1), steps=[Step(percent=100, hours=1)], "
+        "note=None), answered by somebody (unverified) via api",
+    ]
+
+
+def test_the_tour_withdraws_what_waits_when_it_is_ended(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tour = run("demo", "--tour", "--no-browser")
+    submit(tour.said(r"1 of 3[\s\S]*?(" + FORM + ")")[1], value=12)
+    tour.said(r"2 of 3[\s\S]*?(" + FORM + ")")
+    tour.process.send_signal(signal.SIGINT)
+
+    assert tour.ended() == 130
+    assert "Traceback" not in tour.stderr
+    assert data("list") == []
+
+
 def test_demo_tells_a_rejection(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     demo = run("demo", "--no-browser", "--json")
