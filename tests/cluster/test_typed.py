@@ -16,7 +16,7 @@ from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question
 from hitl.core.values import format_value
-from hitl.errors import InvalidValue
+from hitl.errors import ClusterConflict, InvalidValue
 from tests.cluster.operators import Questions, Root, response
 from tests.library.samples import NOW, asked, draft_request
 from tests.library.typed_samples import TYPED, Deploy, Team, same, several_of_each
@@ -127,7 +127,11 @@ def test_a_status_says_what_was_edited_and_a_command_shows_it(questions: Questio
     assert view.proposed is not None
     assert json.loads(view.proposed)["replicas"] == 3
 
+    with pytest.raises(ClusterConflict, match="settled already"):
+        asyncio.run(backend.answerable("proposed"))
+
     questions.ask("as-proposed", **spec_of(int, proposed=3))
+    assert asyncio.run(backend.answerable("as-proposed")).proposed == "3"
     questions.patch("as-proposed", {"response": {"value": "3"}})
     assert questions.until("as-proposed", "Answered")["status"]["edited"] == []
 
