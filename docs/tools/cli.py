@@ -47,6 +47,24 @@ $ jq .plan plan.json | hitl answer deploy-77aa01bc -
 $ hitl wait deploy-77aa01bc --timeout 10m || echo "ended with $?"
 ```
 
+Without a value, `hitl answer ID` asks at the terminal for each field of the form, one after the other. What is in
+brackets counts when you press Enter: what is proposed, or the default. A list asks for another row, and a part
+that may be left out asks whether to give it. A fault is told at its field. At the end it shows all of it, and
+records it when you type `y`. Ctrl-C records nothing. As a value, `null` says "no answer" where the type allows it.
+
+<!-- needs: a terminal, and somebody at it; tests/library/test_cli_walk.py and test_cli_process.py run this -->
+```console
+$ hitl answer deploy-3f9c1e2a
+$ hitl demo --tour                              # three questions: a number, an approval, a plan
+```
+
+`hitl ask` can ask for a type of your own, and show what helps to decide:
+
+```console
+$ hitl ask "Roll out?" --type-from models.py:Rollout --evidence loss.png --evidence metrics.csv
+$ hitl ask "Which?" --choice red="Dark red" --choice blue=Navy --respondents user=ann --respondents group=sre
+```
+
 It works on the root that `--root` or `HITL_STORAGE_ROOT` names. The default is a folder of this user, where
 programs on this machine ask when nothing is set. Everyone who can write to a root can answer in it. So answers
 from a shell are recorded as unverified, and a question that names its respondents cannot be answered there.
@@ -108,6 +126,7 @@ OTHERS = """
 | `gc` | `deleted` (ids), `left` (by id, why it had to stay), `dry_run` |
 | `storage check` | `root`, `ok`, `problem` (a sentence, or empty), `milliseconds` (by step) |
 | `demo` | `request_id`, `value` |
+| `demo --tour` | `answers`: of each `request_id`, `value`, `by`, `verified`, `via` |
 """
 
 

@@ -29,7 +29,7 @@ def require_terminal(request_id: str) -> None:
 
 
 def at_terminal(view: RequestView) -> str:
-    """Ask for an answer, field by field, and return it as text, once whoever types it says so.
+    """Ask for an answer, field by field, and return it as text, once the person who types it confirms it.
 
     Args:
         view: The question. It waits for an answer.
@@ -57,7 +57,7 @@ def asked_of(view: RequestView) -> Asked:
 
 
 def ask_for(asked: Asked, terminal: Terminal) -> str:
-    """Ask for an answer until it fits and whoever types it says that it is to be sent; return it as text."""
+    """Ask for an answer until it fits and is confirmed; return it as text."""
     part, value = part_of(asked), start_of(asked)
     while True:
         walk = Walk(terminal)
@@ -84,6 +84,8 @@ def _fault(asked: Asked, value: Maybe) -> str | None:
 
 def _introduce(view: RequestView) -> None:
     lines = [view.prompt]
+    if view.refused:
+        lines += ["The answer before could not be used:", *(f"  {each}" for each in view.refused)]
     lines += [f"{each.name}: {each.url or 'see the form'}" for each in view.evidence]
     if view.form_url and (view.evidence or view.left_out):
         lines.append(f"The form: {view.form_url}")

@@ -11,8 +11,10 @@ import typer
 
 from hitl.author.asking import ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
+from hitl.author.evidence import pieces_of
 from hitl.author.signals import signals_raise
 from hitl.cli import output
+from hitl.cli.asked_evidence import shown_file, shown_link
 from hitl.cli.asked_type import choices_of, value_of
 from hitl.cli.asked_type import type_from as type_from_place
 from hitl.cli.codes import Code
@@ -24,6 +26,7 @@ from hitl.core.question import Question
 from hitl.core.text import one_line
 from hitl.core.values import DataType, read_json
 from hitl.errors import HITLError, InvalidRequest, InvalidValue
+from hitl.records.evidence import Piece
 
 _POLL_SECONDS: Final = 5.0
 _KINDS: Final = {"user": "users", "users": "users", "group": "groups", "groups": "groups"}
@@ -93,6 +96,27 @@ SchemaFile: TypeAlias = Annotated[
         dir_okay=False,
     ),
 ]
+EvidenceFiles: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--evidence",
+        metavar="FILE",
+        help="Show this file beside the question: an image, a table in CSV or Parquet, Markdown, an HTML report; "
+        "any other can be downloaded. Give it once for each.",
+        show_default=False,
+        exists=True,
+        dir_okay=False,
+    ),
+]
+EvidenceLinks: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--evidence-link",
+        metavar="URL",
+        help="Show this link beside the question; NAME=URL gives it a name. Give it once for each.",
+        show_default=False,
+    ),
+]
 Key: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Asked again under this key, it is the same question.", show_default=False),
@@ -109,6 +133,8 @@ def ask(
     labelled: Labelled = None,
     default: Default = None,
     proposed: Proposed = None,
+    evidence: EvidenceFiles = None,
+    evidence_link: EvidenceLinks = None,
     schema: SchemaFile = None,
     timeout: Annotated[
         float, typer.Option(metavar="TIME", parser=span, help="Until the deadline: 90, 90s, 15m, 8h or 2d.")
@@ -125,6 +151,7 @@ def ask(
     if data_type is not None and type_from is not None:
         output.fail("give --type or --type-from, and not both", Code.USAGE)
     wanted: Any = type_from_place(type_from) if type_from is not None else data_type or "str"
+    pieces = asyncio.run(pieces_of([*map(shown_file, evidence or ()), *map(shown_link, evidence_link or ())]))
     question = Question.of(
         name,
         wanted,
@@ -136,9 +163,10 @@ def ask(
         prompt_format="plain" if plain else "markdown",
         respondents=_respondents(respondents or ()),
         proposed=value_of(wanted, proposed, "--proposed"),
+        evidence=[piece.evidence for piece in pieces],
     )
     with signals_raise():
-        view = asyncio.run(_ask(question, key))
+        view = asyncio.run(_ask(question, key, pieces))
     if view.phase == "Answered":
         _require_usable(wanted, view)
     finish(view, as_json)
@@ -155,8 +183,8 @@ def _require_usable(wanted: Any, view: RequestView) -> None:
         )
 
 
-async def _ask(question: Question, key: str | None) -> RequestView:
-    asked = await ask_question(question, key=key)
+async def _ask(question: Question, key: str | None, pieces: Sequence[Piece]) -> RequestView:
+    asked = await ask_question(question, key=key, pieces=pieces)
     try:
         output.say(f"{question.prompt}\nAnswer at {asked.form_url}")
         with output.waiting("waiting for the answer"):

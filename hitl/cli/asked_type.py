@@ -104,7 +104,7 @@ def _of_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # Dataclasses and pydantic look up there what their annotations name.
     sys.modules[name] = module
-    # What stands beside it may be imported by it, as when it is run.
+    # Its neighbours may be imported by it, as when it is run.
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)

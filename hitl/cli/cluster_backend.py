@@ -251,6 +251,7 @@ class InCluster:
                 "default": spec.default,
                 "proposed": spec.proposed,
                 "evidence": _evidence(human_input),
+                "refused": spec.refused,
                 "on_timeout": on_timeout_of(spec),
                 "schema_": spec.json_schema,
                 "respondents": respondents_of(spec),

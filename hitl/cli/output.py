@@ -23,7 +23,7 @@ from hitl.cli.codes import Code
 from hitl.cli.streams import fits
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
-from hitl.core.evidence import Evidence
+from hitl.core.evidence import Evidence, shown_size
 from hitl.core.text import ascii_controls, one_line, printable
 
 ASKER_ENDED: Final = "the program that asked has ended, so nobody waits for the answer"
@@ -106,6 +106,7 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Type", view.data_type),
         ("Choices", ", ".join(_labelled(view, each) for each in view.choices)),
         ("Proposed", view.proposed or ""),
+        ("Refused", "\n".join(map(one_line, view.refused))),
         ("Evidence", "\n".join(map(_evidence, view.evidence))),
         ("Left out", f"{', '.join(view.left_out)}: see the form" if view.left_out else ""),
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
@@ -203,7 +204,7 @@ def _labelled(view: RequestView, choice: str) -> str:
 
 
 def _evidence(each: Evidence) -> str:
-    what = each.url or f"{each.media_type or each.kind}, {each.size_bytes:,} bytes, sha256 {each.sha256[:12]}"
+    what = each.url or f"{each.media_type or each.kind}, {shown_size(each.size_bytes)}, sha256 {each.sha256[:12]}"
     return f"{one_line(each.name)}: {what}" + (f" ({one_line(each.alt)})" if each.alt else "")
 
 

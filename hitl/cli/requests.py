@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from hitl.cli import output
-from hitl.cli.answering import at_terminal, require_terminal
 from hitl.cli.backend import Backend
 from hitl.cli.codes import Code, code_of_phase
 from hitl.cli.options import AsJson, Comment, RequestId, span
@@ -88,11 +87,14 @@ def answer(
     if value is None and json_value:
         output.fail("--json-value says how to read VALUE, which is missing: give it", Code.USAGE)
     if value is None:
+        # Loaded only here: fields of every kind take longer to load than the command itself.
+        from hitl.cli.answering import at_terminal, require_terminal
+
         require_terminal(request_id)
-    backend = place.backend()
-    if value is None:
-        value = at_terminal(asyncio.run(backend.answerable(request_id)))
-    _recorded(asyncio.run(backend.answer(request_id, value, text=not json_value, comment=comment)), as_json)
+        value = at_terminal(asyncio.run(place.backend().answerable(request_id)))
+    _recorded(
+        asyncio.run(place.backend().answer(request_id, value, text=not json_value, comment=comment)), as_json
+    )
 
 
 @looks

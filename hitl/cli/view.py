@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
-from hitl.core.edits import edits_of
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.urls import form_url
@@ -51,6 +50,8 @@ class RequestView(BaseModel):
     """What the form holds at first, as text, or null."""
     evidence: list[Evidence] = []
     """What helps to decide: `name`, `kind`, `media_type`, `size_bytes`, `sha256`, `url` and `alt` of each."""
+    refused: list[str] = []
+    """What the program said of the answer before, which it could not use; empty unless it asks again."""
     on_timeout: OnTimeout
     """`fail` or `default`."""
     schema_: dict[str, JsonValue] | None = Field(serialization_alias="schema")
@@ -131,6 +132,7 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "default": request.default,
             "proposed": request.proposed,
             "evidence": request.evidence,
+            "refused": request.refused,
             "on_timeout": request.on_timeout,
             "schema_": request.json_schema,
             "respondents": request.respondents,
@@ -147,6 +149,11 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
 
 def _edited(request: RequestDocument, outcome: OutcomeDocument | None) -> list[EditView] | None:
     """Return what an answer changed; None where nothing was proposed, or nobody answered."""
+    if outcome is None or request.proposed is None:
+        return None
+    # Loaded where something was proposed: most commands show nothing of it.
+    from hitl.core.edits import edits_of
+
     found = edits_of(request, outcome)
     if found is None:
         return None

@@ -28,7 +28,7 @@ from hitl.core.forms.parts import (
     Several,
 )
 from hitl.core.forms.sent import one, parts_inside
-from hitl.core.forms.texts import text_of
+from hitl.core.forms.texts import WANTED, text_of
 from hitl.core.question import Asked
 from hitl.core.text import one_line
 from hitl.core.values import DataType, format_value, parse_text
@@ -39,6 +39,7 @@ _SHOWN_CHARS: Final = 60
 _KINDS: Final[dict[DataType, LineKind]] = {"int": "int", "float": "number", "str": "long"}
 _YES: Final = ("y", "yes")
 _NO: Final = ("n", "no")
+_WRITTEN: Final = ("date", "time", "moment")
 _SPLIT: Final = re.compile(r"[\s,;]+")
 _COMPOSITE: Final = (Group, Fixed, Rows, OneOf)
 
@@ -198,7 +199,7 @@ class Walk:
         if isinstance(part, Raw) and has_start and start is not MISSING:
             before = format_value("json", start)
         while True:
-            text = self._asked(places, "JSON" if isinstance(part, Raw) else "", before, part, has_start=has_start)
+            text = self._asked(places, _wanted(part), before, part, has_start=has_start)
             if not text.strip() and has_start:
                 value: Maybe = start
             elif not text.strip() and part.optional:
@@ -228,7 +229,9 @@ class Walk:
 
     def _help(self, part: Part, places: Places) -> None:
         if part.help:
-            self.terminal.say(f"  {_label(places)}: {one_line(part.help)}")
+            # A part that is made of others asks for none itself.
+            label = f"{_label(places)}: " if isinstance(part, _COMPOSITE) else ""
+            self.terminal.say(f"  {label}{one_line(part.help)}")
 
     def _nothing(self, part: Part, places: Places) -> Maybe:
         self.given.append((_label(places), "(none)"))
@@ -264,6 +267,16 @@ def _numbered(text: str, options: Sequence[tuple[str, JsonValue]]) -> int | None
         return int(word) if len(word) < 5 and 1 <= int(word) <= len(options) else None
     named = [number for number, (label, _) in enumerate(options, 1) if label == word]
     return named[0] if len(named) == 1 else None
+
+
+def _wanted(part: Part) -> str:
+    """Return how a field is written, where its label alone does not say so."""
+    if isinstance(part, Raw):
+        return "JSON"
+    if not isinstance(part, Line) or part.kind not in _WRITTEN:
+        return ""
+    _, such_as, example = WANTED[part.kind].partition("such as ")
+    return f"{such_as}{example.rstrip('.')}"
 
 
 def _label(places: Places) -> str:

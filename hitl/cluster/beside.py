@@ -1,4 +1,4 @@
-"""What stands beside a question in a HumanInput: its evidence, what was edited, and how much of it fits."""
+"""Beside the question in a HumanInput: its evidence, what was edited, and how much of it fits."""
 
 from __future__ import annotations
 
@@ -19,8 +19,13 @@ from hitl.errors import InvalidRequest
 # etcd takes 1.5 MiB: an answer may stand in it twice, and be 256 KiB each time.
 _MAX_SHOWN_BYTES: Final = 640 * 1024
 _MAX_EDITED_BYTES: Final = 16 * 1024
-# In this order: whoever answers finds all of them on the form.
-_MAY_BE_LEFT_OUT: Final[dict[str, Any]] = {"evidence": [], "proposed": None, "choice_labels": {}}
+# In this order: the person who answers finds all of them on the form.
+_MAY_BE_LEFT_OUT: Final[dict[str, Any]] = {
+    "refused": [],
+    "evidence": [],
+    "proposed": None,
+    "choice_labels": {},
+}
 
 
 def evidence_of(spec: HumanInputSpec) -> list[Evidence]:

@@ -85,6 +85,7 @@ def question_of(human_input: HumanInput) -> Question:
         prompt_format=spec.prompt_format or "markdown",
         proposed=_value_in(spec, "proposed", spec.proposed),
         evidence=evidence_of(spec),
+        refused=spec.refused,
     )
 
 
@@ -135,6 +136,7 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
             choice_labels=request.choice_labels,
             proposed=request.proposed,
             evidence=[shown_evidence(each) for each in request.evidence],
+            refused=request.refused,
             json_schema=request.json_schema,
             respondents=ShownRespondents(users=named.users, groups=named.groups) if named else None,
             ttl_seconds_after_finished=ttl_seconds,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from hitl.core.evidence import MAX_URL_CHARS, EvidenceKind
+from hitl.core.evidence import MAX_ALT_CHARS, MAX_URL_CHARS, EvidenceKind
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.limits import MAX_NAME_CHARS
 from hitl.core.respondents import MAX_RESPONDENTS, Person
@@ -90,7 +90,7 @@ class ShownEvidence(Shape):
         max_length=MAX_URL_CHARS,
         description="Where a link leads: http or https. HITL never reads what is there.",
     )
-    alt: str | None = Field(default=None, max_length=1_024, description="What an image shows, in words.")
+    alt: str | None = Field(default=None, max_length=MAX_ALT_CHARS, description="What an image shows, in words.")
 
 
 class Edit(Shape):

@@ -106,6 +106,11 @@ class HumanInputSpec(Shape):
         max_length=MAX_EVIDENCE,
         description="What helps to decide, beside the question. Of a question that is asked here: links only.",
     )
+    refused: list[Annotated[str, Field(max_length=MAX_COMMENT_CHARS)]] = Field(
+        default=[],
+        max_length=MAX_CHOICES,
+        description="What the program said of the answer before this question, which it could not use.",
+    )
     json_schema: dict[str, JsonValue] | None = Field(
         default=None, alias="schema", description="A JSON Schema (draft 2020-12) that the answer must fit."
     )

@@ -117,8 +117,7 @@ class Question(Asked):
             timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days; or a `timedelta`.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
                 bool and json. A mapping gives each the label under which people see it.
-            default: A value that fits, used at the deadline unless `on_timeout` says that it is not. An empty text
-                lets people leave a text empty, too.
+            default: A value that fits, used at the deadline unless `on_timeout` says no. An empty text allows one.
             on_timeout: ``"fail"``, ``"default"``, or None for ``"default"`` where there is a default.
             schema: A JSON Schema that answers must fit, besides what the type says.
             respondents: Who may answer: at least one user or group. None: everyone who can open the form.

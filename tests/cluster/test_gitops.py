@@ -60,6 +60,24 @@ def test_the_guides_question_is_answered_and_its_commands_say_so(questions: Ques
     assert waited == "humaninput.hitl.flyte.org/ship-it condition met\n"
 
 
+def test_the_guides_question_with_several_parts_says_what_was_edited(questions: Questions, root: Root) -> None:
+    for each in manifests("parts"):
+        each["metadata"]["namespace"] = questions.namespace
+        questions.plane.apply(each, "kustomize-controller")
+
+    status = questions.until("rollout", "Answered")["status"]
+    assert status["edited"] == [{"path": "/replicas", "proposed": "3", "answered": "5"}]
+    assert status["answeredVia"] == "gitops"
+    questions.until("region", "Pending")
+    refused = response(questions.namespace, "elsewhere", "region", value="Frankfurt")
+    questions.plane.apply(refused)
+    questions.until_condition("elsewhere", "Accepted", "Invalid", "HumanInputResponse")
+    questions.patch("region", {"response": {"value": "eu-1"}})
+    outcome = root.outcome(questions.until("region", "Answered")["status"]["requestID"])
+    assert outcome is not None
+    assert outcome.value == "eu-1"
+
+
 def test_an_answer_committed_to_the_question_is_recorded_with_its_commit(questions: Questions, root: Root) -> None:
     content = question(questions.namespace, "asked")
     _apply(questions, content)

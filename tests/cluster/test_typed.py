@@ -3,18 +3,22 @@
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from hitl.cli.cluster_backend import InCluster, Target
 from hitl.cluster.mapping import human_input_of
+from hitl.core import keys
 from hitl.core.documents import Origin
+from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question
 from hitl.core.values import format_value
+from hitl.errors import ClusterConflict, InvalidValue
 from tests.cluster.operators import Questions, Root, response
-from tests.library.samples import NOW, draft_request
+from tests.library.samples import NOW, asked, draft_request
 from tests.library.typed_samples import TYPED, Deploy, Team, same, several_of_each
 
 SAMPLES = {name: values[0] for name, values in several_of_each(1).items()}
@@ -123,7 +127,11 @@ def test_a_status_says_what_was_edited_and_a_command_shows_it(questions: Questio
     assert view.proposed is not None
     assert json.loads(view.proposed)["replicas"] == 3
 
+    with pytest.raises(ClusterConflict, match="settled already"):
+        asyncio.run(backend.answerable("proposed"))
+
     questions.ask("as-proposed", **spec_of(int, proposed=3))
+    assert asyncio.run(backend.answerable("as-proposed")).proposed == "3"
     questions.patch("as-proposed", {"response": {"value": "3"}})
     assert questions.until("as-proposed", "Answered")["status"]["edited"] == []
 
@@ -136,3 +144,64 @@ def test_no_answer_is_an_answer_where_the_type_says_so(questions: Questions, roo
         outcome = root.outcome(questions.until(name, "Answered")["status"]["requestID"])
         assert outcome is not None
         assert outcome.value == ("" if name == "empty" else None)
+
+
+FORMATS = {
+    "date": "2026-02-30",
+    "date-time": "2026-02-28T09:30:00",
+    "time": "25:00:00",
+    "duration": "P1H",
+    "uuid": "1234",
+    "email": "ann",
+    "uri": "example",
+    "ipv4": "256.0.0.1",
+    "ipv6": "::g",
+}
+
+
+def test_formats_are_checked_over_each_channel(questions: Questions) -> None:
+    backend = InCluster(Target(str(questions.plane.kubeconfig), None, questions.namespace))
+    for kind, wrong in FORMATS.items():
+        questions.ask(f"a-{kind}", dataType="str", schema={"type": "string", "format": kind})
+        questions.patch(f"a-{kind}", {"response": {"value": wrong}})
+        questions.plane.apply(response(questions.namespace, f"r-{kind}", f"a-{kind}", value=wrong))
+        with pytest.raises(InvalidValue, match="The value does not fit"):
+            asyncio.run(backend.answer(f"a-{kind}", wrong, text=True, comment=""))
+    for kind in FORMATS:
+        questions.until_condition(f"a-{kind}", "ResponseRefused", "Invalid")
+        questions.until_condition(f"r-{kind}", "Accepted", "Invalid", "HumanInputResponse")
+        assert questions.until(f"a-{kind}", "Pending")
+
+
+def test_a_question_larger_than_etcd_takes_is_shown_without_what_the_form_has(
+    questions: Questions, root: Root
+) -> None:
+    wide = "\U0001f600" * 65_000
+    link = Evidence(name="Run", kind="link", url=f"https://{wide[:2_040]}", alt=wide[:1_024])
+    origin = Origin(namespace=questions.namespace)
+
+    async def ask() -> None:
+        now = datetime.now(UTC)
+        asking: dict[str, Any] = {
+            "data_type": str,
+            "proposed": wide,
+            "default": wide,
+            "evidence": [link] * MAX_EVIDENCE,
+        }
+        await asked(root.store, "large", now=now, origin=origin, **asking)
+        await root.store.mark(keys.new_marker("large"))
+
+    asyncio.run(ask())
+
+    shown = questions.until("large", "Pending")
+    assert shown["metadata"]["annotations"]["hitl.flyte.org/left-out"] == "evidence"
+    assert "evidence" not in shown["spec"]
+    assert shown["spec"]["proposed"] == wide
+    # The longest answer finds its place too, in the response and in the status.
+    longest = "\U0001f680" * 65_536
+    path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{questions.namespace}/humaninputs/large"
+    done = questions.plane.request("PATCH", path, {"spec": {"response": {"value": longest}}}, "merge-patch+json")
+    assert done.code == 0, done.err
+    status = questions.until("large", "Answered")["status"]
+    assert status["value"] == longest
+    assert [each["path"] for each in status["edited"]] == [""]

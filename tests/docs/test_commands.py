@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from hitl.cli.demo_plot import line_plot
 from hitl.core.documents import Respondent
 from hitl.errors import AlreadySettled, RequestNotFound
 from hitl.records.outcomes import Submission
@@ -96,6 +97,9 @@ def shell_page(place: Path, root: Path) -> None:
     (place / "ship").chmod(0o755)
     (place / "prompt.md").write_text("\ufeffShip **it**?\n")
     (place / "plan.json").write_text('{"plan": {"steps": 3}}')
+    (place / "models.py").write_text("from pydantic import BaseModel\n\nclass Rollout(BaseModel):\n    a: int\n")
+    (place / "loss.png").write_bytes(line_plot([3, 2, 1]))
+    (place / "metrics.csv").write_text("epoch,loss\n1,0.9\n")
 
 
 def gitops_page(place: Path, _: Path) -> None:

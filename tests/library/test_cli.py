@@ -511,7 +511,8 @@ def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) ->
         sha256="ab" * 32,
         alt="falls\nby half",
     )
-    ask(root, data_type=dict, proposed={"image": "a:1", "replicas": 3}, evidence=[link, plot])
+    refused = ["image: there is no such image"]
+    ask(root, data_type=dict, proposed={"image": "a:1", "replicas": 3}, evidence=[link, plot], refused=refused)
     pending = data("show", "a-question")
     assert (pending["edited"], pending["default_used"]) == (None, False)
     assert [each["name"] for each in pending["evidence"]] == ["Run", "Loss"]
@@ -525,8 +526,9 @@ def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) ->
     ]
     lines = hitl_("show", "a-question").stdout
     for line in (
+        "image: there is no such image",
         "Run: https://example.org/run/7",
-        "Loss: image/png, 2,048 bytes, sha256 abababababab (falls by half)",
+        "Loss: image/png, 2.0 KiB, sha256 abababababab (falls by half)",
         '/image: "a:1" → "a:2"',
         "/dry: (none) → true",
     ):

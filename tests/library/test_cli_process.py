@@ -1,5 +1,6 @@
 """The command as a process: what a shell sees of `ask`, `demo`, `serve`, and of how they end."""
 
+import base64
 import json
 import os
 import re
@@ -107,6 +108,8 @@ def test_ask_prints_the_answer_alone(run: Any) -> None:
     assert "Ship it?" in asking.stderr
 
 
+# A PNG of one pixel.
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 _MODELS = """
 from dataclasses import dataclass
 from pydantic import BaseModel, field_validator
@@ -161,6 +164,38 @@ def test_ask_says_what_the_type_itself_refuses(run: Any, tmp_path: Path, monkeyp
     failing = subprocess.run([HITL, "ask", "?", "--type-from", "models.py:Deploy"], capture_output=True, text=True)
     assert (failing.returncode, failing.stdout) == (2, "")
     assert "models.py cannot be imported: ZeroDivisionError: division by zero" in failing.stderr
+
+
+def test_ask_shows_files_and_links_beside_its_question(run: Any, tmp_path: Path) -> None:
+    pixel = base64.b64decode(_PIXEL)
+    for name, content in {
+        "plot.bin": pixel,
+        "metrics.csv": b"epoch,loss\n1,0.9\n2,0.3\n",
+        "notes.md": b"\xef\xbb\xbf# Notes",
+        "report.html": b"<p>All good",
+        "weights.dat": b"\0\1\2",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    files = [f"--evidence={tmp_path / name}" for name in sorted(each.name for each in tmp_path.iterdir())]
+    links = ["--evidence-link", "https://example.org/run=7", "--evidence-link", "The run=https://example.org/?a=b"]
+
+    asking = run("ask", "Ship it?", "--type", "bool", *files, *links)
+
+    form = asking.said(FORM)[0]
+    shown = data("show", httpx.URL(form).path.rpartition("/")[2])["evidence"]
+    assert [(each["name"], each["kind"]) for each in shown] == [
+        ("metrics.csv", "table"),
+        ("notes.md", "markdown"),
+        ("plot.bin", "image"),
+        ("report.html", "html"),
+        ("weights.dat", "file"),
+        ("example.org", "link"),
+        ("The run", "link"),
+    ]
+    assert "All good" not in httpx.get(form).text
+    assert "metrics.csv" in httpx.get(form).text
+    assert submit(form, value=True).status_code == 200
+    assert (asking.ended(), asking.stdout) == (0, "true\n")
 
 
 def test_ask_gives_choices_their_labels(run: Any) -> None:
@@ -220,6 +255,8 @@ def test_ask_ends_at_the_deadline(run: Any) -> None:
         (["--type-from", "no.such.module:Deploy"], "no module 'no.such.module' is here"),
         (["--type-from", "tests.library.typed_samples:Nothing"], "has no 'Nothing': it has Color, Level"),
         (["--type-from", f"{__file__}:HITL"], "has no JSON Schema"),
+        (["--evidence", "/nowhere.png"], "/nowhere.png"),
+        (["--evidence-link", "Run=ftp://example.org"], "is no link"),
         (["--choice", "eu=Europe", "--choice", "eu=Elsewhere"], "the same value is given twice"),
     ],
 )
@@ -277,6 +314,47 @@ def test_demo_goes_on_with_the_number_typed(run: Any, tmp_path: Path, monkeypatc
 
     assert (demo.ended(), demo.stdout) == (0, "42\n")
     assert len(re.findall(FORM, demo.stderr)) == 1
+
+
+def test_the_tour_asks_three_questions_and_ends_with_three_typed_values(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tour = run("demo", "--tour", "--no-browser")
+
+    submit(tour.said(r"1 of 3[\s\S]*?(" + FORM + ")")[1], value=12)
+    form = tour.said(r"2 of 3[\s\S]*?(" + FORM + ")")[1]
+    page = httpx.get(form).text
+    for part in ("Loss by epoch", "The loss falls from 0.92 to 0.28", "Comparison", "candidate", "0.943"):
+        assert part in page
+    submit(form, value=True)
+    form = tour.said(r"3 of 3[\s\S]*?(" + FORM + ")")[1]
+    assert httpx.get(form).text.count("Share of the traffic") >= 2
+    plan = {"region": "America", "start": "2026-12-01", "steps": [{"percent": 100, "hours": 1}], "note": None}
+    assert submit(form, value={**plan, "steps": []}).status_code == 422
+    submit(form, value=plan)
+
+    assert tour.ended() == 0, tour.stderr
+    assert tour.stdout.splitlines() == [
+        "epochs: 12, answered by somebody (unverified) via api",
+        "approval: True, answered by somebody (unverified) via api",
+        "rollout: Rollout(region='America', start=datetime.date(2026, 12, 1), steps=[Step(percent=100, hours=1)], "
+        "note=None), answered by somebody (unverified) via api",
+    ]
+
+
+def test_the_tour_withdraws_what_waits_when_it_is_ended(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tour = run("demo", "--tour", "--no-browser")
+    submit(tour.said(r"1 of 3[\s\S]*?(" + FORM + ")")[1], value=12)
+    tour.said(r"2 of 3[\s\S]*?(" + FORM + ")")
+    tour.process.send_signal(signal.SIGINT)
+
+    assert tour.ended() == 130
+    assert "Traceback" not in tour.stderr
+    assert data("list") == []
 
 
 def test_demo_tells_a_rejection(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

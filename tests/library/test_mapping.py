@@ -96,6 +96,7 @@ def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | 
         default=default,
         proposed=proposed,
         evidence=draw(st.lists(evidence, max_size=3)),
+        refused=draw(st.lists(_TEXT, max_size=2)),
         on_timeout=draw(st.none() | st.sampled_from(["fail", "default"] if default is not None else ["fail"])),
         respondents=named or None,
         prompt_format=draw(st.sampled_from(["markdown", "plain"])),

@@ -22,6 +22,7 @@ IMMUTABLE: Final = (
     "choiceLabels",
     "proposed",
     "evidence",
+    "refused",
     "respondents",
     "ttlSecondsAfterFinished",
     "request",
