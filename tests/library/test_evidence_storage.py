@@ -14,7 +14,7 @@ from hitl.author.evidence import Shown, pieces_of
 from hitl.core import keys
 from hitl.core.evidence import Evidence
 from hitl.errors import RequestMismatch, StorageUnavailable
-from hitl.records.evidence import EvidenceChanged, check_evidence, read_evidence
+from hitl.records.evidence import EvidenceChanged, check_evidence, copy_evidence, read_evidence
 from hitl.records.records import Records
 from hitl.records.requests import read_request
 from hitl.records.retention import STALE, collect, drop_stale, scan_all
@@ -145,6 +145,15 @@ async def test_the_same_bytes_are_stored_once(root: str) -> None:
 
     assert {key for key in await lying(store) if "/evidence/" in key} == {keys.evidence_key(ID, found[0].sha256)}
     assert [each.name for each in found] == ["one", "two"]
+
+
+async def test_a_question_that_is_asked_again_has_the_evidence_too(root: str) -> None:
+    store = Timed(root)
+    shown = await stored(store, ID, SHOWN)
+    await asked(store, ID, evidence=shown)
+    await copy_evidence(store, ID, "again", shown)
+
+    await check_evidence(store, await asked(store, "again", evidence=shown))
 
 
 async def read(store: Timed, piece: Evidence) -> bytes:

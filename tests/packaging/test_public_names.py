@@ -14,6 +14,7 @@ NAMES = {
     "ask",
     "env",
     "escape",
+    "evidence",
     "new_event",
 }
 
