@@ -57,25 +57,6 @@ async def store_evidence(store: Store, request_id: str, pieces: Sequence[Piece])
             await store.create_once(keys.evidence_key(request_id, sha256), data)
 
 
-async def copy_evidence(store: Store, before: str, request_id: str, evidence: Sequence[Evidence]) -> None:
-    """Write what was shown beside one question beside another one, which asks again.
-
-    Args:
-        store: Where both belong.
-        before: The question that was asked, and is still there.
-        request_id: The one that is asked again, not stored yet.
-        evidence: What both name.
-
-    Raises:
-        EvidenceChanged: when it is not what the first was asked with.
-        StorageUnavailable, StorageUnsuitable: as `store_evidence` does.
-    """
-    for each in evidence:
-        # One at a time: all of them together may be large.
-        data = b"".join([part async for part in read_evidence(store, before, each)]) if each.sha256 else b""
-        await store_evidence(store, request_id, [Piece(each, data)])
-
-
 async def read_evidence(store: Store, request_id: str, evidence: Evidence) -> AsyncIterator[bytes]:
     """Yield the bytes of one piece, some at a time. The last ones come only if all are what they should be.
 

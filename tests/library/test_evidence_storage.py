@@ -14,7 +14,7 @@ from hitl.author.evidence import Shown, pieces_of
 from hitl.core import keys
 from hitl.core.evidence import Evidence
 from hitl.errors import RequestMismatch, StorageUnavailable
-from hitl.records.evidence import EvidenceChanged, check_evidence, copy_evidence, read_evidence
+from hitl.records.evidence import EvidenceChanged, check_evidence, read_evidence
 from hitl.records.records import Records
 from hitl.records.requests import read_request
 from hitl.records.retention import STALE, collect, drop_stale, scan_all
@@ -147,15 +147,6 @@ async def test_the_same_bytes_are_stored_once(root: str) -> None:
     assert [each.name for each in found] == ["one", "two"]
 
 
-async def test_a_question_that_is_asked_again_has_the_evidence_too(root: str) -> None:
-    store = Timed(root)
-    shown = await stored(store, ID, SHOWN)
-    await asked(store, ID, evidence=shown)
-    await copy_evidence(store, ID, "again", shown)
-
-    await check_evidence(store, await asked(store, "again", evidence=shown))
-
-
 async def read(store: Timed, piece: Evidence) -> bytes:
     return b"".join([part async for part in read_evidence(store, ID, piece)])
 
@@ -190,7 +181,7 @@ async def test_evidence_and_files_go_with_their_question_and_not_before(root: st
     store = Timed(root)
     request = await asked(store, ID, evidence=await stored(store, ID, SHOWN))
     waiting = await asked(store, "waiting", evidence=await stored(store, "waiting", SHOWN))
-    await store.create_once(keys.answer_file_key(ID, "lost", "0" * 64), b"lost the race")
+    await store.create_once(keys.answer_part_key(ID, "lost", 0), b"lost the race")
     await settle(store, request, answer("7"), now=store.time)
     store.time += MONTH - timedelta(minutes=1)
     await collect(store, now=store.time, retention=MONTH)
