@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from hitl.author import evidence
     from hitl.author.events import Event, EventScope, ask, new_event
+    from hitl.author.files import File
     from hitl.author.outcome import Outcome
     from hitl.core.edits import Change
     from hitl.core.forms.parts import MISSING
@@ -73,6 +74,7 @@ __all__ = [
     "EventTimedOut",
     "EventUnusable",
     "Expired",
+    "File",
     "HITLError",
     "HITLSubmissionTyped",
     "InvalidRequest",
@@ -117,6 +119,10 @@ def __getattr__(name: str) -> Any:
             from hitl.core.forms.parts import MISSING
 
             return MISSING
+        case "File":
+            from hitl.author.files import File
+
+            return File
         case "evidence":
             from hitl.author import evidence
 

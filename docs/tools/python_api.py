@@ -40,7 +40,7 @@ class, such as `int | None` or a `Literal`, it is `Any`.
 """
 PARTS: Final[dict[str, tuple[str, ...]]] = {
     "Ask": ("ask", "new_event", "escape"),
-    "Wait": ("Event", "Outcome", "Change", "MISSING", "EventScope"),
+    "Wait": ("Event", "Outcome", "Change", "File", "MISSING", "EventScope"),
     "Show evidence": ("evidence",),
     "Inside Flyte": ("env", "EventFormLink"),
     "Submit over HTTP": ("HITLSubmissionTyped",),

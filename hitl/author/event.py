@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, Unpack, c
 
 from hitl.author.asking import AskedQuestion, say_link
 from hitl.author.attempts import Attempts
+from hitl.author.files import File
 from hitl.author.options import EventOptions, EventScope, Options, Seconds
 from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
@@ -189,7 +190,8 @@ class Event(Generic[T]):
             case "cancelled":
                 raise asked.failure(EventCancelled(recorded))
         try:
-            return typed(self._answers, recorded.value)
+            found = typed(self._answers, recorded.value)
+            return found.at(asked.context.records.store, recorded) if isinstance(found, File) else found
         except Unusable as error:
             raise asked.failure(EventUnusable(recorded, error.details)) from error
         except InvalidValue as error:

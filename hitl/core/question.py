@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from hitl.core import arguments
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.faults import sentence
+from hitl.core.files import require_file_alone
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
 from hitl.core.pythontypes import AnswerType, Unusable, answer_type, as_json, of_type, offered_values
@@ -226,6 +227,7 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
     if asked.on_timeout == "default" and asked.default is None:
         raise InvalidRequest("on_timeout='default' needs a default")
     if asked.json_schema is not None:
+        require_file_alone(asked)
         _schemas().check_schema(asked.json_schema)
     for choice in asked.choices:
         _require_fitting(asked, "choice", choice, formats)

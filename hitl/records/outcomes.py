@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias
 
 from hitl.core import keys
 from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
+from hitl.core.files import require_uploaded
 from hitl.core.lifecycle import accepts_submissions, expiry_due
 from hitl.core.question import parse_answer
 from hitl.core.values import Value, format_value
@@ -54,6 +55,7 @@ class Submission:
         comment: Free text, at most 4,096 characters.
         reason: A CamelCase word for the record.
         submission_id: The same id sent twice is the same submission, if sender and content are the same as well.
+        uploaded: The value is a file's, whose bytes are in storage.
     """
 
     outcome: OutcomeKind
@@ -63,6 +65,7 @@ class Submission:
     comment: str = ""
     reason: str = ""
     submission_id: str = field(default_factory=new_submission_id)
+    uploaded: bool = False
 
     def by(self, respondent: Respondent) -> Submission:
         """Return the same submission, once it is known who makes it."""
@@ -312,6 +315,7 @@ def _as_outcome(request: StoredRequest, submission: Submission, now: datetime) -
     format_value("str", submission.comment)
     value: Value = None
     if submission.outcome == "answered":
+        require_uploaded(document, uploaded=submission.uploaded)
         value = parse_answer(document, submission.value, text=submission.text)
     return OutcomeDocument(
         request_id=document.request_id,

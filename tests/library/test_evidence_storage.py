@@ -181,7 +181,7 @@ async def test_evidence_and_files_go_with_their_question_and_not_before(root: st
     store = Timed(root)
     request = await asked(store, ID, evidence=await stored(store, ID, SHOWN))
     waiting = await asked(store, "waiting", evidence=await stored(store, "waiting", SHOWN))
-    await store.create_once(keys.answer_file_key(ID, "lost", "0" * 64), b"lost the race")
+    await store.create_once(keys.answer_part_key(ID, "lost", 0), b"lost the race")
     await settle(store, request, answer("7"), now=store.time)
     store.time += MONTH - timedelta(minutes=1)
     await collect(store, now=store.time, retention=MONTH)

@@ -20,7 +20,7 @@ key_builders: list[Callable[[str], str]] = [
     keys.answered_marker,
     lambda request_id: keys.link_key(request_id, keys.hash_token("token")),
     lambda request_id: keys.evidence_key(request_id, "0" * 64),
-    lambda request_id: keys.answer_file_key(request_id, "../..", "0" * 64),
+    lambda request_id: keys.answer_part_key(request_id, "../..", 3),
 ]
 
 
@@ -143,19 +143,16 @@ def test_probes_differ_and_are_no_requests() -> None:
 @given(submission_id=anything)
 @example(submission_id="../../x")
 def test_a_submission_id_is_no_path(submission_id: str) -> None:
-    folder, _, name = (
-        keys.answer_file_key("a", submission_id, "0" * 64).removeprefix(f"{keys.PREFIX}/a/").rpartition("/")
-    )
+    key = keys.answer_part_key("a", submission_id, 7)
+    folder, _, name = key.removeprefix(f"{keys.PREFIX}/a/").rpartition("/")
 
     assert folder.startswith("answers/")
     assert folder.count("/") == 1
     assert set(folder.removeprefix("answers/")) <= set("0123456789abcdef")
-    assert name == "0" * 64
+    assert name == "00007"
 
 
 @pytest.mark.parametrize("sha256", ["", "0" * 63, "0" * 65, "G" * 64, "0" * 64 + "\n", "../" + "0" * 61])
 def test_what_is_no_digest_names_no_file(sha256: str) -> None:
     with pytest.raises(RequestNotFound):
         keys.evidence_key("a", sha256)
-    with pytest.raises(RequestNotFound):
-        keys.answer_file_key("a", "submission", sha256)

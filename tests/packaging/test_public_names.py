@@ -8,6 +8,7 @@ NAMES = {
     "Event",
     "EventFormLink",
     "EventScope",
+    "File",
     "HITLSubmissionTyped",
     "MISSING",
     "Outcome",

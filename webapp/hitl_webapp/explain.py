@@ -22,6 +22,7 @@ _API: Final = (
     "/submit/json",
     "/status/",
     "/evidence/",
+    "/answers/",
     "/health",
     "/ready",
     "/metrics",

@@ -11,8 +11,8 @@ from starlette.types import Scope
 from hitl.logs import REDACTED, RedactTokens
 
 _KNOWN_PATH: Final = re.compile(
-    r"/(?:form|status)/[a-z0-9-]{1,63}"
-    r"|/(?:submit|submit/json|health|healthz|ready|metrics|docs|openapi\.json|favicon\.ico)?"
+    r"/(?:form|status|answers)/[a-z0-9-]{1,63}"
+    r"|/(?:submit|submit/json|submit/file|health|healthz|ready|metrics|docs|openapi\.json|favicon\.ico)?"
     r"|/evidence/[a-z0-9-]{1,63}/[0-9a-f]{64}"
     r"|/static/[0-9a-f]{1,64}/[a-z.]{1,16}",
     re.ASCII,

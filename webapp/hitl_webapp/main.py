@@ -21,7 +21,7 @@ from hitl_webapp.caches import Memory
 from hitl_webapp.explain import explain
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.problems import BadInput, Unauthenticated
-from hitl_webapp.routes import api, evidence, forms, health, inbox
+from hitl_webapp.routes import api, evidence, files, forms, health, inbox
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
@@ -65,7 +65,8 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (inbox.pages_router, forms.router, api.router, evidence.router, inbox.router, health.router):
+    pages = (inbox.pages_router, forms.router)
+    for router in (*pages, api.router, evidence.router, files.router, inbox.router, health.router):
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, explain)

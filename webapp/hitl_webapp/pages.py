@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
+from hitl.core.files import asks_for_file
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
@@ -153,8 +154,9 @@ def form_page(
         parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
         evidence: What is shown beside the question.
     """
+    answer = "file.html" if asks_for_file(request) else "form.html"
     return render(
-        "decline.html" if declining else "form.html",
+        "decline.html" if declining else answer,
         request=request,
         field=field_for(request),
         parts=parts_form(request) if parts is None else parts,

@@ -15,6 +15,7 @@ from hitl_webapp.hints import Hints
 from hitl_webapp.questions import Questions
 from hitl_webapp.settings import WebSettings
 from hitl_webapp.submissions import Submissions
+from hitl_webapp.turns import Turns
 
 if TYPE_CHECKING:
     from hitl_webapp.inbox.inbox import Inbox
@@ -33,6 +34,7 @@ class Service:
         questions: Questions and outcomes, for pages.
         admission: Lets visitors in.
         evidence: What is shown beside questions.
+        uploads: Lets some files arrive at once.
         submissions: Records what they submit.
     """
 
@@ -45,6 +47,7 @@ class Service:
         self.questions = Questions(records, self.clock)
         self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock)
         self.evidence = EvidenceReader(store)
+        self.uploads = Turns(settings.large_bodies)
         self._hints = Hints(settings.hint_url)
         self._inbox: Inbox | None = None
         self.submissions = Submissions(

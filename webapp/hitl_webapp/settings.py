@@ -7,6 +7,7 @@ from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from hitl.core.files import MAX_FILE_BYTES
 from hitl.settings import StorageSettings
 
 AuthMode: TypeAlias = Literal["link", "proxy", "kubernetes"]
@@ -55,6 +56,10 @@ class WebSettings(StorageSettings):
     """Seconds that a sender has for its body before it gets 408."""
     large_bodies: int = Field(default=8, ge=1)
     """Bodies of more than 64 KiB that are read at the same time. Four times as many wait; others get 503."""
+    max_file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1024)
+    """The most bytes of a file that answers a question. A larger one gets 413."""
+    file_seconds: float = Field(default=300, gt=0)
+    """Seconds that a sender has for a file before it gets 408. As many files as `large_bodies` arrive at once."""
     max_header_bytes: int = Field(default=32 * 1024, ge=1024)
     """The most bytes of a request line and its header fields. More get 431, or 414 when it is the URL."""
     head_seconds: float = Field(default=10, gt=0)

@@ -15,8 +15,8 @@ from starlette.datastructures import Headers
 from hitl.core.documents import Respondent
 from hitl.core.lifecycle import phase_of
 from hitl.core.submissions import HITLSubmissionTyped, split_token
-from hitl.records.outcomes import Submission, new_submission_id
-from hitl_webapp.admission import Address
+from hitl.records.outcomes import Settled, Submission, new_submission_id
+from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
 from hitl_webapp.edited import public_changes
@@ -125,6 +125,15 @@ async def submitted(service: Service, headers: Headers, body: bytes) -> Response
     admitted = await service.submissions.admit(sent.address, headers)
     check_path(sent.response_path, admitted.request.document.response_path, "response_path")
     settled = await service.submissions.settle(admitted, sent.submission.by(admitted.respondent("api")))
+    return saved(admitted, settled)
+
+
+def saved(admitted: Admitted, settled: Settled) -> Response:
+    """Return the reply to a submission that is the outcome.
+
+    Raises:
+        HITLError: what keeps it from being that.
+    """
     outcome = settled.outcome_or_raise()
     content = {
         "status": "submitted",

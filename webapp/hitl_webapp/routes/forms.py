@@ -98,7 +98,7 @@ async def submit(request: Request) -> Response:
         before = await service.admission.remembered(sent.address, request.headers)
         if before is None:
             raise
-        return await _form_again(service, before, sent, problem_of(error), None)
+        return await form_again(service, before, sent, problem_of(error), None)
     question = admitted.request.document
     check_path(sent.response_path, question.response_path, "response_path")
     sent = sent.resolved(question)
@@ -111,11 +111,11 @@ async def submit(request: Request) -> Response:
         problem = problem_of(error)
         if problem.status != 503 and not isinstance(error, EvidenceChanged):
             raise
-        return await _form_again(service, admitted, sent, problem, None)
-    return await _shown(service, admitted, sent, settled, fault)
+        return await form_again(service, admitted, sent, problem, None)
+    return await shown_result(service, admitted, sent, settled, fault)
 
 
-async def _shown(
+async def shown_result(
     service: Service, admitted: Admitted, sent: SentForm, settled: Settled, fault: pages.Fault | None
 ) -> Response:
     """Return the page with the result of a submission."""
@@ -128,7 +128,7 @@ async def _shown(
     problem = problem_of(settled.error)
     if isinstance(settled.error, InvalidValue):
         fault = fault or value_fault(question, sent.value, settled.error)
-        return await _form_again(service, admitted, sent, problem, fault)
+        return await form_again(service, admitted, sent, problem, fault)
     typed = sent.typed(question)
     if settled.kind == "too_late":
         written = {**typed, "value": shown_value(question, typed["value"])}
@@ -188,9 +188,10 @@ async def healthz() -> Response:
     return RedirectResponse(pages.address("/health"), status_code=308)
 
 
-async def _form_again(
+async def form_again(
     service: Service, admitted: Admitted, sent: SentForm, problem: Problem, fault: pages.Fault | None
 ) -> Response:
+    """Return the form with what was typed, and what is wrong."""
     question, principal = admitted.request.document, admitted.principal
     beside = await service.evidence.beside(admitted)
     page = pages.form_page(

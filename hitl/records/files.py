@@ -1,0 +1,87 @@
+"""Files that answer, in storage: in parts, before the outcome that names them, and believed by their digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+
+from hitl.core import keys
+from hitl.core.evidence import media_type_of
+from hitl.core.files import FILE_PART_BYTES, FileValue
+from hitl.errors import DocumentDamaged, InvalidValue
+from hitl.storage import Store
+
+
+class FileTooLarge(InvalidValue):
+    """The file has more bytes than it may have."""
+
+
+async def upload(
+    store: Store, request_id: str, submission_id: str, name: str, data: AsyncIterable[bytes], most: int
+) -> FileValue:
+    """Write a file, and return what an answer says of it. In memory is one part of it at a time.
+
+    Nothing is recorded by this. What is written lies with the question, and is deleted with it.
+
+    Args:
+        store: Where the question lies.
+        request_id: The question.
+        submission_id: The submission that will name the file. It must be new: a random one.
+        name: What the sender calls it.
+        data: Its bytes, in pieces of any size.
+        most: How many bytes it may have.
+
+    Raises:
+        InvalidValue: it is empty. `FileTooLarge`: it is larger.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    digest, size, number, kept, media_type = hashlib.sha256(), 0, 0, bytearray(), ""
+
+    async def write(part: bytes) -> None:
+        nonlocal number
+        if not await store.create_once(keys.answer_part_key(request_id, submission_id, number), part):
+            raise InvalidValue("This submission was sent before: send it again as a new one.")
+        number += 1
+
+    async for piece in data:
+        size += len(piece)
+        if size > most:
+            raise FileTooLarge(f"The file has more than {most:,} bytes: nothing was recorded.")
+        digest.update(piece)
+        kept += piece
+        while len(kept) >= FILE_PART_BYTES:
+            media_type = media_type or media_type_of(bytes(kept[:FILE_PART_BYTES]))
+            await write(bytes(kept[:FILE_PART_BYTES]))
+            del kept[:FILE_PART_BYTES]
+    if not size:
+        raise InvalidValue("The file is empty: choose another one.")
+    if kept:
+        media_type = media_type or media_type_of(bytes(kept))
+        await write(bytes(kept))
+    return FileValue.named(name, media_type, size, digest.hexdigest())
+
+
+async def download(store: Store, request_id: str, submission_id: str, file: FileValue) -> AsyncIterator[bytes]:
+    """Yield the bytes of a file that answered, some at a time. The last ones come only if the digest is right.
+
+    Args:
+        store: Where the question lies.
+        request_id: The question.
+        submission_id: The outcome's submission.
+        file: The outcome's value.
+
+    Raises:
+        DocumentDamaged: when a part is missing or was changed.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    digest, left, number = hashlib.sha256(), file.size_bytes, 0
+    while left:
+        key = keys.answer_part_key(request_id, submission_id, number)
+        part = await store.read(key)
+        if part is None or len(part) != min(FILE_PART_BYTES, left):
+            raise DocumentDamaged(key, "it is missing, or not what was uploaded")
+        digest.update(part)
+        left, number = left - len(part), number + 1
+        if not left and digest.hexdigest() != file.sha256:
+            raise DocumentDamaged(key, "the file is not what was uploaded: its digest differs")
+        yield part

@@ -1,0 +1,100 @@
+"""Files that answer: from a form, and from programs. They are never kept in memory whole, and never shown."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from hitl.core.documents import Respondent
+from hitl.core.files import FileValue
+from hitl.errors import HITLError, InvalidValue
+from hitl.records.outcomes import Submission, new_submission_id
+from hitl_webapp import pages
+from hitl_webapp.admission import Address, Admitted
+from hitl_webapp.auth import bearer
+from hitl_webapp.problems import BadInput, problem_of
+from hitl_webapp.routes.api import REFUSALS, Submitted, saved
+from hitl_webapp.routes.common import service_of
+from hitl_webapp.routes.forms import form_again, shown_result
+from hitl_webapp.sent import SentForm
+from hitl_webapp.service import Service
+from hitl_webapp.uploads import FileForm, check_announced, receive, require_file_wanted
+
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "The file's bytes, as they are",
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_NOBODY: Final = Respondent(via="api")
+router = APIRouter(responses=REFUSALS)
+
+
+@router.put("/answers/{request_id}", response_model=Submitted, openapi_extra=_BODY)
+async def put_file(request: Request, request_id: str, name: str, comment: str = "") -> Response:
+    """Answer a question by a file, which is the body. The link's token comes as a bearer token."""
+    service = service_of(request)
+    check_announced(request, service)
+    address = Address(request_id, bearer(request.headers))
+    admitted = await service.submissions.admit(address, request.headers)
+    await require_file_wanted(service, admitted)
+    submission_id = new_submission_id()
+    async with service.uploads.one(service.settings.file_seconds):
+        file = await receive(service, admitted, submission_id, name, request.stream())
+    submission = _submission(file, submission_id, comment).by(admitted.respondent("api"))
+    return saved(admitted, await service.submissions.settle(admitted, submission))
+
+
+@router.post("/submit/file", include_in_schema=False)
+async def post_form(request: Request) -> Response:
+    """Record the file of a form, or show the form again with what is wrong."""
+    service = service_of(request)
+    check_announced(request, service)
+    submission_id, form = new_submission_id(), FileForm(request)
+    admitted: Admitted | None = None
+    try:
+        async with service.uploads.one(service.settings.file_seconds):
+            await form.until_file()
+            address = Address(form.fields["request_id"], form.fields.get("token", ""))
+            admitted = await service.submissions.admit(address, request.headers)
+            await require_file_wanted(service, admitted)
+            if not form.file_name:
+                raise InvalidValue("Choose a file.")
+            file = await receive(service, admitted, submission_id, form.file_name, form.file())
+    except InvalidValue as error:
+        if admitted is None:
+            raise BadInput(str(error)) from error
+        return await _again(service, admitted, form, error)
+    comment, name = (form.fields.get(each, "").replace("\r\n", "\n") for each in ("comment", "name"))
+    sent = _sent(form, _submission(file, submission_id, comment), name)
+    fault = sent.fault(named=bool(admitted.principal.name))
+    submission = sent.submission.by(admitted.respondent("web", sent.recordable_name()))
+    wrong = None if fault is None else InvalidValue(fault.sentence)
+    settled = await service.submissions.settle(admitted, submission, wrong)
+    return await shown_result(service, admitted, sent, settled, fault)
+
+
+async def _again(service: Service, admitted: Admitted, form: FileForm, error: HITLError) -> Response:
+    nothing = Submission("answered", admitted.respondent("web"), value="", comment=form.fields.get("comment", ""))
+    sent = _sent(form, nothing, form.fields.get("name", ""))
+    return await form_again(service, admitted, sent, problem_of(error), pages.Fault("value", str(error)))
+
+
+def _sent(form: FileForm, submission: Submission, name: str) -> SentForm:
+    address = Address(form.fields["request_id"], form.fields.get("token", ""))
+    return SentForm(address, "", submission, name, "", "", "")
+
+
+def _submission(file: FileValue, submission_id: str, comment: str) -> Submission:
+    return Submission(
+        "answered",
+        _NOBODY,
+        value=file.model_dump(),
+        text=False,
+        comment=comment,
+        submission_id=submission_id,
+        uploaded=True,
+    )

@@ -1,0 +1,47 @@
+"""How many files arrive at once, and how long each may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import ClientDisconnect
+
+from hitl_webapp.problems import BadInput, TooMany, TooSlow
+
+
+class Turns:
+    """Bounds how many files arrive at once.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    @asynccontextmanager
+    async def one(self, seconds: float) -> AsyncIterator[None]:
+        """Let one file arrive while the block runs.
+
+        Args:
+            seconds: How long it may take.
+
+        Raises:
+            TooMany, TooSlow: instead.
+        """
+        if not self._free:
+            raise TooMany("Too many files arrive at the same time: nothing was recorded, try again.")
+        self._free -= 1
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError as error:
+            raise TooSlow(f"The file did not arrive within {seconds:g} s: nothing was recorded.") from error
+        except ClientDisconnect as error:
+            raise BadInput(
+                "The connection ended before the whole file had arrived: nothing was recorded."
+            ) from error
+        finally:
+            self._free += 1
