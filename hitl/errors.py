@@ -151,7 +151,7 @@ class AlreadySettled(HITLError):
     """
 
     def __init__(self, outcome: RecordedOutcome) -> None:
-        super().__init__(f"request {outcome.request_id} is already settled: {outcome.summary()}")
+        super().__init__(f"question {outcome.request_id} is already settled: {outcome.summary()}")
         self.outcome = outcome
 
 
@@ -167,7 +167,7 @@ class EventFailed(HITLError):
     """
 
     def __init__(self, outcome: RecordedOutcome) -> None:
-        super().__init__(f"request {outcome.request_id}: {outcome.summary()}")
+        super().__init__(f"question {outcome.request_id}: {outcome.summary()}")
         self.outcome = outcome
 
 
@@ -193,7 +193,7 @@ class EventUnusable(EventFailed):
 
     def __init__(self, outcome: RecordedOutcome, details: tuple[str, ...]) -> None:
         super().__init__(outcome)
-        self.args = (f"request {outcome.request_id}: the answer is of no use: {' '.join(details)}",)
+        self.args = (f"question {outcome.request_id}: the answer is of no use: {' '.join(details)}",)
         self.details = details
 
 

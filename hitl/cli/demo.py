@@ -21,6 +21,7 @@ from hitl.cli.ask import withdraw
 from hitl.cli.options import AsJson
 from hitl.core.text import one_line, printable
 from hitl.errors import ServeError
+from hitl.extras import how_to_install
 
 if TYPE_CHECKING:
     from hitl.author.events import Event
@@ -35,7 +36,7 @@ def demo(
 ) -> None:
     """Run a Flyte task that asks for a number, and see it continue with your answer."""
     if find_spec("flyte") is None:
-        raise ServeError("the demo runs a Flyte task: pip install 'flyte-hitl[cli,flyte]'")
+        raise ServeError(f"the demo runs a Flyte task: {how_to_install('cli', 'flyte')}")
     # Wherever this shell's questions go otherwise, the demo stays on this machine.
     os.environ["HITL_SERVE"] = "local"
     os.environ.pop("HITL_ENDPOINT", None)

@@ -18,6 +18,7 @@ from hitl.cli.root import probe
 from hitl.cli.unseen import unseen_namespaces
 from hitl.core.text import printable
 from hitl.errors import StorageError
+from hitl.extras import how_to_install
 from hitl.settings import Settings
 
 State = Literal["ok", "off", "broken"]
@@ -93,7 +94,7 @@ async def _web(settings: Settings) -> Finding:
             part="web app",
             state="broken",
             detail="not installed, and HITL_ENDPOINT names none",
-            advice="pip install 'flyte-hitl[webapp]', or set HITL_ENDPOINT to the one that others run",
+            advice=f"{how_to_install('webapp')}, or set HITL_ENDPOINT to the one that others run",
         )
     return Finding(
         part="web app", state="ok", detail="served from each program that asks (HITL_ENDPOINT names no other)"
@@ -108,7 +109,7 @@ async def _flyte(_settings: Settings) -> Finding:
             part="flyte",
             state="off",
             detail="not installed",
-            advice="to ask from tasks: pip install 'flyte-hitl[flyte]'",
+            advice=f"to ask from tasks: {how_to_install('flyte')}",
         )
 
 

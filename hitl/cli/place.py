@@ -15,6 +15,7 @@ from hitl.cli.backend import Backend
 from hitl.cli.options import in_cluster
 from hitl.cli.storage_backend import Stored
 from hitl.errors import ClusterError
+from hitl.extras import how_to_install
 from hitl.settings import Settings
 
 _P = ParamSpec("_P")
@@ -52,7 +53,7 @@ class Place:
             from hitl.cli.cluster_backend import InCluster, Target
         except ImportError as error:
             raise ClusterError(
-                f"for a cluster more is needed: pip install 'flyte-hitl[kubernetes]' ({error})"
+                f"for a cluster more is needed: {how_to_install('kubernetes')} ({error})"
             ) from error
         return InCluster(Target(self.kubeconfig, self.context, self.namespace, self.everywhere), warn)
 

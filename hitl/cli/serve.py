@@ -11,6 +11,7 @@ import typer
 
 from hitl.cli import output
 from hitl.errors import ServeError
+from hitl.extras import how_to_install
 from hitl.serving.ports import LOOPBACK, listen_again
 from hitl.settings import Settings
 from hitl.storage import open_store
@@ -51,7 +52,7 @@ def serve(
         from hitl_webapp.serving import server_for
         from hitl_webapp.settings import WebSettings
     except ImportError as error:
-        raise ServeError(f"the web app is not installed: pip install 'flyte-hitl[webapp]' ({error})") from error
+        raise ServeError(f"the web app is not installed: {how_to_install('webapp')} ({error})") from error
     given: dict[str, Any] = {"host": host, "port": port, "auth": auth, "storage_root": Settings().root()}
     web = WebSettings(**{name: value for name, value in given.items() if value is not None})
     store = open_store(web)

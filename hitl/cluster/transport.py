@@ -118,7 +118,7 @@ class Transport:
         if self._session is None:
             # Watches stay in the pool for long, so that it has no bound of its own.
             connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self._configuration))
-            # Not `trust_env`: a thread reads environment and ~/.netrc before each request then, and `default` in
-            # that file refuses every request that has a token.
+            # Not `trust_env`: with it a thread reads the environment and ~/.netrc before each request, and a
+            # default login in that file refuses every request that has a token.
             self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_READ_AHEAD)
         return self._session

@@ -253,7 +253,7 @@ async def _announce(records: Records, request: StoredRequest, looked: float | No
 
 def _gone(request: StoredRequest) -> RequestNotFound:
     return RequestNotFound(
-        f"request {request.request_id} was deleted meanwhile: nothing is recorded for it any more"
+        f"question {request.request_id} was deleted meanwhile: nothing is recorded for it any more"
     )
 
 

@@ -110,7 +110,7 @@ async def _asked_before(store: Store, question: Question, request_id: str) -> St
         ) from error
     if not question.asks_the_same_as(stored.document):
         raise RequestMismatch(
-            f"request {request_id} is stored already and asks something else: use another key, "
+            f"question {request_id} is stored already and asks something else: use another key, "
             "or leave the question as it was"
         )
     return stored

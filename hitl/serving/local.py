@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Final, Protocol
 
 from hitl.errors import HITLError, ServeError
+from hitl.extras import how_to_install
 from hitl.serving.ports import LOOPBACK, listen
 from hitl.settings import Settings
 from hitl.storage import open_store
@@ -71,7 +72,7 @@ def _start(settings: Settings) -> str:
     try:
         webapp = import_module(_WEBAPP)
     except ImportError as error:
-        raise ServeError(f"the web app is not installed: pip install 'flyte-hitl[webapp]' ({error})") from error
+        raise ServeError(f"the web app is not installed: {how_to_install('webapp')} ({error})") from error
     listening = listen(settings)
     port = listening.getsockname()[1]
     store = open_store(settings)

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from hitl.errors import HITLError, ServeError, StorageUnavailable
+from hitl.extras import how_to_install
 from hitl.storage import Store, open_store
 from hitl_webapp.app import HITLApp
 from hitl_webapp.auth import Authenticator, ProxyIdentity, nobody
@@ -95,7 +96,7 @@ async def _authenticator(settings: WebSettings) -> AsyncIterator[Authenticator]:
             from hitl.cluster.client import Kube
             from hitl_webapp.kubernetes_auth import Reviews
         except ImportError as error:
-            advice = f"auth=kubernetes needs more: pip install 'flyte-hitl[webapp,kubernetes]' ({error})"
+            advice = f"auth=kubernetes needs more: {how_to_install('webapp', 'kubernetes')} ({error})"
             raise ServeError(advice) from error
         async with await Kube.connect() as kube:
             yield Reviews(kube)
