@@ -76,7 +76,22 @@ REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu",
         ({"data_type": date}, "28.02.2026", "Enter a date such as 2026-02-28."),
         ({"data_type": date}, "", "Enter a date such as 2026-02-28."),
         ({"data_type": Decimal}, "1,50", "Enter a number, with decimals after a point, as in 4.5."),
-        ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "The value does not fit: "),
+        ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "Shorten it to at most 2 characters: it has 3."),
+        (
+            {"data_type": str, "schema": {"pattern": "^[A-Z]{3}-[0-9]+$"}},
+            "abc",
+            "Enter 3 × capital letters A-Z, then “-”, then digits.",
+        ),
+        (
+            {"data_type": str, "schema": {"pattern": "^(a|b)$"}},
+            "c",
+            "Enter text that fits the regular expression &#34;^(a|b)$&#34;.",
+        ),
+        (
+            {"data_type": datetime},
+            "2026-02-28 09:30",
+            "has no zone, so it could be several moments. Write its difference from UTC behind it",
+        ),
     ],
 )
 def test_an_answer_that_does_not_fit_is_told_what_would(
