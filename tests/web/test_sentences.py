@@ -297,6 +297,27 @@ def test_the_way_to_the_run_and_to_the_inbox() -> None:
     assert "All your questions" not in unknown
 
 
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        (
+            {"project": "p", "domain": "d", "run": "r1", "action": "a0"},
+            "Asked by the task a0 of the run r1 of the project p ( d ).",
+        ),
+        ({"run": "r1"}, "Asked by the run r1 ."),
+        ({"namespace": "ml", "human_input": "approve"}, "Asked by the HumanInput ml/approve ."),
+        ({"namespace": "ml"}, "Asked from the namespace ml ."),
+    ],
+)
+def test_each_page_says_what_asked(origin: dict[str, str], wanted: str) -> None:
+    asked = question(Origin(**origin))
+    for page in (
+        pages.form_page(asked, token="", name=""),
+        pages.outcome_page(asked, outcome("answered", 9), recorded=False),
+    ):
+        assert wanted in " ".join(visible_text(page).split())
+
+
 @pytest.mark.parametrize("address", ["{nothing}", "{", "javascript:{run}", "{run.__class__}x"])
 def test_an_address_of_runs_that_cannot_be_made_is_refused_at_start(address: str) -> None:
     with pytest.raises(ValidationError, match="run_url"):
