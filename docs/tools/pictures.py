@@ -30,11 +30,15 @@ PROMPT: Final = """Ship **checkout 2.4** to production?
 
 
 class Place(BaseModel):
+    """Where it runs."""
+
     zone: str = Field(max_length=20, description="As in the console")
     replicas: int = Field(2, ge=1, le=9)
 
 
 class Deploy(BaseModel):
+    """What the form of the pictures asks for."""
+
     region: Literal["eu", "us"]
     places: list[Place]
     begins: datetime

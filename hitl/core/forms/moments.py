@@ -15,8 +15,8 @@ _KINDS: Final[dict[str, LineKind]] = {"date": "date", "time": "time", "date-time
 _LOCAL: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}"
 _CLOCK: Final = r"(?P<clock>\d\d:\d\d)(?P<seconds>:\d\d(?:\.\d+)?)?"
 _ZONE: Final = r"(?P<zone>[Zz]|UTC|GMT|[+\u2212-]\d\d(?::?\d\d)?)"
-_MOMENT: Final = re.compile(rf"(?P<date>\d{{4}}-\d\d-\d\d)(?:[Tt]|[ \u00a0]+){_CLOCK}[ \u00a0]*{_ZONE}?", re.ASCII)
-_TIME: Final = re.compile(rf"{_CLOCK}[ \u00a0]*{_ZONE}?", re.ASCII)
+_MOMENT: Final = rf"(?P<date>\d{{4}}-\d\d-\d\d)(?:[Tt]|[ \u00a0]+){_CLOCK}[ \u00a0]*{_ZONE}?"
+_TIME: Final = rf"{_CLOCK}[ \u00a0]*{_ZONE}?"
 
 
 def kind_of(schema: Mapping[str, Any]) -> LineKind | None:
@@ -36,7 +36,8 @@ def canonical(kind: LineKind, text: str) -> str:
         InvalidValue: it lacks the zone that it needs, or has one that nobody may give.
     """
     text = text.strip()
-    found = _TIME.fullmatch(text) if kind == "time" else _MOMENT.fullmatch(text) if kind != "date" else None
+    # The regular expressions are made when somebody answers, so that no start waits for them.
+    found = None if kind == "date" else re.fullmatch(_TIME if kind == "time" else _MOMENT, text, re.ASCII)
     if found is None:
         return text
     zone = found["zone"]
