@@ -55,6 +55,10 @@ rooms: $(READY) ## Draw the rooms of the code, and what each imports, into docs/
 words: $(READY) ## Name each word that docs/glossary.md rules out, and where it stands
 	@$(BIN)/python docs/tools/words.py
 
+.PHONY: pictures
+pictures: $(READY) ## Take the pictures of a model's form, on a desk and on a phone, for the docs
+	@$(BIN)/python docs/tools/pictures.py
+
 .PHONY: site
 site: $(READY) ## Build the docs as a site in build/site; a broken link fails it
 	@$(BIN)/python docs/tools/website.py

@@ -124,11 +124,15 @@ class InvalidValue(HITLError, ValueError):
     Args:
         message: What was wrong and what would be right.
         details: Further sentences, one for each fault, such as those of a JSON Schema.
+        places: Where each of them is: the names and indices that lead to it.
     """
 
-    def __init__(self, message: str, details: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, message: str, details: tuple[str, ...] = (), places: tuple[tuple[str | int, ...], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.details = details
+        self.places = places
 
 
 class RequestNotFound(HITLError, LookupError):

@@ -35,7 +35,12 @@ class File(FileValue):
     _copy: Path | None = PrivateAttr(default=None)
 
     def at(self, store: Store, outcome: OutcomeDocument) -> File:
-        """Return the same file, which knows where its bytes lie."""
+        """Return the same file, which knows where its bytes lie. `Event.wait` has done so.
+
+        Args:
+            store: The storage of the event.
+            outcome: The outcome whose answer the file is.
+        """
         self._place = (store, outcome.request_id, outcome.submission_id)
         return self
 

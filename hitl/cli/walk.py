@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from hitl.core.forms import MISSING, ROOT, Maybe, filled, plan, read
+from hitl.core.forms.names import one
 from hitl.core.forms.parts import (
     Choice,
     Constant,
@@ -27,7 +28,7 @@ from hitl.core.forms.parts import (
     Rows,
     Several,
 )
-from hitl.core.forms.sent import one, parts_inside
+from hitl.core.forms.sent import parts_inside
 from hitl.core.forms.texts import WANTED, text_of
 from hitl.core.question import Asked
 from hitl.core.text import one_line

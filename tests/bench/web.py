@@ -6,18 +6,25 @@ import asyncio
 import json
 import shutil
 import statistics
+import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlencode
+
+from pydantic import BaseModel, Field
 
 from hitl.core.keys import request_key, response_key
 from hitl.records.links import add_link
 from hitl.storage import Store
+from hitl_webapp import pages
 from tests.bench.budgets import Row
 from tests.bench.disk import syncs_a_second
 from tests.bench.load import Load, get, post_json, run
 from tests.bench.servers import Server, floor, ours, peer, running, syncing
+from tests.library.hostile_forms import hostile_schema
 from tests.library.samples import create_request, draft_request
 
 CONNECTIONS = 16
@@ -25,6 +32,27 @@ STARTS = 7
 FORMS = 8_000
 SUBMISSIONS = 1_500
 OF_THE_DISK = 1.25
+HOSTILE = 1_000
+
+
+class Deployment(BaseModel):
+    """A model with 15 fields, of each kind that people know."""
+
+    service: str = Field(max_length=40, description="As in the catalogue")
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    region: Literal["eu", "us", "ap"]
+    size: Literal["small", "large"] = "small"
+    replicas: int = Field(2, ge=1, le=99)
+    canary: float = Field(0.1, ge=0, le=1)
+    budget: Decimal = Decimal("10.50")
+    begins: datetime
+    ends: datetime | None = None
+    day: date | None = None
+    notify: list[str] = []
+    zones: set[Literal["a", "b", "c"]] = set()
+    migrate: bool = False
+    owner: str = ""
+    notes: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,10 +99,41 @@ def measure(build: Path) -> list[Row]:
         for name, server in servers.items():
             with running(server, _path(name, questions[name][0])) as (_, seconds, _process):
                 starts[name] += [seconds] if number else []
+    model = _model_forms(servers["hitl"], asyncio.run(_ask(roots["hitl"], 1, "bench-model", Deployment))[0])
     loads = {name: _load(servers[name], questions[name]) for name in ("hitl", "peer")}
     bare = _bare(syncing(build, home / "syncing", SUBMISSIONS), questions["hitl"][1:])
     disk = syncs_a_second(home / "disk", SUBMISSIONS, CONNECTIONS)
-    return _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, bare, disk)
+    rows = _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, bare, disk)
+    peer_rate = loads["peer"][0].rate
+    return [
+        *rows,
+        Row("forms/s of a model with 15 fields", model.rate, peer_rate, "peer, one int", least=2.0),
+        Row("slowest page of 1,000 hostile schemas, ms", slowest_page_ms(HOSTILE), 1, most=200.0),
+    ]
+
+
+def _model_forms(server: Server, question: Question) -> Load:
+    with running(server, question.ours_path()) as (port, _, _process):
+        form = get(f"http://127.0.0.1:{port}{question.ours_path()}")
+        run("127.0.0.1", port, [form] * 500, CONNECTIONS)
+        forms = run("127.0.0.1", port, [form] * (FORMS // 2), CONNECTIONS)
+    if forms.failures:
+        raise SystemExit(f"the model's form: {forms.failures} requests failed, so nothing was measured")
+    return forms
+
+
+def slowest_page_ms(count: int) -> float:
+    """Return how many milliseconds of a core the slowest page of so many hostile schemas takes."""
+    slowest = 0.0
+    pages.form_page(draft_request(**_drafted("warm", "json")), token="", name="")
+    for number in range(count):
+        asked = draft_request(**_drafted("hostile", "json")).model_copy(
+            update={"json_schema": hostile_schema(number)}
+        )
+        began = time.process_time()
+        pages.form_page(asked, token="", name="")
+        slowest = max(slowest, time.process_time() - began)
+    return 1_000 * slowest
 
 
 def _path(server: str, question: Question) -> str:
@@ -132,19 +191,22 @@ def _rows(
     ]
 
 
-async def _ask(root: Path, count: int) -> list[Question]:
+def _drafted(request_id: str, data_type: Any) -> dict[str, Any]:
+    return {
+        "request_id": request_id,
+        "event_name": "bench",
+        "data_type": data_type,
+        "prompt": "How many?",
+        "timeout_seconds": 3600,
+        "now": datetime.now(UTC),
+    }
+
+
+async def _ask(root: Path, count: int, name: str = "bench", data_type: Any = int) -> list[Question]:
     store = Store(str(root))
     asked = []
     for number in range(count):
-        request = draft_request(
-            request_id=f"bench-{number}",
-            event_name="bench",
-            data_type=int,
-            prompt="How many?",
-            timeout_seconds=3600,
-            now=datetime.now(UTC),
-            root=store.url,
-        )
+        request = draft_request(**_drafted(f"{name}-{number}", data_type), root=store.url)
         await create_request(store, request)
         token = await add_link(store, request.request_id, now=datetime.now(UTC))
         asked.append(Question(request.request_id, token, str(root)))

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import pytest
 
-from hitl.core.forms.offers import found, offered, searchable, told
+from hitl.core.forms.labels import found, searchable, told
+from hitl.core.forms.offers import offered
 from hitl.core.question import Question
 
 REGIONS = {"eu-1": "Frankfurt", "us-1": "Ohio"}

@@ -76,6 +76,72 @@ def test_a_model_is_filled_in_part_by_part(shared_app: WebApp, visitor: Page) ->
     )
 
 
+class Cash(BaseModel):
+    coins: int
+
+
+class Card(BaseModel):
+    number: str = Field(max_length=20)
+
+
+class Trip(BaseModel):
+    stops: list[str]
+    pay: Cash | Card
+    home: Place | None = None
+    away: Place | None = None
+
+
+def tab_to(page: Page, text: str) -> None:
+    """Go to the field or the button of this name, by the keyboard."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name = """() => { const at = document.activeElement;
+            return at.getAttribute("aria-label") || (at.labels?.length ? at.labels[0] : at).textContent; }"""
+        if str(page.evaluate(name)).strip().removesuffix(" (optional)") == text:
+            return
+    raise AssertionError(f"{text} cannot be reached by keyboard")
+
+
+def test_by_keyboard_alone_rows_and_branches_are_changed_and_recorded_as_seen(
+    shared_app: WebApp, visitor: Page
+) -> None:
+    given = Trip(stops=["a"], pay=Cash(coins=3), home=Place(zone="h"))
+    question = asked(shared_app, Trip, proposed=given)
+    visitor.goto(question.url)
+
+    def press(button: str, key: str = "Enter") -> None:
+        tab_to(visitor, button)
+        with visitor.expect_event("load"):
+            visitor.keyboard.press(key)
+
+    for stop in ("b", "c"):
+        press("Add to Stops")
+        # The new row has the focus.
+        visitor.locator(".rows > li").last.locator(":focus").wait_for()
+        visitor.keyboard.type(stop)
+    press("Remove Stops 2")
+    tab_to(visitor, "Coins")
+    visitor.keyboard.press("Control+A")
+    visitor.keyboard.press("Delete")
+    visitor.keyboard.press("Shift+Tab")
+    visitor.keyboard.press("ArrowDown")
+    tab_to(visitor, "Number")
+    visitor.keyboard.type("4" * 21)
+    press("Leave Home out")
+    press("Send answer")
+    assert question.stored() is None
+    assert "Shorten it to at most 20 characters: it has 21." in visitor.inner_text("main")
+    assert visitor.get_by_label("Number").evaluate("field => field === document.activeElement")
+
+    visitor.keyboard.press("Control+A")
+    visitor.keyboard.type("4711")
+    press("Send answer")
+
+    stored = question.stored()
+    assert stored is not None
+    assert typed(Trip, stored["value"]) == Trip(stops=["a", "c"], pay=Card(number="4711"))
+
+
 def test_enter_in_a_field_sends_no_half_answer(shared_app: WebApp, page: Page) -> None:
     question = asked(shared_app, default=Deploy(region="eu", places=[]))
     page.goto(question.url)

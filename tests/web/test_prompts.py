@@ -79,6 +79,26 @@ def test_what_is_code_or_no_address_of_the_web_is_no_link(text: str) -> None:
     assert "<a" not in markdown(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (
+            "![loss by *step*](https://a.example/b.png)",
+            '<a href="https://a.example/b.png" rel="{}">loss by step</a>',
+        ),
+        ("![](https://a.example/b.png)", '<a href="https://a.example/b.png" rel="{}">https://a.example/b.png</a>'),
+        ("[![logo](https://a.example/b.png)](https://b.example)", '<a href="https://b.example" rel="{}">logo</a>'),
+        ("![a plot](plot.png)", "a plot"),
+        ("![a plot](data:image/png;base64,AAAA)", "a plot"),
+        ("![a plot][p]\n\n[p]: https://a.example/c.png", '<a href="https://a.example/c.png" rel="{}">a plot</a>'),
+    ],
+)
+def test_an_image_is_its_alternative_text_and_is_never_loaded(text: str, wanted: str) -> None:
+    shown = markdown(text)
+    assert f'<p dir="auto">{wanted.format("noopener noreferrer nofollow")}</p>' in shown
+    assert "<img" not in shown
+
+
 def test_a_link_is_not_put_into_a_link() -> None:
     assert markdown("[https://a.example](https://b.example)").count("<a ") == 1
 

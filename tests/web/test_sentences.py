@@ -76,7 +76,22 @@ REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu",
         ({"data_type": date}, "28.02.2026", "Enter a date such as 2026-02-28."),
         ({"data_type": date}, "", "Enter a date such as 2026-02-28."),
         ({"data_type": Decimal}, "1,50", "Enter a number, with decimals after a point, as in 4.5."),
-        ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "The value does not fit: "),
+        ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "Shorten it to at most 2 characters: it has 3."),
+        (
+            {"data_type": str, "schema": {"pattern": "^[A-Z]{3}-[0-9]+$"}},
+            "abc",
+            "Enter 3 × capital letters A-Z, then “-”, then digits.",
+        ),
+        (
+            {"data_type": str, "schema": {"pattern": "^(a|b)$"}},
+            "c",
+            "Enter text that fits the regular expression &#34;^(a|b)$&#34;.",
+        ),
+        (
+            {"data_type": datetime},
+            "2026-02-28 09:30",
+            "has no zone, so it could be several moments. Write its difference from UTC behind it",
+        ),
     ],
 )
 def test_an_answer_that_does_not_fit_is_told_what_would(
@@ -280,6 +295,27 @@ def test_the_way_to_the_run_and_to_the_inbox() -> None:
     unknown = pages.form_page(question(origin), token="", name="")
     assert "r1" in visible_text(unknown)
     assert "All your questions" not in unknown
+
+
+@pytest.mark.parametrize(
+    ("origin", "wanted"),
+    [
+        (
+            {"project": "p", "domain": "d", "run": "r1", "action": "a0"},
+            "Asked by the task a0 of the run r1 of the project p ( d ).",
+        ),
+        ({"run": "r1"}, "Asked by the run r1 ."),
+        ({"namespace": "ml", "human_input": "approve"}, "Asked by the HumanInput ml/approve ."),
+        ({"namespace": "ml"}, "Asked from the namespace ml ."),
+    ],
+)
+def test_each_page_says_what_asked(origin: dict[str, str], wanted: str) -> None:
+    asked = question(Origin(**origin))
+    for page in (
+        pages.form_page(asked, token="", name=""),
+        pages.outcome_page(asked, outcome("answered", 9), recorded=False),
+    ):
+        assert wanted in " ".join(visible_text(page).split())
 
 
 @pytest.mark.parametrize("address", ["{nothing}", "{", "javascript:{run}", "{run.__class__}x"])

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.edits import Change, edits
-from hitl.core.forms.offers import told
+from hitl.core.forms.labels import told
 from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows
 from hitl.core.forms.sent import options_of
 from hitl.core.values import format_value
@@ -17,6 +17,7 @@ from hitl_webapp.parts import form_of
 from hitl_webapp.sentences import shown_value
 
 NOTHING: Final = "(nothing)"
+_MAX_LABEL_CHARS: Final = 300
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ def edit_rows(request: RequestDocument, outcome: OutcomeDocument) -> list[Edit]:
     for change in changes(request, outcome):
         labels, part = _labelled(form, change.place)
         before, after = (_shown(request, part, value) for value in (change.before, change.after))
-        rows.append(Edit(" › ".join(labels) or "Answer", before, after))
+        label = " › ".join(labels) or "Answer"
+        rows.append(Edit(label[:_MAX_LABEL_CHARS], before, after))
     return rows
 
 

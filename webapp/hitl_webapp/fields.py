@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms.offers import Offer, exact, found, offered, searchable
+from hitl.core.forms.hints import POINT, is_number, range_of, text_hint
+from hitl.core.forms.labels import Offer, exact, found, searchable
+from hitl.core.forms.moments import kind_of
+from hitl.core.forms.offers import offered
+from hitl.core.forms.parts import LineKind
+from hitl.core.forms.plan import FEW
 from hitl.core.jsontypes import json_example
 from hitl.core.pythontypes import is_decimal
-from hitl.core.values import format_value
 
-RADIO_CHOICES: Final = 8
 _LINE_CHARS: Final = 120
 # A hint tells these of a number's schema; the others refuse nothing.
 _BOUNDS: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-# From here on a float stands for several whole numbers.
-_EXACT: Final = 2**53
-POINT: Final = ". Write decimals after a point, as in 4.5"
 _TOLD: Final = frozenset((*_BOUNDS, "type", "title", "description", "default", "examples", "$comment", "$schema"))
 
 Widget: TypeAlias = Literal["line", "textarea", "json", "bool", "radio", "select", "search"]
@@ -36,6 +36,7 @@ class Field:
         offers: What is offered: canonical texts, each with its label.
         by_index: A choice is posted as `choice`, its place in the list: its text is not safe to print.
         hint: A sentence below the label.
+        kind: Which date or time it takes, if any.
         enter: What to enter, when the schema refuses what was typed; empty: the hint does not tell all of it.
     """
 
@@ -46,6 +47,7 @@ class Field:
     by_index: bool = False
     hint: str = ""
     enter: str = ""
+    kind: LineKind | None = None
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -70,7 +72,7 @@ def field_for(request: RequestDocument) -> Field:
         # What is typed to search cannot tell choices apart that differ in blanks or capitals only.
         as_text = exact([text for text, _ in offers])
         many: Widget = "search" if as_text and searchable(offers) else "select"
-        return Field("radio" if len(offers) <= RADIO_CHOICES else many, offers=offers, by_index=not as_text)
+        return Field("radio" if len(offers) <= FEW else many, offers=offers, by_index=not as_text)
     match request.data_type:
         case "bool":
             return Field("bool")
@@ -88,7 +90,7 @@ def field_for(request: RequestDocument) -> Field:
             return line
         case "str":
             long = not isinstance(limit := schema.get("maxLength"), int) or limit > _LINE_CHARS
-            return Field("textarea" if long else "line")
+            return Field("textarea" if long else "line", hint=text_hint(schema))
         case "json":
             return Field("json", hint=f"A JSON value, such as {json_example(schema)}")
 
@@ -109,7 +111,11 @@ def _exact_text(schema: dict[str, Any]) -> Field | None:
         if wanted:
             hint = wanted[0].upper() + wanted[1:]
             enter = _sentence(hint) if set(schema) <= {*_TOLD, "format"} else ""
-            return Field("line", _KEYBOARDS.get(str(name), "text"), exact=True, hint=hint, enter=enter)
+            keys = _KEYBOARDS.get(str(name), "text")
+            return Field("line", keys, exact=True, hint=hint, enter=enter, kind=kind_of(part))
+        if kind_of(part):
+            hint = "A date and a time without a zone, such as 2026-02-28T09:30:00"
+            return Field("line", exact=True, hint=hint, enter=_sentence(hint), kind=kind_of(part))
     return None
 
 
@@ -152,41 +158,4 @@ def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:
 
 def _never_negative(schema: dict[str, Any]) -> bool:
     # The number keyboards of iPhones have no minus sign.
-    return any(_is_number(schema.get(name)) and schema[name] >= 0 for name in ("minimum", "exclusiveMinimum"))
-
-
-def range_of(schema: dict[str, Any], what: str) -> str:
-    """Return which numbers a schema allows, as far as it can be told in a few words.
-
-    Args:
-        schema: The number's schema.
-        what: ``A number`` or ``A whole number``.
-    """
-    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
-    above, below = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
-    if low and high and not (above or below):
-        limits = [f"from {low} to {high}"]
-    else:
-        limits = [
-            f"{word} {bound}"
-            for word, bound in (("at least", low), ("more than", above), ("at most", high), ("less than", below))
-            if bound
-        ]
-    step = _bound(schema, "multipleOf")
-    whole = what == "A whole number" and step == "1"
-    parts = [*limits, *([f"a multiple of {step}"] if step and not whole else [])]
-    if not parts:
-        return what
-    separator = " " if parts[0].startswith("from") else ", "
-    return f"{what}{separator}{', '.join(parts)}"
-
-
-def _bound(schema: dict[str, Any], name: str) -> str:
-    bound = schema.get(name)
-    if isinstance(bound, float) and bound.is_integer() and abs(bound) < _EXACT:
-        bound = int(bound)
-    return format_value("json", bound) if _is_number(bound) else ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return any(is_number(schema.get(name)) and schema[name] >= 0 for name in ("minimum", "exclusiveMinimum"))

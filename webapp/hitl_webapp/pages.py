@@ -7,6 +7,7 @@ the direction of writing.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,19 +20,21 @@ from markupsafe import Markup, escape
 
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.files import asks_for_file
+from hitl.core.forms.plan import FEW
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.durations import duration
 from hitl_webapp.edited import edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
-from hitl_webapp.fields import RADIO_CHOICES, field_for, initial
+from hitl_webapp.fields import field_for, initial
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import channel, sender, shown_value, standing
 
 STATIC: Final = Path(__file__).parent / "static"
 _LONG_PROMPT_CHARS: Final = 400
+_LONG_SCHEMA_CHARS: Final = 100_000
 # Embeddings, overrides and isolates of direction.
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
@@ -104,6 +107,7 @@ def _environment() -> Environment:
     environment.filters["prompt"] = prompt_html
     environment.filters["prompt_line"] = prompt_line
     environment.filters["typed"] = typed_text
+    environment.filters["schema_text"] = _schema_text
     environment.filters |= FILTERS
     environment.filters["duration"] = duration
     environment.globals["asset"] = _asset
@@ -160,7 +164,7 @@ def form_page(
         request=request,
         field=field_for(request),
         parts=parts_form(request) if parts is None else parts,
-        radio_options=RADIO_CHOICES,
+        few=FEW,
         token=token,
         name=name,
         typed={"value": initial(request) or ""} if typed is None else typed,
@@ -231,6 +235,12 @@ def message_page(
     """Return a page with one sentence, what the visitor had typed, and where to go on, if anywhere."""
     content = {"title": title, "detail": detail, "typed": typed or {}, "sign_in": sign_in, "again": again}
     return render("message.html", name=name, **content)
+
+
+def _schema_text(schema: dict[str, Any]) -> str:
+    text = json.dumps(schema, ensure_ascii=False, indent=2)
+    # What is nested deeply would be blanks for the most part.
+    return text if len(text) <= _LONG_SCHEMA_CHARS else json.dumps(schema, ensure_ascii=False)
 
 
 def _when(moment: datetime) -> Markup:

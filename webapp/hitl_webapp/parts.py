@@ -8,23 +8,21 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from pydantic import JsonValue
+
 from hitl.core.documents import RequestDocument
-from hitl.core.forms import MISSING, Maybe, Part, PartFault, changed, filled, plan
-from hitl.core.forms.parts import Constant, Line, Raw, Rows
-from hitl.core.forms.sent import below, one, options_of, parts_inside, rows_of
-from hitl.core.values import format_value
-from hitl_webapp.fields import POINT, initial, range_of
+from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan, read
+from hitl.core.forms.hints import hint_of
+from hitl.core.forms.names import below, one, rows_of
+from hitl.core.forms.parts import Constant, Raw
+from hitl.core.forms.sent import options_of, parts_inside
+from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
+from hitl_webapp.fields import initial
+from hitl_webapp.problems import BadInput
 
 _KEPT_FORMS: Final = 256
-_HINTS: Final = {
-    "date": "Such as 2026-02-28",
-    "time": "Such as 09:30:00",
-    "moment": "With its zone, such as 2026-02-28T09:30:00+01:00",
-    "email": "Such as ann@example.com",
-    "url": "Such as https://example.com/page",
-    "decimal": "Write decimals after a point, as in 4.50",
-}
-_HINTS_OF_FORMAT: Final = {"duration": "Such as P3DT4H30M: 3 days, 4 hours and 30 minutes", "uuid": "A UUID"}
+# Fewer than a form may send, so that there is room for more rows.
+_MAX_FIELDS: Final = 1_500
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,9 @@ class PartsForm:
         """Tell whether an option is chosen."""
         return str(number) in self.sent.get(name, ())
 
-    def rows(self, part: Rows, name: str) -> int:
+    def rows(self, name: str) -> int:
         """Return how many rows a list has."""
-        return rows_of(part, self.sent, name)
+        return rows_of(self.sent, name)
 
     def fault(self, name: str) -> str:
         """Return what is wrong with a part."""
@@ -72,7 +70,7 @@ def form_of(question: RequestDocument) -> Part | None:
     """Return the parts of a question's form; None for one whose answer is one field."""
     if question.data_type != "json" or question.choices or not question.json_schema:
         return None
-    return _planned(json.dumps(question.json_schema))
+    return _planned(json.dumps(question.json_schema), initial(question))
 
 
 def parts_form(
@@ -93,9 +91,9 @@ def parts_form(
     if part is None:
         return None
     if sent is None:
-        first = initial(question)
-        value: Maybe = MISSING if first is None else json.loads(first)
-        sent = filled(part, value)
+        sent = _first(part, initial(question))
+    elif not fits_a_page(part, sent, MAX_CHARS_LATER):
+        raise BadInput("The form holds more than a page can show: nothing was recorded.")
     faults: dict[str, str] = {}
     for name, why in wrong:
         faults.setdefault(name, why)
@@ -104,29 +102,18 @@ def parts_form(
 
 def stepped(question: RequestDocument, sent: Mapping[str, Sequence[str]], step: str) -> PartsForm | None:
     """Return the form after one of its buttons was pressed; None where it has no such button."""
-    after = None if form_of(question) is None else changed(sent, step)
-    if after is None:
+    part = form_of(question)
+    after = None if part is None else changed(sent, step)
+    if part is None or after is None:
         return None
     verb, _, name = step.partition(" ")
+    if verb in ("add", "fill") and not fits_a_page(part, after, MAX_CHARS_LATER):
+        return parts_form(question, sent, [PartFault(name, "No more fits into this form: answer with less.")])
     if verb == "add":
         name = f"{name}/{int(after[f'{name}~rows'][0]) - 1}"
     elif verb == "remove":
         name = name.rpartition("/")[0]
     return parts_form(question, after, focus=name)
-
-
-def hint_of(part: Line) -> str:
-    """Return how a field's value is written."""
-    if part.kind == "int":
-        hint = range_of(part.schema, "A whole number")
-    elif part.kind == "number":
-        hint = range_of(part.schema, "A number") + POINT
-    else:
-        hint = _HINTS.get(part.kind, _HINTS_OF_FORMAT.get(str(part.schema.get("format")), ""))
-    if not part.required and part.default not in (MISSING, None, ""):
-        usual = part.default if isinstance(part.default, str) else format_value("json", part.default)
-        hint = f"{hint}. Left empty: {usual}".removeprefix(". ")
-    return hint
 
 
 def shape(part: Part) -> str:
@@ -144,7 +131,36 @@ FILTERS: Final = {
 
 
 @lru_cache(maxsize=_KEPT_FORMS)
-def _planned(schema: str) -> Part | None:
+def _planned(schema: str, first: str | None) -> Part | None:
     part = plan(json.loads(schema))
     # A field of text holds any JSON; what is always the same needs no form.
-    return None if isinstance(part, Raw | Constant) else part
+    if isinstance(part, Raw | Constant):
+        return None
+    sent = _first(part, first)
+    if len(sent) > _MAX_FIELDS or not fits_a_page(part, sent):
+        return None
+    # What the form would not send back as it is, such as a list that is longer than its rows, stays text.
+    return part if first is None or _sends_back(part, sent, first) else None
+
+
+def _first(part: Part, first: str | None) -> dict[str, list[str]]:
+    return filled(part, MISSING if first is None else json.loads(first))
+
+
+def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str) -> bool:
+    again, wrong = read(part, sent)
+    return not wrong and again is not MISSING and _holds(again, json.loads(first))
+
+
+def _holds(value: JsonValue, wanted: JsonValue) -> bool:
+    """Tell whether a value is the wanted one, but for names that a default fills in and for the order of a set."""
+    if isinstance(value, dict) and isinstance(wanted, dict):
+        return all(name in value and _holds(value[name], each) for name, each in wanted.items())
+    if isinstance(value, list) and isinstance(wanted, list) and len(value) == len(wanted):
+        held = all(map(_holds, value, wanted))
+        return held or sorted(map(_text, value)) == sorted(map(_text, wanted))
+    return _text(value) == _text(wanted)
+
+
+def _text(value: JsonValue) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -61,7 +61,10 @@ def prompt_line(request: Prompted) -> str:
 
 @lru_cache(maxsize=512)
 def markdown(text: str) -> Markup:
-    """Return Markdown as HTML that can do nothing: no raw HTML, no images, no links but to the web and mail."""
+    """Return Markdown as HTML that can do nothing: no raw HTML, no links but to the web and mail.
+
+    An image is a link with its alternative text: a page that loaded it would tell its server who reads.
+    """
     return markdown_once(text)
 
 
@@ -129,7 +132,7 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
 
 
 def _links_and_tasks(state: StateCore) -> None:
-    """Make links of bare addresses, and boxes of `[ ]` and `[x]` at the beginning of a list's item."""
+    """Make links of bare addresses and images, and boxes of `[ ]` and `[x]` at the beginning of a list's item."""
     before: list[str] = []
     for token in state.tokens:
         if token.type == "inline" and token.children:
@@ -145,6 +148,9 @@ def _with_links(tokens: list[Token]) -> list[Token]:
     depth = 0
     for token in tokens:
         depth += token.nesting if token.type in ("link_open", "link_close") else 0
+        if token.type == "image":
+            made += _instead_of(token, linked=depth == 0)
+            continue
         if token.type != "text" or depth:
             made.append(token)
             continue
@@ -155,6 +161,17 @@ def _with_links(tokens: list[Token]) -> list[Token]:
                 [Token("link_open", "a", 1, attrs=href), text, Token("link_close", "a", -1)] if is_url else [text]
             )
     return made
+
+
+def _instead_of(image: Token, *, linked: bool) -> list[Token]:
+    """Return what stands for an image: its alternative text, as a link to it unless it is in one."""
+    source = str(image.attrs.get("src", ""))
+    words = " ".join("".join(each.content or " " for each in image.children or []).split())
+    text = Token("text", "", 0, content=words or source)
+    if not linked or not _URL.fullmatch(source):
+        return [text]
+    href: dict[str, str | int | float] = {"href": source}
+    return [Token("link_open", "a", 1, attrs=href), text, Token("link_close", "a", -1)]
 
 
 def _parser() -> MarkdownIt:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
 from hitl.core.forms import MISSING, ROOT, PartFault, read
+from hitl.core.forms.moments import canonical
+from hitl.core.forms.places import whole_faults
 from hitl.core.submissions import split_token
 from hitl.core.text import printable
 from hitl.core.values import format_value
@@ -71,9 +75,12 @@ class SentForm:
         field = field_for(question)
         if not self.choice and field.widget == "search" and self.value not in field.choices:
             return replace(self, submission=replace(self.submission, value=searched(question, self.value)))
-        if field.exact and self.value != self.value.strip():
+        if field.exact and not self.choice:
             # A phone's keyboard adds a blank after what it completes.
-            return replace(self, submission=replace(self.submission, value=self.value.strip()))
+            plain = self.value.strip()
+            with suppress(InvalidValue):
+                plain = canonical(field.kind, plain) if field.kind else plain
+            return replace(self, submission=replace(self.submission, value=plain))
         if not self.choice:
             return self
         if self.value or not field.by_index:
@@ -90,6 +97,19 @@ class SentForm:
         if wrong or value is MISSING:
             return replace(self, wrong=tuple(wrong) or (PartFault(ROOT, "An answer is needed."),))
         return replace(self, submission=replace(self.submission, value=format_value("json", value)))
+
+    def placed(self, question: RequestDocument, error: InvalidValue) -> SentForm:
+        """Return the form with the faults of an answer in parts, each at its part.
+
+        Args:
+            question: The question.
+            error: What its schema refuses of the answer.
+        """
+        part = form_of(question)
+        if not self.parts or self.wrong or part is None or self.declines or not error.details:
+            return self
+        found = whole_faults(part, self.parts, question.json_schema or {}, json.loads(self.value))
+        return replace(self, wrong=tuple(found))
 
     def typed(self, question: RequestDocument) -> dict[str, str]:
         """Return what was typed, with the answer that the form of declining keeps for the way back."""

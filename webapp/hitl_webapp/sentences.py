@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, Via
-from hitl.core.forms.offers import offered, told
+from hitl.core.forms.hints import text_refusal
+from hitl.core.forms.labels import told
+from hitl.core.forms.moments import canonical
+from hitl.core.forms.offers import offered
 from hitl.core.text import one_line
 from hitl.errors import InvalidValue
 from hitl_webapp.fields import Field, field_for
@@ -44,11 +47,17 @@ def what_fits(request: RequestDocument, typed: str, error: InvalidValue) -> tupl
         return _choose(request, field), ()
     if field.widget == "bool":
         return "Choose Yes or No.", ()
+    if field.kind and not blank:
+        try:
+            canonical(field.kind, typed)
+        except InvalidValue as found:
+            return str(found), ()
     if field.enter and (blank or error.details or not any(each.isdigit() for each in typed)):
         return field.enter, ()
     if blank:
         return _enter_something(field), ()
-    return str(error), error.details
+    said = text_refusal(request.json_schema or {}, typed) if request.data_type == "str" and error.details else ""
+    return (said, ()) if said else (str(error), error.details)
 
 
 def lost(request: RequestDocument, outcome: OutcomeDocument, typed: str) -> str:

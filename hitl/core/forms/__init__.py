@@ -6,12 +6,22 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
 
     parts   what the form of a schema is made of
     plan    from a schema to its parts
-    sent    what a form holds: of a value, with a row more or less, and as a value again
+    sent    what a form holds: of a value, and as a value again
+    names   the names of its fields
+    steps   a row more or less, an optional part filled in or left out
     texts   what is typed into one field, read strictly
+    hints   what a field takes, and why it does not take what was typed
+    rules   what a schema asks of a list or an object as a whole
+    places  the part of a form to which a fault belongs
+    weight  how long its page is
+    labels  values with labels, and the search for one
+    offers  the values of which a whole answer is one, with their labels
 """
 
-from hitl.core.forms.parts import MISSING, Maybe, Part
+from hitl.core.forms.names import ROOT, Sent
+from hitl.core.forms.parts import MISSING, Maybe, Part, PartFault
 from hitl.core.forms.plan import plan
-from hitl.core.forms.sent import ROOT, PartFault, Sent, changed, filled, read
+from hitl.core.forms.sent import filled, read
+from hitl.core.forms.steps import changed
 
 __all__ = ["MISSING", "ROOT", "Maybe", "Part", "PartFault", "Sent", "changed", "filled", "plan", "read"]

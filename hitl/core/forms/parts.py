@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import JsonValue
 
@@ -17,7 +17,21 @@ MISSING: Final = _Missing.MISSING
 """No value at all, where None is JSON's null."""
 Maybe: TypeAlias = JsonValue | Literal[_Missing.MISSING]
 
-LineKind: TypeAlias = Literal["text", "long", "int", "number", "decimal", "date", "time", "moment", "email", "url"]
+LineKind: TypeAlias = Literal[
+    "text", "long", "int", "number", "decimal", "date", "time", "moment", "local", "email", "url"
+]
+
+
+class PartFault(NamedTuple):
+    """What is wrong with one part.
+
+    Args:
+        name: The name of its field.
+        why: A sentence.
+    """
+
+    name: str
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +74,15 @@ class Flag(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Part):
-    """One of several values, each with its label."""
+    """One of several values, each with its label.
+
+    Args:
+        options: The values.
+        searched: Its field holds the label or the value itself, as text, rather than the place among the options.
+    """
 
     options: tuple[tuple[str, JsonValue], ...]
+    searched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from pydantic import JsonValue
+
 from hitl.core.decimals import is_decimal
+from hitl.core.forms.labels import searchable
+from hitl.core.forms.moments import kind_of
+from hitl.core.forms.names import MAX_ROWS
 from hitl.core.forms.parts import (
     MISSING,
     Choice,
@@ -25,7 +30,8 @@ from hitl.core.forms.parts import (
     Several,
 )
 
-MAX_ROWS: Final = 64
+FEW: Final = 8
+"""So many values are shown at once. More are searched."""
 _MAX_DEPTH: Final = 6
 _MAX_PARTS: Final = 300
 # How many references and parts of `allOf` are followed; each may copy as many names as the schema has.
@@ -35,12 +41,9 @@ _MAX_BRANCHES: Final = 8
 _MAX_OPTIONS: Final = 256
 _LINE_CHARS: Final = 120
 # Beside these, other keywords only narrow what the form offers: the whole answer is checked by the schema anyway.
-_FORMLESS: Final = ("not", "if", "dependentSchemas", "dependentRequired", "patternProperties", "$dynamicRef")
+_FORMLESS: Final = ("not", "if", "dependentSchemas", "patternProperties", "$dynamicRef")
 _NOTES: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment")
 _KINDS: Final[dict[str, LineKind]] = {
-    "date": "date",
-    "time": "time",
-    "date-time": "moment",
     "email": "email",
     "uri": "url",
 }
@@ -161,8 +164,9 @@ class _Planner:
         if is_decimal(some) and not base:
             return Line(kind="decimal", **notes)
         if some and all("const" in each for each in some):
-            labelled = [(_text(each.get("title")) or _shown(each["const"]), each["const"]) for each in some]
-            return Choice(options=tuple(labelled), **notes)
+            return _offering(
+                [(_text(each.get("title")) or _shown(each["const"]), each["const"]) for each in some], notes
+            )
         if len(some) == 1:
             return self._only(base | some[0], notes, depth)
         if not 2 <= len(some) <= _MAX_BRANCHES:
@@ -251,14 +255,19 @@ def _choice(values: Any, notes: dict[str, Any]) -> Part:
     some = [each for each in values if each is not None]
     if not some:
         return Constant(value=None, **notes)
-    if len(some) > _MAX_OPTIONS:
-        return Raw(**notes)
     notes["nullable"] = notes.get("nullable", False) or len(some) < len(values)
-    return Choice(options=tuple((_shown(each), each) for each in some), **notes)
+    return _offering([(_shown(each), each) for each in some], notes)
+
+
+def _offering(options: list[tuple[str, JsonValue]], notes: dict[str, Any]) -> Part:
+    if len(options) > _MAX_OPTIONS:
+        return Raw(**notes)
+    many = len(options) > FEW and searchable([(_shown(value), label) for label, value in options])
+    return Choice(options=tuple(options), searched=many, **notes)
 
 
 def _line_kind(schema: dict[str, Any]) -> LineKind:
-    kind = _KINDS.get(str(schema.get("format")))
+    kind = _KINDS.get(str(schema.get("format"))) or kind_of(schema)
     if kind is not None:
         return kind
     most = schema.get("maxLength")

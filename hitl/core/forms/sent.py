@@ -1,4 +1,4 @@
-"""What a form holds, by the names of its fields: of a value, with a row more or less, and as a value again.
+"""What a form holds, by the names of its fields: of a value, and as a value again.
 
 A field is named by the place of its value, a JSON Pointer behind ``v``: ``v/address/street``, ``v/tags/0``. What
 is no value has a name with a tilde behind that of its part::
@@ -13,12 +13,13 @@ No step loses anything: what was typed into a part that is not chosen is a fault
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from pydantic import JsonValue
 
+from hitl.core.forms.labels import folded, found
+from hitl.core.forms.names import MAX_ROWS, ON, ROOT, Sent, below, count_of, one, place_of
 from hitl.core.forms.parts import (
     MISSING,
     Choice,
@@ -30,37 +31,19 @@ from hitl.core.forms.parts import (
     Maybe,
     OneOf,
     Part,
+    PartFault,
     Raw,
     Rows,
     Several,
 )
+from hitl.core.forms.places import in_order
+from hitl.core.forms.rules import group_faults, list_faults
 from hitl.core.forms.texts import WANTED, read_line, text_of
 from hitl.core.values import format_value, read_json
 from hitl.errors import InvalidValue
 
-Sent: TypeAlias = Mapping[str, Sequence[str]]
-
-ROOT: Final = "v"
 YES_NO: Final[tuple[tuple[str, JsonValue], ...]] = (("Yes", True), ("No", False))
-_ON: Final = "1"
 _CHOOSE: Final = "Choose one."
-
-
-class PartFault(NamedTuple):
-    """What is wrong with one part.
-
-    Args:
-        name: The name of its field.
-        why: A sentence.
-    """
-
-    name: str
-    why: str
-
-
-def below(name: str, key: str | int) -> str:
-    """Return the name of a field inside a part."""
-    return f"{name}/{str(key).replace('~', '~0').replace('/', '~1')}"
 
 
 def options_of(part: Part) -> tuple[tuple[str, JsonValue], ...]:
@@ -76,71 +59,8 @@ def filled(part: Part, value: Maybe = MISSING, name: str = ROOT) -> dict[str, li
 def read(part: Part, sent: Sent, name: str = ROOT) -> tuple[Maybe, list[PartFault]]:
     """Return the value of a form, and what is wrong with it; the value counts only when nothing is."""
     faults: list[PartFault] = []
-    return _Reader(sent, faults).value(part, name), faults
-
-
-def changed(sent: Sent, step: str) -> dict[str, list[str]] | None:
-    """Return a form after one of its buttons was pressed; None for a step that is not about its parts.
-
-    Args:
-        sent: What was sent.
-        step: ``add``, ``remove``, ``fill`` or ``clear`` and the name of the part.
-    """
-    verb, _, name = step.partition(" ")
-    form = {key: list(texts) for key, texts in sent.items()}
-    match verb:
-        case "add":
-            form[f"{name}~rows"] = [str(_count(sent, name) + 1)]
-            form.pop(f"{name}~empty", None)
-        case "remove":
-            return _without_row(form, *name.rpartition("/")[::2])
-        case "fill":
-            form[f"{name}~on"] = [_ON]
-        case "clear":
-            return {key: texts for key, texts in form.items() if not key.startswith((f"{name}/", f"{name}~"))}
-        case _:
-            return None
-    return form
-
-
-def _without_row(form: dict[str, list[str]], name: str, row: str) -> dict[str, list[str]]:
-    count = _count(form, name)
-    gone = _place(row, count)
-    if gone is None:
-        return form
-    inside = re.compile(rf"{re.escape(name)}/(\d{{1,3}})(?=[/~]|\Z)", re.ASCII)
-    kept: dict[str, list[str]] = {}
-    for key, texts in form.items():
-        found = inside.match(key)
-        if found is None or int(found[1]) < gone:
-            kept[key] = texts
-        elif int(found[1]) > gone:
-            kept[f"{name}/{int(found[1]) - 1}{key[found.end() :]}"] = texts
-    kept[f"{name}~rows"] = [str(count - 1)]
-    if count == 1:
-        kept[f"{name}~empty"] = [_ON]
-    return kept
-
-
-def rows_of(part: Rows, sent: Sent, name: str) -> int:
-    """Return how many rows of a list a form has."""
-    return min(_count(sent, name), part.most)
-
-
-def _count(sent: Sent, name: str) -> int:
-    return _place(one(sent, f"{name}~rows"), 1_000) or 0
-
-
-def _place(text: str, count: int) -> int | None:
-    """Return the place that a field names among so many, from 0; None for none of them."""
-    known = text.isdecimal() and text.isascii() and len(text) < 4 and int(text) < count
-    return int(text) if known else None
-
-
-def one(sent: Sent, name: str) -> str:
-    """Return what a field holds that is sent once; empty for none."""
-    texts = sent.get(name, ())
-    return texts[0] if texts else ""
+    value = _Reader(sent, faults).value(part, name)
+    return value, in_order(faults, sent)
 
 
 def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence[str]]]:
@@ -153,12 +73,14 @@ def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence
             text = "" if value is MISSING else text_of(value)
             yield name, [text]
             if value == "":
-                yield f"{name}~empty", [_ON]
+                yield f"{name}~empty", [ON]
         case Raw():
             yield (
                 name,
                 ["" if value is MISSING or (value is None and part.nullable) else format_value("json", value)],
             )
+        case Choice() if part.searched:
+            yield name, [label for label, each in part.options if _same(each, value)][:1] or [""]
         case Flag() | Choice():
             yield (
                 name,
@@ -168,12 +90,12 @@ def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence
             chosen = value if isinstance(value, list) else []
             yield name, [str(n) for n, (_, each) in enumerate(part.options) if any(_same(each, v) for v in chosen)]
             if value == []:
-                yield f"{name}~empty", [_ON]
+                yield f"{name}~empty", [ON]
         case Rows():
             rows = value if isinstance(value, list) else []
             yield f"{name}~rows", [str(max(len(rows), part.least if value is MISSING else 0))]
             if value == []:
-                yield f"{name}~empty", [_ON]
+                yield f"{name}~empty", [ON]
             for number, row in enumerate(rows):
                 yield from _filled(part.item, row, below(name, number))
         case Group() | Fixed():
@@ -190,7 +112,7 @@ def _filled_inside(part: Group | Fixed, value: Maybe, name: str) -> Iterator[tup
     if part.optional:
         if not there:
             return
-        yield f"{name}~on", [_ON]
+        yield f"{name}~on", [ON]
     for key, inside in parts_inside(part):
         given: Maybe = MISSING
         if isinstance(value, dict):
@@ -213,14 +135,6 @@ def _branch_of(part: OneOf, value: Maybe) -> int | None:
         again, faults = read(branch, filled(branch, value))
         if not faults and again is not MISSING and _same(again, value):
             return number
-    from hitl.core.schema import check_value  # loaded late, as in `texts`
-
-    for number, (_, branch) in enumerate(part.branches):
-        try:
-            check_value(branch.schema, value)
-        except (InvalidValue, ValueError):
-            continue
-        return number
     return None
 
 
@@ -233,8 +147,14 @@ def _same(one: Maybe, other: Maybe) -> bool:
 
 class _Reader:
     def __init__(self, sent: Sent, faults: list[PartFault]) -> None:
+        # Loaded when somebody answers: it takes as long as everything else that a form needs.
+        from hitl.core.schema.check import BUDGET
+        from hitl.core.schema.work import Work
+
         self._sent = sent
         self._faults = faults
+        # All fields share what one check may cost: a form has some hundred.
+        self._work = Work(BUDGET)
 
     def value(self, part: Part, name: str) -> Maybe:
         match part:
@@ -265,7 +185,7 @@ class _Reader:
         if not text.strip() and (part.kind not in ("text", "long") or text == ""):
             return self._nothing(part, name, WANTED[part.kind])
         try:
-            return read_line(part, text)
+            return read_line(part, text, self._work)
         except InvalidValue as error:
             return self._fault(name, str(error))
 
@@ -279,32 +199,48 @@ class _Reader:
             return self._fault(name, str(error))
 
     def _choice(self, part: Flag | Choice, name: str) -> Maybe:
+        if isinstance(part, Choice) and part.searched:
+            return self._searched(part, name)
         chosen = self._offered(part, one(self._sent, name))
         if chosen is not MISSING:
             return chosen
         return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
 
+    def _searched(self, part: Choice, name: str) -> Maybe:
+        typed = one(self._sent, name)
+        meant = found([(label, label) for label, _ in part.options], typed)
+        for label, value in part.options:
+            if label == meant or (meant is None and folded(text_of(value)) == folded(typed) != ""):
+                return value
+        wanted = f"Choose one of the {len(part.options)} answers in the list."
+        return self._nothing(part, name, wanted) if not typed.strip() else self._fault(name, wanted)
+
     def _several(self, part: Several, name: str) -> Maybe:
         chosen = [self._offered(part, text) for text in dict.fromkeys(self._sent.get(name, ()))]
         some = [each for each in chosen if each is not MISSING]
-        return some if some else self._empty(part, name)
+        return self._ruled(part, name, [*some]) if some else self._empty(part, name)
 
     def _rows(self, part: Rows, name: str) -> Maybe:
-        count = rows_of(part, self._sent, name)
+        count = count_of(self._sent, name)
         if count == 0:
             return self._empty(part, name)
-        found = [self.value(part.item, below(name, number)) for number in range(count)]
-        return [each for each in found if each is not MISSING]
+        if count > MAX_ROWS:
+            return self._fault(name, f"At most {MAX_ROWS} rows can be filled in here.")
+        return self._ruled(part, name, [self.value(part.item, below(name, number)) for number in range(count)])
 
     def _inside(self, part: Group | Fixed, name: str) -> Maybe:
         if part.optional and f"{name}~on" not in self._sent:
             return None if part.nullable else MISSING
         found = [(key, self.value(inside, below(name, key))) for key, inside in parts_inside(part)]
         some = [(key, each) for key, each in found if each is not MISSING]
-        return {str(key): each for key, each in some} if isinstance(part, Group) else [each for _, each in some]
+        if isinstance(part, Fixed):
+            return [each for _, each in some]
+        values = {str(key): each for key, each in some}
+        self._faults.extend(group_faults(part, name, values))
+        return values
 
     def _one_of(self, part: OneOf, name: str) -> Maybe:
-        number = _place(one(self._sent, f"{name}~of"), len(part.branches))
+        number = place_of(one(self._sent, f"{name}~of"), len(part.branches))
         typed = [at for at in range(len(part.branches)) if at != number and self._is_typed(f"{name}~{at}")]
         if typed:
             return self._fault(
@@ -324,13 +260,17 @@ class _Reader:
 
     def _offered(self, part: Part, text: str) -> Maybe:
         offered = options_of(part)
-        number = _place(text, len(offered))
+        number = place_of(text, len(offered))
         return MISSING if number is None else offered[number][1]
 
     def _empty(self, part: Several | Rows, name: str) -> Maybe:
         if f"{name}~empty" in self._sent or not part.optional:
-            return []
+            return self._ruled(part, name, [])
         return None if part.nullable else MISSING
+
+    def _ruled(self, part: Several | Rows, name: str, values: list[Maybe]) -> Maybe:
+        self._faults.extend(list_faults(part, name, values))
+        return [each for each in values if each is not MISSING]
 
     def _nothing(self, part: Part, name: str, why: str) -> Maybe:
         if part.nullable:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 import re
-from typing import Final
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
+from hitl.core.forms.hints import is_number, limits_of, line_refusal, range_of
+from hitl.core.forms.moments import canonical
 from hitl.core.forms.parts import Line, LineKind
 from hitl.core.strictjson import encodable, show
 from hitl.core.values import DECIMAL, parse_text, signed
 from hitl.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
 
 WANTED: Final[dict[LineKind, str]] = {
     "text": "Enter some text.",
@@ -21,11 +28,18 @@ WANTED: Final[dict[LineKind, str]] = {
     "date": "Enter a date, such as 2026-02-28.",
     "time": "Enter a time, such as 09:30:00.",
     "moment": "Enter a date and a time with its zone, such as 2026-02-28T09:30:00+01:00.",
+    "local": "Enter a date and a time without a zone, such as 2026-02-28T09:30:00.",
     "email": "Enter an e-mail address, such as ann@example.com.",
     "url": "Enter an address, such as https://example.com/page.",
 }
 _DECIMAL: Final = re.compile(DECIMAL)
 _AS_TYPED: Final = ("text", "long")
+_WRONG: Final = {
+    "minimum": operator.lt,
+    "exclusiveMinimum": operator.le,
+    "maximum": operator.gt,
+    "exclusiveMaximum": operator.ge,
+}
 
 
 def text_of(value: JsonValue) -> str:
@@ -37,30 +51,49 @@ def text_of(value: JsonValue) -> str:
     return repr(value)
 
 
-def read_line(line: Line, text: str) -> JsonValue:
+def read_line(line: Line, text: str, work: Work | None = None) -> JsonValue:
     """Return the value of a text that is not blank.
+
+    Args:
+        line: The field.
+        text: What was typed into it.
+        work: What is left of the budget that all fields of a form share; None: this one has its own.
 
     Raises:
         InvalidValue: with a sentence for the field.
     """
-    value = _read(line.kind, text)
+    value = _read(line, text)
     # Loaded when somebody answers: it takes as long as everything else that a form needs.
     from hitl.core.schema import check_value
 
-    check_value(line.schema, value)
+    try:
+        check_value(line.schema, value, work=work)
+    except InvalidValue as error:
+        raise InvalidValue(line_refusal(line, value, error)) from error
     return value
 
 
-def _read(kind: LineKind, text: str) -> JsonValue:
-    match kind:
+def _read(line: Line, text: str) -> JsonValue:
+    match line.kind:
         case "int":
             return parse_text("int", text)
         case "number":
             return parse_text("float", text)
         case "decimal":
-            number = signed(text.strip())
-            if not _DECIMAL.fullmatch(number):
-                raise InvalidValue(f"{show(number)} is not a number: write it with a point, such as 1234.50.")
-            return number
+            return _decimal(line, text)
+        case "date" | "time" | "moment" | "local":
+            return encodable(canonical(line.kind, text))
         case _:
-            return encodable(text if kind in _AS_TYPED else text.strip())
+            return encodable(text if line.kind in _AS_TYPED else text.strip())
+
+
+def _decimal(line: Line, text: str) -> str:
+    number = signed(text.strip())
+    if not _DECIMAL.fullmatch(number):
+        raise InvalidValue(f"{show(number)} is not a number: write it with a point, such as 1234.50.")
+    limits, exact = limits_of(line.schema), Decimal(number)
+    for name, wrong in _WRONG.items():
+        if is_number(limits.get(name)) and wrong(exact, Decimal(repr(limits[name]))):
+            hint = range_of(limits, "A number")
+            raise InvalidValue(f"Enter {hint[0].lower()}{hint[1:]}.")
+    return number

@@ -23,10 +23,10 @@ from hitl.core.schema.work import TooMuchWork, Work, path_of, place_text, shown
 from hitl.errors import InvalidRequest, InvalidValue
 
 MAX_SCHEMA_CHARS: Final = 65_536
+BUDGET: Final = 1_000_000
+"""About a second of one core. An answer of the largest size against an ordinary schema takes a tenth of it."""
 
 _MAX_FAULTS = 20
-# About a second of one core. An answer of the largest size against an ordinary schema takes a tenth of it.
-_BUDGET = 1_000_000
 # What is kept of schemas that were read, together. Compiled, a schema takes up to 100 times its text.
 _MAX_KEPT_BYTES = 24 * 2**20
 _BYTES_PER_CHAR = 100
@@ -48,13 +48,16 @@ def check_schema(schema: Mapping[str, JsonValue]) -> None:
     _schema(_as_text(schema))
 
 
-def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: bool = True) -> None:
+def check_value(
+    schema: Mapping[str, JsonValue], value: JsonValue, *, formats: bool = True, work: Work | None = None
+) -> None:
     """Refuse a value that the schema does not allow.
 
     Args:
         schema: As `check_schema` accepts it.
         value: A JSON value.
         formats: Whether `format` is enforced.
+        work: What is left of a budget that several checks share; None: this check has one of its own.
 
     Raises:
         InvalidValue: its `details` hold one sentence for each fault, at most 20. Also when checking takes more
@@ -63,7 +66,7 @@ def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: b
     """
     part = _schema(_as_text(schema))
     try:
-        found = list(islice(faults(part, value, None, Work(_BUDGET, formats)), _MAX_FAULTS))
+        found = list(islice(faults(part, value, None, work or Work(BUDGET, formats)), _MAX_FAULTS))
     except RecursionError as error:
         raise InvalidValue("The value is nested too deeply for the schema: flatten it.") from error
     except TooMuchWork as error:
@@ -78,7 +81,8 @@ def check_value(schema: Mapping[str, JsonValue], value: JsonValue, *, formats: b
         sentences = tuple(_sentence(fault) for fault in found)
         # The whole value needs no name in the sentence: it is what the sentence begins with.
         first = found[0].message if found[0].at is None else sentences[0]
-        raise InvalidValue(f"The value does not fit: {first}.", sentences)
+        places = tuple(tuple(path_of(fault.at)) for fault in found)
+        raise InvalidValue(f"The value does not fit: {first}.", sentences, places)
 
 
 def _as_text(schema: Mapping[str, JsonValue]) -> str:
@@ -123,7 +127,7 @@ def _read(text: str) -> Part:
         raise InvalidRequest(f"the schema is written for {shown(dialect)}: write it for {DIALECT}")
     # Every reference begins with "#", so nothing needs the schema's own name.
     schema.pop("$id", None)
-    work = Work(_BUDGET)
+    work = Work(BUDGET)
     try:
         return compiled(schema, work, check=lambda part, at: _check_meta(part, at, work))
     except RecursionError as error:
@@ -143,7 +147,7 @@ def _check_meta(schema: Any, at: Any, work: Work) -> None:
 
 @lru_cache(maxsize=1)
 def _metaschema() -> Part:
-    return compiled(METASCHEMA, Work(_BUDGET), check=lambda _part, _at: None)
+    return compiled(METASCHEMA, Work(BUDGET), check=lambda _part, _at: None)
 
 
 def _sentence(fault: Fault) -> str:

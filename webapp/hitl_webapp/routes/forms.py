@@ -127,7 +127,8 @@ async def shown_result(
         return HTMLResponse(page)
     problem = problem_of(settled.error)
     if isinstance(settled.error, InvalidValue):
-        fault = fault or value_fault(question, sent.value, settled.error)
+        sent = sent.placed(question, settled.error)
+        fault = fault or sent.fault(named=bool(principal.name)) or value_fault(question, sent.value, settled.error)
         return await form_again(service, admitted, sent, problem, fault)
     typed = sent.typed(question)
     if settled.kind == "too_late":

@@ -65,7 +65,48 @@ async function close(until) {
   // It still leads to the page that says how the question ended, with what was typed.
   const send = form.querySelector(".primary, .decline");
   send.textContent = "See how it ended";
-  for (const other of form.querySelectorAll(".other, .quiet")) other.hidden = true;
+  for (const other of form.querySelectorAll(".other, .quiet, .pick")) other.hidden = true;
+}
+
+// The field stays text, which says every date and every zone. The browser's own picker writes into it.
+const pickers = { date: "date", time: "time", moment: "datetime-local", local: "datetime-local" };
+for (const field of document.querySelectorAll("[data-pick]")) {
+  const picker = document.createElement("input");
+  picker.type = pickers[field.dataset.pick];
+  if (picker.type === "text" || !picker.showPicker) continue;
+  picker.className = "picker";
+  picker.tabIndex = -1;
+  picker.ariaHidden = "true";
+  if (picker.type !== "date") picker.step = "1";
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet pick";
+  button.textContent = "Pick";
+  button.setAttribute("aria-label", `Pick for ${field.labels[0]?.textContent.trim() ?? "this field"}`);
+  button.addEventListener("click", () => {
+    const [, date, time] = field.value.trim().match(/^(?:(\d{4}-\d\d-\d\d)[Tt ]*)?(\d\d:\d\d(?::\d\d)?)?/);
+    const before = { date, time, "datetime-local": date && time && `${date}T${time}` };
+    picker.value = before[picker.type] ?? "";
+    picker.showPicker();
+  });
+  picker.addEventListener("change", () => {
+    if (picker.value) field.value = withSeconds(picker.value, picker.type) + (field.dataset.pick === "moment" ? zone(picker.value) : "");
+  });
+  const around = document.createElement("span");
+  around.className = "picked";
+  field.replaceWith(around);
+  around.append(field, button, picker);
+}
+
+function withSeconds(text, kind) {
+  return kind !== "date" && /(^|T)\d\d:\d\d$/.test(text) ? `${text}:00` : text;
+}
+
+// The difference from UTC that this machine's zone has at that very moment.
+function zone(text) {
+  const minutes = -new Date(text).getTimezoneOffset();
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  return `${minutes < 0 ? "-" : "+"}${two(Math.abs(minutes) / 60)}:${two(Math.abs(minutes) % 60)}`;
 }
 
 // A browser forgets fields that it must not complete. The history's own entry of this page remembers them, in this tab.

@@ -1,0 +1,87 @@
+"""Write the pictures of the form into docs/images: of a model's form, on a desk and on a phone.
+
+Usage: ``python docs/tools/pictures.py``. It needs Chromium on the PATH, as the tests of the pages do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal
+
+from playwright.sync_api import sync_playwright
+from pydantic import BaseModel, Field
+
+IMAGES: Final = Path(__file__).parents[1] / "images"
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome")
+SIZES: Final = {"model-desk": 1_000, "model-phone": 390}
+PROMPT: Final = """Ship **checkout 2.4** to production?
+
+| check | before | now |
+|---|---|---|
+| error rate | 0.21 % | 0.04 % |
+| p99 latency | 310 ms | 180 ms |
+"""
+
+
+class Place(BaseModel):
+    """Where it runs."""
+
+    zone: str = Field(max_length=20, description="As in the console")
+    replicas: int = Field(2, ge=1, le=9)
+
+
+class Deploy(BaseModel):
+    """What the form of the pictures asks for."""
+
+    region: Literal["eu", "us"]
+    places: list[Place]
+    begins: datetime
+    budget: Decimal = Decimal("10.50")
+    notes: str | None = None
+
+
+USUAL: Final = Deploy(
+    region="eu",
+    places=[Place(zone="eu-central-1a"), Place(zone="eu-central-1b", replicas=4)],
+    begins=datetime(2026, 12, 1, 9, 30, tzinfo=UTC),
+)
+
+
+def main() -> int:
+    """Write the pictures."""
+    found = next((path for path in map(shutil.which, BROWSERS) if path is not None), None)
+    if found is None:
+        print(f"no picture without a browser: put one of {', '.join(BROWSERS)} on the PATH", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["HITL_DATA_DIR"] = folder
+        # Loaded with the folder of this run in place.
+        import hitl
+
+        event = hitl.new_event("deploy", Deploy, prompt=PROMPT, timeout_seconds=3_600, default=USUAL)
+        _take(found, event.form_url)
+        event.cancel("the pictures are taken")
+    return 0
+
+
+def _take(browser_path: str, url: str) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        for name, width in SIZES.items():
+            context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
+            page = context.new_page()
+            page.goto(url)
+            page.wait_for_selector(".countdown:not(:empty)")
+            page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+            context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

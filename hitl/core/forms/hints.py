@@ -1,0 +1,158 @@
+"""What one field takes, as a hint before somebody types, and as a sentence when something else was typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from hitl.core.forms.parts import MISSING, Line, LineKind
+from hitl.core.forms.patterns import in_words
+from hitl.core.strictjson import shortened, show
+from hitl.core.values import format_value
+from hitl.errors import InvalidValue
+
+POINT: Final = ". Write decimals after a point, as in 4.5"
+# From here on a float stands for several whole numbers.
+_EXACT: Final = 2**53
+_MAX_USUAL_CHARS: Final = 200
+_HINTS: Final[Mapping[LineKind, str]] = {
+    "date": "Such as 2026-02-28",
+    "time": "Such as 09:30:00",
+    "moment": "With its zone, such as 2026-02-28T09:30:00+01:00",
+    "local": "Such as 2026-02-28T09:30:00, without a zone",
+    "email": "Such as ann@example.com",
+    "url": "Such as https://example.com/page",
+}
+_HINTS_OF_FORMAT: Final = {"duration": "Such as P3DT4H30M: 3 days, 4 hours and 30 minutes", "uuid": "A UUID"}
+
+
+def hint_of(part: Line) -> str:
+    """Return how a field's value is written; empty: as any text."""
+    match part.kind:
+        case "int":
+            hint = range_of(part.schema, "A whole number")
+        case "number":
+            hint = range_of(part.schema, "A number") + POINT
+        case "decimal":
+            hint = f"{range_of(limits_of(part.schema), 'A number')}. Write decimals after a point, as in 4.50"
+        case "text" | "long":
+            hint = _HINTS_OF_FORMAT.get(str(part.schema.get("format")), "") or text_hint(part.schema)
+        case _:
+            hint = _HINTS[part.kind]
+    if not part.required and part.default not in (MISSING, None, ""):
+        usual = part.default if isinstance(part.default, str) else format_value("json", part.default)
+        hint = f"{hint}. Left empty: {_short(usual)}".removeprefix(". ")
+    return hint
+
+
+def text_hint(schema: Mapping[str, Any]) -> str:
+    """Return how long a text may be and of what it is made, as far as its schema says; empty: anything."""
+    hint = ": ".join(each for each in (_lengths(schema), _pattern(schema)) if each)
+    return hint[:1].upper() + hint[1:]
+
+
+def text_refusal(schema: Mapping[str, Any], text: str) -> str:
+    """Return what to enter instead of a text that the schema refuses; empty: it is refused for another reason.
+
+    Args:
+        schema: The text's schema.
+        text: What was typed.
+    """
+    least, most = _count(schema, "minLength"), _count(schema, "maxLength")
+    if most is not None and len(text) > most:
+        return f"Shorten it to at most {most:,} characters: it has {len(text):,}."
+    if least is not None and len(text) < least:
+        return f"Enter at least {least:,} characters: it has {len(text):,}."
+    pattern = _pattern(schema)
+    # No other keyword of a text is left, but for those that are told as what they are.
+    return f"Enter {pattern}." if pattern and "format" not in schema else ""
+
+
+def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
+    """Return the sentence for a field whose value its schema refuses."""
+    if line.kind in ("int", "number"):
+        hint = range_of(line.schema, "A whole number" if line.kind == "int" else "A number")
+        return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else str(error)
+    said = text_refusal(line.schema, value) if isinstance(value, str) else ""
+    wanted = _format_wanted(line.schema)
+    return said or (f"Enter {wanted}." if wanted else str(error))
+
+
+def limits_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the bounds of a Decimal, which its schema says of the number, and not of its text."""
+    parts = [each for each in schema.get("anyOf", ()) if isinstance(each, dict)]
+    return next((each for each in parts if each.get("type") == "number"), {})
+
+
+def range_of(schema: Mapping[str, Any], what: str) -> str:
+    """Return which numbers a schema allows, as far as it can be told in a few words.
+
+    Args:
+        schema: The number's schema.
+        what: ``A number`` or ``A whole number``.
+    """
+    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
+    above, below = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
+    if low and high and not (above or below):
+        limits = [f"from {low} to {high}"]
+    else:
+        limits = [
+            f"{word} {bound}"
+            for word, bound in (("at least", low), ("more than", above), ("at most", high), ("less than", below))
+            if bound
+        ]
+    step = _bound(schema, "multipleOf")
+    whole = what == "A whole number" and step == "1"
+    parts = [*limits, *([f"a multiple of {step}"] if step and not whole else [])]
+    if not parts:
+        return what
+    separator = " " if parts[0].startswith("from") else ", "
+    return f"{what}{separator}{', '.join(parts)}"
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number to JSON."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _bound(schema: Mapping[str, Any], name: str) -> str:
+    bound = schema.get(name)
+    if isinstance(bound, float) and bound.is_integer() and abs(bound) < _EXACT:
+        bound = int(bound)
+    return format_value("json", bound) if is_number(bound) else ""
+
+
+def _count(schema: Mapping[str, Any], name: str) -> int | None:
+    count = schema.get(name)
+    return int(count) if isinstance(count, int | float) and count >= 0 else None
+
+
+def _lengths(schema: Mapping[str, Any]) -> str:
+    least, most = _count(schema, "minLength") or 0, _count(schema, "maxLength")
+    if most is None:
+        return f"at least {least:,} characters" if least > 1 else ""
+    if least == most:
+        return f"{most:,} characters"
+    return f"{least:,} to {most:,} characters" if least > 1 else f"at most {most:,} characters"
+
+
+def _pattern(schema: Mapping[str, Any]) -> str:
+    pattern = schema.get("pattern")
+    if not isinstance(pattern, str):
+        return ""
+    examples = schema.get("examples")
+    if isinstance(examples, list) and examples and isinstance(examples[0], str) and examples[0]:
+        return f"text such as {_short(examples[0])}"
+    return in_words(pattern) or f"text that fits the regular expression {show(_short(pattern))}"
+
+
+def _format_wanted(schema: Mapping[str, Any]) -> str:
+    # Loaded when a question has a format: it takes as long as everything else that a form needs.
+    from hitl.core.schema import formats
+
+    name = schema.get("format")
+    return formats.wanted(name) if isinstance(name, str) and name in formats.CHECKED else ""
+
+
+def _short(text: str) -> str:
+    return shortened(text) if len(text) > _MAX_USUAL_CHARS else text

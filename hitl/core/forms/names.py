@@ -1,0 +1,42 @@
+"""The names of a form's fields, and what was sent under them. `hitl.core.forms.sent` says what each name means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+Sent: TypeAlias = Mapping[str, Sequence[str]]
+
+ROOT: Final = "v"
+ON: Final = "1"
+MAX_ROWS: Final = 64
+"""So many rows of a list a form has at most."""
+
+_MOST_COUNTED: Final = 1_000
+
+
+def below(name: str, key: str | int) -> str:
+    """Return the name of a field inside a part."""
+    return f"{name}/{str(key).replace('~', '~0').replace('/', '~1')}"
+
+
+def one(sent: Sent, name: str) -> str:
+    """Return what a field holds that is sent once; empty for none."""
+    texts = sent.get(name, ())
+    return texts[0] if texts else ""
+
+
+def place_of(text: str, count: int) -> int | None:
+    """Return the place that a field names among so many, from 0; None for none of them."""
+    known = text.isdecimal() and text.isascii() and len(text) < 4 and int(text) < count
+    return int(text) if known else None
+
+
+def count_of(sent: Sent, name: str) -> int:
+    """Return how many rows a list has, as the form says it."""
+    return place_of(one(sent, f"{name}~rows"), _MOST_COUNTED) or 0
+
+
+def rows_of(sent: Sent, name: str) -> int:
+    """Return how many rows of a list a form shows, which may be more than there may be."""
+    return min(count_of(sent, name), MAX_ROWS)

@@ -1,0 +1,101 @@
+"""Where in a form a fault of the whole answer belongs, and how it is said there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import JsonValue
+
+from hitl.core.forms.names import ROOT, Sent, below, one, place_of
+from hitl.core.forms.parts import Fixed, Group, OneOf, Part, PartFault, Rows
+from hitl.errors import InvalidRequest, InvalidValue
+
+_DEFINITIONS: Final = ("$defs", "definitions")
+_BELOW: Final = re.compile("[/~]")
+_MAX_ALTERNATIVES: Final = 16
+
+
+def whole_faults(part: Part, sent: Sent, schema: Mapping[str, Any], value: JsonValue) -> list[PartFault]:
+    """Return what the schema refuses of a whole answer, each fault at its part, in the order of the form.
+
+    Args:
+        part: The form.
+        sent: What was sent.
+        schema: The schema of the whole answer.
+        value: The answer as it was read.
+    """
+    return in_order(_Places(schema, sent).faults(part, ROOT, schema, value, _MAX_ALTERNATIVES), sent)
+
+
+def in_order(found: Sequence[PartFault], sent: Sent) -> list[PartFault]:
+    """Return faults in the order of the form, which is the order in which a browser sends its fields."""
+    order: dict[str, int] = {}
+    for number, name in enumerate(sent) if len(found) > 1 else ():
+        # A part is where the first field below it is.
+        for end in (*(each.start() for each in _BELOW.finditer(name)), len(name)):
+            order.setdefault(name[:end], number)
+    return sorted(found, key=lambda fault: order.get(fault.name, len(order)))
+
+
+class _Places:
+    def __init__(self, root: Mapping[str, Any], sent: Sent) -> None:
+        self._definitions = {name: root[name] for name in _DEFINITIONS if name in root}
+        self._sent = sent
+
+    def faults(
+        self, part: Part, name: str, schema: Mapping[str, Any], value: JsonValue, left: int
+    ) -> list[PartFault]:
+        # Loaded when somebody answers: it takes as long as everything else that a form needs.
+        from hitl.core.schema import check_value
+
+        try:
+            check_value(schema, value)
+        except InvalidValue as error:
+            places = error.places or ((),)
+            sentences = error.details or (str(error),)
+            found: list[PartFault] = []
+            for place, why in zip(places, sentences, strict=False):
+                found += self._placed(part, name, value, place, why, left)
+            return found
+        except InvalidRequest:
+            # A part of a schema that refers to what is beside it is none without it.
+            return []
+        return []
+
+    def _placed(
+        self, part: Part, name: str, value: JsonValue, place: tuple[str | int, ...], why: str, left: int
+    ) -> list[PartFault]:
+        """Return a fault at the part that its place leads to; of an alternative, what is wrong inside it."""
+        if isinstance(part, OneOf):
+            number = place_of(one(self._sent, f"{name}~of"), len(part.branches))
+            if number is None:
+                return [PartFault(name, _plain(why))]
+            branch, inside = part.branches[number][1], f"{name}~{number}"
+            if place:
+                return self._placed(branch, inside, value, place, why, left)
+            found = (
+                self.faults(branch, inside, {**branch.schema, **self._definitions}, value, left - 1)
+                if left
+                else []
+            )
+            return found or [PartFault(name, _plain(why))]
+        if not place:
+            return [PartFault(name, _plain(why))]
+        step, rest = place[0], place[1:]
+        match part:
+            case Group() if step in (fields := dict(part.fields)) and isinstance(value, dict):
+                return self._placed(fields[str(step)], below(name, step), value.get(str(step)), rest, why, left)
+            case Rows() if isinstance(step, int) and isinstance(value, list):
+                return self._placed(part.item, below(name, step), value[step], rest, why, left)
+            case Fixed() if isinstance(step, int) and isinstance(value, list) and step < len(part.items):
+                return self._placed(part.items[step], below(name, step), value[step], rest, why, left)
+            case _:
+                return [PartFault(name, _plain(why))]
+
+
+def _plain(why: str) -> str:
+    """Return a fault as a sentence of its own."""
+    _, colon, message = why.partition(": ")
+    return f"This does not fit: {message if colon else why}."
