@@ -20,6 +20,7 @@ from hitl_webapp.auth import Authenticator, ProxyIdentity, nobody
 from hitl_webapp.caches import Memory
 from hitl_webapp.explain import explain
 from hitl_webapp.logs import redact_servers
+from hitl_webapp.metrics import count_storage
 from hitl_webapp.problems import BadInput, Unauthenticated
 from hitl_webapp.routes import api, evidence, forms, health, inbox
 from hitl_webapp.service import Service
@@ -46,16 +47,17 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Set here and not before: Flyte clears the state of an app that it serves.
-        opened = store or open_store(settings)
+        opened = store or open_store(settings, count_storage)
         if store is None:
             await _proven(opened)
         async with _authenticator(settings) as authenticate:
             app.state.service = Service(opened, settings, authenticate)
+            app.state.service.ending = web.ending
             app.state.forms = Memory[forms.KeptForm]()
             yield
             await app.state.service.close()
 
-    app = HITLApp(
+    app = web = HITLApp(
         settings,
         title="HITL",
         summary="People answer the questions that automation asks.",

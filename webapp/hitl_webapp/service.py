@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hitl.records.index import Later
@@ -17,6 +18,7 @@ from hitl_webapp.settings import WebSettings
 from hitl_webapp.submissions import Submissions
 
 if TYPE_CHECKING:
+    from hitl_webapp.inbox.events import Streams
     from hitl_webapp.inbox.inbox import Inbox
 
 
@@ -34,6 +36,7 @@ class Service:
         admission: Lets visitors in.
         evidence: What is shown beside questions.
         submissions: Records what they submit.
+        ending: Tells whether the server ends, so that replies without an end have to.
     """
 
     def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
@@ -47,6 +50,8 @@ class Service:
         self.evidence = EvidenceReader(store)
         self._hints = Hints(settings.hint_url)
         self._inbox: Inbox | None = None
+        self._streams: Streams | None = None
+        self.ending: Callable[[], bool] = lambda: False
         self.submissions = Submissions(
             records, self.admission, self.questions, self.clock, self._hints, self.evidence
         )
@@ -60,6 +65,15 @@ class Service:
             self._inbox = Inbox(self.store, rows=self.settings.inbox_rows, tends=not self.settings.markers)
             self.questions.told = self._inbox.note
         return self._inbox
+
+    @property
+    def streams(self) -> Streams:
+        """The streams that tell open pages of changes."""
+        if self._streams is None:
+            from hitl_webapp.inbox.events import Streams
+
+            self._streams = Streams(self.inbox, self.ending)
+        return self._streams
 
     def hinted(self, request_id: str) -> None:
         """Look at a question soon, if there is an inbox that shows it."""

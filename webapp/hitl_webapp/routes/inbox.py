@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request
 from pydantic_core import to_json
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
 from hitl.errors import NotAllowed
 from hitl_webapp import pages
@@ -57,6 +58,19 @@ async def questions(request: Request) -> Response:
     found = await service.inbox.listing(principal, query, await service.clock.storage_time())
     content = await asyncio.to_thread(api.document, found)
     return Response(to_json(content), media_type="application/json")
+
+
+@router.get("/questions/events", openapi_extra=api.EVENTS)
+async def events(request: Request) -> Response:
+    """Tell, as server-sent events, when the list of these parameters has changed."""
+    service = service_of(request)
+    await _principal(service, request)
+    query = read_query(request.query_params, strict=True)
+    stream = service.streams.opened(
+        partial(service.admission.authenticate, request.headers), query, service.clock.storage_time
+    )
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 @router.get("/questions/{request_id}", openapi_extra=api.ONE)
