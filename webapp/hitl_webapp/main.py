@@ -22,7 +22,7 @@ from hitl_webapp.explain import explain
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.metrics import count_storage
 from hitl_webapp.problems import BadInput, Unauthenticated
-from hitl_webapp.routes import api, evidence, forms, health, inbox
+from hitl_webapp.routes import api, bulk, evidence, forms, health, inbox
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
@@ -67,7 +67,8 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    for router in (inbox.pages_router, forms.router, api.router, evidence.router, inbox.router, health.router):
+    several = (inbox.pages_router, bulk.pages_router, forms.router, api.router, evidence.router)
+    for router in (*several, inbox.router, bulk.router, health.router):
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, explain)

@@ -3,7 +3,7 @@
 const live = document.querySelector("#live");
 const changes = document.querySelector("#changes");
 const keysOn = document.querySelector("#keys-on");
-const links = () => [...live.querySelectorAll(".entries li > a:first-child")];
+const links = () => [...live.querySelectorAll(".entries li > a:not(.run)")];
 
 // The page asks for itself, so that the server has one way only to make a list.
 let asking = false;
@@ -21,6 +21,8 @@ async function renew() {
     const at = links().indexOf(document.activeElement);
     const href = document.activeElement?.getAttribute("href");
     const fresh = document.importNode(next, true);
+    const selected = new Set([...live.querySelectorAll(".select:checked")].map((each) => each.value));
+    for (const each of fresh.querySelectorAll(".select")) each.checked = selected.has(each.value);
     localTimes(fresh);
     live.replaceChildren(...fresh.childNodes);
     if (at >= 0) (links().find((each) => each.getAttribute("href") === href) || links()[Math.min(at, links().length - 1)])?.focus();
@@ -55,12 +57,15 @@ document.querySelector(".keys").hidden = false;
 keysOn.checked = localStorage.getItem("hitl-keys") !== "off";
 keysOn.addEventListener("change", () => localStorage.setItem("hitl-keys", keysOn.checked ? "on" : "off"));
 document.addEventListener("keydown", (event) => {
-  if (!keysOn.checked || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  if (!keysOn.checked || event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea")) return;
   const all = links();
   const at = all.indexOf(document.activeElement);
   if (event.key === "j") all[Math.min(at + 1, all.length - 1)]?.focus();
   else if (event.key === "k") all[Math.max(at - 1, 0)]?.focus();
-  else if (event.key === "/") document.querySelector("#f-text").focus();
+  else if (event.key === "x") {
+    const select = document.activeElement?.closest("li")?.querySelector(".select");
+    if (select) select.checked = !select.checked;
+  } else if (event.key === "/") document.querySelector("#f-text").focus();
   else if (event.key === "?") {
     const keys = document.querySelector(".keys");
     keys.open = !keys.open;
