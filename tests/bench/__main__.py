@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.budgets import show
 
-PARTS = ("web", "operator", "retention")
+PARTS = ("web", "operator", "retention", "inbox")
 BUILD = Path(__file__).parents[2] / "build"
 
 
@@ -25,6 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="how many questions the operator's costs are taken of, and a tenth of how many are pending (1,000)",
     )
     parser.add_argument(
+        "--open", type=int, default=100_000, help="inbox: how many questions are open (100,000); fewer for a try"
+    )
+    parser.add_argument(
         "--large", action="store_true", help="operator: what takes an hour instead, as 100,000 pending questions"
     )
     given = parser.parse_args(arguments)
@@ -36,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept &= show("web app", web.measure(BUILD))
         elif part == "operator":
             kept &= _operator(given.questions, given.large)
+        elif part == "inbox":
+            from tests.bench import inbox
+
+            kept &= show("inbox", inbox.measure(BUILD, given.open))
         else:
             from tests.bench import kept as retention
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import answers, kept, many, pending, web
+from tests.bench import answers, inbox, kept, many, pending, web
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (pending, "operator"),
         (many, "large"),
         (kept, "retention"),
+        (inbox, "inbox"),
     )
     for module, part in parts:
         monkeypatch.setattr(module, "measure", stand_in(part))
@@ -35,11 +36,12 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator beside its floor", "operator", "retention"]),
+        ([], ["web", "operator beside its floor", "operator", "retention", "inbox"]),
         (["web"], ["web"]),
         (["operator"], ["operator beside its floor", "operator"]),
         (["operator", "--large"], ["large"]),
         (["retention"], ["retention"]),
+        (["inbox", "--open", "500"], ["inbox"]),
         (["operator", "web"], ["operator beside its floor", "operator", "web"]),
     ],
 )
@@ -52,5 +54,5 @@ def test_a_part_that_does_not_exist_is_named(measured: list[str], capsys: pytest
     with pytest.raises(SystemExit):
         bench.main(["webb"])
 
-    assert "there is no part 'webb': choose from web, operator, retention" in capsys.readouterr().err
+    assert "there is no part 'webb': choose from web, operator, retention, inbox" in capsys.readouterr().err
     assert measured == []

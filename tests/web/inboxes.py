@@ -8,7 +8,7 @@ from typing import Any
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl_webapp import pages
-from hitl_webapp.inbox.inbox import Listing
+from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import Query
 from hitl_webapp.inbox.rows import Row, row_of
 

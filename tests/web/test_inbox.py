@@ -25,7 +25,8 @@ from hitl_webapp import pages, survey
 from hitl_webapp.admission import Admitted
 from hitl_webapp.auth import Principal, nobody
 from hitl_webapp.inbox import inbox as inboxes
-from hitl_webapp.inbox.inbox import Inbox, Listing
+from hitl_webapp.inbox.inbox import Inbox
+from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import PAGE, Query
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings

@@ -16,7 +16,8 @@ from hitl.records.requests import StoredRequest
 from hitl.records.retention import scan_all
 from hitl_webapp.auth import Principal
 from hitl_webapp.inbox import inbox as inboxes
-from hitl_webapp.inbox.inbox import Inbox, Listing
+from hitl_webapp.inbox.inbox import Inbox
+from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import Query
 from tests.library.counting import Counting, filled
 from tests.library.samples import NOW, Timed, answer, asked, settle

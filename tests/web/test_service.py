@@ -23,7 +23,7 @@ from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.retention import STALE, collect
 from hitl.storage import ticks
 from hitl_webapp.auth import Principal
-from hitl_webapp.inbox.inbox import Listing
+from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import Query
 from hitl_webapp.main import create_app
 from hitl_webapp.metrics import REGISTRY

@@ -104,6 +104,18 @@ async def read_form(content_type: str, body: bytes) -> Form:
     return await _aside(body, lambda: _fields(media, body))
 
 
+async def read_pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
+    """Read a form of any fields, each with its value, in their order.
+
+    Raises:
+        WrongMediaType: it is no form of a page, or not in UTF-8.
+        BadInput: saying what is wrong with it.
+    """
+    if read_media(content_type).kind != _URLENCODED:
+        raise WrongMediaType(f"This takes JSON, or a form: send {_URLENCODED}.")
+    return await _aside(body, lambda: _urlencoded(body))
+
+
 async def read_document(content_type: str, body: bytes) -> JsonValue:
     """Read a JSON body.
 

@@ -51,7 +51,9 @@ async def explain(request: Request, error: Exception) -> Response:
             _log.error("%s %s\n%s", request.method, shown_path(path), shown_error(error))
     if isinstance(error, DocumentDamaged):
         _log.error("damaged object: %s", error.name)
-    if path.startswith(_API):
+    # Programs and pages send it alike, each in their own format.
+    by_program = path == "/bulk" and "json" in request.headers.get("content-type", "")
+    if path.startswith(_API) or by_program:
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
     # Only there people sign in by a page; without the token, which was not enough.
     sign_in = SITE.get().sign_in_address(path) if problem.status == 401 else ""

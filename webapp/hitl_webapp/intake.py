@@ -21,7 +21,7 @@ from hitl_webapp.problems import BadInput, TooLarge, TooMany, TooSlow
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
-_WITH_BODY: Final = ("/submit", "/submit/json")
+_WITH_BODY: Final = ("/submit", "/submit/json", "/bulk")
 # One character is at most 12 bytes: %F0%9F%98%80 in a form, \ud83d\ude00 in JSON.
 _BYTES_PER_CHAR: Final = 12
 # What a number may be typed with, such as zeros in front of it.

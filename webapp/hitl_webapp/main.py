@@ -21,8 +21,9 @@ from hitl_webapp.auth import Authenticator, ProxyIdentity, nobody
 from hitl_webapp.caches import Memory
 from hitl_webapp.explain import explain
 from hitl_webapp.logs import redact_servers
+from hitl_webapp.metrics import count_storage
 from hitl_webapp.problems import BadInput, Unauthenticated
-from hitl_webapp.routes import api, evidence, files, forms, health, inbox
+from hitl_webapp.routes import api, bulk, evidence, files, forms, health, inbox
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
@@ -47,16 +48,17 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Set here and not before: Flyte clears the state of an app that it serves.
-        opened = store or open_store(settings)
+        opened = store or open_store(settings, count_storage)
         if store is None:
             await _proven(opened)
         async with _authenticator(settings) as authenticate:
             app.state.service = Service(opened, settings, authenticate)
+            app.state.service.ending = web.ending
             app.state.forms = Memory[forms.KeptForm]()
             yield
             await app.state.service.close()
 
-    app = HITLApp(
+    app = web = HITLApp(
         settings,
         title="HITL",
         summary="People answer the questions that automation asks.",
@@ -66,8 +68,9 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    pages = (inbox.pages_router, forms.router)
-    for router in (*pages, api.router, evidence.router, files.router, inbox.router, health.router):
+    pages = (inbox.pages_router, bulk.pages_router, forms.router)
+    apis = (api.router, evidence.router, files.router, inbox.router, bulk.router, health.router)
+    for router in (*pages, *apis):
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, explain)

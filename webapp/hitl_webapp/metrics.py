@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -20,3 +21,17 @@ CLOCK: Final = Gauge(
     registry=REGISTRY,
 )
 FORMS: Final = Counter("hitl_web_forms", "Forms and outcomes shown.", registry=REGISTRY)
+STORAGE: Final = Counter(
+    "hitl_web_storage_requests", "Requests to the storage.", ["operation", "result"], registry=REGISTRY
+)
+
+
+def count_storage(operation: str, result: str) -> None:
+    """Count a request to the storage, as `hitl.storage.Store` tells of it."""
+    _storage(operation, result).inc()
+
+
+@cache
+def _storage(operation: str, result: str) -> Counter:
+    # Looking a counter up by its labels takes longer than reading a small file.
+    return STORAGE.labels(operation=operation, result=result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hitl.records.index import Later
@@ -18,6 +19,7 @@ from hitl_webapp.submissions import Submissions
 from hitl_webapp.turns import Turns
 
 if TYPE_CHECKING:
+    from hitl_webapp.inbox.events import Streams
     from hitl_webapp.inbox.inbox import Inbox
 
 
@@ -36,6 +38,7 @@ class Service:
         evidence: What is shown beside questions.
         uploads: Lets some files arrive at once.
         submissions: Records what they submit.
+        ending: Tells whether the server ends, so that replies without an end have to.
     """
 
     def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
@@ -50,6 +53,8 @@ class Service:
         self.uploads = Turns(settings.large_bodies)
         self._hints = Hints(settings.hint_url)
         self._inbox: Inbox | None = None
+        self._streams: Streams | None = None
+        self.ending: Callable[[], bool] = lambda: False
         self.submissions = Submissions(
             records, self.admission, self.questions, self.clock, self._hints, self.evidence
         )
@@ -63,6 +68,15 @@ class Service:
             self._inbox = Inbox(self.store, rows=self.settings.inbox_rows, tends=not self.settings.markers)
             self.questions.told = self._inbox.note
         return self._inbox
+
+    @property
+    def streams(self) -> Streams:
+        """The streams that tell open pages of changes."""
+        if self._streams is None:
+            from hitl_webapp.inbox.events import Streams
+
+            self._streams = Streams(self.inbox, self.ending)
+        return self._streams
 
     def hinted(self, request_id: str) -> None:
         """Look at a question soon, if there is an inbox that shows it."""

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from hitl.logs import show_logs
 from hitl.settings import Settings
 from hitl.storage import Store
+from hitl_webapp.app import HITLApp
 from hitl_webapp.connections import Limits
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.main import create_app
@@ -50,7 +51,10 @@ def server_for(app: FastAPI, settings: WebSettings, *, quiet: bool = False) -> u
     redact_servers()
     if not quiet:
         show_logs()
-    return uvicorn.Server(config)
+    server = uvicorn.Server(config)
+    if isinstance(app, HITLApp):
+        app.ends = lambda: server.should_exit
+    return server
 
 
 def most_connections(wanted: int, descriptors: int) -> int:

@@ -11,7 +11,7 @@ from hitl_webapp.pages import address
 from hitl_webapp.prompts import prompt_line
 
 if TYPE_CHECKING:
-    from hitl_webapp.inbox.inbox import Listing
+    from hitl_webapp.inbox.listing import Listing
     from hitl_webapp.inbox.rows import Row
 
 _LINE_CHARS: Final = 160
@@ -91,6 +91,15 @@ LIST: Final[dict[str, Any]] = {
                     }
                 }
             },
+        }
+    },
+}
+EVENTS: Final[dict[str, Any]] = {
+    "parameters": LIST["parameters"],
+    "responses": {
+        "200": {
+            "description": "An event `changed` each time that `GET /questions` would show something else",
+            "content": {"text/event-stream": {"schema": _TEXT}},
         }
     },
 }

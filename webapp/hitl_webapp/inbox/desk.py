@@ -31,6 +31,11 @@ class Desk:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, done)
 
+    @property
+    def version(self) -> int:
+        """A number that grows with each change of the index that a visitor may see."""
+        return 0 if self._index is None else self._index.version
+
     def close(self) -> None:
         """Let go of the index."""
         self._thread.shutdown(wait=False, cancel_futures=True)

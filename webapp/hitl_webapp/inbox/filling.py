@@ -30,7 +30,7 @@ from hitl_webapp.survey import LISTED_EVERY, Survey, read_question, survey
 
 MOST_SETTLED: Final = 5_000
 # The first ones are shown as soon as they are there.
-_FIRST: Final = 100
+_FIRST: Final = 200
 _AT_ONCE: Final = 400
 _PAGE: Final = 1_000
 # Where more were settled lately than one page lists, they are listed seldom: most are known by their open row.

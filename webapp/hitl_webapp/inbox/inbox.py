@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -19,9 +19,10 @@ from hitl.records.records import utc_now
 from hitl.storage import Store
 from hitl_webapp.auth import Principal
 from hitl_webapp.inbox.desk import Background, Desk
-from hitl_webapp.inbox.filling import Filler, Progress
-from hitl_webapp.inbox.finding import Counts, Found, find, namespaces
+from hitl_webapp.inbox.filling import Filler
+from hitl_webapp.inbox.finding import Found, find, namespaces
 from hitl_webapp.inbox.index import Index, Settled
+from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import PAGE, Key, Query
 from hitl_webapp.inbox.rights import rights_of
 from hitl_webapp.inbox.rows import Row, ended_of, tie_of
@@ -32,65 +33,32 @@ SHOWN_UNREADABLE: Final = 50
 # How long the first visitor waits at most. A storage that hangs in the operating system has no other bound.
 _PATIENCE_SECONDS: Final = 20.0
 # With what was read by then, the first page is shown.
-_USEFUL_SECONDS: Final = 1.0
+_USEFUL_SECONDS: Final = 0.4
+_FULL_SECONDS: Final = 1.0
 # What is older than this is read again before it is shown, if that takes no longer than a moment.
 _STALE_SECONDS: Final = 60.0
 _MOMENT_SECONDS: Final = 1.0
 # Listing takes less than 120 requests a minute, however many questions are open.
 _SECONDS_A_PAGE: Final = 0.57
-# What took a second to read is shown for ten, so that reading takes a tenth of the time at most.
+# What took a second to read is shown for ten, so that reading takes a tenth of the time at most. Where listing
+# takes long, what it gave is shown as long as may be: meanwhile others wait for the interpreter.
 _KEPT_FACTOR: Final = 10.0
 _KEPT_SECONDS: Final = 600.0
+_LONG_SECONDS: Final = 0.2
+_LONG_FACTOR: Final = 100.0
 # From this age on, the page says how old it is.
 _AGED_SECONDS: Final = 5.0
-# For so long a question is believed to wait, once its outcome was looked for.
+# For so long a question is believed to wait, once its outcome was looked for. In a large root, few are looked at
+# between two readings: its rows are seldom wrong, and the requests would be too many.
 _BELIEVED_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.25
+_LARGE_PAGES: Final = 4
+_CHECKED_IN_LARGE: Final = 8
 _MOST_NOTED: Final = 2_000
 _MOST_HINTS: Final = 200
 _POLL_SECONDS: Final = 0.02
-_NONE: Final = Counts()
-_UNREAD: Final = Progress()
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What the inbox of one visitor shows.
-
-    Args:
-        query: What was asked for.
-        now: The present moment, by the storage's clock.
-        rows: A page of it.
-        counts: How many match, in each view.
-        next, previous: The queries of the pages after and before; empty: there is none.
-        settled: The questions that ended last, where the page shows some beside those that wait.
-        unreadable: Ids of questions that cannot be read, for a visitor who may see every question.
-        more_unreadable: How many more of them there are.
-        progress: How much of the root was read.
-        as_of: When all of this was read, unless that was just now.
-        away: The storage does not answer, so that this may be old.
-        nowhere: The visitor has no right in any namespace that has questions.
-    """
-
-    query: Query
-    now: datetime
-    rows: tuple[Row, ...] = ()
-    counts: Counts = _NONE
-    next: str = ""
-    previous: str = ""
-    settled: tuple[Row, ...] = ()
-    unreadable: tuple[str, ...] = ()
-    more_unreadable: int = 0
-    progress: Progress = _UNREAD
-    as_of: datetime | None = None
-    away: bool = False
-    nowhere: bool = False
-
-    @property
-    def total(self) -> int:
-        """How many match, on all pages."""
-        number: int = getattr(self.counts, self.query.view)
-        return number
+# A storage that does not answer is asked again after so long, while pages are open.
+_AGAIN_SECONDS: Final = 5.0
 
 
 class Inbox:
@@ -120,18 +88,22 @@ class Inbox:
         self._running: Future[HITLError | None] | None = None
         self._ever = False
         self._failed: HITLError | None = None
+        self._again_at = 0.0
         self._read_at = self._fresh_until = clock()
         self._took = 0.0
         self._began = time.monotonic()
         # Outcomes are applied until a reading that began after them is through.
         self._notes: dict[str, Settled] = {}
         self._older: dict[str, Settled] = {}
+        self._noted = 0
         self._checked: LRUCache[str, float] = LRUCache(20_000)
+        self._checks = 0
         self._hinted: set[str] = set()
 
     def note(self, request: RequestDocument, outcome: OutcomeDocument) -> None:
         """Take an outcome that this process has seen, to be shown at once."""
         if len(self._notes) < _MOST_NOTED:
+            self._noted += 1
             self._notes[outcome.request_id] = Settled(
                 outcome.request_id, outcome.request_sha256, ended_of(outcome, request)
             )
@@ -159,6 +131,10 @@ class Inbox:
         await self._desk.ask(Index.settle, [*self._older.values(), *self._notes.values()])
         rights = await rights_of(principal, await self._desk.ask(namespaces))
         found = await self._desk.ask(find, rights, query, now)
+        while len(found.rows) < PAGE and self._filling():
+            await asyncio.sleep(_POLL_SECONDS)
+            rights = await rights_of(principal, await self._desk.ask(namespaces))
+            found = await self._desk.ask(find, rights, query, now)
         if await self._settled_among(found):
             found = await self._desk.ask(find, rights, query, now)
         settled: tuple[Row, ...] = ()
@@ -210,6 +186,16 @@ class Inbox:
                     return row.request_id
         return ""
 
+    @property
+    def version(self) -> int:
+        """A number that grows with each change that a visitor may see."""
+        return self._desk.version + self._noted
+
+    def touch(self) -> None:
+        """Begin to read the storage again, if it is time for that."""
+        if self._failed is None or self._clock() >= self._again_at:
+            self._begin()
+
     async def known(self) -> int:
         """Return how many questions the index knows."""
         return await self._desk.ask(Index.count)
@@ -221,18 +207,25 @@ class Inbox:
 
     async def _freshen(self) -> None:
         """Begin to read the storage again if it is time, and wait as long as a visitor should."""
-        began, age = self._clock(), self._clock() - self._read_at
-        if self._ever and self._failed is None and began < self._fresh_until:
+        age = self._clock() - self._read_at
+        under_way = self._begin()
+        if under_way is None:
             return
-        under_way = self._running
-        if under_way is None or under_way.done():
-            self._older, self._notes, self._began = self._notes, {}, time.monotonic()
-            under_way = self._running = self._background.start(self._refresh())
         running = asyncio.wrap_future(under_way)
         if not self._ever:
             await self._wait_for_the_first(running)
         elif self._took < _MOMENT_SECONDS / 2 or age > _STALE_SECONDS or self._failed is not None:
             await asyncio.wait([running], timeout=min(_MOMENT_SECONDS, _PATIENCE_SECONDS))
+
+    def _begin(self) -> Future[HITLError | None] | None:
+        """Begin to read the storage again if it is time, unless that is under way; return what is under way."""
+        if self._ever and self._failed is None and self._clock() < self._fresh_until:
+            return None
+        under_way = self._running
+        if under_way is None or under_way.done():
+            self._older, self._notes, self._began = self._notes, {}, time.monotonic()
+            under_way = self._running = self._background.start(self._refresh())
+        return under_way
 
     async def _wait_for_the_first(self, running: asyncio.Future[HITLError | None]) -> None:
         until = time.monotonic() + _PATIENCE_SECONDS
@@ -245,20 +238,34 @@ class Inbox:
         if (error := running.result()) is not None and not self._ever:
             raise error
 
+    def _filling(self) -> bool:
+        """Tell whether the first reading goes on, and began so short a time ago that a page may still get full."""
+        under_way = self._running is not None and not self._running.done()
+        return not self._ever and under_way and time.monotonic() - self._began < _FULL_SECONDS
+
     async def _refresh(self) -> HITLError | None:
         began = self._clock()
         try:
             await self._filler.refresh()
         except HITLError as error:
-            self._failed = error
+            self._failed, self._again_at = error, self._clock() + _AGAIN_SECONDS
             return error
         now = self._clock()
-        self._ever, self._failed, self._read_at, self._took = True, None, began, now - began
-        pause = max(
-            min(_KEPT_SECONDS, _KEPT_FACTOR * self._took), _SECONDS_A_PAGE * (self._filler.progress.pages - 1)
-        )
-        self._fresh_until = now + min(pause, _STALE_SECONDS) if self._filler.progress.indexed else now + pause
+        ever, self._ever = self._ever, True
+        self._failed, self._read_at, self._took = None, began, now - began
+        # The first one takes long because each question is read, and says nothing of the next one.
+        self._fresh_until = now + (self._pause() if ever else min(self._pause(), _AGED_SECONDS))
+        self._checks = _CHECKED_IN_LARGE if self._filler.progress.pages > _LARGE_PAGES else ROWS
         return None
+
+    def _pause(self) -> float:
+        """Return for how many seconds what was read is shown."""
+        progress = self._filler.progress
+        if not progress.indexed:
+            return min(_KEPT_SECONDS, _KEPT_FACTOR * self._took)
+        factor = _KEPT_FACTOR if self._took < _LONG_SECONDS else _LONG_FACTOR
+        longest = _STALE_SECONDS - min(self._took, _STALE_SECONDS / 2)
+        return min(longest, max(factor * self._took, _SECONDS_A_PAGE * (progress.pages - 1)))
 
     async def _settled_among(self, found: Found) -> bool:
         """Look for outcomes of what is about to be shown as open, unless that was done a moment ago."""
@@ -267,9 +274,13 @@ class Inbox:
         unsure = [
             each for each in waiting if now - self._checked.get(each, -_BELIEVED_SECONDS) >= _BELIEVED_SECONDS
         ]
+        unsure = unsure[: self._checks]
         if not unsure or not self._filler.progress.indexed or self._failed is not None:
             return False
+        self._checks -= len(unsure)
         checking = asyncio.wrap_future(self._background.start(self._check(unsure)))
+        if self._filler.progress.pages > _LARGE_PAGES:
+            return False
         done, _ = await asyncio.wait([checking], timeout=_CHECK_SECONDS)
         return bool(done) and checking.result()
 

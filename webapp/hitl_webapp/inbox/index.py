@@ -61,6 +61,8 @@ class Index:
         self.connection.execute("PRAGMA temp_store = MEMORY")
         self.connection.executescript(TABLES)
         self._last = 0
+        # Grows with each change that a visitor may see.
+        self.version = 0
 
     def __del__(self) -> None:
         self.close()
@@ -95,9 +97,10 @@ class Index:
             now: The present moment, in seconds since 1970.
         """
         run = self.connection.execute
-        run("UPDATE question SET open = 2 WHERE open = 1 AND expires <= ?", (now,))
+        over = run("UPDATE question SET open = 2 WHERE open = 1 AND expires <= ?", (now,)).rowcount
         # What the time is, is told by the storage where this machine's clock is wrong.
-        run("UPDATE question SET open = 1 WHERE open = 2 AND expires > ?", (now,))
+        again = run("UPDATE question SET open = 1 WHERE open = 2 AND expires > ?", (now,)).rowcount
+        self.version += over + again
 
     def compare(self, listed: Sequence[Listed], number: int) -> list[Listed]:
         """Note which questions were listed, and return those that have to be read.
@@ -208,6 +211,7 @@ class Index:
             # It was deleted, and another question was asked under its id.
             self._drop(row.request_id)
         self._last += 1
+        self.version += 1
         n, expires = self._last, row.expires_at.timestamp()
         name_key = row.name.casefold()[:_NAME_KEY_CHARS]
         run(
@@ -229,10 +233,14 @@ class Index:
 
     def _end(self, n: int, ended: Ended) -> None:
         run = self.connection.execute
-        run(
-            "UPDATE question SET open = 0, outcome = ?, ended = ? WHERE n = ?",
+        # An outcome is final, so it is taken once.
+        changed = run(
+            "UPDATE question SET open = 0, outcome = ?, ended = ? WHERE n = ? AND open != 0",
             (ended.outcome, ended.at.timestamp(), n),
         )
+        if not changed.rowcount:
+            return
+        self.version += 1
         run(
             "INSERT OR REPLACE INTO ended VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -263,6 +271,7 @@ class Index:
     def _drop_rows(self, numbers: Iterable[int]) -> None:
         run = self.connection.execute
         for n in numbers:
+            self.version += 1
             # The words are not kept twice: what is taken out of their index is told by its text.
             run(
                 "INSERT INTO words (words, rowid, name, prompt)"

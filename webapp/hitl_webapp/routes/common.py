@@ -7,13 +7,31 @@ from typing import cast
 from fastapi import Request
 
 from hitl.core.documents import RequestDocument
-from hitl_webapp.problems import BadInput
+from hitl.errors import NotAllowed
+from hitl_webapp.auth import SIGN_IN, Principal
+from hitl_webapp.problems import BadInput, Unauthenticated
 from hitl_webapp.service import Service
 
 
 def service_of(request: Request) -> Service:
     """Return the service that the app's lifespan made."""
     return cast("Service", request.app.state.service)
+
+
+async def require_signed_in(request: Request) -> Principal:
+    """Return the visitor who signed in, for what needs no question.
+
+    Raises:
+        NotAllowed: nobody signs in at this site.
+        Unauthenticated: this visitor did not.
+    """
+    service = service_of(request)
+    if service.settings.auth == "link":
+        raise NotAllowed("Nobody signs in here, so there is no list of questions: each one has a link.")
+    principal = await service.admission.authenticate(request.headers)
+    if principal is None:
+        raise Unauthenticated(SIGN_IN[service.settings.auth])
+    return principal
 
 
 def check_path(given: str, recorded: str, what: str) -> None:

@@ -19,7 +19,12 @@ from hitl_webapp.routes.common import service_of
 
 router = APIRouter(include_in_schema=False)
 
-_TYPES = {"app.css": "text/css", "app.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_TYPES = {
+    "app.css": "text/css",
+    "app.js": "text/javascript",
+    "inbox.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 @router.get("/health")

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request
 from pydantic_core import to_json
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
-from hitl.errors import NotAllowed
 from hitl_webapp import pages
 from hitl_webapp.admission import Address
-from hitl_webapp.auth import SIGN_IN, Principal, bearer
+from hitl_webapp.auth import bearer
 from hitl_webapp.inbox import api
 from hitl_webapp.inbox.queries import read_query
-from hitl_webapp.problems import Unauthenticated, public_outcome
+from hitl_webapp.problems import public_outcome
 from hitl_webapp.routes.api import REFUSALS
-from hitl_webapp.routes.common import service_of
-from hitl_webapp.service import Service
-
-_NO_LIST = "Nobody signs in here, so there is no list of questions: each one has a link."
+from hitl_webapp.routes.common import require_signed_in, service_of
 
 pages_router = APIRouter(include_in_schema=False)
 router = APIRouter(responses=REFUSALS)
@@ -31,7 +28,7 @@ async def index(request: Request) -> Response:
     service = service_of(request)
     if service.settings.auth == "link":
         return HTMLResponse(pages.render("links.html"))
-    principal = await _principal(service, request)
+    principal = await require_signed_in(request)
     query = read_query(request.query_params)
     found = await service.inbox.listing(principal, query, await service.clock.storage_time())
     # Some prompts are rendered, so others have their turn meanwhile.
@@ -43,7 +40,7 @@ async def index(request: Request) -> Response:
 async def next_question(request: Request, after: str = "") -> Response:
     """Go to the open question whose deadline is next after that of another one, or to the inbox."""
     service = service_of(request)
-    principal = await _principal(service, request)
+    principal = await require_signed_in(request)
     request_id = await service.inbox.next(principal, after, await service.clock.storage_time())
     return RedirectResponse(pages.address(f"/form/{request_id}" if request_id else "/"), status_code=303)
 
@@ -52,11 +49,24 @@ async def next_question(request: Request, after: str = "") -> Response:
 async def questions(request: Request) -> Response:
     """List the questions that you may see, 50 at a time."""
     service = service_of(request)
-    principal = await _principal(service, request)
+    principal = await require_signed_in(request)
     query = read_query(request.query_params, strict=True)
     found = await service.inbox.listing(principal, query, await service.clock.storage_time())
     content = await asyncio.to_thread(api.document, found)
     return Response(to_json(content), media_type="application/json")
+
+
+@router.get("/questions/events", openapi_extra=api.EVENTS)
+async def events(request: Request) -> Response:
+    """Tell, as server-sent events, when the list of these parameters has changed."""
+    service = service_of(request)
+    await require_signed_in(request)
+    query = read_query(request.query_params, strict=True)
+    stream = service.streams.opened(
+        partial(service.admission.authenticate, request.headers), query, service.clock.storage_time
+    )
+    headers = {"X-Accel-Buffering": "no"}
+    return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
 
 @router.get("/questions/{request_id}", openapi_extra=api.ONE)
@@ -80,12 +90,3 @@ async def hint(request: Request, request_id: str) -> Response:
     """Take note that a question is new, or has an outcome. It is read before that is believed."""
     service_of(request).hinted(request_id)
     return Response(status_code=202)
-
-
-async def _principal(service: Service, request: Request) -> Principal:
-    if service.settings.auth == "link":
-        raise NotAllowed(_NO_LIST)
-    principal = await service.admission.authenticate(request.headers)
-    if principal is None:
-        raise Unauthenticated(SIGN_IN[service.settings.auth])
-    return principal

@@ -12,7 +12,11 @@ const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-dig
 const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 const utcClock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
 const utcDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
-for (const each of document.querySelectorAll("time[datetime]")) {
+// Also of what a script puts into the page later.
+function localTimes(place) {
+  for (const each of place.querySelectorAll("time[datetime]")) localTime(each);
+}
+function localTime(each) {
   const moment = new Date(each.dateTime);
   const today = day.format(new Date());
   const its = day.format(moment);
@@ -26,6 +30,7 @@ for (const each of document.querySelectorAll("time[datetime]")) {
     each.after(beside);
   }
 }
+localTimes(document);
 
 let ticking = 0;
 if (countdown) {

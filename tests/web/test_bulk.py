@@ -1,0 +1,172 @@
+"""Several questions at once: each is settled by itself, and every result is true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
+
+from hitl.core.respondents import Respondents
+from tests.web.serving import Question, WebApp, running, visible_text
+from tests.web.test_inbox_api import SECRET, as_user
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    folder = tmp_path_factory.mktemp("bulk")
+    with running(str(folder / "root"), folder, HITL_AUTH="proxy", HITL_PROXY_SECRET=SECRET) as found:
+        yield found
+
+
+def ask(app: WebApp, name: str, count: int, **content: Any) -> list[Question]:
+    return [app.ask(f"{name}-{number}", **content) for number in range(count)]
+
+
+def bulk(app: WebApp, ids: list[str], user: str = "ann", **content: Any) -> list[dict[str, Any]]:
+    reply = httpx.post(f"{app.url}/bulk", json={"request_ids": ids, **content}, headers=as_user(user), timeout=60)
+    assert reply.status_code == 200, reply.text
+    results: list[dict[str, Any]] = reply.json()["results"]
+    assert [each["request_id"] for each in results] == ids
+    return results
+
+
+def by(question: Question) -> tuple[str, Any]:
+    outcome = question.stored()
+    assert outcome is not None
+    return outcome["respondent"]["name"], outcome["value"]
+
+
+def test_each_question_has_a_result_of_its_own(app: WebApp) -> None:
+    first, taken, mine, small = ask(app, "each", 4, json_schema={"type": "integer", "minimum": 5})
+    other = app.ask("each-of-bob", respondents=Respondents(users=["bob"]))
+    httpx.post(f"{app.url}/submit/json", json={"request_id": taken.request_id, "value": 6}, headers=as_user("bob"))
+    httpx.post(f"{app.url}/submit/json", json={"request_id": mine.request_id, "value": 7}, headers=as_user("ann"))
+    ids = [first.request_id, taken.request_id, mine.request_id, other.request_id, "each-nobody"]
+
+    results = bulk(app, ids, value=7, comment="all alike")
+
+    assert [each["status"] for each in results] == [200, 409, 200, 403, 404]
+    assert results[1]["outcome"]["respondent"]["name"] == "bob"
+    assert "link" not in results[1]["outcome"]["respondent"]
+    assert [by(first), by(taken), by(mine)] == [("ann", 7), ("bob", 6), ("ann", 7)]
+    assert other.stored() is None
+    [refused] = bulk(app, [small.request_id], value=4)
+    assert (refused["status"], small.stored()) == (422, None)
+    [declined] = bulk(app, [small.request_id], reject=True, comment="no")
+    assert declined["outcome"]["outcome"] == "rejected"
+
+
+def test_while_others_answer_all_results_are_true_and_each_question_has_one_outcome(app: WebApp) -> None:
+    questions = ask(app, "race", 60)
+    ids = [each.request_id for each in questions]
+
+    def one(number: int) -> list[int]:
+        with httpx.Client(headers=as_user(f"user-{number}"), timeout=60) as client:
+            return [
+                client.post(f"{app.url}/submit/json", json={"request_id": each, "value": number}).status_code
+                for each in ids[number::6]
+            ]
+
+    with ThreadPoolExecutor(13) as pool:
+        others = [pool.submit(one, number) for number in range(12)]
+        results = pool.submit(bulk, app, ids, value=100).result()
+        statuses = Counter(status for each in others for status in each.result())
+
+    won = [each["request_id"] for each in results if each["status"] == 200]
+    assert {each["status"] for each in results} <= {200, 409}
+    for question, result in zip(questions, results, strict=True):
+        name, value = by(question)
+        assert (name == "ann") is (question.request_id in won)
+        assert result["outcome"]["value"] == value
+    assert statuses[200] + len(won) == 60
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"request_ids": [], "value": 1},
+        {"request_ids": [f"q-{number}" for number in range(101)], "value": 1},
+        {"request_ids": ["../x"], "value": 1},
+        {"request_ids": "q-1", "value": 1},
+        {"request_ids": ["q-1"]},
+        {"request_ids": ["q-1"], "value": 1, "reject": True},
+        {"request_ids": ["q-1"], "value": 1, "rejects": True},
+        {"request_ids": ["q-1"], "value": 1, "reject": "no"},
+        {"request_ids": ["q-1"], "value": 1, "comment": "x" * 4_097},
+        ["q-1"],
+    ],
+)
+def test_what_is_unclear_is_refused_as_a_whole(app: WebApp, content: Any) -> None:
+    reply = httpx.post(f"{app.url}/bulk", json=content, headers=as_user("ann"))
+    assert (reply.status_code, reply.headers["content-type"]) == (400, "application/problem+json")
+
+
+def test_who_did_not_sign_in_and_other_sites_submit_nothing(app: WebApp, shared_app: WebApp) -> None:
+    body = {"request_ids": ["q-1"], "value": 1}
+    assert httpx.post(f"{app.url}/bulk", json=body).status_code == 401
+    assert httpx.get(f"{app.url}/bulk", params={"id": "q-1"}).status_code == 401
+    assert httpx.post(f"{shared_app.url}/bulk", json=body).status_code == 403
+    evil = {**as_user("ann"), "Origin": "https://evil.example"}
+    assert httpx.post(f"{app.url}/bulk", data={"id": "q-1", "value": "1"}, headers=evil).status_code == 403
+
+
+def test_the_page_says_what_will_happen_and_what_happened(app: WebApp) -> None:
+    ask(app, "page", 3, event_name="rows to keep", data_type=str, choices=["red", "green"])
+    other = app.ask("page-number", event_name="how many")
+    ids = {"id": ["page-0", "page-1", "page-2", "page-number", "page-nobody"]}
+    page = " ".join(visible_text(httpx.get(f"{app.url}/bulk", params=ids, headers=as_user("ann")).text).split())
+    assert "These questions take answers of 2 kinds" in page
+    assert "There is no question of this id." in page
+    ids = {"id": ["page-0", "page-1", "page-2"]}
+    page = " ".join(visible_text(httpx.get(f"{app.url}/bulk", params=ids, headers=as_user("ann")).text).split())
+    assert "The same answer will be saved for each of these 3 questions" in page
+
+    def post(**data: Any) -> str:
+        reply = httpx.post(f"{app.url}/bulk", data=data, headers=as_user("ann"))
+        return f"{reply.status_code} {' '.join(visible_text(reply.text).split())}"
+
+    refused = post(id=["page-0"], choice="7")
+    assert "0 of 1 saved" in refused
+    assert "Choose one of the answers in the list." in refused
+    assert post(id=["page-0"], reject="1", comment=" ").startswith("400")
+    assert post(id=["page-0", "page-1"], value="x", kept="y").startswith("400")
+    assert "3 of 3 saved" in post(id=["page-0", "page-1", "page-2"], choice="1", comment="as usual")
+    assert by(Question(app, "page-2", "", "")) == ("ann", "green")
+    assert "1 of 1 saved" in post(id="page-number", reject="1", comment="no idea")
+    assert (other.stored() or {})["outcome"] == "rejected"
+
+
+def test_ten_alike_are_answered_by_keyboard_on_a_phone_and_axe_finds_nothing(
+    app: WebApp, browser: Browser, tmp_path: Path
+) -> None:
+    questions = ask(app, "keys", 3, event_name="ship it", prompt="Ship?", data_type=bool, timeout_seconds=60)
+    context = browser.new_context(viewport={"width": 360, "height": 800}, extra_http_headers=as_user("ann"))
+    page = context.new_page()
+    page.goto(f"{app.url}/?type=bool")
+    for _ in questions:
+        page.keyboard.press("j")
+        page.keyboard.press("x")
+    expect(page.locator(".select:checked")).to_have_count(3)
+    _clean(page)
+    page.get_by_role("button", name="Answer the selected ones together").press("Enter")
+    page.wait_for_url("**/bulk?**")
+    _clean(page)
+    page.get_by_label("Yes").press("Space")
+    page.get_by_role("button", name="Send 3 answers").press("Enter")
+    expect(page.locator("h1")).to_have_text("3 of 3 saved")
+    _clean(page)
+    assert [by(each) for each in questions] == [("ann", True)] * 3
+    context.close()
+
+
+def _clean(page: Any) -> None:
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

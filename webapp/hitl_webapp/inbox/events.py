@@ -1,0 +1,115 @@
+"""Telling open pages that the inbox changed: server-sent events, one stream a page, bounded in number and length.
+
+A stream holds no queue: it only says that what its visitor sees is not what they saw before, and the page asks for
+itself. So a slow reader costs nothing, and the server's own bound of unread replies ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TYPE_CHECKING, Final
+
+from hitl.errors import HITLError
+from hitl_webapp.inbox.queries import Query
+from hitl_webapp.problems import TooMany
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from hitl_webapp.auth import Principal
+    from hitl_webapp.inbox.inbox import Inbox
+    from hitl_webapp.inbox.listing import Listing
+
+MOST: Final = 300
+_LOOK_SECONDS: Final = 1.0
+# With many streams each is looked at less often, so that all together take a small part of the time.
+_LOOK_SECONDS_EACH: Final = 0.05
+# Rights and deadlines may change what is seen, though no question did.
+_LOOK_ANYHOW_SECONDS: Final = 30.0
+_BEAT_SECONDS: Final = 15.0
+# A page connects again by itself. By then a proxy may have forgotten the connection, or a pod may be gone.
+_LONGEST_SECONDS: Final = 600.0
+_CONNECT_AGAIN: Final = b"retry: 5000\n\n"
+_BEAT: Final = b":\n\n"
+_CHANGED: Final = b"event: changed\ndata: {}\n\n"
+_AWAY: Final = b"away"
+
+
+class Streams:
+    """The streams of one web app.
+
+    Args:
+        inbox: The inbox.
+        ending: Tells whether the server ends.
+        most: How many there may be.
+    """
+
+    def __init__(self, inbox: Inbox, ending: Callable[[], bool], most: int = MOST) -> None:
+        self._inbox = inbox
+        self._ending = ending
+        self._most = most
+        self.open = 0
+
+    def opened(
+        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+    ) -> AsyncIterator[bytes]:
+        """Return the bytes of a new stream.
+
+        Args:
+            look: Finds the visitor again; None: they are not signed in any more, which ends the stream.
+            query: What their page shows.
+            now: The present moment, by the storage's clock.
+
+        Raises:
+            TooMany: there are as many streams as there may be.
+        """
+        if self.open >= self._most:
+            raise TooMany("Too many pages are open to tell each of changes: look again now and then.")
+        return self._stream(look, query, now)
+
+    async def _stream(
+        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+    ) -> AsyncIterator[bytes]:
+        self.open += 1
+        try:
+            async for each in self._events(look, query, now):
+                yield each
+        finally:
+            self.open -= 1
+
+    async def _events(
+        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+    ) -> AsyncIterator[bytes]:
+        yield _CONNECT_AGAIN
+        seen, version, looked, beat = b"", -1, 0.0, time.monotonic()
+        until = beat + _LONGEST_SECONDS
+        while not self._ending() and (moment := time.monotonic()) < until:
+            self._inbox.touch()
+            if self._inbox.version != version or moment - looked > _LOOK_ANYHOW_SECONDS:
+                version, looked = self._inbox.version, moment
+                try:
+                    principal = await look()
+                    if principal is None:
+                        return
+                    shown = _shown(await self._inbox.listing(principal, query, await now()))
+                except HITLError:
+                    # The page shows that itself, when it asks again.
+                    shown = _AWAY
+                if seen not in (b"", shown):
+                    beat = moment
+                    yield _CHANGED
+                seen = shown
+            if moment - beat > _BEAT_SECONDS:
+                beat = moment
+                yield _BEAT
+            await asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SECONDS_EACH * self.open))
+
+
+def _shown(found: Listing) -> bytes:
+    """Return a digest of what a visitor sees. It leaves what others may not see out, as the listing does."""
+    rows = [(each.request_id, each.ended is None) for each in (*found.rows, *found.settled)]
+    counts = (found.counts.all, found.counts.mine, found.counts.groups)
+    return hashlib.sha256(repr((rows, counts, found.away, found.unreadable)).encode()).digest()

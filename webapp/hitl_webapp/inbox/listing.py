@@ -1,0 +1,55 @@
+"""What the inbox of one visitor shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from hitl_webapp.inbox.filling import Progress
+from hitl_webapp.inbox.finding import Counts
+from hitl_webapp.inbox.queries import Query
+from hitl_webapp.inbox.rows import Row
+
+_NONE: Final = Counts()
+_UNREAD: Final = Progress()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the inbox of one visitor shows.
+
+    Args:
+        query: What was asked for.
+        now: The present moment, by the storage's clock.
+        rows: A page of it.
+        counts: How many match, in each view.
+        next, previous: The queries of the pages after and before; empty: there is none.
+        settled: The questions that ended last, where the page shows some beside those that wait.
+        unreadable: Ids of questions that cannot be read, for a visitor who may see every question.
+        more_unreadable: How many more of them there are.
+        progress: How much of the root was read.
+        as_of: When all of this was read, unless that was just now.
+        away: The storage does not answer, so that this may be old.
+        nowhere: The visitor has no right in any namespace that has questions.
+    """
+
+    query: Query
+    now: datetime
+    rows: tuple[Row, ...] = ()
+    counts: Counts = _NONE
+    next: str = ""
+    previous: str = ""
+    settled: tuple[Row, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    more_unreadable: int = 0
+    progress: Progress = _UNREAD
+    as_of: datetime | None = None
+    away: bool = False
+    nowhere: bool = False
+
+    @property
+    def total(self) -> int:
+        """How many match, on all pages."""
+        number: int = getattr(self.counts, self.query.view)
+        return number

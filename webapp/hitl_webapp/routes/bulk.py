@@ -1,0 +1,172 @@
+"""Several questions at once: a page that says what will happen, and one result for each."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from pydantic_core import to_json
+from starlette.responses import HTMLResponse, Response
+
+from hitl.core.documents import RequestDocument
+from hitl.errors import InvalidValue
+from hitl.records.outcomes import Submission
+from hitl_webapp import bulk, pages
+from hitl_webapp.bodies import read_document, read_media, read_pairs
+from hitl_webapp.fields import field_for
+from hitl_webapp.problems import BadInput, Problem, public_outcome
+from hitl_webapp.routes.api import REFUSALS
+from hitl_webapp.routes.common import require_signed_in, service_of
+
+_FIELDS: Final = ("id", "value", "choice", "comment", "reject")
+_NAMES: Final = ("request_ids", "value", "comment", "reject")
+_DESCRIBED: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["request_ids"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "request_ids": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": bulk.MOST,
+                            "items": {"type": "string"},
+                        },
+                        "value": {"description": "The answer to each: a JSON value, or the text of a scalar"},
+                        "comment": {"type": "string", "maxLength": 4096},
+                        "reject": {"type": "boolean"},
+                    },
+                }
+            }
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "One result for each question, in their order",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {
+                            "results": {
+                                "type": "array",
+                                "items": {
+                                    "type": "object",
+                                    "properties": {
+                                        "request_id": {"type": "string"},
+                                        "status": {"type": "integer"},
+                                        "detail": {"type": "string"},
+                                        "outcome": {"type": ["object", "null"]},
+                                    },
+                                },
+                            }
+                        },
+                    }
+                }
+            },
+        }
+    },
+}
+
+pages_router = APIRouter(include_in_schema=False)
+router = APIRouter(responses=REFUSALS)
+
+
+@pages_router.get("/bulk")
+async def confirm(request: Request) -> Response:
+    """Show what one answer for several questions would do."""
+    service = service_of(request)
+    principal = await require_signed_in(request)
+    ids = bulk.checked_ids(request.query_params.getlist("id"))
+    found = dict(zip(ids, await bulk.seen(service, request.headers, ids), strict=True))
+    questions = [each for each in found.values() if isinstance(each, RequestDocument)]
+    kinds: dict[str, list[RequestDocument]] = {}
+    for each in questions:
+        kinds.setdefault(bulk.kind_of(each), []).append(each)
+    page = pages.render(
+        "bulk.html",
+        kinds=list(kinds.values()),
+        hidden={name: each.detail for name, each in found.items() if isinstance(each, Problem)},
+        field=field_for(questions[0]) if questions else None,
+        name=principal.name,
+    )
+    return HTMLResponse(page)
+
+
+@router.post("/bulk", openapi_extra=_DESCRIBED)
+async def submit(request: Request) -> Response:
+    """Answer or reject up to 100 questions. Each is settled by itself, and has a result of its own."""
+    body, kind = await request.body(), request.headers.get("content-type", "")
+    if read_media(kind).kind == "application/json":
+        return await _api(request, await read_document(kind, body))
+    return await _form(request, await read_pairs(kind, body))
+
+
+async def _api(request: Request, content: Any) -> Response:
+    await require_signed_in(request)
+    if not isinstance(content, dict) or set(content) - set(_NAMES):
+        raise BadInput(f"The body is an object with {', '.join(_NAMES)}, and nothing else.")
+    ids, comment, declines = content.get("request_ids"), content.get("comment", ""), content.get("reject", False)
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        raise BadInput("request_ids is a list of the ids of questions.")
+    if not isinstance(comment, str) or not isinstance(declines, bool):
+        raise BadInput("comment is a text, and reject is true or false.")
+    if declines == ("value" in content and content["value"] is not None) or (
+        "value" not in content and not declines
+    ):
+        raise BadInput("Send either a value, or reject: true.")
+    bulk.check_comment(comment, declines=declines, needed=False)
+    value = content.get("value")
+
+    def submission_of(_: RequestDocument) -> Submission:
+        return bulk.submission("api", comment, declines=declines, value=value)
+
+    results = await bulk.submit(service_of(request), request.headers, bulk.checked_ids(ids), submission_of, "api")
+    return Response(to_json({"results": [_shown(each) for each in results]}), media_type="application/json")
+
+
+async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
+    principal = await require_signed_in(request)
+    fields = {name: text.replace("\r\n", "\n") for name, text in pairs if name != "id"}
+    if len(fields) < sum(name != "id" for name, _ in pairs) or set(fields) - set(_FIELDS):
+        raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")
+    ids = bulk.checked_ids([text for name, text in pairs if name == "id"])
+    declines, comment = fields.get("reject") == "1", fields.get("comment", "")
+    bulk.check_comment(comment, declines=declines, needed=True)
+
+    def submission_of(question: RequestDocument) -> Submission:
+        value = fields.get("value", "")
+        if "choice" in fields and not declines:
+            value = _chosen(question, fields["choice"])
+        return bulk.submission("web", comment, declines=declines, value=value, text=True)
+
+    service = service_of(request)
+    results = await bulk.submit(service, request.headers, ids, submission_of, "web")
+    found = await bulk.seen(service, request.headers, ids)
+    names = [each.event_name if isinstance(each, RequestDocument) else "" for each in found]
+    page = pages.render(
+        "bulk_done.html",
+        results=list(zip(names, results, strict=True)),
+        saved=sum(each.status == 200 for each in results),
+        name=principal.name,
+    )
+    return HTMLResponse(page)
+
+
+def _chosen(question: RequestDocument, place: str) -> str:
+    if not place.isascii() or not place.isdigit() or int(place) >= len(question.choices):
+        raise InvalidValue("Choose one of the answers in the list.")
+    return question.choices[int(place)]
+
+
+def _shown(result: bulk.Result) -> dict[str, Any]:
+    return {
+        "request_id": result.request_id,
+        "status": result.status,
+        "detail": result.note if result.problem is None else result.problem.detail,
+        "outcome": None if result.outcome is None else public_outcome(result.outcome),
+    }
