@@ -194,7 +194,7 @@ async def ask_question(
 async def ask_again(
     asked: AskedQuestion, question: Question, *, key: str | None = None, pieces: Sequence[Piece] = ()
 ) -> AskedQuestion:
-    """Store a question that follows from another one, or find it there: it is the same for whoever comes to it.
+    """Store a question that follows from another one, or find it there: all who come to it get the same.
 
     Args:
         asked: The question before, which has its outcome.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar, Unpack, cast, overload
 
 from hitl.author.asking import AskedQuestion, say_link
 from hitl.author.attempts import Attempts
@@ -14,7 +14,6 @@ from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
-from hitl.core.edits import edits
 from hitl.core.pythontypes import Unusable, typed
 from hitl.errors import (
     DocumentDamaged,
@@ -25,6 +24,9 @@ from hitl.errors import (
     InvalidRequest,
     InvalidValue,
 )
+
+if TYPE_CHECKING:
+    from hitl.core.edits import Change
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -177,9 +179,16 @@ class Event(Generic[T]):
                 self._follow(asked, attempts)
                 await say_link(asked)
                 continue
-            changes = () if self._outcome.default_used else edits(self._first, recorded.value)
-            self._outcome = outcome = Outcome.of(recorded, value, changes)
+            self._outcome = outcome = Outcome.of(recorded, value, self._changes(recorded))
             return outcome
+
+    def _changes(self, recorded: OutcomeDocument) -> tuple[Change, ...]:
+        if self._first.proposed is None or recorded.reason == "DefaultUsed":
+            return ()
+        # Loaded where something was proposed: it takes as long as the form that it belongs to.
+        from hitl.core.edits import edits
+
+        return edits(self._first, recorded.value)
 
     def _value(self, asked: AskedQuestion, recorded: OutcomeDocument) -> Any:
         match recorded.outcome:

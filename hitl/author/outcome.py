@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from hitl.core.documents import OutcomeDocument, OutcomeKind, Via
-from hitl.core.edits import Change
+
+if TYPE_CHECKING:
+    from hitl.core.edits import Change
 
 T = TypeVar("T")
 

@@ -116,7 +116,7 @@ def said_by(pattern: str) -> dict[str, JsonValue] | None:
 
 
 def decimal_rule(argument: object, *, others: bool) -> Callable[[str], str | None]:
-    """Return what tells of a decimal number's text what is wrong with it; None: nothing.
+    """Return a function that says what is wrong with the text of a decimal number; None: nothing.
 
     Args:
         argument: What the keyword says.

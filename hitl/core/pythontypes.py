@@ -278,7 +278,7 @@ def _holds_secret(part: Any) -> bool:
 
 
 def _hides(part: Any) -> bool:
-    """Tell whether pydantic's core schema makes a `pydantic.Secret` of something: no JSON Schema tells of it."""
+    """Tell whether pydantic's core schema makes a `pydantic.Secret` of something: no JSON Schema shows it."""
     if isinstance(part, dict):
         return any(map(_hides, part.values()))
     if isinstance(part, list | tuple):
