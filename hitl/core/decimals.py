@@ -36,6 +36,8 @@ _LIMITS: Final = {
 }
 _COUNTS: Final = {"maxDigits": "max_digits", "decimalPlaces": "decimal_places"}
 _MAX_COUNT: Final = 65_536
+# Each answer is compared with it.
+_MAX_BOUND_CHARS: Final = 1_024
 _WHOLE: Final = re.compile(DECIMAL, re.ASCII)
 
 # Pydantic 2.12 and 2.13 write one of these for each Decimal. Look-around is refused, and what comes behind it has
@@ -159,7 +161,7 @@ def decimal_rule(argument: object, *, others: bool) -> Callable[[str], str | Non
 def _bound(name: str, given: str) -> Decimal:
     bound = None
     # Where an exponent is of any size, comparing has no bound.
-    if _WHOLE.fullmatch(given) and len(given) <= _MAX_COUNT:
+    if _WHOLE.fullmatch(given) and len(given) <= _MAX_BOUND_CHARS:
         try:
             bound = Decimal(given)
         except InvalidOperation:

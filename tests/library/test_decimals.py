@@ -122,6 +122,7 @@ def test_other_tools_are_told_the_bounds_that_a_double_can_say() -> None:
         {"minimum": 1},
         {"minimum": "1e99999"},
         {"minimum": "NaN"},
+        {"minimum": "9" * 1_025},
         {"multipleOf": "0"},
         {"maxDigits": -1},
         {"a": "1"},
