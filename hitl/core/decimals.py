@@ -21,6 +21,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 from pydantic_core import SchemaValidator, ValidationError, core_schema
 
+from hitl.core.strictjson import shortened
 from hitl.core.values import DECIMAL
 
 KEYWORD: Final = "x-hitl-decimal"
@@ -167,7 +168,9 @@ def _bound(name: str, given: str) -> Decimal:
         except InvalidOperation:
             bound = None
     if bound is None or (name == "multipleOf" and bound <= 0):
-        raise ValueError(f"{KEYWORD}: {name} is {given!r}, which is no decimal number that can be used")
+        raise ValueError(
+            f"{KEYWORD}: {name} is {shortened(repr(given))}, which is no decimal number that can be used"
+        )
     return bound
 
 

@@ -1,4 +1,4 @@
-"""Each of the thirty types, from the question to `wait()`: what was answered as JSON comes back as the type itself."""
+"""Each of the thirty types, from the question to `wait()`: an answer in JSON comes back as the type itself."""
 
 from __future__ import annotations
 
