@@ -28,7 +28,7 @@ from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
 from hitl.core.strictjson import shortened
 from hitl.core.typeddicts import readable
 from hitl.core.values import DataType, NoJsonType, type_name
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, InvalidValue
 
 _KINDS: Final[dict[str, DataType]] = {"integer": "int", "number": "float", "boolean": "bool", "string": "str"}
 # They say nothing of the value.
@@ -163,7 +163,7 @@ def typed(data_type: Any, value: JsonValue) -> Any:
 
     Raises:
         InvalidValue: when it does not fit what the type's schema says.
-        Unusable: when it does, and the type refuses it all the same.
+        Unusable: when it does, but for its formats and a Decimal's bounds; or does, and the type refuses it.
     """
     asked = answer_type(data_type)
     if not asked.pydantic:
@@ -172,7 +172,12 @@ def typed(data_type: Any, value: JsonValue) -> Any:
         # Loaded only here: a program that asks for a scalar never needs it.
         from hitl.core.schema import check_value
 
-        check_value(asked.schema, value)
+        try:
+            check_value(asked.schema, value)
+        except InvalidValue as error:
+            # Earlier releases check fewer formats, so that it may have come in by one of them.
+            check_value(asked.schema, value, formats=False)
+            raise Unusable(error.details) from error
     return of_type(data_type, value)
 
 

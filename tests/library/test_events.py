@@ -6,12 +6,15 @@ import socket
 import subprocess
 import sys
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
+from uuid import UUID
 
 import pytest
 import requests
+from pydantic import Field
 
 import hitl
 from hitl.author import unseen
@@ -83,6 +86,20 @@ async def test_an_answer_that_the_type_refuses_stands_and_says_why(store: Store)
 
     assert raised.value.outcome.value == {"number": 3}
     assert raised.value.details == ("number: choose an even number",)
+
+
+@pytest.mark.parametrize(
+    ("data_type", "value"), [(date, "banana"), (Annotated[Decimal, Field(ge=1)], "0.5"), (UUID, "1")]
+)
+async def test_what_an_earlier_release_let_in_is_of_no_use(store: Store, data_type: Any, value: str) -> None:
+    # Its web app checks no formats, and does not know the bounds of a Decimal.
+    request = await asked(store, "an-event", now=datetime.now(UTC), data_type=str)
+    await settled(store, "answered", value=value)
+
+    with pytest.raises(hitl.EventUnusable, match="of no use") as raised:
+        await event_of(store, request, data_type).wait.aio()
+
+    assert raised.value.outcome.value == value
 
 
 async def test_nobody_answers_in_time(store: Store) -> None:

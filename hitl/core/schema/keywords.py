@@ -132,6 +132,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def decimal_bounds(
+    rule: Callable[[str], str | None], value: Any, at: Place, work: Work, seen: Seen
+) -> Iterable[Fault]:
+    """The keyword of ours that bounds a Decimal: as a format, it is checked where formats are."""
+    return decimal(rule, value, at, work, seen) if work.formats else ()
+
+
 def never(_argument: None, value: Any, at: Place, _work: Work, _seen: Seen) -> Iterable[Fault]:
     """False as a schema."""
     return (Fault(at, f"{shown(value)} is not allowed here"),)
@@ -233,7 +240,7 @@ def _exact(number: int | float) -> Fraction:
 
 
 def decimal(rule: Callable[[str], str | None], value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
-    """The keyword of ours that bounds a Decimal, see `hitl.core.decimals`."""
+    """A decimal number, and its bounds. See `hitl.core.decimals`."""
     if not isinstance(value, str) and not is_number(value):
         return ()
     text = value if isinstance(value, str) else repr(value)

@@ -158,7 +158,7 @@ class _Compiler:
             case "pattern":
                 yield plain.pattern, Pattern.of(argument, self.work)
             case decimals.KEYWORD:
-                yield plain.decimal, self._decimal_rule(argument)
+                yield plain.decimal_bounds, self._decimal_rule(argument)
             case "format" if argument in CHECKED:
                 yield plain.text_format, argument
             case "additionalProperties":
