@@ -79,7 +79,7 @@ def test_no_choices_leave_the_answer_free(choices: Any) -> None:
         ([], "choices is empty"),
         ("red", "type str"),
         (b"red", "type bytes"),
-        ({"red": 5}, "choice_labels"),
+        ({"red": 5}, "the label of .red. is 5: give some text"),
         ({"red", "green"}, "type set"),
         (frozenset({"red"}), "type frozenset"),
         ((each for each in ["red"]), "type generator"),

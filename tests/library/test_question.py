@@ -140,9 +140,9 @@ def test_an_answer_is_read_by_the_question_itself() -> None:
     [
         ({"proposed": "x"}, "proposed"),
         ({"choices": [1, 2], "proposed": 3}, "proposed value '3' does not fit"),
-        ({"choices": {1: "one", 2: ""}}, "choice_labels"),
+        ({"choices": {1: "one", 2: ""}}, "the label of .2. is .*: give some text"),
         ({"choices": {1: "one", 2: "x" * 257}}, "choice_labels"),
-        ({"choices": {1: 7}}, "choice_labels"),
+        ({"choices": {1: 7}}, "the label of .1. is 7: give some text"),
         ({"choices": {}}, "choices is empty"),
     ],
 )
