@@ -78,6 +78,10 @@ def choices(kind: DataType, given: object) -> list[str]:
         raise InvalidRequest(f"choices has {len(given):,} values: give at most {MAX_CHOICES}")
     if kind in ("bool", "json"):
         raise InvalidRequest(f"choices cannot be given with data_type {kind}")
+    if all(isinstance(each, list | tuple) and len(each) == 2 for each in given):
+        raise InvalidRequest(
+            'choices holds pairs: give a mapping, whose values are the labels, such as {"eu": "Europe"}'
+        )
     offered = [canonical(kind, choice, "choices") for choice in given]
     if len(set(offered)) != len(offered):
         raise InvalidRequest("choices holds the same value twice")

@@ -90,6 +90,7 @@ def test_no_choices_leave_the_answer_free(choices: Any) -> None:
         ([" \u00a0"], "An answer is needed"),
         ([None], "nothing is not of type str"),
         ([["red"]], "not of type str"),
+        ([("red", "Red"), ["green", "Green"]], "choices holds pairs: give a mapping"),
         ([1], "not of type str"),
         (["red", "red"], "same value twice"),
         ([str(n) for n in range(65)], "65 values: give at most 64"),

@@ -11,12 +11,18 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 import hitl
+from hitl.author.asking import AskedQuestion
+from hitl.author.attempts import Attempts
+from hitl.author.context import Context
 from hitl.author.event import Event
-from hitl.records.requests import read_outcome, read_request
+from hitl.core.question import Question
+from hitl.records.records import Records
+from hitl.records.requests import create, read_outcome, read_request
 from hitl.settings import Settings
 from hitl.storage import Store, open_store
 from tests.library.running import answer
-from tests.library.samples import Even, asked, event_of
+from tests.library.samples import Even, asked, event_of, settle
+from tests.library.samples import answer as say
 
 Even3: Any = {"number": 3}
 
@@ -129,6 +135,27 @@ async def test_a_program_that_was_restarted_comes_to_the_same_question() -> None
     assert await waiting == Even(number=4)
     third = await ask(key="restarted")
     assert await third.wait.aio() == Even(number=4), "whoever comes later finds all of it"
+
+
+async def test_a_task_that_was_restarted_without_a_key_comes_to_the_same_question(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    question = Question.of("restarted", Even, "Which?", 600)
+    request = await create(Records(store), question, request_id="restarted")
+    await settle(store, request, say('{"number": 3}'), now=datetime.now(UTC))
+    followed = []
+    for attempts in (Attempts(question, None, (), 2), Attempts(question, None, (), 2)):
+        context = Context(Records(store), "http://127.0.0.1:1", "local", None)
+        event: Event[Even] = Event(AskedQuestion(context, request, "token"), Even, 0.05, attempts=attempts)
+        waiting = asyncio.ensure_future(event.wait.aio())
+        followed.append(await next_question(event, "restarted"))
+        waiting.cancel()
+
+    assert followed[0] == followed[1]
+    second = await read_request(store, followed[0])
+    await settle(store, second, say('{"number": 4}'), now=datetime.now(UTC))
+    assert await Event(AskedQuestion(context, request, "token"), Even, 0.05, attempts=attempts).wait.aio() == Even(
+        number=4
+    )
 
 
 async def test_the_second_question_has_a_key_of_its_own() -> None:
