@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typing_extensions
 
-_COPIED: Final = ("__doc__", "__module__", "__qualname__", "__pydantic_config__")
+_COPIED: Final = ("__doc__", "__module__", "__parameters__", "__pydantic_config__", "__qualname__")
 
 
 def readable(data_type: Any) -> Any:
@@ -36,6 +36,8 @@ def _rebuilt(part: Any, built: dict[Any, Any]) -> Any:
     if origin is Annotated:
         arguments = (part.__origin__,)
     inside = tuple(_rebuilt(each, built) for each in arguments)
+    if typing.is_typeddict(origin) and (made := _typed_dict(origin, built)) is not origin:
+        return types.GenericAlias(made, inside)
     if all(new is old for new, old in zip(inside, arguments, strict=True)):
         return part
     if origin is Annotated:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
+from typing import Annotated, Any, Generic, Literal, NotRequired, Required, TypedDict, TypeVar
 
 import pytest
 import typing_extensions
@@ -13,6 +13,8 @@ from pydantic import Field, with_config
 from hitl.core.pythontypes import answer_type, as_json, typed
 from hitl.core.question import Question, parse_answer
 from hitl.errors import InvalidRequest, InvalidValue
+
+T = TypeVar("T")
 
 
 class Base(TypedDict, total=False):
@@ -43,10 +45,16 @@ class Strict(TypedDict):
     x: int
 
 
+class Box(TypedDict, Generic[T]):
+    item: T
+    inside: list[Box[T]]
+
+
 class Written(typing_extensions.TypedDict):
     x: int
 
 
+BOX: Any = {"item": "a", "inside": [{"item": "b", "inside": []}]}
 LEAF: Any = {"name": "leaf", "children": [], "pair": None}
 TREE: Any = {
     "x": 1,
@@ -67,6 +75,8 @@ TYPED_TREE: Any = {**TREE, "pair": {"left": (1, {}), "right": "a"}}
         (dict[str, Loose], {"a": {"needed": 1}}, {"a": {"needed": 1}}),
         (Annotated[list[Loose], Field(min_length=1)], [{"needed": 1}], [{"needed": 1}]),
         (tuple[Strict, Written], [{"x": 1}, {"x": 2}], ({"x": 1}, {"x": 2})),
+        (Box[str], BOX, BOX),
+        (list[Box[Strict]], [{"item": {"x": 1}, "inside": []}], [{"item": {"x": 1}, "inside": []}]),
         (TypedDict("Made", {"if": int}), {"if": 1}, {"if": 1}),  # type: ignore[operator]  # made on the spot
     ],
 )
@@ -89,6 +99,7 @@ def test_a_value_is_the_plain_dict_that_it_is_everywhere(data_type: Any, value: 
         (Tree, {**LEAF, "pair": {"left": [1, {"x": "one"}], "right": "a"}}),
         (Loose, {"other": 1}),
         (Strict, {"x": 1, "y": 2}),
+        (Box[int], BOX),
     ],
 )
 def test_what_does_not_fit_is_refused_before_it_is_recorded(data_type: Any, value: Any) -> None:
