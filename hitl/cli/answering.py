@@ -11,6 +11,7 @@ from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.view import RequestView
 from hitl.cli.walk import Terminal, Walk, part_of, start_of
+from hitl.core.files import asks_for_file
 from hitl.core.forms import MISSING, Maybe
 from hitl.core.question import Asked, parse_answer
 from hitl.core.text import one_line, printable
@@ -35,6 +36,8 @@ def at_terminal(view: RequestView) -> str:
         view: The question. It waits for an answer.
     """
     asked = asked_of(view)
+    if asks_for_file(asked):
+        output.fail(f"{view.id} is answered by a file: give --file and its path", Code.USAGE)
     _introduce(view)
     try:
         return ask_for(asked, Terminal(line=_line, say=output.say))

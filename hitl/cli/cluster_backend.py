@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -108,6 +109,20 @@ class InCluster:
             human_input = await self._find(kube, request_id)
             given = value if text else _as_text(human_input, value)
             return await self._respond(kube, human_input, {"value": given, "comment": comment})
+
+    async def answer_file(
+        self,
+        request_id: str,
+        path: Path,
+        *,
+        comment: str,  # noqa: ARG002 - nothing is recorded
+    ) -> RequestView:
+        """Refuse to answer by a file: the API server takes none."""
+        view = await self.answerable(request_id)
+        raise InvalidRequest(
+            f"{path.name} cannot be sent through the API server: upload it in the form of {view.id}, or give "
+            f"`hitl --root ROOT answer {view.request_id} --file` where the storage can be reached"
+        )
 
     async def reject(self, request_id: str, *, comment: str) -> RequestView:
         """Refuse to answer a request."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -78,23 +79,38 @@ def answer(
         ),
     ] = None,
     comment: Comment = "",
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            help="The answer is this file, to a question that asks for one.",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     json_value: Annotated[
         bool, typer.Option("--json-value", help="VALUE is JSON, such as '\"text\"' or '[1, 2]'.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
+    if value is not None and file is not None:
+        output.fail("give VALUE or --file, and not both", Code.USAGE)
     if value is None and json_value:
         output.fail("--json-value says how to read VALUE, which is missing: give it", Code.USAGE)
+    if file is not None:
+        _recorded(asyncio.run(place.backend().answer_file(request_id, file, comment=comment)), as_json)
+        return
     if value is None:
         # Loaded only here: fields of every kind take longer to load than the command itself.
         from hitl.cli.answering import at_terminal, require_terminal
 
         require_terminal(request_id)
         value = at_terminal(asyncio.run(place.backend().answerable(request_id)))
-    _recorded(
-        asyncio.run(place.backend().answer(request_id, value, text=not json_value, comment=comment)), as_json
-    )
+    given = place.backend().answer(request_id, value, text=not json_value, comment=comment)
+    _recorded(asyncio.run(given), as_json)
 
 
 @looks

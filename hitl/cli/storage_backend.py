@@ -5,9 +5,11 @@ from __future__ import annotations
 import builtins
 import contextlib
 import getpass
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
 
 from hitl.author.context import choose_mode
 from hitl.cli.ids import meant
@@ -15,16 +17,19 @@ from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
 from hitl.core.documents import Respondent
+from hitl.core.files import FILE_PART_BYTES, MAX_FILE_BYTES, asks_for_file
 from hitl.core.values import Value, read_json
 from hitl.errors import (
     AlreadySettled,
     DocumentDamaged,
+    InvalidRequest,
     InvalidValue,
     NotAllowed,
     RequestNotFound,
     StorageError,
     StorageUnsuitable,
 )
+from hitl.records.files import upload
 from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
@@ -89,6 +94,32 @@ class Stored:
         given: Value = value if text else _parsed(value)
         request = await self._answerable(request_id)
         return await self._settle(request, Submission("answered", me(), given, text=text, comment=comment))
+
+    async def answer_file(self, request_id: str, path: Path, *, comment: str) -> RequestView:
+        """Answer a question by a file, which is written to storage first.
+
+        Raises:
+            InvalidRequest: when the question asks for no file, or the file cannot be read.
+            InvalidValue: when the file is empty or too large.
+        """
+        await self.answerable(request_id)
+        request = await self._answerable(request_id)
+        if not asks_for_file(request.document):
+            raise InvalidRequest(f"{request.request_id} is answered by a value, and not by a file: give VALUE")
+        empty = Submission("answered", me(), text=False, comment=comment, uploaded=True)
+        try:
+            with path.open("rb") as file:
+                found = await upload(
+                    self.store,
+                    request.request_id,
+                    empty.submission_id,
+                    path.name,
+                    _pieces(file),
+                    MAX_FILE_BYTES,
+                )
+        except OSError as error:
+            raise InvalidRequest(f"--file: {path} cannot be read: {error.strerror}") from error
+        return await self._settle(request, replace(empty, value=found.model_dump(mode="json")))
 
     async def reject(self, request_id: str, *, comment: str) -> RequestView:
         """Refuse to answer a request."""
@@ -190,6 +221,11 @@ def me() -> Respondent:
         name = getpass.getuser().encode(errors="replace").decode()
         return Respondent(name=name[:256], via="cli")
     return Respondent(via="cli")
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := file.read(FILE_PART_BYTES):
+        yield piece
 
 
 def _parsed(value: str) -> Value:

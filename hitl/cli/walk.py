@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from hitl.core.forms import MISSING, ROOT, Maybe, filled, plan, read
+from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import one
 from hitl.core.forms.parts import (
     Choice,
@@ -28,8 +29,9 @@ from hitl.core.forms.parts import (
     Rows,
     Several,
 )
+from hitl.core.forms.rules import list_faults
 from hitl.core.forms.sent import parts_inside
-from hitl.core.forms.texts import WANTED, text_of
+from hitl.core.forms.texts import text_of
 from hitl.core.question import Asked
 from hitl.core.text import one_line
 from hitl.core.values import DataType, format_value, parse_text
@@ -40,7 +42,6 @@ _SHOWN_CHARS: Final = 60
 _KINDS: Final[dict[DataType, LineKind]] = {"int": "int", "float": "number", "str": "long"}
 _YES: Final = ("y", "yes")
 _NO: Final = ("n", "no")
-_WRITTEN: Final = ("date", "time", "moment")
 _SPLIT: Final = re.compile(r"[\s,;]+")
 _COMPOSITE: Final = (Group, Fixed, Rows, OneOf)
 
@@ -129,6 +130,15 @@ class Walk:
 
     def _rows(self, part: Rows, start: Maybe, places: Places) -> Maybe:
         before = start if isinstance(start, list) else []
+        told = len(self.given)
+        while self._refused(part, found := self._all_rows(part, before, places)):
+            before = found
+            del self.given[told:]
+        if not found:
+            self.given.append((_label(places), "(none)"))
+        return found
+
+    def _all_rows(self, part: Rows, before: list[JsonValue], places: Places) -> list[JsonValue]:
         found: list[JsonValue] = []
         for row in before:
             label = _label((*places, str(len(found) + 1)))
@@ -140,9 +150,16 @@ class Walk:
             if len(found) >= part.least and not self.yes(f"{_label(places)}: add {another}?", default=False):
                 break
             self._row(part, MISSING, found, places)
-        if not found:
-            self.given.append((_label(places), "(none)"))
         return found
+
+    def _refused(self, part: Rows | Several, values: list[JsonValue]) -> bool:
+        """Tell what is wrong with a list as a whole, if anything is."""
+        faults = list(list_faults(part, ROOT, list(values)))
+        for fault in faults[:1]:
+            number = fault.name.removeprefix(ROOT).strip("/")
+            row = f"Number {int(number) + 1}: " if number else ""
+            self.terminal.say(f"  {row}{fault.why}")
+        return bool(faults)
 
     def _row(self, part: Rows, start: Maybe, found: list[JsonValue], places: Places) -> None:
         value = self.value(part.item, start, (*places, str(len(found) + 1)))
@@ -183,6 +200,8 @@ class Walk:
             numbers = [_numbered(word, part.options) for word in words if word != "0"]
             if None not in numbers and (len(words) < 2 or "0" not in words):
                 some = [part.options[number - 1] for number in dict.fromkeys(numbers) if number is not None]
+                if self._refused(part, [value for _, value in some]):
+                    continue
                 self.given.append((_label(places), ", ".join(label for label, _ in some) or "(none)"))
                 return [value for _, value in some]
             self.terminal.say("  Choose any of them: type their numbers, or 0 for none.")
@@ -200,7 +219,7 @@ class Walk:
         if isinstance(part, Raw) and has_start and start is not MISSING:
             before = format_value("json", start)
         while True:
-            text = self._asked(places, _wanted(part), before, part, has_start=has_start)
+            text = self._asked(places, "JSON" if isinstance(part, Raw) else "", before, part, has_start=has_start)
             if not text.strip() and has_start:
                 value: Maybe = start
             elif not text.strip() and part.optional:
@@ -233,6 +252,8 @@ class Walk:
             # A part that is made of others asks for none itself.
             label = f"{_label(places)}: " if isinstance(part, _COMPOSITE) else ""
             self.terminal.say(f"  {label}{one_line(part.help)}")
+        if isinstance(part, Line) and (hint := hint_of(replace(part, default=MISSING))):
+            self.terminal.say(f"  {one_line(hint)}")
 
     def _nothing(self, part: Part, places: Places) -> Maybe:
         self.given.append((_label(places), "(none)"))
@@ -268,16 +289,6 @@ def _numbered(text: str, options: Sequence[tuple[str, JsonValue]]) -> int | None
         return int(word) if len(word) < 5 and 1 <= int(word) <= len(options) else None
     named = [number for number, (label, _) in enumerate(options, 1) if label == word]
     return named[0] if len(named) == 1 else None
-
-
-def _wanted(part: Part) -> str:
-    """Return how a field is written, where its label alone does not say so."""
-    if isinstance(part, Raw):
-        return "JSON"
-    if not isinstance(part, Line) or part.kind not in _WRITTEN:
-        return ""
-    _, such_as, example = WANTED[part.kind].partition("such as ")
-    return f"{such_as}{example.rstrip('.')}"
 
 
 def _label(places: Places) -> str:

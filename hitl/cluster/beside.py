@@ -82,6 +82,8 @@ def edited_shown(request: RequestDocument, outcome: OutcomeDocument) -> dict[str
 def fitting(human_input: HumanInput) -> HumanInput:
     """Return a HumanInput that etcd can hold, with room for its answer. An annotation names what was left out."""
     left_out: list[str] = []
+    if not any(getattr(human_input.spec, field) for field in _MAY_BE_LEFT_OUT):
+        return human_input
     for field, nothing in _MAY_BE_LEFT_OUT.items():
         if len(json.dumps(human_input.to_object(), ensure_ascii=False).encode()) <= _MAX_SHOWN_BYTES:
             break

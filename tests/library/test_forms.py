@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from hitl.core.forms import MISSING, PartFault, changed, filled, plan, read
 from hitl.core.forms.parts import Group, Raw
@@ -186,3 +187,17 @@ def test_what_has_no_form_is_json_as_text(schema: dict[str, Any]) -> None:
     whole = plan({"type": "object", "properties": {"odd": schema, "even": {"type": "integer"}}})
     assert isinstance(whole, Group)
     assert read(whole, sent(**{"v/odd": '{"a": [1]}', "v/even": "2"})) == ({"odd": {"a": [1]}, "even": 2}, [])
+
+
+def test_two_fields_of_one_model_have_labels_of_their_own() -> None:
+    class Place(BaseModel):
+        street: str
+
+    class Trip(BaseModel):
+        start: Place
+        end: Place = Field(title="Where it ends")
+
+    part = plan(Question.of("typed", Trip, "Where?", 60).json_schema or {})
+
+    assert isinstance(part, Group)
+    assert [inside.label for _, inside in part.fields] == ["Start", "Where it ends"]

@@ -21,3 +21,13 @@ def test_the_same_value_comes_back_over_the_json_api(shared_app: WebApp, name: s
         stored = question.stored()
         assert stored is not None
         assert same(typed(data_type, stored["value"]), value)
+
+
+def test_a_text_may_be_left_empty_where_the_default_is_an_empty_text(shared_app: WebApp) -> None:
+    by_form, by_api = (shared_app.ask(name, data_type=str, default="") for name in ("by-form", "by-api"))
+    needed = shared_app.ask("needed", data_type=str, default="none")
+    assert by_form.form("").status_code == 200
+    assert by_api.api("").status_code == 200
+    for each in (by_form, by_api):
+        assert (each.stored() or {})["value"] == ""
+    assert (needed.form("").status_code, needed.api("").status_code) == (422, 422)

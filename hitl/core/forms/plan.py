@@ -80,8 +80,10 @@ class _Planner:
         schema = self._resolved({} if given is True else given)
         if not isinstance(schema, dict):
             return Raw(label=_label(name), required=required)
+        given = given if isinstance(given, dict) else {}
         notes: dict[str, Any] = {
-            "label": _text(schema.get("title")) or _label(name),
+            # What it refers to has a title too, such as the name of a class: that of two fields may be the same.
+            "label": _text(given.get("title")) or _label(name) or _text(schema.get("title")),
             "help": _text(schema.get("description")),
             "required": required,
             "default": schema.get("default", MISSING),
