@@ -20,7 +20,7 @@ from hitl.storage import Store
 class File(FileValue):
     """A file that somebody uploads as the answer: ``hitl.ask("The signed contract?", hitl.File)``.
 
-    It is the whole answer, never a part of a model. Nobody can answer by it on the command line or by kubectl.
+    It is the whole answer, never a part of a model. `kubectl` and Git cannot answer by one.
 
     Attributes:
         name: Its name, which is no path; 1 to 128 characters.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from hitl.cli.view import RequestView
@@ -29,6 +30,16 @@ class Backend(Protocol):
             request_id: Which.
             value: The answer.
             text: The answer is text as a form holds it, rather than JSON.
+            comment: Free text for the record.
+        """
+        ...
+
+    async def answer_file(self, request_id: str, path: Path, *, comment: str) -> RequestView:
+        """Answer a request by a file of this machine.
+
+        Args:
+            request_id: Which.
+            path: The file.
             comment: Free text for the record.
         """
         ...

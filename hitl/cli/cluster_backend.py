@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -108,6 +109,13 @@ class InCluster:
             human_input = await self._find(kube, request_id)
             given = value if text else _as_text(human_input, value)
             return await self._respond(kube, human_input, {"value": given, "comment": comment})
+
+    async def answer_file(self, request_id: str, path: Path, *, comment: str) -> RequestView:  # noqa: ARG002 - as the protocol has it
+        """Refuse a file: the API server takes none."""
+        raise InvalidValue(
+            f"The API server takes no files: upload {path.name} in the form, or send it by PUT "
+            f"/answers/{request_id}."
+        )
 
     async def reject(self, request_id: str, *, comment: str) -> RequestView:
         """Refuse to answer a request."""

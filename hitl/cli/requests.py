@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -81,9 +82,26 @@ def answer(
     json_value: Annotated[
         bool, typer.Option("--json-value", help="VALUE is JSON, such as '\"text\"' or '[1, 2]'.")
     ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The file that answers, where a question asks for one.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Answer a question."""
+    if file is not None:
+        if value is not None:
+            output.fail("VALUE and --file are given: a file is the whole answer, so leave VALUE out", Code.USAGE)
+        _recorded(asyncio.run(place.backend().answer_file(request_id, file, comment=comment)), as_json)
+        return
     if value is None and json_value:
         output.fail("--json-value says how to read VALUE, which is missing: give it", Code.USAGE)
     if value is None:

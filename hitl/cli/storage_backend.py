@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import contextlib
 import getpass
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 from hitl.author.context import choose_mode
@@ -15,6 +17,7 @@ from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
 from hitl.core.documents import Respondent
+from hitl.core.files import MAX_FILE_BYTES, asks_for_file
 from hitl.core.values import Value, read_json
 from hitl.errors import (
     AlreadySettled,
@@ -25,8 +28,9 @@ from hitl.errors import (
     StorageError,
     StorageUnsuitable,
 )
+from hitl.records.files import upload
 from hitl.records.index import is_complete, open_rows
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Submission, new_submission_id, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
 from hitl.records.waiting import wait_for_outcome
@@ -35,6 +39,7 @@ from hitl.storage import all_of, open_store
 
 _POLL_SECONDS: Final = 2.0
 _LOCAL: Final = ("file:", "memory:")
+_PIECE_BYTES: Final = 256 * 1024
 
 
 class Stored:
@@ -89,6 +94,18 @@ class Stored:
         given: Value = value if text else _parsed(value)
         request = await self._answerable(request_id)
         return await self._settle(request, Submission("answered", me(), given, text=text, comment=comment))
+
+    async def answer_file(self, request_id: str, path: Path, *, comment: str) -> RequestView:
+        """Answer a request by a file, which is copied beside the question before anything is recorded."""
+        request = await self._answerable(request_id)
+        if not asks_for_file(request.document):
+            raise InvalidValue("This question is not answered by a file: give a VALUE.")
+        submission_id = new_submission_id()
+        file = await upload(
+            self.store, request.request_id, submission_id, path.name, _pieces(path), MAX_FILE_BYTES
+        )
+        submission = Submission("answered", me(), file.model_dump(), text=False, comment=comment)
+        return await self._settle(request, replace(submission, submission_id=submission_id, uploaded=True))
 
     async def reject(self, request_id: str, *, comment: str) -> RequestView:
         """Refuse to answer a request."""
@@ -203,3 +220,9 @@ def _operator_serves(settings: Settings, url: str) -> bool:
     # A marker without an operator is only deleted later. A missing marker delays the status by a full scan.
     remote = settings.serve is None and not url.startswith(_LOCAL)
     return remote or choose_mode(settings, None) == "operator"
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
