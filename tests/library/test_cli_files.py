@@ -10,9 +10,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import hitl
+from hitl.author import evidence
 from hitl.cli.app import app
 from hitl.records.requests import StoredRequest, read_outcome
 from hitl.storage import Store
+from tests.library.beside import stored
 from tests.library.samples import asked, event_of
 
 
@@ -59,6 +61,7 @@ def test_in_flyte_a_file_becomes_one_of_flyte(root: Store, report: Path) -> None
 import asyncio, sys, flyte, hitl
 from hitl.storage import Store
 from hitl.records.requests import read_request
+from tests.library.beside import stored
 from tests.library.samples import event_of
 flyte.init()
 store = Store(sys.argv[1])
@@ -98,3 +101,22 @@ def test_what_is_no_file_that_answers_is_refused(
     assert done.exit_code != 0
     assert said in " ".join(done.output.replace("│", " ").split())
     assert asyncio.run(read_outcome(root, "a-question")) is None
+
+
+def test_no_command_stumbles_over_evidence_and_files(
+    root: Store, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = asyncio.run(stored(root, "a-question", [evidence.file(b"words")]))
+    asyncio.run(stored(root, "never-asked", [evidence.file(b"words")]))
+    asyncio.run(asked(root, "a-question", data_type=hitl.File, evidence=shown, now=datetime.now(UTC)))
+    said = {}
+    for command in (["list"], ["list", "--all"], ["show", "a-question"], ["doctor"], ["gc"], ["gc", "--full"]):
+        done = CliRunner().invoke(app, command)
+        said[" ".join(command)] = done.output
+        assert done.exit_code == 0, done.output
+    assert hitl_("--file", str(report)).exit_code == 0
+
+    assert all("never-asked" not in text for text in said.values())
+    assert "a-question" in said["list"]
+    for command in (["list", "--all"], ["doctor"], ["gc", "--full"]):
+        assert CliRunner().invoke(app, command).exit_code == 0
