@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -127,6 +126,8 @@ class DiffPreview(BaseModel):
             before: At most `MAX_DIFF_LINES` lines.
             after: At most as many.
         """
+        import difflib  # who only shows differences does without
+
         old, new = before.splitlines(), after.splitlines()
         lines: list[DiffLine] = []
         added = removed = 0

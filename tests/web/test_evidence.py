@@ -298,6 +298,20 @@ async def test_what_an_older_or_another_writer_stores_does_no_harm() -> None:
                 assert reply.headers["content-disposition"].startswith("attachment")
 
 
+async def test_when_too_much_is_sent_at_once_others_wait_and_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hitl_webapp.evidence._SENT_AT_ONCE", 1)
+    monkeypatch.setattr("hitl_webapp.evidence._PATIENCE_SECONDS", 0.05)
+    served = Served()
+    async with served as client:
+        token, (piece,) = await ask(served, evidence.file(b"x"))
+        async with served.app.state.service.evidence.sending():
+            refused = await client.get(place(piece, token))
+        taken = await client.get(place(piece, token))
+
+    assert (refused.status_code, taken.status_code) == (503, 200)
+    assert "retry-after" in refused.headers
+
+
 def test_large_evidence_is_sent_in_parts(tmp_path: Path, app: WebApp) -> None:
     data = bytes(range(256)) * (60 * 1024)
     shown = [evidence.file(data, name="large"), evidence.image(png())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
@@ -192,6 +193,33 @@ async def test_a_form_that_ends_in_the_middle_of_its_file_records_nothing() -> N
             )
             assert reply.status_code == 400
 
+    assert await served.store.read(keys.response_key(ID)) is None
+
+
+async def test_who_may_not_send_a_file_takes_nobodys_turn() -> None:
+    served = Served(large_bodies=1)
+    async with served as client:
+        _, token = await ask(served)
+        form, file = {"request_id": ID, "token": token}, {"file": ("x.txt", b"words")}
+        async with served.app.state.service.uploads.one(60):
+            busy = await client.post("/submit/file", data=form, files=file)
+            unknown = await client.post("/submit/file", data={**form, "token": "x"}, files=file)
+        taken = await client.post("/submit/file", data=form, files=file)
+
+    assert [reply.status_code for reply in (busy, unknown, taken)] == [503, 403, 200]
+
+
+async def test_a_sender_that_is_too_slow_is_told_so() -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"words"
+        await asyncio.sleep(60)
+
+    served = Served(file_seconds=0.1)
+    async with served as client:
+        _, token = await ask(served)
+        reply = await client.put(f"/answers/{ID}", params={"name": "x"}, content=slowly(), headers=bearer(token))
+
+    assert reply.status_code == 408
     assert await served.store.read(keys.response_key(ID)) is None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -19,7 +20,7 @@ from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, r
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store
 from hitl_webapp.admission import Admitted
-from hitl_webapp.problems import EVIDENCE_CHANGED
+from hitl_webapp.problems import EVIDENCE_CHANGED, TooMany
 from hitl_webapp.prompts import markdown_once
 
 UNAVAILABLE: Final = (
@@ -32,6 +33,9 @@ SANDBOX: Final = (
 )
 _INLINE: Final = frozenset({*RASTER_IMAGES, "text/plain"})
 _AT_ONCE: Final = 4
+# Each holds some MiB for as long as its reader takes.
+_SENT_AT_ONCE: Final = 64
+_PATIENCE_SECONDS: Final = 10.0
 
 
 # Chromium connects to the hosts that these name before it asks the policy. `bgsound` may stand where they may,
@@ -105,6 +109,7 @@ class EvidenceReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._sending = asyncio.Semaphore(_SENT_AT_ONCE)
 
     async def require_unchanged(self, request: StoredRequest) -> None:
         """Make sure that all that is shown beside a question is as it was asked.
@@ -130,6 +135,23 @@ class EvidenceReader:
         except StorageUnavailable:
             return Shown(trouble=UNAVAILABLE)
         return Shown(pieces)
+
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[None]:
+        """Let one piece be sent while the block runs.
+
+        Raises:
+            TooMany: others are being sent for too long.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._sending.acquire()
+        except TimeoutError as error:
+            raise TooMany("Too much evidence is loaded at the same time: try again.") from error
+        try:
+            yield
+        finally:
+            self._sending.release()
 
     async def bytes_of(self, request: StoredRequest, evidence: Evidence) -> AsyncIterator[bytes]:
         """Return what yields the bytes of one piece. They are checked before the first is returned.

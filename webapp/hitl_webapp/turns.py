@@ -11,6 +11,26 @@ from starlette.requests import ClientDisconnect
 from hitl_webapp.problems import BadInput, TooMany, TooSlow
 
 
+@asynccontextmanager
+async def arriving(seconds: float) -> AsyncIterator[None]:
+    """Bound how long a sender takes for what the block reads.
+
+    Args:
+        seconds: How long it may take.
+
+    Raises:
+        TooSlow: it took longer.
+        BadInput: the connection ended.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise TooSlow(f"The file did not arrive within {seconds:g} s: nothing was recorded.") from error
+    except ClientDisconnect as error:
+        raise BadInput("The connection ended before the whole file had arrived: nothing was recorded.") from error
+
+
 class Turns:
     """Bounds how many files arrive at once.
 
@@ -23,25 +43,19 @@ class Turns:
 
     @asynccontextmanager
     async def one(self, seconds: float) -> AsyncIterator[None]:
-        """Let one file arrive while the block runs.
+        """Let one file arrive while the block runs. Only for senders who were authorized.
 
         Args:
             seconds: How long it may take.
 
         Raises:
-            TooMany, TooSlow: instead.
+            TooMany, TooSlow, BadInput: instead.
         """
         if not self._free:
             raise TooMany("Too many files arrive at the same time: nothing was recorded, try again.")
         self._free -= 1
         try:
-            async with asyncio.timeout(seconds):
+            async with arriving(seconds):
                 yield
-        except TimeoutError as error:
-            raise TooSlow(f"The file did not arrive within {seconds:g} s: nothing was recorded.") from error
-        except ClientDisconnect as error:
-            raise BadInput(
-                "The connection ended before the whole file had arrived: nothing was recorded."
-            ) from error
         finally:
             self._free += 1

@@ -7,11 +7,14 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
+from hitl.core.evidence import Evidence
 from hitl.errors import RequestNotFound
+from hitl.records.requests import StoredRequest
 from hitl_webapp.admission import Address
 from hitl_webapp.auth import bearer
-from hitl_webapp.evidence import evidence_headers, is_page, listed
+from hitl_webapp.evidence import EvidenceReader, evidence_headers, is_page, listed
 from hitl_webapp.routes.api import REFUSALS
 from hitl_webapp.routes.common import service_of
 
@@ -39,8 +42,26 @@ async def evidence(request: Request, request_id: str, sha256: str, key: str = ""
     found = listed(admitted.request, sha256)
     if found is None:
         raise RequestNotFound("this question has no such evidence")
-    headers = evidence_headers(found)
-    if is_page(found):
-        return Response(await service.evidence.page_of(admitted.request, found), headers=headers)
-    parts = await service.evidence.bytes_of(admitted.request, found)
-    return StreamingResponse(parts, headers={**headers, "Content-Length": str(found.size_bytes)})
+    return _Sent(service.evidence, admitted.request, found)
+
+
+class _Sent(Response):
+    """Reads a piece when it is its turn, and sends it."""
+
+    def __init__(self, reader: EvidenceReader, request: StoredRequest, evidence: Evidence) -> None:
+        super().__init__()
+        self._reader = reader
+        self._request = request
+        self._evidence = evidence
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._reader.sending():
+            reply = await self._reply()
+            await reply(scope, receive, send)
+
+    async def _reply(self) -> Response:
+        headers = evidence_headers(self._evidence)
+        if is_page(self._evidence):
+            return Response(await self._reader.page_of(self._request, self._evidence), headers=headers)
+        parts = await self._reader.bytes_of(self._request, self._evidence)
+        return StreamingResponse(parts, headers={**headers, "Content-Length": str(self._evidence.size_bytes)})

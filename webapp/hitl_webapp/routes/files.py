@@ -20,6 +20,7 @@ from hitl_webapp.routes.common import service_of
 from hitl_webapp.routes.forms import form_again, shown_result
 from hitl_webapp.sent import SentForm
 from hitl_webapp.service import Service
+from hitl_webapp.turns import arriving
 from hitl_webapp.uploads import FileForm, check_announced, receive, require_file_wanted
 
 _BODY: Final[dict[str, Any]] = {
@@ -56,13 +57,14 @@ async def post_form(request: Request) -> Response:
     submission_id, form = new_submission_id(), FileForm(request)
     admitted: Admitted | None = None
     try:
-        async with service.uploads.one(service.settings.file_seconds):
+        async with arriving(service.settings.body_seconds):
             await form.until_file()
-            address = Address(form.fields["request_id"], form.fields.get("token", ""))
-            admitted = await service.submissions.admit(address, request.headers)
-            await require_file_wanted(service, admitted)
-            if not form.file_name:
-                raise InvalidValue("Choose a file.")
+        address = Address(form.fields["request_id"], form.fields.get("token", ""))
+        admitted = await service.submissions.admit(address, request.headers)
+        await require_file_wanted(service, admitted)
+        if not form.file_name:
+            raise InvalidValue("Choose a file.")
+        async with service.uploads.one(service.settings.file_seconds):
             file = await receive(service, admitted, submission_id, form.file_name, form.file())
     except InvalidValue as error:
         if admitted is None:
