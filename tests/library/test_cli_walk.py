@@ -183,7 +183,7 @@ def test_a_fault_is_told_at_its_field_which_is_asked_again() -> None:
     value, script = walked(question(Deploy), "1", "12", "zero", "3", "1,50", "2.50", "", "", "")
     assert isinstance(value, dict)
     assert (value["replicas"], value["cost"]) == (3, "2.50")
-    assert any("maximum" in each for each in script.said)
+    assert any("from 1 to 9" in each for each in script.said)
     assert any("1,50" in each for each in script.said)
 
 
