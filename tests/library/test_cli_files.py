@@ -78,11 +78,11 @@ with file.to_flyte().open_sync("rb") as opened:
 @pytest.mark.parametrize(
     ("data_type", "arguments", "said"),
     [
-        (int, ["--file", "report.pdf"], "is answered by a value, and not by a file"),
-        (hitl.File, ["--file", "no.pdf"], "does not exist"),
+        (int, ["--file", "report.pdf"], "not by a file"),
+        (hitl.File, ["--file", "no.pdf"], "no.pdf"),
         (hitl.File, ["--file", "empty"], "The file is empty"),
         (hitl.File, ["{}", "--file", "report.pdf"], "give VALUE or --file, and not both"),
-        (hitl.File, ['{"name": "report.pdf"}'], "hitl answer REQUEST_ID --file"),
+        (hitl.File, ['{"name": "report.pdf"}'], "hitl answer --file"),
     ],
 )
 def test_what_is_no_file_that_answers_is_refused(
