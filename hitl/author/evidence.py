@@ -1,4 +1,4 @@
-"""What is shown beside a question: a plot, a table, a report, so that whoever answers can decide.
+"""What is shown beside a question: a plot, a table, a report, so that people can decide.
 
 ::
 

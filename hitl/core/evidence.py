@@ -1,4 +1,4 @@
-"""What is shown beside a question, so that whoever answers can decide: as the question's document names it.
+"""What is shown beside a question, so that people can decide: as the question's document names it.
 
 The bytes lie in storage under their own digest. The list is a part of the question, so that its digest binds the
 answer to what was shown.
