@@ -77,15 +77,6 @@ class Namespace:
 
             await at_once([partial(patch, name) for name in names])
 
-    async def delete(self, names: Sequence[str]) -> None:
-        """Delete each."""
-        async with self._client() as client:
-
-            async def delete(name: str) -> None:
-                (await client.delete(f"{self._path}/{name}")).raise_for_status()
-
-            await at_once([partial(delete, name) for name in names])
-
     @asynccontextmanager
     async def until_shown(self, count: int, phase: str) -> AsyncIterator[asyncio.Event]:
         """Watch from now on; yield what is set once so many HumanInputs are in a phase."""
@@ -96,7 +87,7 @@ class Namespace:
             async with client.stream("GET", self._path, params=query, timeout=None) as stream:
                 async for line in stream.aiter_lines():
                     content = json.loads(line)["object"]
-                    if content.get("status", {}).get("phase") == phase and "requestID" in content["status"]:
+                    if content["status"].get("phase") == phase and "requestID" in content["status"]:
                         shown.add(content["metadata"]["name"])
                         if len(shown) >= count:
                             all_shown.set()

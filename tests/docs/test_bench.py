@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import answers, churn, inbox, kept, many, pending, web
+from tests.bench import answers, inbox, kept, many, pending, web
 
 
 @pytest.fixture
@@ -25,7 +25,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (answers, "operator beside its floor"),
         (pending, "operator"),
         (many, "large"),
-        (churn, "churn"),
         (kept, "retention"),
         (inbox, "inbox"),
     )
@@ -37,8 +36,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator beside its floor", "operator", "churn", "retention", "inbox"]),
-        (["churn", "--minutes", "10"], ["churn"]),
+        ([], ["web", "operator beside its floor", "operator", "retention", "inbox"]),
         (["web"], ["web"]),
         (["operator"], ["operator beside its floor", "operator"]),
         (["operator", "--large"], ["large"]),
@@ -56,5 +54,5 @@ def test_a_part_that_does_not_exist_is_named(measured: list[str], capsys: pytest
     with pytest.raises(SystemExit):
         bench.main(["webb"])
 
-    assert "there is no part 'webb': choose from web, operator, churn, retention, inbox" in capsys.readouterr().err
+    assert "there is no part 'webb': choose from web, operator, retention, inbox" in capsys.readouterr().err
     assert measured == []
