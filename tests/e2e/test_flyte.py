@@ -97,7 +97,7 @@ def _job() -> Object:
         "command": entry_point.arguments(RUN_BASE),
         "envFrom": [{"secretRef": {"name": "flyte-storage"}}],
         "env": [{"name": name, "value": value} for name, value in settings.items()],
-        "volumeMounts": [{"name": "code", "mountPath": "/home/hitl/examples"}],
+        "volumeMounts": [{"name": "code", "mountPath": "/srv/hitl/examples"}],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     spec = {

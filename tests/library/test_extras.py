@@ -8,7 +8,7 @@ import pytest
 
 from hitl import extras
 
-WHEEL = "/home/ann/my dist/flyte_hitl-0.2.0-py3-none-any.whl"
+WHEEL = "/srv/ann/my dist/flyte_hitl-0.2.0-py3-none-any.whl"
 
 
 class Installed:
@@ -24,10 +24,10 @@ class Installed:
     ("origin", "told"),
     [
         (
-            {"url": "file:///home/ann/hitl", "dir_info": {"editable": True}},
-            "pip install -e '/home/ann/hitl[cli,flyte]'",
+            {"url": "file:///srv/ann/hitl", "dir_info": {"editable": True}},
+            "pip install -e '/srv/ann/hitl[cli,flyte]'",
         ),
-        ({"url": "file:///home/ann/hitl", "dir_info": {}}, "pip install '/home/ann/hitl[cli,flyte]'"),
+        ({"url": "file:///srv/ann/hitl", "dir_info": {}}, "pip install '/srv/ann/hitl[cli,flyte]'"),
         (
             {"url": "file://" + WHEEL.replace(" ", "%20"), "archive_info": {}},
             f"pip install '{WHEEL}[cli,flyte]'",
