@@ -164,7 +164,7 @@ def _with_links(tokens: list[Token]) -> list[Token]:
 
 
 def _instead_of(image: Token, *, linked: bool) -> list[Token]:
-    """Return what stands for an image: its alternative text, as a link to it unless it is in one."""
+    """Return what is shown instead of an image: its alternative text, as a link to it unless it is in one."""
     source = str(image.attrs.get("src", ""))
     words = " ".join("".join(each.content or " " for each in image.children or []).split())
     text = Token("text", "", 0, content=words or source)
