@@ -151,24 +151,25 @@ class Filler:
     async def _take_open(self) -> float:
         """Read what is new among the open questions; return up to which deadline all were listed."""
         after, there, pages, last = "", 0, 0, _FOREVER
-        while True:
+        while last == _FOREVER:
             page = await self._store.list_page(f"{keys.OPEN}/", after)
             pages += 1
-            rows = [(row, at) for key, at in page if (row := OpenRow.of_key(key)) is not None]
-            if there + len(rows) > self._rows:
-                rows = rows[: max(0, self._rows - there)]
-                last = rows[-1][0].expires_at.timestamp() if rows else 0.0
-            there += len(rows)
-            self.progress = replace(
-                self.progress, there=max(there, self.progress.there), counted=False, indexed=True
-            )
-            listed = [Listed(row.request_id, at.timestamp()) for row, at in rows]
-            for some in _chunks(listed):
-                await self._take(await self._desk.ask(Index.compare, some, self._pass))
-            # What lies on this machine is listed at once.
-            if not page or last != _FOREVER or len(page) > _PAGE:
+            expected = max(min(there + len(page), self._rows), self.progress.there)
+            self.progress = replace(self.progress, there=expected, counted=False, indexed=True)
+            after, at_once = page[-1][0] if page else "", len(page) > _PAGE
+            # What lies on this machine is listed at once: a part is looked at before the rest, and let go of.
+            for some in _taken(page):
+                rows = [(row, at.timestamp()) for key, at in some if (row := OpenRow.of_key(key)) is not None]
+                room = self._rows - there
+                if len(rows) > room:
+                    rows, last = rows[:room], rows[room][0].expires_at.timestamp()
+                there += len(rows)
+                listed = [Listed(row.request_id, at) for row, at in rows]
+                await self._take(await self._desk.ask(Index.compare, listed, self._pass))
+                if last != _FOREVER:
+                    break
+            if not after or at_once:
                 break
-            after = page[-1][0]
         self.progress = Progress(there, there, counted=last == _FOREVER, indexed=True, pages=pages)
         return last
 
@@ -240,3 +241,14 @@ def _chunks(several: Sequence[_T]) -> Iterator[Sequence[_T]]:
     while start < len(several):
         yield several[start : start + size]
         start, size = start + size, _AT_ONCE
+
+
+def _taken(several: list[_T]) -> Iterator[list[_T]]:
+    """Yield what `_chunks` does, and take it out of the list, so that no more is held than is needed."""
+    several.reverse()
+    size = _FIRST
+    while several:
+        some = several[-size:]
+        del several[-size:]
+        yield some[::-1]
+        size = _AT_ONCE
