@@ -48,8 +48,16 @@ class Syncified(Generic[_P, _R]):
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Run to the end and return the result. Blocks the calling thread."""
-        with signals_raise():
-            return _run(self._function(*args, **kwargs), self._undo)
+        done: Future[_R] = Future()
+        try:
+            with signals_raise():
+                return _run(self._function(*args, **kwargs), done)
+        except BaseException:
+            # A signal may come even while the way back from it is given up: then nobody gets the result either.
+            if self._undo is not None and done.done() and done.exception() is None:
+                undoing = asyncio.run_coroutine_threadsafe(self._undo(done.result()), _loop(os.getpid()))
+                futures.wait([undoing], timeout=_TIDY_SECONDS)
+            raise
 
     def aio(self, *args: _P.args, **kwargs: _P.kwargs) -> Awaitable[_R]:
         """Return the coroutine, to be awaited."""
@@ -68,9 +76,8 @@ class Syncified(Generic[_P, _R]):
         return self if instance is None else Syncified(functools.partial(self._function, instance))
 
 
-def _run(coroutine: Coroutine[Any, Any, _R], undo: Callable[[_R], Coroutine[Any, Any, None]] | None) -> _R:
+def _run(coroutine: Coroutine[Any, Any, _R], done: Future[_R]) -> _R:
     loop = _loop(os.getpid())
-    done: Future[_R] = Future()
     task: list[asyncio.Task[None]] = []
 
     async def supervised() -> None:
@@ -89,9 +96,6 @@ def _run(coroutine: Coroutine[Any, Any, _R], undo: Callable[[_R], Coroutine[Any,
         # In the turn after the next, so that a coroutine that was only just begun can know of its end.
         loop.call_soon_threadsafe(loop.call_soon, lambda: [each.cancel() for each in task])
         futures.wait([done], timeout=_TIDY_SECONDS)
-        if undo is not None and done.done() and done.exception() is None:
-            undoing = asyncio.run_coroutine_threadsafe(undo(done.result()), loop)
-            futures.wait([undoing], timeout=_TIDY_SECONDS)
         raise
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.budgets import show
 
-PARTS = ("web", "operator", "retention", "inbox")
+PARTS = ("web", "operator", "churn", "retention", "inbox")
 BUILD = Path(__file__).parents[2] / "build"
 
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--large", action="store_true", help="operator: what takes an hour instead, as 100,000 pending questions"
     )
+    parser.add_argument("--minutes", type=float, default=1, help="churn: for how long (1; the budget is for 10)")
     given = parser.parse_args(arguments)
     kept = True
     for part in given.parts or PARTS:
@@ -43,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.bench import inbox
 
             kept &= show("inbox", inbox.measure(BUILD, given.open))
+        elif part == "churn":
+            from tests.bench import churn
+
+            kept &= show("questions that come and go", churn.measure(BUILD, given.minutes))
         else:
             from tests.bench import kept as retention
 

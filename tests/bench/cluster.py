@@ -77,6 +77,15 @@ class Namespace:
 
             await at_once([partial(patch, name) for name in names])
 
+    async def delete(self, names: Sequence[str]) -> None:
+        """Delete each."""
+        async with self._client() as client:
+
+            async def delete(name: str) -> None:
+                (await client.delete(f"{self._path}/{name}")).raise_for_status()
+
+            await at_once([partial(delete, name) for name in names])
+
     @asynccontextmanager
     async def until_shown(self, count: int, phase: str) -> AsyncIterator[asyncio.Event]:
         """Watch from now on; yield what is set once so many HumanInputs are in a phase."""
@@ -85,9 +94,13 @@ class Namespace:
         async def watch(client: httpx.AsyncClient, version: str) -> None:
             query = {"watch": "true", "resourceVersion": version}
             async with client.stream("GET", self._path, params=query, timeout=None) as stream:
+                stream.raise_for_status()
                 async for line in stream.aiter_lines():
-                    content = json.loads(line)["object"]
-                    if content["status"].get("phase") == phase and "requestID" in content["status"]:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        raise RuntimeError(f"the watch ended: {event['object'].get('message')}")
+                    content = event["object"]
+                    if content.get("status", {}).get("phase") == phase and "requestID" in content["status"]:
                         shown.add(content["metadata"]["name"])
                         if len(shown) >= count:
                             all_shown.set()
@@ -95,8 +108,14 @@ class Namespace:
         async with self._client() as client:
             listed = await client.get(self._path, params={"limit": 1})
             watching = asyncio.create_task(watch(client, listed.json()["metadata"]["resourceVersion"]))
+            # Nobody waits for a watch that has ended.
+            watching.add_done_callback(lambda _: all_shown.set())
             try:
                 yield all_shown
             finally:
+                ended = watching.done()
                 watching.cancel()
                 await asyncio.wait([watching])
+            if ended:
+                watching.result()
+                raise RuntimeError("the watch ended before all was shown")

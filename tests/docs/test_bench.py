@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import answers, inbox, kept, many, pending, web
+from tests.bench import answers, churn, inbox, kept, many, pending, web
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (answers, "operator beside its floor"),
         (pending, "operator"),
         (many, "large"),
+        (churn, "churn"),
         (kept, "retention"),
         (inbox, "inbox"),
     )
@@ -36,7 +37,8 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator beside its floor", "operator", "retention", "inbox"]),
+        ([], ["web", "operator beside its floor", "operator", "churn", "retention", "inbox"]),
+        (["churn", "--minutes", "10"], ["churn"]),
         (["web"], ["web"]),
         (["operator"], ["operator beside its floor", "operator"]),
         (["operator", "--large"], ["large"]),
@@ -54,5 +56,5 @@ def test_a_part_that_does_not_exist_is_named(measured: list[str], capsys: pytest
     with pytest.raises(SystemExit):
         bench.main(["webb"])
 
-    assert "there is no part 'webb': choose from web, operator, retention, inbox" in capsys.readouterr().err
+    assert "there is no part 'webb': choose from web, operator, churn, retention, inbox" in capsys.readouterr().err
     assert measured == []

@@ -8,17 +8,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import hitl
+from hitl.author import syncify
 from hitl.author.asking import AskedQuestion
 from hitl.core.documents import OutcomeDocument
 from hitl.engines.base import FormLink
 from hitl.records.requests import read_outcome
 from hitl.settings import Settings
 from hitl.storage import open_store
+from tests.backends.processes import PATIENCE
 from tests.library.running import PROGRAMS, Program, answer, form_url
 
 INTERRUPTED = {signal.SIGINT: 1, signal.SIGTERM: 143, signal.SIGHUP: 129}
@@ -69,6 +73,27 @@ def test_a_signal_just_when_the_link_is_said_leaves_no_question_open(how: str) -
         outcome = outcome_of(link)
         assert outcome is not None
         assert outcome.outcome == "cancelled"
+
+
+def test_a_result_that_a_signal_keeps_from_its_caller_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def a_signal_at_the_very_end() -> Iterator[None]:
+        yield
+        raise SystemExit(143)
+
+    async def made() -> int:
+        return 7
+
+    undone: list[int] = []
+
+    async def undo(result: int) -> None:
+        undone.append(result)
+
+    monkeypatch.setattr(syncify, "signals_raise", a_signal_at_the_very_end)
+    with pytest.raises(SystemExit):
+        syncify.Syncified(made, undo=undo)()
+
+    assert undone == [7]
 
 
 @pytest.mark.parametrize("how", ["blocking", "event"])
@@ -148,7 +173,8 @@ async def test_ask_that_is_cancelled_at_each_step_withdraws_its_question(
     while "Answer at" not in capsys.readouterr().err:
         await asyncio.sleep(0.01)
     asking.cancel()
-    await withdrawing.wait()
+    async with asyncio.timeout(PATIENCE):
+        await withdrawing.wait()
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
