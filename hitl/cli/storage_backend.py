@@ -29,6 +29,7 @@ from hitl.errors import (
     StorageError,
     StorageUnsuitable,
 )
+from hitl.records.evidence import check_evidence
 from hitl.records.files import upload
 from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
@@ -209,6 +210,8 @@ class Stored:
         return request
 
     async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:
+        if submission.outcome != "cancelled":
+            await check_evidence(self.store, request)
         settled = await settle(self.records, request, submission)
         return view_of(request.document, settled.outcome_or_raise())
 

@@ -84,13 +84,18 @@ def evidence_key(request_id: str, sha256: str) -> str:
     return f"{evidence_prefix(request_id)}/{_digest(sha256)}"
 
 
+def answers_prefix(request_id: str) -> str:
+    """Return the prefix of the files that were sent to answer a question."""
+    return f"{PREFIX}/{_checked(request_id)}/answers"
+
+
 def answer_part_key(request_id: str, submission_id: str, number: int) -> str:
     """Return the key of one part of a file that answers, counted from 0.
 
     Senders may choose submission ids, so a hash of it stands in the key.
     """
     folder = hashlib.sha256(submission_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return f"{PREFIX}/{_checked(request_id)}/answers/{folder}/{number:05d}"
+    return f"{answers_prefix(request_id)}/{folder}/{number:05d}"
 
 
 def new_marker(request_id: str) -> str:

@@ -90,7 +90,7 @@ async def check_evidence(store: Store, request: StoredRequest) -> None:
         StorageUnavailable: when the storage did not answer in time.
     """
     # The same bytes may be named twice.
-    different = {each.sha256: each for each in request.document.evidence if each.sha256}
+    different = {(each.sha256, each.size_bytes): each for each in request.document.evidence if each.sha256}
     await all_of([partial(_check, store, request.request_id, each) for each in different.values()])
 
 

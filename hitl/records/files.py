@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
+from typing import Final
 
 from hitl.core import keys
 from hitl.core.evidence import media_type_of
@@ -11,9 +12,35 @@ from hitl.core.files import FILE_PART_BYTES, FileValue
 from hitl.errors import DocumentDamaged, InvalidValue
 from hitl.storage import Store
 
+_FILES_EACH: Final = 16
+
 
 class FileTooLarge(InvalidValue):
     """The file has more bytes than it may have."""
+
+
+async def require_room(store: Store, request_id: str, most: int) -> None:
+    """Refuse another file for a question for which much was sent already, none of which became its answer.
+
+    Nobody can tell here which of it an outcome will name, so all of it lies until the question is deleted.
+
+    Args:
+        store: Where the question lies.
+        request_id: The question.
+        most: How many bytes a file may have.
+
+    Raises:
+        FileTooLarge: there is as much as 16 of the largest files. Small ones count as one part each.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    room = _FILES_EACH * -(-most // FILE_PART_BYTES)
+    async for _ in store.list_keys(keys.answers_prefix(request_id)):
+        room -= 1
+        if room <= 0:
+            raise FileTooLarge(
+                "Too much was sent for this question that did not become its answer: nothing more is taken. "
+                "Decline to answer, or ask the sender to ask again."
+            )
 
 
 async def upload(

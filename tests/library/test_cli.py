@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import hitl.cli
+from hitl.author.evidence import image
 from hitl.cli.app import app
 from hitl.cli.output import duration
 from hitl.cli.view import RequestView
@@ -29,6 +30,7 @@ from hitl.records.links import read_link_of
 from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_outcome
 from hitl.storage import Store
+from tests.library.beside import png, stored
 from tests.library.samples import answer, asked, person, settle
 
 FIELDS = {field.serialization_alias or name for name, field in RequestView.model_fields.items()}
@@ -503,14 +505,8 @@ def test_a_terminal_gets_a_table_that_shortens_prompts_but_no_ids(root: Store, c
 
 def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) -> None:
     link = Evidence(name="Run", kind="link", url="https://example.org/run/7")
-    plot = Evidence(
-        name="Loss",
-        kind="image",
-        media_type="image/png",
-        size_bytes=2_048,
-        sha256="ab" * 32,
-        alt="falls\nby half",
-    )
+    shown = image(png(filler=b"x" * 1_955), name="Loss", alt="falls\nby half")
+    [plot] = asyncio.run(stored(root, "a-question", [shown]))
     refused = ["image: there is no such image"]
     ask(root, data_type=dict, proposed={"image": "a:1", "replicas": 3}, evidence=[link, plot], refused=refused)
     pending = data("show", "a-question")
@@ -528,11 +524,25 @@ def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) ->
     for line in (
         "image: there is no such image",
         "Run: https://example.org/run/7",
-        "Loss: image/png, 2.0 KiB, sha256 abababababab (falls by half)",
+        f"Loss: image/png, 2.0 KiB, sha256 {plot.sha256[:12]} (falls by half)",
         '/image: "a:1" → "a:2"',
         "/dry: (none) → true",
     ):
         assert line in lines
+
+
+@pytest.mark.parametrize("command", [["answer", "a-question", "3"], ["reject", "a-question", "--comment", "no"]])
+def test_no_answer_is_taken_where_the_evidence_was_changed(root: Store, command: list[str]) -> None:
+    [plot] = asyncio.run(stored(root, "a-question", [image(png(), name="Loss", alt="falls")]))
+    ask(root, evidence=[plot])
+    asyncio.run(root.delete(keys.evidence_key("a-question", plot.sha256)))
+
+    refused = hitl_(*command)
+
+    assert refused.exit_code not in (0, 2)
+    assert "not what was asked with its question" in refused.stderr
+    assert asyncio.run(read_outcome(root, "a-question")) is None
+    assert hitl_("cancel", "a-question").exit_code == 0
 
 
 def test_show_tells_labels_defaults_and_answers_as_proposed(root: Store) -> None:

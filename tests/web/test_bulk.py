@@ -143,6 +143,45 @@ def test_the_page_says_what_will_happen_and_what_happened(app: WebApp) -> None:
     assert (other.stored() or {})["outcome"] == "rejected"
 
 
+def test_what_a_schema_lists_is_offered_and_recorded_by_its_place(app: WebApp) -> None:
+    listed = {"oneOf": [{"const": "eu-1", "title": "Frankfurt"}, {"const": "us-1", "title": "Ohio"}]}
+    questions = ask(app, "listed", 2, data_type=str, json_schema=listed)
+    ids = {"id": [each.request_id for each in questions]}
+    page = visible_text(httpx.get(f"{app.url}/bulk", params=ids, headers=as_user("ann")).text)
+
+    reply = httpx.post(f"{app.url}/bulk", data={**ids, "choice": "1"}, headers=as_user("ann"))
+
+    assert "Frankfurt" in page
+    assert "Ohio" in page
+    assert "2 of 2 saved" in reply.text
+    assert [by(each) for each in questions] == [("ann", "us-1")] * 2
+
+
+def test_choices_of_equal_labels_are_told_apart(app: WebApp) -> None:
+    [question] = ask(app, "labels", 1, data_type=str, choices={"keep": "Go on", "drop": "Go on"})
+    page = httpx.get(f"{app.url}/bulk", params={"id": question.request_id}, headers=as_user("ann")).text
+    assert "Go on (keep)" in page
+    assert "Go on (drop)" in page
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"choice": "1" * 5_000}, 200),
+        ({"choice": "-1"}, 200),
+        ({"choice": "0", "reject": "1", "comment": "no"}, 400),
+        ({"value": "red", "reject": "1", "comment": "no"}, 400),
+        ({"choice": "0", "reject": "true"}, 400),
+        ({"choice": "0", "reject": "0"}, 400),
+    ],
+)
+def test_what_could_mean_two_things_records_nothing(app: WebApp, sent: dict[str, str], status: int) -> None:
+    [question] = ask(app, f"two-{abs(hash(str(sent)))}", 1, data_type=str, choices=["red", "green"])
+    reply = httpx.post(f"{app.url}/bulk", data={"id": question.request_id, **sent}, headers=as_user("ann"))
+    assert reply.status_code == status
+    assert question.stored() is None
+
+
 def test_ten_alike_are_answered_by_keyboard_on_a_phone_and_axe_finds_nothing(
     app: WebApp, browser: Browser, tmp_path: Path
 ) -> None:

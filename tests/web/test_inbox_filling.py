@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -137,6 +138,35 @@ async def test_a_hint_is_looked_at_without_a_reading_and_a_forged_one_changes_no
 
     assert (ids(found.rows), sorted(ids(found.settled))) == (["another"], ["open", "settled"])
     assert await inbox.known() == 3
+
+
+async def test_a_flood_of_hints_is_looked_at_a_few_at_a_time(
+    store: Timed, clock: Ticking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    await seen(inbox, store)
+    looks, most = 0, 0
+
+    async def look(_: Sequence[str]) -> None:
+        nonlocal looks, most
+        looks += 1
+        most = max(most, looks)
+        await asyncio.sleep(0.05)
+        looks -= 1
+
+    monkeypatch.setattr(inbox._filler, "look", look)
+    for number in range(1_000):
+        inbox.hint(f"forged-{number}")
+        await asyncio.sleep(0)
+    for _ in range(200):
+        if not inbox._hinted and not looks:
+            break
+        await asyncio.sleep(0.05)
+
+    assert not inbox._hinted
+    assert 0 < most <= 16
+    inbox.close()
 
 
 ROWS = {

@@ -272,6 +272,7 @@ def vars_of(counts: Any) -> dict[str, int]:
         {"after": "W251bGwsIDFd"},
         {"after": "WzFlOTk5LCAxXQ"},
         {"after": "WzEsIDFd", "before": "WzEsIDFd"},
+        {"after": "WyJcdWQ4MDAiLCAxXQ", "sort": "name"},
         {"text": "x" * 257},
         {"namespace": "n" * 257},
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +13,16 @@ from urllib.parse import quote, urlsplit
 from markupsafe import Markup
 from pydantic import ValidationError
 
-from hitl.core.evidence import MAX_HTML_BYTES, RASTER_IMAGES, Evidence, shown_name, shown_size
+from hitl.core.evidence import (
+    MAX_HTML_BYTES,
+    MAX_MARKDOWN_BYTES,
+    MAX_PREVIEW_BYTES,
+    RASTER_IMAGES,
+    Evidence,
+    EvidenceKind,
+    shown_name,
+    shown_size,
+)
 from hitl.core.previews import DiffPreview, TablePreview
 from hitl.errors import StorageUnavailable
 from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, read_evidence
@@ -36,6 +45,12 @@ _AT_ONCE: Final = 4
 # Each holds some MiB for as long as its reader takes.
 _SENT_AT_ONCE: Final = 64
 _PATIENCE_SECONDS: Final = 10.0
+# What is read whole for a page. What is larger was not written by us, and is a download.
+_READ_WHOLE: Final[Mapping[EvidenceKind, int]] = {
+    "table": MAX_PREVIEW_BYTES,
+    "diff": MAX_PREVIEW_BYTES,
+    "markdown": MAX_MARKDOWN_BYTES,
+}
 
 
 # Chromium connects to the hosts that these name before it asks the policy. `bgsound` may stand where they may,
@@ -186,7 +201,7 @@ class EvidenceReader:
     async def _piece(self, admitted: Admitted, evidence: Evidence) -> ShownPiece:
         request_id = admitted.request.request_id
         address = evidence.url or evidence_path(request_id, evidence, admitted.principal.link)
-        if evidence.kind not in ("table", "diff", "markdown"):
+        if evidence.size_bytes > _READ_WHOLE.get(evidence.kind, 0):
             return ShownPiece(evidence, address)
         data = b"".join([part async for part in read_evidence(self._store, request_id, evidence)])
         match evidence.kind:

@@ -72,8 +72,8 @@ class WebSettings(StorageSettings):
     """The most connections at once. Where the process may open few files, it is less: 256 descriptors are kept for
     other things. Beyond it, the connection that has been idle longest is closed first."""
     inbox_rows: int = Field(default=100_000, ge=100)
-    """The most open questions that the inbox keeps in memory, those with the earliest deadlines. 100,000 take about
-    100 MiB."""
+    """The most open questions that the inbox keeps in memory, those with the earliest deadlines. 100,000 take
+    about 100 MiB."""
     ready_seconds: float = Field(default=2, gt=0)
     """Seconds that the storage has to answer `GET /ready` before it is 503."""
 

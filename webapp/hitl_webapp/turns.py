@@ -3,12 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from starlette.requests import ClientDisconnect
 
 from hitl_webapp.problems import BadInput, TooMany, TooSlow
+
+# Slow senders of one question must not keep out those of all others.
+_MOST_EACH: Final = 2
+
+
+class Turns:
+    """Bounds how many files arrive at once.
+
+    Args:
+        most: How many.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._each: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def one(self, request_id: str, seconds: float) -> AsyncIterator[None]:
+        """Let one file arrive while the block runs. Only for senders who were authorized.
+
+        Args:
+            request_id: The question, for which only two arrive at once.
+            seconds: How long it may take.
+
+        Raises:
+            TooMany, TooSlow, BadInput: instead.
+        """
+        if not self._free or self._each[request_id] >= _MOST_EACH:
+            raise TooMany("Too many files arrive at the same time: nothing was recorded, try again.")
+        self._free -= 1
+        self._each[request_id] += 1
+        try:
+            async with arriving(seconds):
+                yield
+        finally:
+            self._free += 1
+            self._each[request_id] -= 1
+            self._each += Counter()
 
 
 @asynccontextmanager
@@ -29,33 +69,3 @@ async def arriving(seconds: float) -> AsyncIterator[None]:
         raise TooSlow(f"The file did not arrive within {seconds:g} s: nothing was recorded.") from error
     except ClientDisconnect as error:
         raise BadInput("The connection ended before the whole file had arrived: nothing was recorded.") from error
-
-
-class Turns:
-    """Bounds how many files arrive at once.
-
-    Args:
-        most: How many.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._free = most
-
-    @asynccontextmanager
-    async def one(self, seconds: float) -> AsyncIterator[None]:
-        """Let one file arrive while the block runs. Only for senders who were authorized.
-
-        Args:
-            seconds: How long it may take.
-
-        Raises:
-            TooMany, TooSlow, BadInput: instead.
-        """
-        if not self._free:
-            raise TooMany("Too many files arrive at the same time: nothing was recorded, try again.")
-        self._free -= 1
-        try:
-            async with arriving(seconds):
-                yield
-        finally:
-            self._free += 1

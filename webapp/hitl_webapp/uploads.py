@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from hitl.core.files import FileValue, asks_for_file
 from hitl.errors import AlreadySettled, Expired, InvalidValue
-from hitl.records.files import FileTooLarge, upload
+from hitl.records.files import FileTooLarge, require_room, upload
 from hitl_webapp.admission import Admitted
 from hitl_webapp.bodies import PREFIX_BYTES, declared_length, read_media, require_plain
 from hitl_webapp.problems import BadInput, TooLarge, WrongMediaType
@@ -30,6 +30,7 @@ async def require_file_wanted(service: Service, admitted: Admitted) -> None:
     Raises:
         BadInput: the question is answered by something else.
         NotAllowed, AlreadySettled, Expired: nothing of this visitor is taken, or nothing any more.
+        TooLarge: too much was sent for this question already.
     """
     question = admitted.request.document
     if not asks_for_file(question):
@@ -40,6 +41,10 @@ async def require_file_wanted(service: Service, admitted: Admitted) -> None:
         raise AlreadySettled(standing)
     if await service.questions.over(admitted.request):
         raise Expired(f"the deadline of request {question.request_id} has passed: nothing was recorded")
+    try:
+        await require_room(service.store, question.request_id, service.settings.max_file_bytes)
+    except FileTooLarge as error:
+        raise TooLarge(str(error)) from error
 
 
 async def receive(

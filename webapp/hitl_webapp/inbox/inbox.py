@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,6 +57,7 @@ _LARGE_PAGES: Final = 4
 _CHECKED_IN_LARGE: Final = 8
 _MOST_NOTED: Final = 2_000
 _MOST_HINTS: Final = 200
+_HINTS_AT_ONCE: Final = 16
 _POLL_SECONDS: Final = 0.02
 # A storage that does not answer is asked again after so long, while pages are open.
 _AGAIN_SECONDS: Final = 5.0
@@ -99,6 +101,7 @@ class Inbox:
         self._checked: LRUCache[str, float] = LRUCache(20_000)
         self._checks = 0
         self._hinted: set[str] = set()
+        self._hint_turns = asyncio.Semaphore(_HINTS_AT_ONCE)
 
     def note(self, request: RequestDocument, outcome: OutcomeDocument) -> None:
         """Take an outcome that this process has seen, to be shown at once."""
@@ -294,12 +297,12 @@ class Inbox:
         return changed
 
     async def _look_hinted(self, request_id: str) -> None:
-        self._hinted.discard(request_id)
-        try:
-            await self._filler.look([request_id])
-        except HITLError:
+        async with self._hint_turns:
+            # From now on another hint may tell of what this look does not see.
+            self._hinted.discard(request_id)
             # Listing finds it without the hint.
-            return
+            with suppress(HITLError):
+                await self._filler.look([request_id])
 
 
 async def _may_see_all(principal: Principal) -> bool:

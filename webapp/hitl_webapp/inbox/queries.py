@@ -147,6 +147,8 @@ def read_key(query: Query) -> Key | None:
         return None
     try:
         value, tie = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        # Half of a pair is no text that can be compared.
+        str(value).encode()
     except (ValueError, TypeError, RecursionError):
         value, tie = None, None
     kinds = (str,) if query.sort == "name" else (int, float)

@@ -13,7 +13,7 @@ from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission
 from hitl_webapp import bulk, pages
 from hitl_webapp.bodies import read_document, read_media, read_pairs
-from hitl_webapp.fields import field_for
+from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.problems import BadInput, Problem, public_outcome
 from hitl_webapp.routes.api import REFUSALS
 from hitl_webapp.routes.common import require_signed_in, service_of
@@ -135,7 +135,14 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
     if len(fields) < sum(name != "id" for name, _ in pairs) or set(fields) - set(_FIELDS):
         raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")
     ids = bulk.checked_ids([text for name, text in pairs if name == "id"])
-    declines, comment = fields.get("reject") == "1", fields.get("comment", "")
+    if fields.get("reject", "1") != "1":
+        raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
+    declines, comment = "reject" in fields, fields.get("comment", "")
+    if declines and (fields.get("value", "").strip() or fields.get("choice")):
+        raise BadInput(
+            "You gave an answer and declined as well: nothing was recorded. Load the page again, and send the "
+            "answer, or decline without one."
+        )
     bulk.check_comment(comment, declines=declines, needed=True)
 
     def submission_of(question: RequestDocument) -> Submission:
@@ -158,9 +165,10 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
 
 
 def _chosen(question: RequestDocument, place: str) -> str:
-    if not place.isascii() or not place.isdigit() or int(place) >= len(question.choices):
+    text = chosen(question, place)
+    if not text:
         raise InvalidValue("Choose one of the answers in the list.")
-    return question.choices[int(place)]
+    return text
 
 
 def _shown(result: bulk.Result) -> dict[str, Any]:

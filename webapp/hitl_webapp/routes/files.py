@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from hitl.core.documents import Respondent
+from hitl.core.documents import MAX_COMMENT_CHARS, Respondent
 from hitl.core.files import FileValue
 from hitl.errors import HITLError, InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
@@ -39,11 +40,16 @@ async def put_file(request: Request, request_id: str, name: str, comment: str = 
     """Answer a question by a file, which is the body. The link's token comes as a bearer token."""
     service = service_of(request)
     check_announced(request, service)
+    if len(comment) > MAX_COMMENT_CHARS:
+        raise BadInput(
+            f"The comment has {len(comment):,} characters: at most {MAX_COMMENT_CHARS:,} are allowed. Nothing was "
+            "recorded."
+        )
     address = Address(request_id, bearer(request.headers))
     admitted = await service.submissions.admit(address, request.headers)
     await require_file_wanted(service, admitted)
     submission_id = new_submission_id()
-    async with service.uploads.one(service.settings.file_seconds):
+    async with service.uploads.one(admitted.request.request_id, service.settings.file_seconds):
         file = await receive(service, admitted, submission_id, name, request.stream())
     submission = _submission(file, submission_id, comment).by(admitted.respondent("api"))
     return saved(admitted, await service.submissions.settle(admitted, submission))
@@ -57,6 +63,7 @@ async def post_form(request: Request) -> Response:
     submission_id, form = new_submission_id(), FileForm(request)
     admitted: Admitted | None = None
     try:
+        # Nobody takes one of the few turns who may not send a file.
         async with arriving(service.settings.body_seconds):
             await form.until_file()
         address = Address(form.fields["request_id"], form.fields.get("token", ""))
@@ -64,16 +71,18 @@ async def post_form(request: Request) -> Response:
         await require_file_wanted(service, admitted)
         if not form.file_name:
             raise InvalidValue("Choose a file.")
-        async with service.uploads.one(service.settings.file_seconds):
+        async with service.uploads.one(admitted.request.request_id, service.settings.file_seconds):
             file = await receive(service, admitted, submission_id, form.file_name, form.file())
     except InvalidValue as error:
         if admitted is None:
             raise BadInput(str(error)) from error
         return await _again(service, admitted, form, error)
     comment, name = (form.fields.get(each, "").replace("\r\n", "\n") for each in ("comment", "name"))
-    sent = _sent(form, _submission(file, submission_id, comment), name)
+    submission = _submission(file, submission_id, comment)
+    # Who gets back what they sent knows the file by its name.
+    sent = _sent(form, replace(submission, value=file.name), name)
     fault = sent.fault(named=bool(admitted.principal.name))
-    submission = sent.submission.by(admitted.respondent("web", sent.recordable_name()))
+    submission = submission.by(admitted.respondent("web", sent.recordable_name()))
     wrong = None if fault is None else InvalidValue(fault.sentence)
     settled = await service.submissions.settle(admitted, submission, wrong)
     return await shown_result(service, admitted, sent, settled, fault)

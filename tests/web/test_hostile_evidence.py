@@ -1,0 +1,82 @@
+"""Questions whose evidence was written by somebody else's program: large, and listed twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from hitl.core import keys
+from hitl.core.documents import sha256_hex
+from hitl.core.evidence import MAX_MARKDOWN_BYTES, MAX_PREVIEW_BYTES, Evidence, EvidenceKind
+from hitl.records.links import add_link
+from tests.library.samples import NOW, asked
+from tests.web.serving import WebApp, run
+from tests.web.test_guards import ID, Served
+
+WORDS = b"**a** <b> _c_ [x](y) `z`\n\n- *d\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "most"),
+    [("markdown", MAX_MARKDOWN_BYTES), ("table", MAX_PREVIEW_BYTES), ("diff", MAX_PREVIEW_BYTES)],
+)
+async def test_what_is_too_large_to_be_shown_is_a_download(kind: EvidenceKind, most: int) -> None:
+    served = Served()
+    async with served as client:
+        data = b"x" * (most + 1)
+        await served.store.create_once(keys.evidence_key(ID, sha256_hex(data)), data)
+        piece = Evidence(
+            name="Large", kind=kind, media_type="text/x", size_bytes=len(data), sha256=sha256_hex(data)
+        )
+        await asked(served.store, ID, evidence=[piece])
+        token = await add_link(served.store, ID, now=NOW)
+        page = await client.get(f"/form/{ID}", params={"token": token})
+
+    assert page.status_code == 200
+    assert f"/evidence/{ID}/{piece.sha256}" in page.text
+    assert len(page.content) < 100_000
+
+
+def test_a_page_of_the_largest_evidence_takes_little_memory(app: WebApp, tmp_path: Path) -> None:
+    async def store() -> list[Evidence]:
+        found = []
+        for number in range(4):
+            data = WORDS * (16 * 1024 * 1024 // len(WORDS)) + bytes([number + 65])
+            await app.store.create_once(keys.evidence_key("large", sha256_hex(data)), data)
+            found.append(
+                Evidence(
+                    name=f"{number}",
+                    kind="markdown",
+                    media_type="text/markdown",
+                    size_bytes=len(data),
+                    sha256=sha256_hex(data),
+                )
+            )
+        return found
+
+    question = app.ask("large", evidence=run(store()))
+    assert app.process is not None
+    before = psutil.Process(app.process.pid).memory_info().rss
+    page = httpx.get(question.url, timeout=20)
+    assert page.status_code == 200
+    assert psutil.Process(app.process.pid).memory_info().rss - before < 64 * 1024 * 1024
+
+
+async def test_bytes_that_are_listed_with_two_sizes_are_none_that_were_asked_with_the_question() -> None:
+    served = Served()
+    async with served as client:
+        sha256 = sha256_hex(b"words")
+        await served.store.create_once(keys.evidence_key(ID, sha256), b"words")
+        pieces = [
+            Evidence(name=f"{size}", kind="file", media_type="text/plain", size_bytes=size, sha256=sha256)
+            for size in (4, 5)
+        ]
+        await asked(served.store, ID, evidence=pieces)
+        token = await add_link(served.store, ID, now=NOW)
+        reply = await client.post("/submit/json", json={"request_id": ID, "token": token, "value": 5})
+
+    assert reply.status_code == 502
+    assert await served.store.read(keys.response_key(ID)) is None
