@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import types
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -56,9 +56,9 @@ def test_rows_are_added_and_removed_and_the_others_keep_what_was_typed() -> None
     form = filled(part, {"places": [{"street": "A"}, {"street": "B", "number": 2}]})
     form["v/places/1/street"] = ["typed"]
 
-    more = changed(form, "add v/places")
+    more = changed(part, form, "add v/places")
     assert more is not None
-    less = changed(more, "remove v/places/0")
+    less = changed(part, more, "remove v/places/0")
     assert less is not None
     assert less["v/places/0/street"] == ["typed"]
     less["v/places/1/street"] = ["C"]
@@ -69,6 +69,34 @@ def test_rows_are_added_and_removed_and_the_others_keep_what_was_typed() -> None
     )
 
 
+class Task(BaseModel):
+    title: str
+    size: Literal["small", "large"] = "small"
+    urgent: bool = False
+    minutes: int = 10
+
+
+class Week(BaseModel):
+    tasks: list[Task] = Field(min_length=1)
+    spare: Task | None = None
+
+
+def test_what_a_step_adds_holds_its_defaults() -> None:
+    part = plan(Question.of("typed", Week, "Which?", 60).json_schema or {})
+    first = filled(part) | {"v/tasks/0/title": ["one"]}
+    added = changed(part, first, "add v/tasks")
+    assert added is not None
+    spare = changed(part, added | {"v/tasks/1/title": ["two"]}, "fill v/spare")
+    assert spare is not None
+    value, faults = read(part, spare | {"v/spare/title": ["three"]})
+    assert not faults
+    usual = {"size": "small", "urgent": False, "minutes": 10}
+    assert value == {
+        "tasks": [{"title": "one", **usual}, {"title": "two", **usual}],
+        "spare": {"title": "three", **usual},
+    }
+
+
 def test_the_last_row_that_is_removed_leaves_an_empty_list_even_where_there_is_a_default() -> None:
     part = plan(
         {
@@ -76,7 +104,7 @@ def test_the_last_row_that_is_removed_leaves_an_empty_list_even_where_there_is_a
             "properties": {"tags": {"type": "array", "items": {"type": "string"}, "default": ["a"]}},
         }
     )
-    form = changed(filled(part), "remove v/tags/0")
+    form = changed(part, filled(part), "remove v/tags/0")
     assert form is not None
     assert read(part, form) == ({"tags": []}, [])
 
@@ -88,13 +116,13 @@ def test_an_optional_part_is_there_or_not_and_never_half() -> None:
     form = filled(part)
     assert read(part, form) == ({"home": None}, [])
 
-    there = changed(form, "fill v/home")
+    there = changed(part, form, "fill v/home")
     assert there is not None
     assert read(part, there)[1] == [PartFault("v/home/street", "Enter some text.")]
     there["v/home/street"] = ["Main Street"]
     assert read(part, there)[0] == {"home": {"street": "Main Street", "number": None}}
 
-    gone = changed(there, "clear v/home")
+    gone = changed(part, there, "clear v/home")
     assert gone is not None
     assert read(part, gone) == ({"home": None}, [])
 
@@ -151,7 +179,7 @@ def test_a_hostile_schema_has_a_form_of_few_parts(schema: Any) -> None:
 
 def test_a_schema_that_holds_itself_has_a_form_as_deep_as_it_is_filled_in() -> None:
     part = plan({"type": "object", "properties": {"name": {"type": "string"}, "next": {"$ref": "#"}}})
-    form = changed(filled(part), "fill v/next")
+    form = changed(part, filled(part), "fill v/next")
     assert form is not None
     assert read(part, form | sent(**{"v/name": "a", "v/next/name": "b"}))[0] == {
         "name": "a",
@@ -165,9 +193,9 @@ def test_no_form_that_is_sent_ends_in_an_error(step: str, form: dict[str, list[s
     part = plan(Question.of("typed", Deploy, "Which?", 60).json_schema or {})
     for each in (
         form,
-        changed(form, step) or {},
-        changed(form, f"remove {step}") or {},
-        changed(form, f"add {step}"),
+        changed(part, form, step) or {},
+        changed(part, form, f"remove {step}") or {},
+        changed(part, form, f"add {step}"),
     ):
         read(part, each or {})
 

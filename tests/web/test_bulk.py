@@ -132,12 +132,18 @@ def test_the_page_says_what_will_happen_and_what_happened(app: WebApp) -> None:
         reply = httpx.post(f"{app.url}/bulk", data=data, headers=as_user("ann"))
         return f"{reply.status_code} {' '.join(visible_text(reply.text).split())}"
 
-    refused = post(id=["page-0"], choice="7")
-    assert "0 of 1 saved" in refused
-    assert "Choose one of the answers in the list." in refused
-    assert post(id=["page-0"], reject="1", comment=" ").startswith("400")
+    refused = post(id=["page-0", "page-1"], choice="7", comment="typed")
+    assert refused.startswith("422 Error: Answer several questions")
+    assert "rows to keep: choose red or green." in refused
+    assert "typed" in refused
+    reason = post(id=["page-0"], reject="1", choice="1", comment=" ")
+    assert reason.startswith("422")
+    assert "A reason is needed: write why you decline to answer." in reason
+    assert Question(app, "page-0", "", "").stored() is None
     assert post(id=["page-0", "page-1"], value="x", kept="y").startswith("400")
-    assert "3 of 3 saved" in post(id=["page-0", "page-1", "page-2"], choice="1", comment="as usual")
+    done = post(id=["page-0", "page-1", "page-2"], choice="1", comment="as usual")
+    assert "3 of 3 saved" in done
+    assert "rows to keep How many?" in done
     assert by(Question(app, "page-2", "", "")) == ("ann", "green")
     assert "1 of 1 saved" in post(id="page-number", reject="1", comment="no idea")
     assert (other.stored() or {})["outcome"] == "rejected"

@@ -62,7 +62,7 @@ def checked_ids(given: Sequence[str]) -> list[str]:
     return found
 
 
-def check_comment(comment: str, *, declines: bool, needed: bool) -> None:
+def check_comment(comment: str) -> None:
     """Refuse a comment that cannot be recorded, before anything is.
 
     Raises:
@@ -72,8 +72,6 @@ def check_comment(comment: str, *, declines: bool, needed: bool) -> None:
         raise BadInput(
             f"The comment has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}."
         )
-    if declines and needed and not comment.strip():
-        raise BadInput("A reason is needed: write why you decline to answer.")
 
 
 async def seen(service: Service, headers: Headers, request_ids: Sequence[str]) -> list[RequestDocument | Problem]:

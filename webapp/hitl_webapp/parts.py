@@ -103,7 +103,7 @@ def parts_form(
 def stepped(question: RequestDocument, sent: Mapping[str, Sequence[str]], step: str) -> PartsForm | None:
     """Return the form after one of its buttons was pressed; None where it has no such button."""
     part = form_of(question)
-    after = None if part is None else changed(sent, step)
+    after = None if part is None else changed(part, sent, step)
     if part is None or after is None:
         return None
     verb, _, name = step.partition(" ")

@@ -63,7 +63,8 @@ def read(part: Part, sent: Sent, name: str = ROOT) -> tuple[Maybe, list[PartFaul
     return value, in_order(faults, sent)
 
 
-def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence[str]]]:
+def _filled(part: Part, value: Maybe, name: str, new: bool = False) -> Iterator[tuple[str, Sequence[str]]]:
+    # A row that is new has no new rows in itself: what holds itself would have no end.
     if value is MISSING:
         value = part.default
     if value is MISSING and isinstance(part, Group) and not part.optional:
@@ -93,13 +94,16 @@ def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence
                 yield f"{name}~empty", [ON]
         case Rows():
             rows = value if isinstance(value, list) else []
-            yield f"{name}~rows", [str(max(len(rows), part.least if value is MISSING else 0))]
+            least = part.least if value is MISSING else 0
+            yield f"{name}~rows", [str(max(len(rows), least))]
             if value == []:
                 yield f"{name}~empty", [ON]
             for number, row in enumerate(rows):
                 yield from _filled(part.item, row, below(name, number))
+            for number in range(0 if new else least):
+                yield from _filled(part.item, MISSING, below(name, number), new=True)
         case Group() | Fixed():
-            yield from _filled_inside(part, value, name)
+            yield from _filled_inside(part, value, name, new)
         case OneOf():
             chosen_one = _branch_of(part, value)
             yield f"{name}~of", [] if chosen_one is None else [str(chosen_one)]
@@ -107,7 +111,7 @@ def _filled(part: Part, value: Maybe, name: str) -> Iterator[tuple[str, Sequence
                 yield from _filled(part.branches[chosen_one][1], value, f"{name}~{chosen_one}")
 
 
-def _filled_inside(part: Group | Fixed, value: Maybe, name: str) -> Iterator[tuple[str, Sequence[str]]]:
+def _filled_inside(part: Group | Fixed, value: Maybe, name: str, new: bool) -> Iterator[tuple[str, Sequence[str]]]:
     there = isinstance(value, dict | list)
     if part.optional:
         if not there:
@@ -119,7 +123,7 @@ def _filled_inside(part: Group | Fixed, value: Maybe, name: str) -> Iterator[tup
             given = value.get(str(key), MISSING)
         elif isinstance(value, list) and isinstance(key, int) and key < len(value):
             given = value[key]
-        yield from _filled(inside, given, below(name, key))
+        yield from _filled(inside, given, below(name, key), new)
 
 
 def parts_inside(part: Group | Fixed) -> list[tuple[str | int, Part]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -13,10 +14,16 @@ from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission
 from hitl_webapp import bulk, pages
 from hitl_webapp.bodies import read_document, read_media, read_pairs
+<<<<<<< HEAD
 from hitl_webapp.fields import chosen, field_for
+=======
+from hitl_webapp.fields import field_for
+from hitl_webapp.pages import Fault
+>>>>>>> h-newcomer
 from hitl_webapp.problems import BadInput, Problem, public_outcome
 from hitl_webapp.routes.api import REFUSALS
 from hitl_webapp.routes.common import require_signed_in, service_of
+from hitl_webapp.sentences import what_fits
 
 _FIELDS: Final = ("id", "value", "choice", "comment", "reject")
 _NAMES: Final = ("request_ids", "value", "comment", "reject")
@@ -83,18 +90,7 @@ async def confirm(request: Request) -> Response:
     principal = await require_signed_in(request)
     ids = bulk.checked_ids(request.query_params.getlist("id"))
     found = dict(zip(ids, await bulk.seen(service, request.headers, ids), strict=True))
-    questions = [each for each in found.values() if isinstance(each, RequestDocument)]
-    kinds: dict[str, list[RequestDocument]] = {}
-    for each in questions:
-        kinds.setdefault(bulk.kind_of(each), []).append(each)
-    page = pages.render(
-        "bulk.html",
-        kinds=list(kinds.values()),
-        hidden={name: each.detail for name, each in found.items() if isinstance(each, Problem)},
-        field=field_for(questions[0]) if questions else None,
-        name=principal.name,
-    )
-    return HTMLResponse(page)
+    return HTMLResponse(_page(found, principal.name))
 
 
 @router.post("/bulk", openapi_extra=_DESCRIBED)
@@ -119,7 +115,7 @@ async def _api(request: Request, content: Any) -> Response:
         "value" not in content and not declines
     ):
         raise BadInput("Send either a value, or reject: true.")
-    bulk.check_comment(comment, declines=declines, needed=False)
+    bulk.check_comment(comment)
     value = content.get("value")
 
     def submission_of(_: RequestDocument) -> Submission:
@@ -135,6 +131,7 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
     if len(fields) < sum(name != "id" for name, _ in pairs) or set(fields) - set(_FIELDS):
         raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")
     ids = bulk.checked_ids([text for name, text in pairs if name == "id"])
+<<<<<<< HEAD
     if fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     declines, comment = "reject" in fields, fields.get("comment", "")
@@ -144,6 +141,15 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
             "answer, or decline without one."
         )
     bulk.check_comment(comment, declines=declines, needed=True)
+=======
+    declines, comment = fields.get("reject") == "1", fields.get("comment", "")
+    bulk.check_comment(comment)
+    service = service_of(request)
+    if declines and not comment.strip():
+        found = await bulk.seen(service, request.headers, ids)
+        reason = Fault("comment", "A reason is needed: write why you decline to answer.")
+        return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, reason), 422)
+>>>>>>> h-newcomer
 
     def submission_of(question: RequestDocument) -> Submission:
         value = fields.get("value", "")
@@ -151,17 +157,52 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
             value = _chosen(question, fields["choice"])
         return bulk.submission("web", comment, declines=declines, value=value, text=True)
 
-    service = service_of(request)
     results = await bulk.submit(service, request.headers, ids, submission_of, "web")
     found = await bulk.seen(service, request.headers, ids)
-    names = [each.event_name if isinstance(each, RequestDocument) else "" for each in found]
+    if fault := _fits_none(found, results, fields):
+        return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, fault), 422)
     page = pages.render(
         "bulk_done.html",
-        results=list(zip(names, results, strict=True)),
+        results=[
+            (each if isinstance(each, RequestDocument) else None, result)
+            for each, result in zip(found, results, strict=True)
+        ],
         saved=sum(each.status == 200 for each in results),
         name=principal.name,
     )
     return HTMLResponse(page)
+
+
+def _page(
+    found: Mapping[str, RequestDocument | Problem],
+    name: str,
+    typed: Mapping[str, str] | None = None,
+    fault: Fault | None = None,
+) -> str:
+    """Return the page that says what will happen, with what was typed and what is wrong with it, if anything."""
+    questions = [each for each in found.values() if isinstance(each, RequestDocument)]
+    kinds: dict[str, list[RequestDocument]] = {}
+    for each in questions:
+        kinds.setdefault(bulk.kind_of(each), []).append(each)
+    return pages.render(
+        "bulk.html",
+        kinds=list(kinds.values()),
+        hidden={request_id: each.detail for request_id, each in found.items() if isinstance(each, Problem)},
+        field=field_for(questions[0]) if questions else None,
+        name=name,
+        sent=typed or {},
+        fault=fault,
+    )
+
+
+def _fits_none(
+    found: Sequence[RequestDocument | Problem], results: Sequence[bulk.Result], fields: Mapping[str, str]
+) -> Fault | None:
+    """Return what is wrong with an answer that fits none of the questions; None: something was recorded."""
+    first, refused = found[0], results[0].problem
+    if not isinstance(first, RequestDocument) or refused is None or any(each.status != 422 for each in results):
+        return None
+    return Fault("value", *what_fits(first, fields.get("value", ""), InvalidValue(refused.detail)))
 
 
 def _chosen(question: RequestDocument, place: str) -> str:
