@@ -14,12 +14,8 @@ from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission
 from hitl_webapp import bulk, pages
 from hitl_webapp.bodies import read_document, read_media, read_pairs
-<<<<<<< HEAD
 from hitl_webapp.fields import chosen, field_for
-=======
-from hitl_webapp.fields import field_for
 from hitl_webapp.pages import Fault
->>>>>>> h-newcomer
 from hitl_webapp.problems import BadInput, Problem, public_outcome
 from hitl_webapp.routes.api import REFUSALS
 from hitl_webapp.routes.common import require_signed_in, service_of
@@ -131,7 +127,6 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
     if len(fields) < sum(name != "id" for name, _ in pairs) or set(fields) - set(_FIELDS):
         raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")
     ids = bulk.checked_ids([text for name, text in pairs if name == "id"])
-<<<<<<< HEAD
     if fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     declines, comment = "reject" in fields, fields.get("comment", "")
@@ -140,16 +135,12 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
             "You gave an answer and declined as well: nothing was recorded. Load the page again, and send the "
             "answer, or decline without one."
         )
-    bulk.check_comment(comment, declines=declines, needed=True)
-=======
-    declines, comment = fields.get("reject") == "1", fields.get("comment", "")
     bulk.check_comment(comment)
     service = service_of(request)
     if declines and not comment.strip():
         found = await bulk.seen(service, request.headers, ids)
         reason = Fault("comment", "A reason is needed: write why you decline to answer.")
         return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, reason), 422)
->>>>>>> h-newcomer
 
     def submission_of(question: RequestDocument) -> Submission:
         value = fields.get("value", "")
