@@ -18,7 +18,7 @@ MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 _MARK: Final = "x-hitl-file"
 UPLOAD_IT: Final = (
     "This question is answered by a file: upload it in the form, send it by PUT /answers/REQUEST_ID?name=NAME, or "
-    "give it to `hitl answer --file`."
+    "give it to `hitl answer REQUEST_ID --file FILE`."
 )
 
 

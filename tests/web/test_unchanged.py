@@ -20,18 +20,8 @@ from hitl.core.pythontypes import typed
 from hitl.core.question import Question, parse_answer
 from hitl_webapp import pages
 from hitl_webapp.sent import read_sent_form
-from tests.library.test_pythontypes import (
-    TYPES,
-    Address,
-    Circle,
-    Color,
-    Deploy,
-    Level,
-    Pair,
-    Person,
-    Point,
-    Square,
-)
+from tests.library.test_pythontypes import Address, Circle, Color, Deploy, Level, Pair, Person, Point, Square
+from tests.library.typed_samples import TYPED, same
 from tests.web.controls import body_of
 from tests.web.serving import WebApp
 from tests.web.test_page import clean
@@ -113,18 +103,15 @@ def sent_back(data_type: Any, value: Any, **content: Any) -> Any:
     return typed(data_type, parse_answer(request, sent.value, text=True))
 
 
-@pytest.mark.parametrize("name", TYPES)
+@pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
 @settings(max_examples=EXAMPLES, deadline=None)
 def test_a_value_of_each_type_is_sent_back_as_it_is(name: str, data: st.DataObject) -> None:
-    data_type, values = TYPES[name]
+    data_type, values = TYPED[name]
     # Nothing cannot be proposed, and blanks alone are no answer.
     value = data.draw(values.filter(lambda each: each is not None and str(each).strip() != ""))
 
-    again = sent_back(data_type, value)
-
-    assert again == value
-    assert type(again) is type(value)
+    assert same(sent_back(data_type, value), value)
 
 
 @pytest.mark.parametrize("name", ONE_OF_EACH)

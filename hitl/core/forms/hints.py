@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hitl.core.decimals import KEYWORD as DECIMAL_LIMITS
 from hitl.core.forms.parts import MISSING, Line, LineKind
 from hitl.core.forms.patterns import in_words
 from hitl.core.strictjson import shortened, show
@@ -70,8 +71,9 @@ def text_refusal(schema: Mapping[str, Any], text: str) -> str:
 
 def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
     """Return the sentence for a field whose value its schema refuses."""
-    if line.kind in ("int", "number"):
-        hint = range_of(line.schema, "A whole number" if line.kind == "int" else "A number")
+    if line.kind in ("int", "number", "decimal"):
+        limits = limits_of(line.schema) if line.kind == "decimal" else line.schema
+        hint = range_of(limits, "A whole number" if line.kind == "int" else "A number")
         return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else str(error)
     said = text_refusal(line.schema, value) if isinstance(value, str) else ""
     wanted = _format_wanted(line.schema)
@@ -79,9 +81,11 @@ def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
 
 
 def limits_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the bounds of a Decimal, which its schema says of the number, and not of its text."""
+    """Return the bounds of a Decimal: those of its number, or as texts where no double is the same."""
     parts = [each for each in schema.get("anyOf", ()) if isinstance(each, dict)]
-    return next((each for each in parts if each.get("type") == "number"), {})
+    number = next((each for each in parts if each.get("type") == "number"), {})
+    exact = number.get(DECIMAL_LIMITS)
+    return {**exact, **number} if isinstance(exact, dict) else number
 
 
 def range_of(schema: Mapping[str, Any], what: str) -> str:
@@ -117,6 +121,9 @@ def is_number(value: Any) -> bool:
 
 def _bound(schema: Mapping[str, Any], name: str) -> str:
     bound = schema.get(name)
+    if isinstance(bound, str):
+        # A Decimal's, see `hitl.core.decimals`.
+        return bound
     if isinstance(bound, float) and bound.is_integer() and abs(bound) < _EXACT:
         bound = int(bound)
     return format_value("json", bound) if is_number(bound) else ""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 import re
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
-from hitl.core.forms.hints import is_number, limits_of, line_refusal, range_of
+from hitl.core.forms.hints import line_refusal
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.parts import Line, LineKind
 from hitl.core.strictjson import encodable, show
@@ -34,12 +32,6 @@ WANTED: Final[dict[LineKind, str]] = {
 }
 _DECIMAL: Final = re.compile(DECIMAL)
 _AS_TYPED: Final = ("text", "long")
-_WRONG: Final = {
-    "minimum": operator.lt,
-    "exclusiveMinimum": operator.le,
-    "maximum": operator.gt,
-    "exclusiveMaximum": operator.ge,
-}
 
 
 def text_of(value: JsonValue) -> str:
@@ -80,20 +72,15 @@ def _read(line: Line, text: str) -> JsonValue:
         case "number":
             return parse_text("float", text)
         case "decimal":
-            return _decimal(line, text)
+            return _decimal(text)
         case "date" | "time" | "moment" | "local":
             return encodable(canonical(line.kind, text))
         case _:
             return encodable(text if line.kind in _AS_TYPED else text.strip())
 
 
-def _decimal(line: Line, text: str) -> str:
+def _decimal(text: str) -> str:
     number = signed(text.strip())
     if not _DECIMAL.fullmatch(number):
         raise InvalidValue(f"{show(number)} is not a number: write it with a point, such as 1234.50.")
-    limits, exact = limits_of(line.schema), Decimal(number)
-    for name, wrong in _WRONG.items():
-        if is_number(limits.get(name)) and wrong(exact, Decimal(repr(limits[name]))):
-            hint = range_of(limits, "A number")
-            raise InvalidValue(f"Enter {hint[0].lower()}{hint[1:]}.")
     return number
