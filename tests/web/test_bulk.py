@@ -136,7 +136,11 @@ def test_the_page_says_what_will_happen_and_what_happened(app: WebApp) -> None:
     assert refused.startswith("422 Error: Answer several questions")
     assert "rows to keep: choose red or green." in refused
     assert "typed" in refused
-    reason = post(id=["page-0"], reject="1", choice="1", comment=" ")
+    both = post(id=["page-0"], reject="1", choice="1", comment="typed")
+    assert both.startswith("422")
+    assert "You gave an answer and declined as well" in both
+    assert "typed" in both
+    reason = post(id=["page-0"], reject="1", comment=" ")
     assert reason.startswith("422")
     assert "A reason is needed: write why you decline to answer." in reason
     assert Question(app, "page-0", "", "").stored() is None
@@ -173,10 +177,10 @@ def test_choices_of_equal_labels_are_told_apart(app: WebApp) -> None:
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
-        ({"choice": "1" * 5_000}, 200),
-        ({"choice": "-1"}, 200),
-        ({"choice": "0", "reject": "1", "comment": "no"}, 400),
-        ({"value": "red", "reject": "1", "comment": "no"}, 400),
+        ({"choice": "1" * 5_000}, 422),
+        ({"choice": "-1"}, 422),
+        ({"choice": "0", "reject": "1", "comment": "no"}, 422),
+        ({"value": "red", "reject": "1", "comment": "no"}, 422),
         ({"choice": "0", "reject": "true"}, 400),
         ({"choice": "0", "reject": "0"}, 400),
     ],

@@ -130,17 +130,11 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
     if fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     declines, comment = "reject" in fields, fields.get("comment", "")
-    if declines and (fields.get("value", "").strip() or fields.get("choice")):
-        raise BadInput(
-            "You gave an answer and declined as well: nothing was recorded. Load the page again, and send the "
-            "answer, or decline without one."
-        )
     bulk.check_comment(comment)
     service = service_of(request)
-    if declines and not comment.strip():
+    if declines and (wrong := _wrong_decline(fields)):
         found = await bulk.seen(service, request.headers, ids)
-        reason = Fault("comment", "A reason is needed: write why you decline to answer.")
-        return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, reason), 422)
+        return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, wrong), 422)
 
     def submission_of(question: RequestDocument) -> Submission:
         value = fields.get("value", "")
@@ -184,6 +178,17 @@ def _page(
         sent=typed or {},
         fault=fault,
     )
+
+
+def _wrong_decline(fields: Mapping[str, str]) -> Fault | None:
+    """Return what is wrong with declining, as the form of one question says it; None: nothing is."""
+    if fields.get("value", "").strip() or fields.get("choice"):
+        return Fault(
+            "value", "You gave an answer and declined as well: send the answer, or load the page again to decline."
+        )
+    if not fields.get("comment", "").strip():
+        return Fault("comment", "A reason is needed: write why you decline to answer.")
+    return None
 
 
 def _fits_none(
