@@ -83,7 +83,7 @@ def sent(question: Question, fields: dict[str, Any]) -> tuple[int, dict[str, str
         ({"v/code": "abc"}, "v/code", "Enter 3 × capital letters A-Z, then “-”, then 4 × digits."),
         ({"v/note": "x" * 21}, "v/note", "Shorten it to at most 20 characters: it has 21."),
         ({"v/count": "12"}, "v/count", "Enter a whole number from 1 to 9."),
-        ({"v/names~rows": "0"}, "v/names", "Add at least one: there are none."),
+        ({"v/names~rows": "0"}, "v/names", "Add at least one."),
         (
             {"v/names~rows": "4"} | {f"v/names/{n}": "x" for n in range(4)},
             "v/names",
@@ -110,7 +110,7 @@ def sent(question: Question, fields: dict[str, Any]) -> tuple[int, dict[str, str
             {"v/at": "2026-02-28 09:30"},
             "v/at",
             '"2026-02-28 09:30" has no zone, so it could be several moments. Write its difference from UTC behind '
-            "it, such as 2026-02-28T09:30:00+01:00, or 2026-02-28T09:30:00Z for UTC.",
+            "it, such as 2026-02-28 09:30 +01:00, or 2026-02-28 09:30 UTC.",
         ),
         ({"v/clock": "9:30"}, "v/clock", "Enter a time such as 09:30:00 or 09:30:00+01:00."),
     ],

@@ -176,8 +176,8 @@ def test_a_number_has_the_keys_and_the_hint_that_its_range_needs(
         (
             datetime,
             "text",
-            "A date and a time with its zone, such as 2026-02-28T09:30:00+01:00",
-            "Enter a date and a time with its zone, such as 2026-02-28T09:30:00+01:00.",
+            "A date and a time with its zone, such as 2026-02-28 09:30 +01:00",
+            "Enter a date and a time with its zone, such as 2026-02-28 09:30 +01:00.",
         ),
         (
             timedelta,

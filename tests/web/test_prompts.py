@@ -134,6 +134,11 @@ def test_a_table_scrolls_by_keyboard() -> None:
     assert shown.rstrip().endswith("</table></div>")
 
 
+def test_headings_are_below_that_of_the_page() -> None:
+    shown = markdown("# One\n\nTwo\n---\n\n###### Six")
+    assert [part for part in ("<h1", "<h2", "<h3", "<h6") if part in shown] == ["<h2", "<h3", "<h6"]
+
+
 def test_a_question_in_markdown_has_the_digest_it_always_had() -> None:
     question = Question.of("n", int, "a", 60)
     plain = Question.of("n", int, "a", 60, prompt_format="plain")

@@ -75,7 +75,7 @@ def test_what_is_proposed_comes_before_the_default_and_unchanged_is_not_edited(
 
     assert (stored.stored() or {})["value"] == PROPOSED.model_dump(mode="json")
     assert "No: answered as proposed" in page.inner_text("main")
-    assert page.locator(".table table").count() == 0
+    assert page.get_by_text("What was edited").count() == 0
 
 
 def test_a_value_is_proposed_and_edited_in_one_field() -> None:
@@ -103,3 +103,26 @@ def test_programs_read_what_was_edited(shared_app: WebApp) -> None:
     assert (later["edited"], later["changes"]) == (True, reply["changes"])
     plain = asked(shared_app, data_type=int, proposed=None).api(5).json()
     assert (plain["edited"], plain["changes"]) == (False, [])
+
+
+def test_an_answer_in_parts_is_shown_part_by_part() -> None:
+    class Plan(BaseModel):
+        places: list[Place]
+        colors: set[Literal["red", "green"]]
+        note: str | None = None
+
+    value = {"places": [{"zone": "a", "replicas": 2}], "colors": ["red", "green"], "note": None}
+    asked = question(data_type=Plan)
+    page = pages.outcome_page(asked, outcome(asked, value=value), recorded=True)
+    words = " ".join(visible_text(page).split())
+    assert "As JSON" in words
+    assert "Places › 1 › Availability zone a Places › 1 › Replicas 2 Colors red, green Note (nothing)" in words
+
+
+def test_several_of_the_choices_are_shown_with_their_labels() -> None:
+    labels = {"eu": "Europe", "us": "America"}
+    asked = question(data_type=str, choices=labels, multiple=True, proposed=["eu"])
+    page = pages.outcome_page(asked, outcome(asked, value=["us"]), recorded=True)
+    words = " ".join(visible_text(page).split())
+    assert "Value America (us)" in words
+    assert "1 Europe (eu) America (us)" in words

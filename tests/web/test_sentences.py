@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hitl.cluster import conditions
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, Respondents
@@ -18,6 +18,7 @@ from hitl_webapp import pages
 from hitl_webapp.auth import recordable
 from hitl_webapp.below import SITE, Site, site_of
 from hitl_webapp.fields import field_for, searched
+from hitl_webapp.inbox.queries import Query
 from hitl_webapp.sentences import RUN_ABORTED, lost, standing, what_fits
 from hitl_webapp.settings import WebSettings
 from tests.library.samples import number_question
@@ -76,6 +77,11 @@ REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu",
         ({"data_type": date}, "28.02.2026", "Enter a date such as 2026-02-28."),
         ({"data_type": date}, "", "Enter a date such as 2026-02-28."),
         ({"data_type": Decimal}, "1,50", "Enter a number, with decimals after a point, as in 4.5."),
+        (
+            {"data_type": Annotated[Decimal, Field(ge=0, decimal_places=2)]},
+            "19.999",
+            "Enter a number, at least 0, at most 2 decimals, with decimals after a point, as in 4.5.",
+        ),
         ({"data_type": str, "schema": {"maxLength": 2}}, "abc", "Shorten it to at most 2 characters: it has 3."),
         (
             {"data_type": str, "schema": {"pattern": "^[A-Z]{3}-[0-9]+$"}},
@@ -202,6 +208,16 @@ def test_the_inbox_has_a_deadline_as_a_moment_that_is_shown_in_local_time() -> N
 
         assert re.search(r"nobody answered before the deadline \(<time datetime=", page)
         assert ("so the default was used" in page) is (ended is late)
+
+
+def test_the_inbox_says_where_a_question_comes_from_and_a_checkbox_what_it_selects() -> None:
+    waiting = [question(Origin(namespace="team", project="shop", run="r1"))]
+    page = inbox_page(NOW, waiting=waiting)
+    assert "namespace team , project shop , run r1" in " ".join(visible_text(page).split())
+    assert 'aria-labelledby="n-q p-q"' in page
+    assert 'id="p-q"' in page
+    of_run = " ".join(visible_text(inbox_page(NOW, waiting=waiting, query=Query(run="r1"))).split())
+    assert "Waiting for an answer, of the run r1" in of_run
 
 
 def test_an_answer_that_was_not_used_is_called_as_the_form_calls_it() -> None:

@@ -1,7 +1,8 @@
-"""What an answer changed of the proposed one: as rows of a table for people, as JSON for programs."""
+"""An answer in its parts, and what it changed of the proposed one: as rows for people, as JSON for programs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from pydantic import JsonValue
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.edits import Change, edits
 from hitl.core.forms.labels import told
-from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows
+from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows, Several
 from hitl.core.forms.sent import options_of
 from hitl.core.values import format_value
 from hitl_webapp.parts import form_of
@@ -18,6 +19,8 @@ from hitl_webapp.sentences import shown_value
 
 NOTHING: Final = "(nothing)"
 _MAX_LABEL_CHARS: Final = 300
+# A longer answer is shown as JSON alone.
+_MAX_ROWS: Final = 200
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,37 @@ def edit_rows(request: RequestDocument, outcome: OutcomeDocument) -> list[Edit]:
     return rows
 
 
+def answer_rows(request: RequestDocument, outcome: OutcomeDocument) -> list[tuple[str, str]]:
+    """Return each part of an answer as people read it: its label, empty for the whole answer, and what it holds.
+
+    There is none for an answer of one field, and for one that has no form.
+    """
+    form = form_of(request)
+    if form is None or outcome.outcome != "answered":
+        return []
+    rows: list[tuple[str, str]] = []
+    for labels, part, value in _leaves(form, outcome.value, ()):
+        if len(rows) == _MAX_ROWS:
+            return []
+        rows.append((" › ".join(labels)[:_MAX_LABEL_CHARS], _shown(request, part, value)))
+    return rows
+
+
+def _leaves(
+    part: Part | None, value: JsonValue, labels: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Part | None, JsonValue]]:
+    inside: list[tuple[str, JsonValue]] = []
+    if isinstance(value, dict) and isinstance(part, Group | OneOf):
+        inside = list(value.items())
+    elif isinstance(value, list) and isinstance(part, Rows | Fixed):
+        inside = [(str(number), each) for number, each in enumerate(value)]
+    if not inside:
+        yield labels, part, value
+    for key, each in inside:
+        label, of_key = _inside(part, key)
+        yield from _leaves(of_key, each, (*labels, label))
+
+
 def _labelled(form: Part | None, place: str) -> tuple[list[str], Part | None]:
     labels: list[str] = []
     for step in place.split("/")[1:]:
@@ -83,6 +117,8 @@ def _inside(part: Part | None, key: str) -> tuple[str, Part | None]:
         case Group():
             inside = dict(part.fields).get(key)
             return (inside.label if inside is not None and inside.label else key), inside
+        case Several():
+            return str(number + 1), part
         case Rows():
             return (str(number + 1) if number >= 0 else key), part.item
         case Fixed() if 0 <= number < len(part.items):
@@ -95,11 +131,13 @@ def _inside(part: Part | None, key: str) -> tuple[str, Part | None]:
 
 
 def _shown(request: RequestDocument, part: Part | None, value: Maybe) -> str:
-    if value is MISSING:
+    if value is MISSING or value is None or value == []:
         return NOTHING
     if request.data_type != "json":
         return shown_value(request, format_value(request.data_type, value))
-    if isinstance(part, Choice | Flag):
+    if isinstance(part, Several) and isinstance(value, list):
+        return ", ".join(_shown(request, part, each) for each in value)
+    if isinstance(part, Choice | Flag | Several):
         return told([(_text(each), label) for label, each in options_of(part)], _text(value))
     return _text(value)
 

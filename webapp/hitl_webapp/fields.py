@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms.hints import POINT, is_number, range_of, text_hint
+from hitl.core.forms.hints import MOMENT, POINT, decimal_range, is_number, limits_of, range_of, text_hint
 from hitl.core.forms.labels import Offer, exact, found, searchable
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.offers import offered
@@ -102,12 +102,14 @@ def _exact_text(schema: dict[str, Any]) -> Field | None:
         if not isinstance(part, dict):
             continue
         if is_decimal(part):
-            limits = part["anyOf"][0]
-            hint = range_of(limits, "A number")
+            limits = limits_of(part)
+            hint = decimal_range(limits)
             enter = _sentence(f"{hint}, with decimals after a point, as in 4.5") if part is schema else ""
             keyboard: InputMode = "decimal" if _never_negative(limits) else "text"
             return Field("line", keyboard, exact=True, hint=hint + POINT, enter=enter)
         wanted = _format_wanted(name) if isinstance(name := part.get("format"), str) else ""
+        if kind_of(part) == "moment":
+            wanted = f"a date and a time with its zone, such as {MOMENT}"
         if wanted:
             hint = wanted[0].upper() + wanted[1:]
             enter = _sentence(hint) if set(schema) <= {*_TOLD, "format"} else ""

@@ -25,7 +25,7 @@ from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.durations import duration
-from hitl_webapp.edited import edit_rows
+from hitl_webapp.edited import answer_rows, edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
 from hitl_webapp.fields import field_for, initial
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
@@ -213,6 +213,7 @@ def outcome_page(
         lost=lost,
         standing=standing(outcome),
         edits=edit_rows(request, outcome),
+        parts=answer_rows(request, outcome),
         note=note,
         name=name,
         typed=_shown_typed(request, typed),

@@ -132,9 +132,14 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
 
 
 def _links_and_tasks(state: StateCore) -> None:
-    """Make links of bare addresses and images, and boxes of `[ ]` and `[x]` at the beginning of a list's item."""
+    """Make links of bare addresses and images, and boxes of `[ ]` and `[x]` at the beginning of a list's item.
+
+    Headings go below the page's own, which is its first.
+    """
     before: list[str] = []
     for token in state.tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1:]) + 1, 6)}"
         if token.type == "inline" and token.children:
             first = token.children[0]
             if before[-2:] == ["list_item_open", "paragraph_open"] and first.content[:4] in _TASK:

@@ -12,6 +12,7 @@ from hitl.core.strictjson import shortened, show
 from hitl.core.values import format_value
 from hitl.errors import InvalidValue
 
+MOMENT: Final = "2026-02-28 09:30 +01:00"
 POINT: Final = ". Write decimals after a point, as in 4.5"
 # From here on a float stands for several whole numbers.
 _EXACT: Final = 2**53
@@ -19,7 +20,7 @@ _MAX_USUAL_CHARS: Final = 200
 _HINTS: Final[Mapping[LineKind, str]] = {
     "date": "Such as 2026-02-28",
     "time": "Such as 09:30:00",
-    "moment": "With its zone, such as 2026-02-28T09:30:00+01:00",
+    "moment": f"With its zone, such as {MOMENT}",
     "local": "Such as 2026-02-28T09:30:00, without a zone",
     "email": "Such as ann@example.com",
     "url": "Such as https://example.com/page",
@@ -35,7 +36,7 @@ def hint_of(part: Line) -> str:
         case "number":
             hint = range_of(part.schema, "A number") + POINT
         case "decimal":
-            hint = f"{range_of(limits_of(part.schema), 'A number')}. Write decimals after a point, as in 4.50"
+            hint = decimal_range(limits_of(part.schema)) + POINT
         case "text" | "long":
             hint = _HINTS_OF_FORMAT.get(str(part.schema.get("format")), "") or text_hint(part.schema)
         case _:
@@ -72,8 +73,11 @@ def text_refusal(schema: Mapping[str, Any], text: str) -> str:
 def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
     """Return the sentence for a field whose value its schema refuses."""
     if line.kind in ("int", "number", "decimal"):
-        limits = limits_of(line.schema) if line.kind == "decimal" else line.schema
-        hint = range_of(limits, "A whole number" if line.kind == "int" else "A number")
+        hint = (
+            decimal_range(limits_of(line.schema))
+            if line.kind == "decimal"
+            else range_of(line.schema, "A whole number" if line.kind == "int" else "A number")
+        )
         return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else str(error)
     said = text_refusal(line.schema, value) if isinstance(value, str) else ""
     wanted = _format_wanted(line.schema)
@@ -112,6 +116,21 @@ def range_of(schema: Mapping[str, Any], what: str) -> str:
         return what
     separator = " " if parts[0].startswith("from") else ", "
     return f"{what}{separator}{', '.join(parts)}"
+
+
+def decimal_range(limits: Mapping[str, Any]) -> str:
+    """Return which decimal numbers are allowed, also by how many digits they have.
+
+    Args:
+        limits: What `limits_of` returns.
+    """
+    places, digits = _count(limits, "decimalPlaces"), _count(limits, "maxDigits")
+    said = [range_of(limits, "A number")]
+    if digits is not None:
+        said.append(f"at most {digits:,} digits")
+    if places is not None:
+        said.append("no decimals" if places == 0 else f"at most {places:,} decimal{'s' if places > 1 else ''}")
+    return ", ".join(said)
 
 
 def is_number(value: Any) -> bool:

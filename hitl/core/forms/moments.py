@@ -55,7 +55,7 @@ def canonical(kind: LineKind, text: str) -> str:
     if not zone:
         raise InvalidValue(
             f"{show(text)} has no zone, so it could be several moments. Write its difference from UTC behind it, "
-            f"such as {moment}+01:00, or {moment}Z for UTC."
+            f"such as {text} +01:00, or {text} UTC."
         )
     return moment + _zone(zone)
 

@@ -28,7 +28,8 @@ def list_faults(part: Rows | Several, name: str, values: list[Maybe]) -> Iterato
     count = len(values)
     if least is not None and count < least:
         verb = "Choose" if isinstance(part, Several) else "Add"
-        yield PartFault(name, f"{verb} at least {'one' if least == 1 else f'{least:,}'}: there {_are(count)}.")
+        so_far = f": there {_are(count)}" if count else ""
+        yield PartFault(name, f"{verb} at least {'one' if least == 1 else f'{least:,}'}{so_far}.")
     elif most is not None and count > most:
         less = f"Choose at most {most:,}" if isinstance(part, Several) else f"Remove {count - most:,}"
         yield PartFault(name, f"{less}: at most {most:,} may be there, and there {_are(count)}.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
-from hitl.core.forms.hints import line_refusal
+from hitl.core.forms.hints import MOMENT, line_refusal
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.parts import Line, LineKind
 from hitl.core.strictjson import encodable, show
@@ -25,7 +25,7 @@ WANTED: Final[dict[LineKind, str]] = {
     "decimal": "Enter a number, such as 4.50.",
     "date": "Enter a date, such as 2026-02-28.",
     "time": "Enter a time, such as 09:30:00.",
-    "moment": "Enter a date and a time with its zone, such as 2026-02-28T09:30:00+01:00.",
+    "moment": f"Enter a date and a time with its zone, such as {MOMENT}.",
     "local": "Enter a date and a time without a zone, such as 2026-02-28T09:30:00.",
     "email": "Enter an e-mail address, such as ann@example.com.",
     "url": "Enter an address, such as https://example.com/page.",
