@@ -65,6 +65,18 @@ def test_a_page_of_the_largest_evidence_takes_little_memory(app: WebApp, tmp_pat
     assert psutil.Process(app.process.pid).memory_info().rss - before < 64 * 1024 * 1024
 
 
+async def test_a_link_has_no_bytes_that_could_be_read() -> None:
+    served = Served()
+    async with served as client:
+        link = Evidence(name="The run", kind="link", url="https://runs.example/1")
+        await asked(served.store, ID, evidence=[link])
+        token = await add_link(served.store, ID, now=NOW)
+        page = await client.get(f"/form/{ID}", params={"token": token})
+
+    assert 'href="https://runs.example/1"' in page.text
+    assert "<form" in page.text
+
+
 async def test_bytes_that_are_listed_with_two_sizes_are_none_that_were_asked_with_the_question() -> None:
     served = Served()
     async with served as client:
