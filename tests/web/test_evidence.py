@@ -304,7 +304,7 @@ async def test_when_too_much_is_sent_at_once_others_wait_and_are_told(monkeypatc
     served = Served()
     async with served as client:
         token, (piece,) = await ask(served, evidence.file(b"x"))
-        async with served.app.state.service.evidence.sending():
+        async with served.app.state.service.evidence.sending("another"):
             refused = await client.get(place(piece, token))
         taken = await client.get(place(piece, token))
 

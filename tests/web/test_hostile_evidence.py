@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -63,6 +66,36 @@ def test_a_page_of_the_largest_evidence_takes_little_memory(app: WebApp, tmp_pat
     page = httpx.get(question.url, timeout=20)
     assert page.status_code == 200
     assert psutil.Process(app.process.pid).memory_info().rss - before < 64 * 1024 * 1024
+
+
+def test_slow_readers_of_evidence_take_little_memory_and_keep_out_nobody_else(app: WebApp) -> None:
+    async def store(request_id: str, data: bytes) -> Evidence:
+        sha256 = sha256_hex(data)
+        await app.store.create_once(keys.evidence_key(request_id, sha256), data)
+        return Evidence(
+            name="x", kind="file", media_type="application/octet-stream", size_bytes=len(data), sha256=sha256
+        )
+
+    slow, other = run(store("slow", bytes(16 * 1024 * 1024))), run(store("other", b"words"))
+    question, second = app.ask("slow", evidence=[slow]), app.ask("other", evidence=[other])
+    assert app.process is not None
+    process = psutil.Process(app.process.pid)
+    before = process.memory_info().rss
+    head = (
+        f"GET /evidence/slow/{slow.sha256} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {question.token}\r\n\r\n"
+    )
+    with contextlib.ExitStack() as stack:
+        for _ in range(60):
+            wire = stack.enter_context(socket.socket())
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            wire.connect(("127.0.0.1", app.port))
+            wire.sendall(head.encode())
+        time.sleep(2)
+        taken = process.memory_info().rss - before
+        place, bearer = f"{app.url}/evidence/other/{other.sha256}", {"Authorization": f"Bearer {second.token}"}
+        assert httpx.get(place, headers=bearer, timeout=20).content == b"words"
+
+    assert taken < 96 * 1024 * 1024
 
 
 async def test_a_link_has_no_bytes_that_could_be_read() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlsplit
+from weakref import WeakValueDictionary
 
 from markupsafe import Markup
 from pydantic import ValidationError
@@ -42,8 +43,9 @@ SANDBOX: Final = (
 )
 _INLINE: Final = frozenset({*RASTER_IMAGES, "text/plain"})
 _AT_ONCE: Final = 4
-# Each holds some MiB for as long as its reader takes.
-_SENT_AT_ONCE: Final = 64
+# Each holds some MiB for as long as its reader takes. Slow readers of one question do not keep out all others.
+_SENT_AT_ONCE: Final = 32
+_SENT_OF_ONE: Final = 12
 _PATIENCE_SECONDS: Final = 10.0
 # What is read whole for a page. What is larger was not written by us, and is a download.
 _READ_WHOLE: Final[Mapping[EvidenceKind, int]] = {
@@ -125,6 +127,7 @@ class EvidenceReader:
         self._store = store
         self._turn = asyncio.Semaphore(_AT_ONCE)
         self._sending = asyncio.Semaphore(_SENT_AT_ONCE)
+        self._sending_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def require_unchanged(self, request: StoredRequest) -> None:
         """Make sure that all that is shown beside a question is as it was asked.
@@ -152,21 +155,15 @@ class EvidenceReader:
         return Shown(pieces)
 
     @asynccontextmanager
-    async def sending(self) -> AsyncIterator[None]:
-        """Let one piece be sent while the block runs.
+    async def sending(self, request_id: str) -> AsyncIterator[None]:
+        """Let one piece of a question be sent while the block runs.
 
         Raises:
             TooMany: others are being sent for too long.
         """
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                await self._sending.acquire()
-        except TimeoutError as error:
-            raise TooMany("Too much evidence is loaded at the same time: try again.") from error
-        try:
+        of_one = self._sending_of.setdefault(request_id, asyncio.Semaphore(_SENT_OF_ONE))
+        async with _turn_of(of_one), _turn_of(self._sending):
             yield
-        finally:
-            self._sending.release()
 
     async def bytes_of(self, request: StoredRequest, evidence: Evidence) -> AsyncIterator[bytes]:
         """Return what yields the bytes of one piece. They are checked before the first is returned.
@@ -212,6 +209,19 @@ class EvidenceReader:
                 return ShownPiece(evidence, address, diff=DiffPreview.model_validate_json(data))
         text = data.decode(errors="replace")
         return ShownPiece(evidence, address, text=await asyncio.to_thread(markdown_once, text))
+
+
+@asynccontextmanager
+async def _turn_of(places: asyncio.Semaphore) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await places.acquire()
+    except TimeoutError as error:
+        raise TooMany("Too much evidence is loaded at the same time: try again.") from error
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def evidence_path(request_id: str, evidence: Evidence, link: str) -> str:

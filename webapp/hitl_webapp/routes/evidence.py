@@ -55,7 +55,7 @@ class _Sent(Response):
         self._evidence = evidence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._reader.sending():
+        async with self._reader.sending(self._request.request_id):
             reply = await self._reply()
             await reply(scope, receive, send)
 
