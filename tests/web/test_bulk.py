@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
+from hitl.core.evidence import Evidence
 from hitl.core.respondents import Respondents
 from tests.web.serving import Question, WebApp, running, visible_text
 from tests.web.test_inbox_api import SECRET, as_user
@@ -165,6 +166,15 @@ def test_what_a_schema_lists_is_offered_and_recorded_by_its_place(app: WebApp) -
     assert "Ohio" in page
     assert "2 of 2 saved" in reply.text
     assert [by(each) for each in questions] == [("ann", "us-1")] * 2
+
+
+def test_evidence_that_is_not_shown_is_named(app: WebApp) -> None:
+    link = Evidence(name="Loss by epoch", kind="link", url="https://runs.example/1")
+    [question] = ask(app, "beside", 1, evidence=[link])
+    page = httpx.get(f"{app.url}/bulk", params={"id": question.request_id}, headers=as_user("ann")).text
+    assert "Evidence that is not shown here: Loss by epoch. Open the question to see it." in visible_text(
+        page.replace("<bdi>", "").replace("</bdi>", "")
+    )
 
 
 def test_choices_of_equal_labels_are_told_apart(app: WebApp) -> None:
