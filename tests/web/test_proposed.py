@@ -123,6 +123,14 @@ def test_an_answer_in_parts_is_shown_part_by_part() -> None:
     )
 
 
+def test_a_part_that_is_written_as_json_has_an_example_of_its_own_kind() -> None:
+    class Tagged(BaseModel):
+        tags: dict[str, int]
+
+    form = visible_text(pages.form_page(question(data_type=Tagged), token="", name=""))
+    assert "A JSON value, such as {" in form
+
+
 def test_several_of_the_choices_are_shown_with_their_labels() -> None:
     labels = {"eu": "Europe", "us": "America"}
     asked = question(data_type=str, choices=labels, multiple=True, proposed=["eu"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
@@ -158,6 +159,6 @@ def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:
     return _sentence(hint) if told else ""
 
 
-def _never_negative(schema: dict[str, Any]) -> bool:
+def _never_negative(schema: Mapping[str, Any]) -> bool:
     # The number keyboards of iPhones have no minus sign.
     return any(is_number(schema.get(name)) and schema[name] >= 0 for name in ("minimum", "exclusiveMinimum"))
