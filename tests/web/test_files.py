@@ -201,7 +201,7 @@ async def test_who_may_not_send_a_file_takes_nobodys_turn() -> None:
     async with served as client:
         _, token = await ask(served)
         form, file = {"request_id": ID, "token": token}, {"file": ("x.txt", b"words")}
-        async with served.app.state.service.uploads.one(60):
+        async with served.app.state.service.uploads.one(ID, 60):
             busy = await client.post("/submit/file", data=form, files=file)
             unknown = await client.post("/submit/file", data={**form, "token": "x"}, files=file)
         taken = await client.post("/submit/file", data=form, files=file)
