@@ -201,7 +201,8 @@ class EvidenceReader:
     async def _piece(self, admitted: Admitted, evidence: Evidence) -> ShownPiece:
         request_id = admitted.request.request_id
         address = evidence.url or evidence_path(request_id, evidence, admitted.principal.link)
-        if evidence.size_bytes > _READ_WHOLE.get(evidence.kind, 0):
+        # A link has no bytes at all.
+        if evidence.size_bytes > _READ_WHOLE.get(evidence.kind, -1):
             return ShownPiece(evidence, address)
         data = b"".join([part async for part in read_evidence(self._store, request_id, evidence)])
         match evidence.kind:
