@@ -37,7 +37,7 @@ class Place(BaseModel):
 
 
 class Deploy(BaseModel):
-    """What the form of the pictures asks for."""
+    """One deployment of the service."""
 
     region: Literal["eu", "us"]
     places: list[Place]

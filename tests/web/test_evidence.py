@@ -329,3 +329,13 @@ def test_large_evidence_is_sent_in_parts(tmp_path: Path, app: WebApp) -> None:
 
     assert question.api(7).status_code == 200
     assert after - before < 5 * len(data)
+
+
+async def test_a_link_is_on_the_page_though_it_has_no_bytes() -> None:
+    served = Served()
+    async with served as client:
+        token, _ = await ask(served, evidence.link("https://runs.example.com/1", name="The run"))
+        page = await client.get(f"/form/{ID}?token={token}")
+
+    assert page.status_code == 200
+    assert 'href="https://runs.example.com/1"' in page.text

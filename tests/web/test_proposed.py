@@ -40,7 +40,7 @@ def test_what_is_proposed_is_approved_or_edited(shared_app: WebApp, page: Page) 
     page.goto(stored.url)
     clean(page, "proposed", 1280)
     text = page.inner_text("main")
-    assert "The proposed answer is filled in." in text
+    assert "That answer is filled in." in text
     assert "The program did not take the answer before:" in text
     assert "<b>region</b>: is closed" in text
 
@@ -110,13 +110,25 @@ def test_an_answer_in_parts_is_shown_part_by_part() -> None:
         places: list[Place]
         colors: set[Literal["red", "green"]]
         note: str | None = None
+        ready: bool = False
 
-    value = {"places": [{"zone": "a", "replicas": 2}], "colors": ["red", "green"], "note": None}
+    value = {"places": [{"zone": "a", "replicas": 2}], "colors": ["red", "green"], "note": None, "ready": False}
     asked = question(data_type=Plan)
     page = pages.outcome_page(asked, outcome(asked, value=value), recorded=True)
     words = " ".join(visible_text(page).split())
     assert "As JSON" in words
-    assert "Places › 1 › Availability zone a Places › 1 › Replicas 2 Colors red, green Note (nothing)" in words
+    assert (
+        "Places › 1 › Availability zone a Places › 1 › Replicas 2 Colors red, green Note (nothing) Ready No"
+        in words
+    )
+
+
+def test_a_part_that_is_written_as_json_has_an_example_of_its_own_kind() -> None:
+    class Tagged(BaseModel):
+        tags: dict[str, int]
+
+    form = visible_text(pages.form_page(question(data_type=Tagged), token="", name=""))
+    assert "A JSON value, such as {" in form
 
 
 def test_several_of_the_choices_are_shown_with_their_labels() -> None:

@@ -137,7 +137,9 @@ def _shown(request: RequestDocument, part: Part | None, value: Maybe) -> str:
         return shown_value(request, format_value(request.data_type, value))
     if isinstance(part, Several) and isinstance(value, list):
         return ", ".join(_shown(request, part, each) for each in value)
-    if isinstance(part, Choice | Flag | Several):
+    if isinstance(part, Flag) and isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(part, Choice | Several):
         return told([(_text(each), label) for label, each in options_of(part)], _text(value))
     return _text(value)
 

@@ -179,6 +179,8 @@ def form_page(
 
 
 def _prefilled(request: RequestDocument) -> str:
+    if request.refused and request.proposed is not None:
+        return "That answer is filled in. Change what is not right, then send it."
     if request.proposed is not None:
         return "The proposed answer is filled in. Change what is not right, then send it."
     return "" if request.default is None else "The default is filled in. Change it if you want another answer."

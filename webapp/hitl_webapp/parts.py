@@ -17,6 +17,7 @@ from hitl.core.forms.names import below, one, rows_of
 from hitl.core.forms.parts import Constant, Raw
 from hitl.core.forms.sent import options_of, parts_inside
 from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
+from hitl.core.jsontypes import json_example
 from hitl_webapp.fields import initial
 from hitl_webapp.problems import BadInput
 
@@ -124,6 +125,7 @@ def shape(part: Part) -> str:
 FILTERS: Final = {
     "below": below,
     "hint_of": hint_of,
+    "json_example": json_example,
     "options_of": options_of,
     "parts_inside": parts_inside,
     "shape": shape,
