@@ -109,6 +109,7 @@ REFUSAL = {
     "Invalid": "it does not fit the JSON Schema, or is not JSON; it may be changed",
     "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified",
     "Expired": "it came after the deadline",
+    "EvidenceChanged": "what storage holds of the evidence is not what was asked with the question: ask again",
 }
 RESPONSE = """## Conditions
 
@@ -126,6 +127,7 @@ ACCEPTED = {
     "Superseded": "the question was settled already, or its deadline has passed",
     "Invalid": "the value does not fit the question; the message says why",
     "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified",
+    "EvidenceChanged": "what storage holds of the evidence is not what was asked with the question: ask again",
     "RequestNotFound": "there is no such question in this namespace (yet): it is settled as soon as there is",
     "StorageUnavailable": "it is retried automatically",
     "ClockApart": "the operator's clock differs from the storage's: it is retried automatically",

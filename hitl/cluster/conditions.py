@@ -54,6 +54,7 @@ class RefusalReason(StrEnum):
     INVALID = "Invalid"
     NOT_ALLOWED = "NotAllowed"
     EXPIRED = "Expired"
+    EVIDENCE_CHANGED = "EvidenceChanged"
 
 
 class AcceptedReason(StrEnum):
@@ -63,6 +64,7 @@ class AcceptedReason(StrEnum):
     SUPERSEDED = "Superseded"
     INVALID = "Invalid"
     NOT_ALLOWED = "NotAllowed"
+    EVIDENCE_CHANGED = "EvidenceChanged"
     REQUEST_NOT_FOUND = "RequestNotFound"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     CLOCK_APART = "ClockApart"

@@ -27,6 +27,7 @@ _REFUSED: dict[RefusalReason, AcceptedReason] = {
     RefusalReason.EXPIRED: AcceptedReason.SUPERSEDED,
     RefusalReason.INVALID: AcceptedReason.INVALID,
     RefusalReason.NOT_ALLOWED: AcceptedReason.NOT_ALLOWED,
+    RefusalReason.EVIDENCE_CHANGED: AcceptedReason.EVIDENCE_CHANGED,
 }
 # Not yet decided for a reason that is nobody's mistake.
 _NO_NOTICE = (

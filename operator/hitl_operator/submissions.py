@@ -9,6 +9,7 @@ from hitl.cluster.mapping import Given
 from hitl.core.documents import OutcomeDocument
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
+from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -68,7 +69,7 @@ def superseded(outcome: OutcomeDocument) -> Recorded:
 async def _settle(
     context: Context, root: Root, records: Records, request: StoredRequest, given: Given
 ) -> Recorded:
-    refusal = _not_allowed(request, given)
+    refusal = _not_allowed(request, given) or await _evidence_changed(root, request)
     if refusal is not None:
         standing = await read_outcome_of(root.store, request)
         return superseded(standing) if standing is not None else Recorded(refusal=refusal)
@@ -97,6 +98,17 @@ async def _settle(
             message = " ".join(f"{each.rstrip('.')}." for each in sentences)
             return Recorded(refusal=Refusal(RefusalReason.INVALID, message))
     return Recorded(settled.outcome)
+
+
+async def _evidence_changed(root: Root, request: StoredRequest) -> Refusal | None:
+    try:
+        await check_evidence(root.store, request)
+    except EvidenceChanged:
+        return Refusal(
+            RefusalReason.EVIDENCE_CHANGED,
+            "not recorded, as what was shown beside the question is not what was asked with it: ask again",
+        )
+    return None
 
 
 def _not_allowed(request: StoredRequest, given: Given) -> Refusal | None:

@@ -1,0 +1,55 @@
+"""What Kubernetes answers is recorded only while the evidence is what was asked with the question."""
+
+import uuid
+from datetime import UTC, datetime
+
+from hitl.core import keys
+from hitl.core.documents import Origin, sha256_hex
+from hitl.core.evidence import Evidence
+from hitl.records.evidence import Piece, store_evidence
+from tests.cluster.operators import Questions, Root, response, run
+from tests.library.samples import create_request, draft_request
+
+DATA = b"rows: 10"
+EVIDENCE = Evidence(
+    name="plan", kind="file", media_type="text/plain", size_bytes=len(DATA), sha256=sha256_hex(DATA)
+)
+
+
+async def ask(root: Root, namespace: str) -> str:
+    request_id = f"shown-{uuid.uuid4().hex[:8]}"
+    await store_evidence(root.store, request_id, [Piece(EVIDENCE, DATA)])
+    draft = draft_request(
+        request_id=request_id,
+        event_name="shown",
+        data_type=int,
+        prompt="How many?",
+        timeout_seconds=600,
+        now=datetime.now(UTC),
+        origin=Origin(namespace=namespace),
+        evidence=[EVIDENCE],
+    )
+    await create_request(root.store, draft)
+    await root.store.mark(keys.new_marker(request_id))
+    return request_id
+
+
+def test_nothing_is_recorded_while_the_evidence_is_not_what_was_asked(questions: Questions, root: Root) -> None:
+    name = run(ask(root, questions.namespace))
+    questions.until(name, "Pending")
+    key = keys.evidence_key(name, EVIDENCE.sha256)
+    run(root.store.delete(key))
+    run(root.store.create_once(key, DATA[:-1] + b"9"))
+
+    questions.patch(name, {"response": {"value": "1"}})
+    questions.plane.apply(response(questions.namespace, f"{name}-r", name, value="1"))
+
+    refused = questions.until_condition(name, "ResponseRefused", "EvidenceChanged")
+    questions.until_condition(f"{name}-r", "Accepted", "EvidenceChanged", "HumanInputResponse")
+    assert refused["status"]["phase"] == "Pending"
+    assert root.outcome(name) is None
+
+    run(root.store.delete(key))
+    run(root.store.create_once(key, DATA))
+    questions.patch(name, {"response": {"value": "2"}})
+    assert questions.until(name, "Answered")["status"]["value"] == "2"
