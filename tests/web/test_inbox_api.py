@@ -100,6 +100,7 @@ def test_one_question_is_shown_to_who_may_see_it(team: WebApp) -> None:
         "How many **rows**?",
         42,
     )
+    assert not {"request_path", "response_path"} & done["question"].keys(), "places in storage are told to nobody"
     assert httpx.get(f"{team.url}/questions/of-ann", headers=as_user("ann")).json()["state"] == "open"
     assert httpx.get(f"{team.url}/questions/of-ann", headers=as_user("bob")).status_code == 403
     assert httpx.get(f"{team.url}/questions/nobody", headers=as_user("bob")).status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +48,7 @@ class Visits:
     def __init__(self, streams: Streams, name: str) -> None:
         self.principal: Principal | None = Principal(name=name, verified=True)
         self.events: list[bytes] = []
-        self._stream = streams.opened(self._look, Query(), self._now)
+        self._stream = streams.opened(name, self._look, Query(), self._now)
 
     async def _look(self) -> Principal | None:
         return self.principal
@@ -117,6 +118,26 @@ async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store:
     inbox.close()
 
 
+@pytest.mark.usefixtures("quick")
+async def test_one_visitor_leaves_streams_for_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_MOST_EACH", 2)
+    ends: list[bool] = []
+    inbox = Inbox(store)
+    streams = Streams(inbox, lambda: bool(ends))
+    tasks = [asyncio.create_task(Visits(streams, name).follow()) for name in ("ann", "ann", "bob")]
+    await until(lambda: streams.open == 3)
+    with pytest.raises(TooMany):
+        Visits(streams, "ann")
+    tasks.append(asyncio.create_task(Visits(streams, "bob").follow()))
+    await until(lambda: streams.open == 4)
+    ends.append(True)
+    await asyncio.gather(*tasks)
+
+    again = asyncio.create_task(Visits(streams, "ann").follow())
+    await again
+    inbox.close()
+
+
 def test_a_stream_over_http_needs_a_visitor_and_ends_with_the_web_app(app: WebApp) -> None:
     assert httpx.get(f"{app.url}/questions/events").status_code == 401
     assert httpx.get(f"{app.url}/questions/events?x=1", headers=as_user("ann")).status_code == 400
@@ -124,9 +145,10 @@ def test_a_stream_over_http_needs_a_visitor_and_ends_with_the_web_app(app: WebAp
         assert reply.headers["content-type"].startswith("text/event-stream")
         lines = reply.iter_lines()
         assert next(lines) == "retry: 5000"
-        app.ask("new")
-        while True:
-            httpx.post(f"{app.url}/hints/new")
+        # The stream's first look may have seen a question already; the next one is new to it.
+        for number in itertools.count():
+            app.ask(f"new-{number}")
+            httpx.post(f"{app.url}/hints/new-{number}")
             if "changed" in next(lines):
                 break
         app.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hitl_webapp.inbox.listing import Listing
 
 MOST: Final = 300
+# Nobody alone keeps the pages of others from being told.
+_MOST_EACH: Final = 20
 _LOOK_SECONDS: Final = 1.0
 # With many streams each is looked at less often, so that all together take a small part of the time.
 _LOOK_SECONDS_EACH: Final = 0.05
@@ -52,33 +55,41 @@ class Streams:
         self._ending = ending
         self._most = most
         self.open = 0
+        self._each: Counter[str] = Counter()
 
     def opened(
-        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+        self,
+        visitor: str,
+        look: Callable[[], Awaitable[Principal | None]],
+        query: Query,
+        now: Callable[[], Awaitable[datetime]],
     ) -> AsyncIterator[bytes]:
         """Return the bytes of a new stream.
 
         Args:
+            visitor: The visitor's name.
             look: Finds the visitor again; None: they are not signed in any more, which ends the stream.
             query: What their page shows.
             now: The present moment, by the storage's clock.
 
         Raises:
-            TooMany: there are as many streams as there may be.
+            TooMany: there are as many streams as there may be, of all or of this visitor.
         """
-        if self.open >= self._most:
+        if self.open >= self._most or self._each[visitor] >= _MOST_EACH:
             raise TooMany("Too many pages are open to tell each of changes: look again now and then.")
-        return self._stream(look, query, now)
+        return self._stream(visitor, self._events(look, query, now))
 
-    async def _stream(
-        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
-    ) -> AsyncIterator[bytes]:
+    async def _stream(self, visitor: str, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         self.open += 1
+        self._each[visitor] += 1
         try:
-            async for each in self._events(look, query, now):
+            async for each in events:
                 yield each
         finally:
             self.open -= 1
+            self._each[visitor] -= 1
+            # Those who have none are forgotten.
+            self._each += Counter()
 
     async def _events(
         self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]

@@ -60,10 +60,10 @@ async def questions(request: Request) -> Response:
 async def events(request: Request) -> Response:
     """Tell, as server-sent events, when the list of these parameters has changed."""
     service = service_of(request)
-    await require_signed_in(request)
+    principal = await require_signed_in(request)
     query = read_query(request.query_params, strict=True)
     stream = service.streams.opened(
-        partial(service.admission.authenticate, request.headers), query, service.clock.storage_time
+        principal.name, partial(service.admission.authenticate, request.headers), query, service.clock.storage_time
     )
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
@@ -79,7 +79,8 @@ async def question(request: Request, request_id: str) -> Response:
     content = {
         "request_id": request_id,
         "state": outcome.outcome if outcome else "open" if now < document.expires_at else "overdue",
-        "question": document.model_dump(mode="json", by_alias=True),
+        # Where it lies in storage is nobody's business here.
+        "question": document.model_dump(mode="json", by_alias=True, exclude={"request_path", "response_path"}),
         "outcome": None if outcome is None else public_outcome(outcome),
     }
     return Response(to_json(content), media_type="application/json")
