@@ -82,7 +82,7 @@ with file.to_flyte().open_sync("rb") as opened:
         (hitl.File, ["--file", "no.pdf"], "no.pdf"),
         (hitl.File, ["--file", "empty"], "The file is empty"),
         (hitl.File, ["{}", "--file", "report.pdf"], "give VALUE or --file, and not both"),
-        (hitl.File, ['{"name": "report.pdf"}'], "hitl answer --file"),
+        (hitl.File, ['{"name": "report.pdf"}'], "hitl answer REQUEST_ID --file"),
     ],
 )
 def test_what_is_no_file_that_answers_is_refused(
