@@ -214,7 +214,7 @@ async def test_a_sender_that_is_too_slow_is_told_so() -> None:
         yield b"words"
         await asyncio.sleep(60)
 
-    served = Served(file_seconds=0.1)
+    served = Served(upload_seconds=0.1)
     async with served as client:
         _, token = await ask(served)
         reply = await client.put(f"/answers/{ID}", params={"name": "x"}, content=slowly(), headers=bearer(token))

@@ -58,7 +58,7 @@ class WebSettings(StorageSettings):
     """Bodies of more than 64 KiB that are read at the same time. Four times as many wait; others get 503."""
     max_file_bytes: int = Field(default=MAX_FILE_BYTES, ge=1024)
     """The most bytes of a file that answers a question. A larger one gets 413."""
-    file_seconds: float = Field(default=300, gt=0)
+    upload_seconds: float = Field(default=300, gt=0)
     """Seconds that a sender has for a file before it gets 408. As many files as `large_bodies` arrive at once."""
     max_header_bytes: int = Field(default=32 * 1024, ge=1024)
     """The most bytes of a request line and its header fields. More get 431, or 414 when it is the URL."""

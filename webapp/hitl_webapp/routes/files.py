@@ -49,7 +49,7 @@ async def put_file(request: Request, request_id: str, name: str, comment: str = 
     admitted = await service.submissions.admit(address, request.headers)
     await require_file_wanted(service, admitted)
     submission_id = new_submission_id()
-    async with service.uploads.one(admitted.request.request_id, service.settings.file_seconds):
+    async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
         file = await receive(service, admitted, submission_id, name, request.stream())
     submission = _submission(file, submission_id, comment).by(admitted.respondent("api"))
     return saved(admitted, await service.submissions.settle(admitted, submission))
@@ -71,7 +71,7 @@ async def post_form(request: Request) -> Response:
         await require_file_wanted(service, admitted)
         if not form.file_name:
             raise InvalidValue("Choose a file.")
-        async with service.uploads.one(admitted.request.request_id, service.settings.file_seconds):
+        async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
             file = await receive(service, admitted, submission_id, form.file_name, form.file())
     except InvalidValue as error:
         if admitted is None:
