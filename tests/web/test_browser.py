@@ -111,7 +111,7 @@ def test_an_error_is_beside_the_field_which_has_the_focus_and_keeps_what_was_typ
     page.click("button.primary")
 
     page.wait_for_selector("#value-error")
-    assert page.evaluate("document.activeElement.id") == "value"
+    page.wait_for_function("document.activeElement.id === 'value'")
     assert page.input_value("#value") == '{"a": 1}'
     described = page.get_attribute("#value", "aria-describedby") or ""
     assert "value-error" in described
@@ -235,7 +235,7 @@ def test_a_number_reaches_the_web_app_as_it_was_typed_or_pasted(
         assert posted["value"] == [typed]
         if question.stored() is None:
             assert page.input_value("#value") == typed, "it is kept"
-            assert page.evaluate("document.activeElement.id") == "value"
+            page.wait_for_function("document.activeElement.id === 'value'")
             assert page.inner_text("#value-error")
 
 

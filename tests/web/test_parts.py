@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from pydantic import BaseModel, Field
 
 from hitl.core.pythontypes import typed
@@ -131,7 +131,7 @@ def test_by_keyboard_alone_rows_and_branches_are_changed_and_recorded_as_seen(
     press("Send answer")
     assert question.stored() is None
     assert "Shorten it to at most 20 characters: it has 21." in visitor.inner_text("main")
-    assert visitor.get_by_label("Number").evaluate("field => field === document.activeElement")
+    expect(visitor.get_by_label("Number")).to_be_focused()
 
     visitor.keyboard.press("Control+A")
     visitor.keyboard.type("4711")
@@ -184,6 +184,6 @@ def test_the_form_of_a_model_is_clean(shared_app: WebApp, browser: Browser, widt
     page.get_by_label("Budget").fill("x")
     page.get_by_role("button", name="Send answer").click()
     page.get_by_text("One field needs another look").wait_for()
-    assert page.get_by_label("Budget").evaluate("field => field === document.activeElement")
+    expect(page.get_by_label("Budget")).to_be_focused()
     clean(page, f"parts-fault-{width}", width)
     page.close()
