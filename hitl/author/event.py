@@ -183,12 +183,12 @@ class Event(Generic[T]):
             return outcome
 
     def _changes(self, recorded: OutcomeDocument) -> tuple[Change, ...]:
-        if self._first.proposed is None or recorded.reason == "DefaultUsed":
+        if self._first.proposed is None:
             return ()
         # Loaded where something was proposed: it takes as long as the form that it belongs to.
-        from hitl.core.edits import edits
+        from hitl.core.edits import edits_of
 
-        return edits(self._first, recorded.value)
+        return edits_of(self._first, recorded) or ()
 
     def _value(self, asked: AskedQuestion, recorded: OutcomeDocument) -> Any:
         match recorded.outcome:

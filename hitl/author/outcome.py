@@ -68,7 +68,7 @@ class Outcome(Generic[T]):
             via=sender.via,
             at=recorded.answered_at,
             comment=recorded.comment,
-            default_used=recorded.outcome == "answered" and recorded.reason == "DefaultUsed",
+            default_used=recorded.default_used,
             commit=sender.commit,
             changes=changes,
         )

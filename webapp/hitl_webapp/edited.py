@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import JsonValue
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.core.edits import Change, edits
+from hitl.core.edits import edits_of
 from hitl.core.forms.labels import told
 from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows, Several
 from hitl.core.forms.sent import options_of
@@ -38,17 +38,10 @@ class Edit:
     answered: str
 
 
-def changes(request: RequestDocument, outcome: OutcomeDocument | None) -> tuple[Change, ...]:
-    """Return what somebody's answer changed of the proposed value; nothing for an outcome of another kind."""
-    if outcome is None or outcome.outcome != "answered" or outcome.reason == "DefaultUsed":
-        return ()
-    return edits(request, outcome.value)
-
-
 def public_changes(request: RequestDocument, outcome: OutcomeDocument | None) -> dict[str, Any]:
     """Return whether the proposed value was edited, and each change, for programs."""
     found: list[dict[str, JsonValue]] = []
-    for each in changes(request, outcome):
+    for each in edits_of(request, outcome) or ():
         change: dict[str, JsonValue] = {"place": each.place}
         if each.before is not MISSING:
             change["before"] = each.before
@@ -62,7 +55,7 @@ def edit_rows(request: RequestDocument, outcome: OutcomeDocument) -> list[Edit]:
     """Return the rows of the table on the page of the outcome."""
     form = form_of(request)
     rows = []
-    for change in changes(request, outcome):
+    for change in edits_of(request, outcome) or ():
         labels, part = _labelled(form, change.place)
         before, after = (_shown(request, part, value) for value in (change.before, change.after))
         label = " › ".join(labels) or "Answer"

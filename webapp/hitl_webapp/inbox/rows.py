@@ -139,7 +139,7 @@ def ended_of(outcome: OutcomeDocument, request: RequestDocument | None = None, v
         value=text[:VALUE_CHARS],
         shown=(text if request is None else shown_value(request, text))[:VALUE_CHARS],
         comment=outcome.comment[:COMMENT_CHARS],
-        default_used=outcome.outcome == "answered" and outcome.reason == "DefaultUsed",
+        default_used=outcome.default_used,
     )
 
 
