@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.forms.names import below
 from hitl.core.forms.parts import MISSING, Maybe
 from hitl.core.question import Asked
 from hitl.core.values import format_value, parse_text
@@ -66,11 +67,10 @@ def edits_of(request: RequestDocument, outcome: OutcomeDocument | None) -> tuple
 def _changes(place: str, before: Maybe, after: Maybe) -> Iterator[Change]:
     if isinstance(before, dict) and isinstance(after, dict):
         for name in [*before, *(each for each in after if each not in before)]:
-            inside = f"{place}/{name.replace('~', '~0').replace('/', '~1')}"
-            yield from _changes(inside, before.get(name, MISSING), after.get(name, MISSING))
+            yield from _changes(below(place, name), before.get(name, MISSING), after.get(name, MISSING))
     elif isinstance(before, list) and isinstance(after, list):
         for number in range(max(len(before), len(after))):
-            yield from _changes(f"{place}/{number}", _at(before, number), _at(after, number))
+            yield from _changes(below(place, number), _at(before, number), _at(after, number))
     elif before != after or isinstance(before, bool) != isinstance(after, bool):
         yield Change(place, before, after)
 

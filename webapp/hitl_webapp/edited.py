@@ -13,6 +13,7 @@ from hitl.core.edits import edits_of
 from hitl.core.forms.labels import told
 from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows, Several
 from hitl.core.forms.sent import options_of
+from hitl.core.pointers import unescaped
 from hitl.core.values import format_value
 from hitl_webapp.parts import form_of
 from hitl_webapp.sentences import shown_value
@@ -97,8 +98,7 @@ def _leaves(
 def _labelled(form: Part | None, place: str) -> tuple[list[str], Part | None]:
     labels: list[str] = []
     for step in place.split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
-        label, form = _inside(form, key)
+        label, form = _inside(form, unescaped(step))
         labels.append(label)
     return labels, form
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
+from hitl.core.pointers import escaped
+
 Sent: TypeAlias = Mapping[str, Sequence[str]]
 
 ROOT: Final = "v"
@@ -17,7 +19,7 @@ _MOST_COUNTED: Final = 1_000
 
 def below(name: str, key: str | int) -> str:
     """Return the name of a field inside a part."""
-    return f"{name}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    return f"{name}/{escaped(str(key))}"
 
 
 def one(sent: Sent, name: str) -> str:

@@ -29,6 +29,7 @@ from hitl.core.forms.parts import (
     Rows,
     Several,
 )
+from hitl.core.pointers import unescaped
 
 FEW: Final = 8
 """So many values are shown at once. More are searched."""
@@ -246,7 +247,7 @@ class _Planner:
             return None
         target: Any = self._root
         for step in reference.split("/")[1:]:
-            name = unquote(step).replace("~1", "/").replace("~0", "~")
+            name = unescaped(unquote(step))
             if not isinstance(target, dict) or name not in target:
                 return None
             target = target[name]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from hitl.core import decimals
+from hitl.core.pointers import unescaped
 from hitl.core.schema import applicators as holding
 from hitl.core.schema import keywords as plain
 from hitl.core.schema.applicators import ANYTHING, NOTHING
@@ -192,7 +193,7 @@ class _Compiler:
                 return self.anchors[pointer] if pointer else self.schema
             found: Any = self.schema
             for name in unquote(pointer[1:]).split("/"):
-                found = found[int(name) if isinstance(found, list) else name.replace("~1", "/").replace("~0", "~")]
+                found = found[int(name) if isinstance(found, list) else unescaped(name)]
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise InvalidRequest(f"the schema refers to {shown(reference)}, which it does not hold") from error
         return found
