@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from hitl.core import keys
 from hitl.core.documents import sha256_hex
@@ -17,6 +17,7 @@ from hitl.storage import Store, all_of
 
 PART_BYTES: Final = 1024 * 1024
 """How much is read at once."""
+T = TypeVar("T")
 
 
 class EvidenceChanged(DocumentDamaged):
@@ -66,14 +67,17 @@ async def read_evidence(store: Store, request_id: str, evidence: Evidence) -> As
     """
     key = keys.evidence_key(request_id, evidence.sha256)
     if evidence.size_bytes <= PART_BYTES:
-        yield await _whole(store, key, evidence)
+        data = await _looked(key, store.read(key))
+        if data is None or len(data) != evidence.size_bytes or sha256_hex(data) != evidence.sha256:
+            raise _changed(key)
+        yield data
         return
-    if await store.size(key) != evidence.size_bytes:
+    if await _looked(key, store.size(key)) != evidence.size_bytes:
         raise _changed(key)
     digest = hashlib.sha256()
     for start in range(0, evidence.size_bytes, PART_BYTES):
         length = min(PART_BYTES, evidence.size_bytes - start)
-        part = await store.read_part(key, start, length)
+        part = await _looked(key, store.read_part(key, start, length))
         if part is None or len(part) != length:
             raise _changed(key)
         digest.update(part)
@@ -99,17 +103,12 @@ async def _check(store: Store, request_id: str, evidence: Evidence) -> None:
         pass
 
 
-async def _whole(store: Store, key: str, evidence: Evidence) -> bytes:
+async def _looked(key: str, looking: Awaitable[T]) -> T:
     try:
-        data = await store.read(key)
-    except EvidenceChanged:
-        raise
+        return await looking
     except DocumentDamaged as error:
         # It is too large, or no file.
         raise _changed(key) from error
-    if data is None or len(data) != evidence.size_bytes or sha256_hex(data) != evidence.sha256:
-        raise _changed(key)
-    return data
 
 
 def _changed(key: str) -> EvidenceChanged:

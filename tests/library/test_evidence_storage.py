@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -165,6 +166,18 @@ async def test_a_changed_byte_a_lost_one_or_one_more_is_found(root: str, size: i
 
         with pytest.raises(EvidenceChanged):
             await read(store, piece)
+
+
+@pytest.mark.parametrize("size", [1, 1024 * 1024 + 1])
+async def test_a_folder_in_the_place_of_a_piece_is_found(tmp_path: Path, size: int) -> None:
+    store = Timed(str(tmp_path))
+    (piece,) = await stored(store, ID, [evidence.file(bytes(size))])
+    lies = tmp_path / keys.evidence_key(ID, piece.sha256)
+    lies.unlink()
+    lies.mkdir()
+
+    with pytest.raises(EvidenceChanged):
+        await read(store, piece)
 
 
 async def test_the_recorded_answer_is_bound_to_what_was_shown(root: str) -> None:
