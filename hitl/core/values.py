@@ -13,7 +13,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, TypeGuard, get_args
 
 from pydantic import JsonValue
 
@@ -130,7 +130,7 @@ def parse_json(data_type: DataType, value: Value, *, empty: bool = False) -> Val
         return value
     if data_type == "int" and isinstance(value, int) and not isinstance(value, bool):
         return _int64(str(value) if abs(value) <= INT64_MAX + 1 else "9" * 20)
-    if data_type == "float" and isinstance(value, int | float) and not isinstance(value, bool):
+    if data_type == "float" and is_number(value):
         try:
             return finite(float(value), str(value), _wanted("float"))
         except OverflowError as error:
@@ -185,6 +185,11 @@ def _int64(text: str) -> int:
 def signed(text: str) -> str:
     """Return a number's text with ``-`` in front, where a word processor has put the minus sign U+2212."""
     return "-" + text[1:] if text.startswith(_MINUS_SIGN) else text
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Tell whether a value is a number to JSON: to Python, True is one too."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _number(data_type: DataType, pattern: re.Pattern[str], text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms.hints import MOMENT, POINT, decimal_range, is_number, limits_of, range_of, text_hint
+from hitl.core.forms.hints import MOMENT, POINT, decimal_range, limits_of, range_of, text_hint
 from hitl.core.forms.labels import Offer, exact, found, searchable
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.offers import offered
@@ -15,6 +15,7 @@ from hitl.core.forms.parts import LineKind
 from hitl.core.forms.plan import FEW
 from hitl.core.jsontypes import json_example
 from hitl.core.pythontypes import is_decimal
+from hitl.core.values import is_number
 
 _LINE_CHARS: Final = 120
 # A hint tells these of a number's schema; the others refuse nothing.

@@ -9,7 +9,7 @@ from hitl.core.decimals import KEYWORD as DECIMAL_LIMITS
 from hitl.core.forms.parts import MISSING, Line, LineKind
 from hitl.core.forms.patterns import in_words
 from hitl.core.strictjson import shortened, show
-from hitl.core.values import format_value
+from hitl.core.values import format_value, is_number
 from hitl.errors import InvalidValue
 
 MOMENT: Final = "2026-02-28 09:30 +01:00"
@@ -131,11 +131,6 @@ def decimal_range(limits: Mapping[str, Any]) -> str:
     if places is not None:
         said.append("no decimals" if places == 0 else f"at most {places:,} decimal{'s' if places > 1 else ''}")
     return ", ".join(said)
-
-
-def is_number(value: Any) -> bool:
-    """Tell whether a value is a number to JSON."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _bound(schema: Mapping[str, Any], name: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 from hitl.core.schema.formats import wanted_instead
 from hitl.core.schema.patterns import Pattern
 from hitl.core.schema.work import Place, Work, shown, shown_list
+from hitl.core.values import is_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,6 @@ def fits(part: Part, value: Any, at: Place, work: Work, seen: Seen = None) -> bo
     work.spend(len(own) // 8)
     seen |= own
     return True
-
-
-def is_number(value: Any) -> bool:
-    """Tell whether a value is a number to JSON: to Python, True is one too."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def is_integer(value: Any) -> bool:
