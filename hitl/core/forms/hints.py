@@ -32,11 +32,9 @@ def hint_of(part: Line) -> str:
     """Return how a field's value is written; empty: as any text."""
     match part.kind:
         case "int":
-            hint = range_of(part.schema, "A whole number")
-        case "number":
-            hint = range_of(part.schema, "A number") + POINT
-        case "decimal":
-            hint = decimal_range(limits_of(part.schema)) + POINT
+            hint = _numbers(part)
+        case "number" | "decimal":
+            hint = _numbers(part) + POINT
         case "text" | "long":
             hint = _HINTS_OF_FORMAT.get(str(part.schema.get("format")), "") or text_hint(part.schema)
         case _:
@@ -73,11 +71,7 @@ def text_refusal(schema: Mapping[str, Any], text: str) -> str:
 def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
     """Return the sentence for a field whose value its schema refuses."""
     if line.kind in ("int", "number", "decimal"):
-        hint = (
-            decimal_range(limits_of(line.schema))
-            if line.kind == "decimal"
-            else range_of(line.schema, "A whole number" if line.kind == "int" else "A number")
-        )
+        hint = _numbers(line)
         return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else str(error)
     said = text_refusal(line.schema, value) if isinstance(value, str) else ""
     wanted = _format_wanted(line.schema)
@@ -131,6 +125,13 @@ def decimal_range(limits: Mapping[str, Any]) -> str:
     if places is not None:
         said.append("no decimals" if places == 0 else f"at most {places:,} decimal{'s' if places > 1 else ''}")
     return ", ".join(said)
+
+
+def _numbers(line: Line) -> str:
+    """Return which numbers a field takes."""
+    if line.kind == "decimal":
+        return decimal_range(limits_of(line.schema))
+    return range_of(line.schema, "A whole number" if line.kind == "int" else "A number")
 
 
 def _bound(schema: Mapping[str, Any], name: str) -> str:
