@@ -16,7 +16,8 @@ from hitl.core.forms.parts import Group, Raw
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question
 from tests.library.hostile_schemas import CASES
-from tests.library.test_pythontypes import TYPES, Deploy, Shape
+from tests.library.test_pythontypes import TYPES, Deploy
+from tests.library.typed_samples import Shape
 
 ADDRESS = {
     "type": "object",

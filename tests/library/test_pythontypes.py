@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import json
 import math
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, NamedTuple, NotRequired
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pydantic
@@ -25,28 +24,15 @@ from pydantic import (
     computed_field,
     field_validator,
 )
-from typing_extensions import TypedDict
 
 from hitl.core.pythontypes import Unusable, as_json, typed
 from hitl.core.question import Question, parse_answer
 from hitl.core.values import format_value
 from hitl.errors import InvalidRequest, InvalidValue
 from tests.library.samples import Even
+from tests.library.typed_samples import MORE, TYPED, Address, Circle, Color, Level, Small, Square, same
 
-
-class Color(enum.Enum):
-    RED = "red"
-    BLUE = "deep blue"
-
-
-class Level(enum.IntEnum):
-    LOW = 1
-    HIGH = 9
-
-
-class Address(BaseModel):
-    street: str = Field(max_length=40)
-    number: int | None = None
+TYPES = {**TYPED, **MORE}
 
 
 class Deploy(BaseModel):
@@ -56,89 +42,6 @@ class Deploy(BaseModel):
     at: datetime | None = None
     addresses: list[Address] = []
     level: Level = Level.LOW
-
-
-class Circle(BaseModel):
-    kind: Literal["circle"] = "circle"
-    radius: float
-
-
-class Square(BaseModel):
-    kind: Literal["square"] = "square"
-    side: int
-
-
-class Person(TypedDict):
-    name: str
-    nicknames: NotRequired[list[str]]
-
-
-class Pair(NamedTuple):
-    left: int
-    right: str
-
-
-@dataclasses.dataclass
-class Point:
-    x: int
-    label: str = "here"
-
-
-Small = Annotated[int, Field(ge=1, le=9)]
-Short = Annotated[str, Field(min_length=1, max_length=5)]
-Shape = Annotated[Circle | Square, Field(discriminator="kind")]
-
-_ints = st.integers(-(2**53), 2**53)
-_floats = st.floats(allow_nan=False, allow_infinity=False)
-_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
-_words = _texts.filter(str.strip)
-_decimals = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=3)
-_moments = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
-_addresses = st.builds(Address, street=_texts, number=st.none() | _ints)
-_shapes = st.builds(Circle, radius=_floats) | st.builds(Square, side=_ints)
-TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
-    "an Enum of texts": (Color, st.sampled_from(Color)),
-    "an IntEnum": (Level, st.sampled_from(Level)),
-    "a Literal of texts": (Literal["a", "b c"], st.sampled_from(["a", "b c"])),
-    "a Literal of numbers": (Literal[1, 2], st.sampled_from([1, 2])),
-    "a Literal of both": (Literal[1, "one"], st.sampled_from([1, "one"])),
-    "a date": (date, st.dates()),
-    "a moment": (datetime, _moments),
-    "a time": (time, st.times()),
-    "a span": (timedelta, st.timedeltas(timedelta(0), timedelta(days=300))),
-    "a Decimal": (Decimal, _decimals),
-    "a UUID": (UUID, st.uuids()),
-    "a bounded int": (Small, st.integers(1, 9)),
-    "a short text": (Short, _words.map(lambda text: text.strip()[:5])),
-    "an int or none": (int | None, st.none() | _ints),
-    "a text or none": (str | None, st.none() | _texts),
-    "an int or a text": (int | str, _ints | _words),
-    "a set": (set[int], st.sets(_ints, max_size=5)),
-    "a frozenset": (frozenset[str], st.frozensets(_texts, max_size=5)),
-    "a tuple": (tuple[int, str], st.tuples(_ints, _texts)),
-    "a tuple of any length": (tuple[int, ...], st.lists(_ints, max_size=5).map(tuple)),
-    "a NamedTuple": (Pair, st.builds(Pair, left=_ints, right=_texts)),
-    "a list of dates": (list[date], st.lists(st.dates(), max_size=5)),
-    "a dict of Decimals": (dict[str, Decimal], st.dictionaries(_texts, _decimals, max_size=5)),
-    "a TypedDict": (Person, st.fixed_dictionaries({"name": _texts}, optional={"nicknames": st.lists(_texts)})),
-    "a dataclass": (Point, st.builds(Point, x=_ints, label=_texts)),
-    "a model": (Address, _addresses),
-    "a model of models": (
-        Deploy,
-        st.builds(
-            Deploy,
-            region=st.sampled_from(["eu", "us"]),
-            replicas=st.integers(1, 9),
-            cost=_decimals,
-            at=st.none() | _moments,
-            addresses=st.lists(_addresses, max_size=3),
-            level=st.sampled_from(Level),
-        ),
-    ),
-    "a list of models": (list[Address], st.lists(_addresses, max_size=3)),
-    "a union of models": (Circle | Square, _shapes),
-    "a discriminated union": (Shape, _shapes),
-}
 
 
 def question(data_type: Any, **more: Any) -> Question:
@@ -157,10 +60,9 @@ def test_a_value_comes_back_as_the_same_value_of_the_same_class(name: str, data:
     by_json = parse_answer(asked, json.loads(json.dumps(sent)), text=False)
     by_text = parse_answer(asked, format_value(asked.data_type, sent), text=True)
 
-    assert by_json == by_text
+    assert same(by_json, by_text)
     result = typed(data_type, by_json)
-    assert result == value
-    assert type(result) is type(value)
+    assert same(result, value), (result, value)
 
 
 @pytest.mark.parametrize("name", TYPES)

@@ -172,6 +172,21 @@ TYPED: Mapping[str, tuple[Any, st.SearchStrategy[Any]]] = {
 }
 """Each type, by words for it, with a strategy for its values."""
 
+MORE: Mapping[str, tuple[Any, st.SearchStrategy[Any]]] = {
+    "a Literal of numbers": (Literal[1, 2], st.sampled_from([1, 2])),
+    "an optional text of any kind": (str | None, st.none() | _texts),
+    "an int or a text": (int | str, _ints | _words),
+    "a set": (set[int], st.sets(_ints, max_size=5)),
+    "a frozenset": (frozenset[str], st.frozensets(_texts, max_size=5)),
+    "a tuple of any length": (tuple[int, ...], st.lists(_ints, max_size=5).map(tuple)),
+    "a list of dates": (list[date], st.lists(st.dates(), max_size=5)),
+    "a dict of Decimals": (dict[str, Decimal], st.dictionaries(_texts, _decimals, max_size=5)),
+    "a model of scalars": (Address, _addresses),
+    "a list of models": (list[Address], st.lists(_addresses, max_size=3)),
+    "a union of models without a discriminator": (Circle | Square, _circles | _squares),
+}
+"""Types that no channel treats apart, for tests of the types themselves."""
+
 
 def same(one: Any, other: Any) -> bool:
     """Tell whether two values are equal and of the same class, to the last part, digit and time zone."""

@@ -20,8 +20,8 @@ from hitl.core.pythontypes import typed
 from hitl.core.question import Question, parse_answer
 from hitl_webapp import pages
 from hitl_webapp.sent import read_sent_form
-from tests.library.test_pythontypes import Address, Circle, Color, Deploy, Level, Pair, Person, Point, Square
-from tests.library.typed_samples import TYPED, same
+from tests.library.test_pythontypes import Deploy
+from tests.library.typed_samples import TYPED, Address, Circle, Color, Level, Pair, Point, Square, Ticket, same
 from tests.web.controls import body_of
 from tests.web.serving import WebApp
 from tests.web.test_page import clean
@@ -78,7 +78,7 @@ ONE_OF_EACH: dict[str, tuple[Any, Any]] = {
     "a set": (set[Color], {Color.RED}),
     "a tuple": (tuple[int, str], (1, "x")),
     "a pair": (Pair, Pair(1, "x")),
-    "a TypedDict": (Person, {"name": "Ann", "nicknames": ["A", "B"]}),
+    "a TypedDict": (Ticket, {"key": "Ann", "labels": ["A", "B"]}),
     "a dataclass": (Point, Point(1, "there")),
     "a dict": (dict[str, int], {"a": 1}),
     "a moment": (datetime, ORDER.at),
