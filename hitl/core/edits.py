@@ -12,6 +12,7 @@ from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.forms.names import below
 from hitl.core.forms.parts import MISSING, Maybe
 from hitl.core.question import Asked
+from hitl.core.strictjson import shortened
 from hitl.core.values import format_value, parse_text
 
 MAX_CHANGES: Final = 256
@@ -82,5 +83,4 @@ def _at(values: list[JsonValue], number: int) -> Maybe:
 def _shown(value: Maybe) -> str | None:
     if value is MISSING:
         return None
-    text = format_value("json", value)
-    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
+    return shortened(format_value("json", value), _SHOWN_CHARS)

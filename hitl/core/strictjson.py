@@ -127,9 +127,9 @@ def show(text: str) -> str:
     return ascii_controls(json.dumps(shortened(text), ensure_ascii=False))
 
 
-def shortened(text: str) -> str:
-    """Return at most so much of a text as a sentence can hold."""
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+def shortened(text: str, most: int = _SHOWN_CHARS) -> str:
+    """Return at most so much of a text as a sentence can hold, or as is asked for."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _double(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
+from hitl.core.strictjson import shortened
 from hitl.core.text import one_line
 
 # Where something is: None at the root, else the place around it, with a property's name or an item's index.
@@ -95,4 +96,4 @@ def _listed(texts: Any, count: int, depth: int) -> str:
 
 
 def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+    return shortened(text, _SHOWN_CHARS)
