@@ -17,6 +17,8 @@ MAX_TABLE_BYTES: Final = 64 * 1024 * 1024
 _DELIMITERS: Final = ",;\t|"
 _PARQUET: Final = b"PAR1"
 _SNIFFED_BYTES: Final = 4096
+# The rows of so many files are counted.
+_MAX_FILES: Final = 20
 
 
 def preview_of(table: Any) -> TablePreview:
@@ -70,9 +72,9 @@ def preview_of_folder(place: str, filesystem: Any) -> TablePreview:
     preview = preview_of_file(files[0], filesystem)
     if len(files) == 1:
         return preview
-    others = [_rows_of_parquet(each, filesystem) for each in files[1:MAX_COLUMNS]]
+    others = [_rows_of_parquet(each, filesystem) for each in files[1:_MAX_FILES]]
     return preview.model_copy(
-        update={"total_rows": preview.total_rows + sum(others), "more_rows": len(files) > MAX_COLUMNS}
+        update={"total_rows": preview.total_rows + sum(others), "more_rows": len(files) > _MAX_FILES}
     )
 
 
