@@ -59,10 +59,9 @@ class ObjectFileSystem(FsspecStore):
     cachable = False
 
     def __init__(self, protocol: str, options: Mapping[str, Any]) -> None:
-        config = {**(_flyte_s3() if protocol in ("s3", "s3a") else {}), **options}
+        config = {**_of_flyte(protocol), **options}
         client = {"timeout": _REQUEST_TIMEOUT, "connect_timeout": "3s", **config.pop("client_options", {})}
-        environment = os.environ.get("AWS_ENDPOINT_URL", "")
-        if str(config.get("endpoint") or config.get("aws_endpoint") or environment).startswith("http://"):
+        if _without_tls(config):
             client.setdefault("allow_http", True)
         super().__init__(  # type: ignore[call-overload]  # its overloads want one literal kind of storage
             protocol, config=config, client_options=client, retry_config=_RETRY, asynchronous=True
@@ -224,9 +223,8 @@ def open_for_reading(protocol: str) -> FsspecStore:
     Args:
         protocol: The URLs' scheme, such as ``s3``.
     """
-    config = _flyte_s3() if protocol in ("s3", "s3a") else {}
-    endpoint = str(config.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL", ""))
-    client = {"allow_http": True} if endpoint.startswith("http://") else {}
+    config = _of_flyte(protocol)
+    client = {"allow_http": True} if _without_tls(config) else {}
     found: FsspecStore = FsspecStore(  # type: ignore[call-overload]  # its overloads want one literal kind of storage
         protocol, config=config or None, client_options=client or None
     )
@@ -285,7 +283,14 @@ def _builtin_errors() -> Iterator[None]:
         raise OSError(first_line(error)) from error
 
 
-def _flyte_s3() -> dict[str, Any]:
+def _without_tls(config: Mapping[str, Any]) -> bool:
+    endpoint = config.get("endpoint") or config.get("aws_endpoint") or os.environ.get("AWS_ENDPOINT_URL", "")
+    return str(endpoint).startswith("http://")
+
+
+def _of_flyte(protocol: str) -> dict[str, Any]:
+    if protocol not in ("s3", "s3a"):
+        return {}
     config: dict[str, Any] = {
         name: os.environ[variable] for variable, name in _FLYTE_S3.items() if os.environ.get(variable)
     }
