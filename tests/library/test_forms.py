@@ -128,6 +128,14 @@ def test_an_optional_part_is_there_or_not_and_never_half() -> None:
     assert read(part, gone) == ({"home": None}, [])
 
 
+@pytest.mark.parametrize("most", [1, 1.0])
+def test_a_count_may_be_written_as_any_whole_number_of_json(most: float) -> None:
+    part = plan({"type": "array", "items": {"type": "integer"}, "maxItems": most})
+    form = sent(**{"v~rows": "2", "v/0": "1", "v/1": "2"})
+
+    assert read(part, form)[1] == [PartFault("v", "Remove 1: at most 1 may be there, and there are 2.")]
+
+
 def test_what_is_typed_for_an_alternative_that_is_not_chosen_is_a_fault() -> None:
     part = plan(schema_of(Shape)["items"] | {"$defs": schema_of(Shape)["$defs"]})
     form = filled(part, {"kind": "circle", "radius": 2.5})

@@ -58,7 +58,7 @@ def text_refusal(schema: Mapping[str, Any], text: str) -> str:
         schema: The text's schema.
         text: What was typed.
     """
-    least, most = _count(schema, "minLength"), _count(schema, "maxLength")
+    least, most = count_in(schema, "minLength"), count_in(schema, "maxLength")
     if most is not None and len(text) > most:
         return f"Shorten it to at most {most:,} characters: it has {len(text):,}."
     if least is not None and len(text) < least:
@@ -118,13 +118,19 @@ def decimal_range(limits: Mapping[str, Any]) -> str:
     Args:
         limits: What `limits_of` returns.
     """
-    places, digits = _count(limits, "decimalPlaces"), _count(limits, "maxDigits")
+    places, digits = count_in(limits, "decimalPlaces"), count_in(limits, "maxDigits")
     said = [range_of(limits, "A number")]
     if digits is not None:
         said.append(f"at most {digits:,} digits")
     if places is not None:
         said.append("no decimals" if places == 0 else f"at most {places:,} decimal{'s' if places > 1 else ''}")
     return ", ".join(said)
+
+
+def count_in(schema: Mapping[str, Any], name: str) -> int | None:
+    """Return the count that a keyword says, such as ``minLength``; None: it says none."""
+    count = schema.get(name)
+    return int(count) if is_number(count) and count >= 0 else None
 
 
 def _numbers(line: Line) -> str:
@@ -144,13 +150,8 @@ def _bound(schema: Mapping[str, Any], name: str) -> str:
     return format_value("json", bound) if is_number(bound) else ""
 
 
-def _count(schema: Mapping[str, Any], name: str) -> int | None:
-    count = schema.get(name)
-    return int(count) if isinstance(count, int | float) and count >= 0 else None
-
-
 def _lengths(schema: Mapping[str, Any]) -> str:
-    least, most = _count(schema, "minLength") or 0, _count(schema, "maxLength")
+    least, most = count_in(schema, "minLength") or 0, count_in(schema, "maxLength")
     if most is None:
         return f"at least {least:,} characters" if least > 1 else ""
     if least == most:

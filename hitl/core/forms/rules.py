@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pydantic import JsonValue
 
+from hitl.core.forms.hints import count_in
 from hitl.core.forms.names import below
 from hitl.core.forms.parts import MISSING, Group, Maybe, PartFault, Rows, Several
 
@@ -24,7 +24,7 @@ def list_faults(part: Rows | Several, name: str, values: list[Maybe]) -> Iterato
         name: The name of its field.
         values: What each row holds; `MISSING` for one that is wrong in itself.
     """
-    least, most = (_count(part.schema.get(name)) for name in ("minItems", "maxItems"))
+    least, most = count_in(part.schema, "minItems"), count_in(part.schema, "maxItems")
     count = len(values)
     if least is not None and count < least:
         verb = "Choose" if isinstance(part, Several) else "Add"
@@ -67,10 +67,6 @@ def _twice(name: str, values: list[Maybe]) -> Iterator[PartFault]:
                 below(name, number), f"This is the same as number {first[text] + 1}: change or remove it."
             )
         first.setdefault(text, number)
-
-
-def _count(bound: Any) -> int | None:
-    return bound if isinstance(bound, int) and not isinstance(bound, bool) else None
 
 
 def _are(count: int) -> str:
