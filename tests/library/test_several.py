@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from datetime import date
 from typing import Any, Literal
 
@@ -17,11 +16,7 @@ from hitl.core.question import Question, parse_answer
 from hitl.core.several import list_type
 from hitl.errors import InvalidRequest, InvalidValue
 from tests.library.running import answer
-
-
-class Color(enum.Enum):
-    RED = "red"
-    BLUE = "deep blue"
+from tests.library.typed_samples import Color
 
 
 def question(data_type: Any, **more: Any) -> Question:
