@@ -193,6 +193,23 @@ def of_type(data_type: Any, value: JsonValue) -> Any:
         raise Unusable(tuple(map(str, faults(error)))) from error
 
 
+def require_usable(data_type: Any, value: JsonValue, what: str) -> None:
+    """Refuse what an author gives, and a type that only pydantic knows refuses, before anybody is asked.
+
+    Args:
+        data_type: The type.
+        value: What fits the question.
+        what: The value's name in the sentence.
+
+    Raises:
+        InvalidRequest: saying why the type refuses it.
+    """
+    try:
+        of_type(data_type, value)
+    except Unusable as error:
+        raise InvalidRequest(f"the {what} is refused by its own data type: {error}") from error
+
+
 def _likeness(adapter: TypeAdapter[Any], sent: JsonValue, value: Any) -> int:
     try:
         return 2 if adapter.validate_json(json.dumps(sent)) == value else 1

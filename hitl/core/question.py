@@ -21,7 +21,7 @@ from hitl.core.faults import sentence
 from hitl.core.files import require_file_alone
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
-from hitl.core.pythontypes import AnswerType, Unusable, answer_type, as_json, of_type, offered_values
+from hitl.core.pythontypes import AnswerType, answer_type, as_json, offered_values, require_usable
 from hitl.core.respondents import Respondents
 from hitl.core.several import list_type, several
 from hitl.core.strictjson import shortened
@@ -289,12 +289,8 @@ def _require_usable(question: Question, data_type: Any) -> None:
     given = [("default", question.default), ("proposed value", question.proposed)]
     given += [("choice", each) for each in question.choices]
     for what, text in given:
-        if text is None:
-            continue
-        try:
-            of_type(data_type, parse_answer(question, text, text=True))
-        except Unusable as error:
-            raise InvalidRequest(f"the {what} {text!r} is refused by its own data type: {error}") from error
+        if text is not None:
+            require_usable(data_type, parse_answer(question, text, text=True), f"{what} {text!r}")
 
 
 def _schemas() -> ModuleType:

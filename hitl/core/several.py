@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
-from hitl.core.pythontypes import AnswerType, Unusable, of_type
+from hitl.core.pythontypes import AnswerType, require_usable
 from hitl.core.values import parse_text
 from hitl.errors import InvalidRequest
 
@@ -39,11 +39,8 @@ def several(data_type: Any, asked: AnswerType, offered: Sequence[str], labels: M
         )
     values = [parse_text(asked.kind, text) for text in offered]
     for text, value in zip(offered, values, strict=True):
-        try:
-            if asked.pydantic:
-                of_type(data_type, value)
-        except Unusable as error:
-            raise InvalidRequest(f"the choice {text!r} is refused by its own data type: {error}") from error
+        if asked.pydantic:
+            require_usable(data_type, value, f"choice {text!r}")
     items: dict[str, JsonValue] = {"enum": values}
     if labels:
         items = {
