@@ -95,10 +95,16 @@ async def check_evidence(store: Store, request: StoredRequest) -> None:
     """
     # The same bytes may be named twice.
     different = {(each.sha256, each.size_bytes): each for each in request.document.evidence if each.sha256}
-    await all_of([partial(_check, store, request.request_id, each) for each in different.values()])
+    await all_of([partial(check_piece, store, request.request_id, each) for each in different.values()])
 
 
-async def _check(store: Store, request_id: str, evidence: Evidence) -> None:
+async def check_piece(store: Store, request_id: str, evidence: Evidence) -> None:
+    """Make sure that the bytes of one piece are in storage as they were asked.
+
+    Raises:
+        EvidenceChanged: when they are not.
+        StorageUnavailable: when the storage did not answer in time.
+    """
     async for _ in read_evidence(store, request_id, evidence):
         pass
 

@@ -218,6 +218,25 @@ ALL = [
 ]
 
 
+async def test_a_page_reads_each_piece_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = Served()
+    async with served as client:
+        token, pieces = await ask(served, *ALL[:-1])
+        there = served.store.read
+        read: list[str] = []
+
+        async def noted(key: str) -> bytes | None:
+            read.append(key)
+            return await there(key)
+
+        monkeypatch.setattr(served.store, "read", noted)
+        page = await client.get(f"/form/{ID}", params={"token": token})
+
+    assert "Send answer" in page.text
+    of_pieces = [keys.evidence_key(ID, each.sha256) for each in pieces]
+    assert sorted(each for each in read if each in of_pieces) == sorted(of_pieces)
+
+
 @pytest.mark.parametrize("changed", range(len(ALL)))
 @pytest.mark.parametrize("how", ["changed", "missing"])
 async def test_when_a_byte_changes_the_page_says_so_and_no_answer_is_taken(changed: int, how: str) -> None:

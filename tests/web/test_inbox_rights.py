@@ -39,9 +39,6 @@ class Limited(Principal):
     async def may_list_in(self, namespace: str) -> bool:
         return namespace in self.spaces
 
-    async def may_list(self, request: RequestDocument) -> bool:
-        return await self.may_list_in(request.origin.namespace) and await super().may_list(request)
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -154,12 +151,17 @@ _KEYS: Final[dict[str, Callable[[Asked], Any]]] = {
 
 async def naive(visitor: Principal, query: Query, asked: Sequence[Asked]) -> list[str]:
     """Return the ids that match, in the order that was asked for."""
-    found = [each for each in asked if await visitor.may_list(each.request) and matches(each, query)]
+    found = [each for each in asked if await may_list(visitor, each.request) and matches(each, query)]
     found = [each for each in found if in_view(visitor, query.view, each.request)]
     found.sort(key=lambda each: tie_of(each.request.request_id))
     found.sort(key=_KEYS[query.sort])
     ids = [each.request.request_id for each in found]
     return ids[::-1] if query.sort == "ended" else ids
+
+
+async def may_list(visitor: Principal, request: RequestDocument) -> bool:
+    named = request.respondents.allow(visitor.name, list(visitor.groups))
+    return named and await visitor.may_list_in(request.origin.namespace)
 
 
 def in_view(visitor: Principal, view: str, request: RequestDocument) -> bool:

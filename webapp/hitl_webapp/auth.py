@@ -68,10 +68,6 @@ class Principal:
         if request is not None and self.verified and not self._named_in(request):
             raise NotAllowed(f"This question is for others to see and answer; you are {self.name}.")
 
-    async def may_list(self, request: RequestDocument) -> bool:
-        """Tell whether the inbox of this visitor shows the question."""
-        return self._named_in(request)
-
     async def may_list_in(self, namespace: str) -> bool:  # noqa: ARG002 - others look at it
         """Tell whether the inbox of this visitor shows those questions of a namespace that are for them."""
         return True

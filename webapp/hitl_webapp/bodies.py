@@ -20,6 +20,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState
 from starlette.datastructures import Headers
 
+from hitl.core.documents import MAX_COMMENT_CHARS
 from hitl.core.strictjson import show
 from hitl.core.submissions import split_token
 from hitl.core.values import read_json
@@ -316,3 +317,15 @@ def require_plain(headers: Headers) -> None:
             raise WrongMediaType("The body is encoded: chunked is the only Transfer-Encoding read here.")
         if name == b"content-range":
             raise BadInput("The body is a part of something, as Content-Range says: send it whole.")
+
+
+def check_comment(comment: str) -> None:
+    """Refuse a comment that cannot be recorded, before anything is.
+
+    Raises:
+        BadInput: saying what is wrong with it.
+    """
+    if len(comment) > MAX_COMMENT_CHARS:
+        raise BadInput(
+            f"The comment has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}."
+        )

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from starlette.datastructures import Headers
 
 from hitl.core import keys
-from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, RequestDocument, Respondent, Via
+from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, Via
 from hitl.errors import HITLError, InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.admission import Address
@@ -60,18 +60,6 @@ def checked_ids(given: Sequence[str]) -> list[str]:
     if not all(map(keys.is_request_id, found)):
         raise BadInput("One of these is not the id of a question: nothing was recorded.")
     return found
-
-
-def check_comment(comment: str) -> None:
-    """Refuse a comment that cannot be recorded, before anything is.
-
-    Raises:
-        BadInput: saying what is wrong with it.
-    """
-    if len(comment) > MAX_COMMENT_CHARS:
-        raise BadInput(
-            f"The comment has {len(comment):,} characters: shorten it to at most {MAX_COMMENT_CHARS:,}."
-        )
 
 
 async def seen(service: Service, headers: Headers, request_ids: Sequence[str]) -> list[RequestDocument | Problem]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import quote, urlsplit
 from weakref import WeakValueDictionary
@@ -26,9 +27,9 @@ from hitl.core.evidence import (
 )
 from hitl.core.previews import DiffPreview, TablePreview
 from hitl.errors import StorageUnavailable
-from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, read_evidence
+from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, check_piece, read_evidence
 from hitl.records.requests import StoredRequest
-from hitl.storage import Store
+from hitl.storage import Store, all_of
 from hitl_webapp.admission import Admitted
 from hitl_webapp.problems import EVIDENCE_CHANGED, TooMany
 from hitl_webapp.prompts import markdown_once
@@ -146,8 +147,8 @@ class EvidenceReader:
         if not request.document.evidence:
             return NOTHING
         try:
-            await self.require_unchanged(request)
-            pieces = [await self._piece(admitted, each) for each in request.document.evidence]
+            async with self._turn:
+                pieces = await all_of([partial(self._piece, admitted, each) for each in request.document.evidence])
         except (EvidenceChanged, ValidationError):
             return Shown(trouble=EVIDENCE_CHANGED)
         except StorageUnavailable:
@@ -174,8 +175,7 @@ class EvidenceReader:
         """
         if evidence.size_bytes > PART_BYTES:
             async with self._turn:
-                async for _ in read_evidence(self._store, request.request_id, evidence):
-                    pass
+                await check_piece(self._store, request.request_id, evidence)
         parts = read_evidence(self._store, request.request_id, evidence)
         first = await anext(parts)
 
@@ -196,10 +196,14 @@ class EvidenceReader:
         return _CONNECTS.sub(_HARMLESS, data.decode(errors="replace").encode())
 
     async def _piece(self, admitted: Admitted, evidence: Evidence) -> ShownPiece:
+        """Return a piece as a page shows it, read once: what the page holds of it, or to check it."""
         request_id = admitted.request.request_id
-        address = evidence.url or evidence_path(request_id, evidence, admitted.principal.link)
+        if evidence.url:
+            return ShownPiece(evidence, evidence.url)
+        address = evidence_path(request_id, evidence, admitted.principal.link)
         most = _READ_WHOLE.get(evidence.kind)
         if most is None or evidence.size_bytes > most:
+            await check_piece(self._store, request_id, evidence)
             return ShownPiece(evidence, address)
         data = b"".join([part async for part in read_evidence(self._store, request_id, evidence)])
         match evidence.kind:

@@ -168,12 +168,8 @@ class User(Principal):
             raise NotAllowed(_NOT_SHOWN.format(name=self.name, resource=_RESOURCE))
         await super().require_may_see(request)
 
-    async def may_list(self, request: RequestDocument) -> bool:
-        """Tell whether this user may see every question of the namespace: one review serves for all of them."""
-        return await self.may_list_in(request.origin.namespace) and await super().may_list(request)
-
     async def may_list_in(self, namespace: str) -> bool:
-        """Tell whether this user may see every question of a namespace."""
+        """Tell whether this user may see every question of a namespace: one review serves for all of them."""
         return await self._may_see(namespace, "")
 
     async def require_may_answer(self, request: RequestDocument) -> None:

@@ -33,7 +33,6 @@ from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import channel, sender, shown_value, standing
 
 STATIC: Final = Path(__file__).parent / "static"
-_LONG_PROMPT_CHARS: Final = 400
 _LONG_SCHEMA_CHARS: Final = 100_000
 # Embeddings, overrides and isolates of direction.
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -173,7 +172,6 @@ def form_page(
         notice=notice,
         refusal=refusal,
         sign_in=sign_in,
-        long=len(request.prompt) > _LONG_PROMPT_CHARS,
         evidence=evidence,
     )
 

@@ -119,11 +119,6 @@ class Questions:
         await self._clock.require(now)
         return True
 
-    def known_outcome(self, request_id: str) -> OutcomeDocument | None:
-        """Return an outcome that this process has seen, without asking the storage."""
-        settled = self._settled.get(request_id)
-        return None if settled is None else settled.value
-
     def known_pending(self, request_id: str) -> bool:
         """Tell whether the question was seen pending within the last second, without asking the storage."""
         return self._settled.get(request_id) is None and self._seen_pending(request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hitl.records.index import Later
@@ -53,7 +54,6 @@ class Service:
         self.uploads = Turns(settings.large_bodies)
         self._hints = Hints(settings.hint_url)
         self._inbox: Inbox | None = None
-        self._streams: Streams | None = None
         self.ending: Callable[[], bool] = lambda: False
         self.submissions = Submissions(
             records, self.admission, self.questions, self.clock, self._hints, self.evidence
@@ -69,14 +69,12 @@ class Service:
             self.questions.told = self._inbox.note
         return self._inbox
 
-    @property
+    @cached_property
     def streams(self) -> Streams:
-        """The streams that tell open pages of changes."""
-        if self._streams is None:
-            from hitl_webapp.inbox.events import Streams
+        """The streams that tell open pages of changes, made when they are first needed."""
+        from hitl_webapp.inbox.events import Streams
 
-            self._streams = Streams(self.inbox, self.ending)
-        return self._streams
+        return Streams(self.inbox, self.ending)
 
     def hinted(self, request_id: str) -> None:
         """Look at a question soon, if there is an inbox that shows it."""

@@ -40,7 +40,7 @@ _VALUE_CHARS: Final = 200
 _AT_ONCE: Final = 16
 # For so long a row is believed to be that of an open question, once question and outcome were looked for.
 _BELIEVED_SECONDS: Final = 30.0
-LISTED_EVERY: Final = timedelta(days=1)
+_LISTED_EVERY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,24 @@ async def survey(
     )
 
 
-async def _list(store: Store, before: Survey, tends: bool, now: Callable[[], datetime]) -> Candidates:
+async def lists_everything(store: Store, tends: bool, now: Callable[[], datetime]) -> bool:
+    """Tell whether a root is listed whole, as its index is not complete, or was not looked after for a day.
+
+    Args:
+        store: The root's store.
+        tends: Whether no operator looks after the index.
+        now: The present moment, with a time zone.
+
+    Raises:
+        StorageUnavailable: the storage did not answer in time.
+    """
     completed = await completed_at(store)
     # Programs of an older release write no rows: where no operator finds that, everything is listed once a day.
-    if completed is None or (tends and now() - completed >= LISTED_EVERY):
+    return completed is None or (tends and now() - completed >= _LISTED_EVERY)
+
+
+async def _list(store: Store, before: Survey, tends: bool, now: Callable[[], datetime]) -> Candidates:
+    if await lists_everything(store, tends, now):
         return await list_everything(store, MOST_COUNTED, LIST_SECONDS)
     listed = await list_index(store, MOST_COUNTED, LIST_SECONDS)
     for request_id, entry in before.entries.items():
@@ -239,7 +253,7 @@ async def tend(store: Store, listed: Candidates, entries: Mapping[str, Entry], u
     """
     records = Records(store)
     wrong = [each for request_id, each in entries.items() if not _has_its_rows(listed, request_id, each)]
-    await all_of([partial(_note, records, each) for each in wrong])
+    await all_of([partial(note_row, records, each.request, each.outcome) for each in wrong])
     await all_of([partial(note_unreadable, store, each) for each in unreadable - listed.open_rows])
     if not listed.indexed and listed.whole and not listed.asked.keys() - _noted(listed, entries) - unreadable:
         with suppress(StorageError):
@@ -251,11 +265,12 @@ def _has_its_rows(listed: Candidates, request_id: str, entry: Entry) -> bool:
     return is_open if entry.outcome is None else is_settled and not is_open
 
 
-async def _note(records: Records, entry: Entry) -> None:
-    if entry.outcome is None:
-        await note_open(records, entry.request)
+async def note_row(records: Records, request: RequestDocument, outcome: OutcomeDocument | None) -> None:
+    """Write the row of a question that was read, with its outcome, if it has one."""
+    if outcome is None:
+        await note_open(records, request)
     else:
-        await note_settled(records, entry.request, entry.outcome)
+        await note_settled(records, request, outcome)
 
 
 def _noted(listed: Candidates, entries: Mapping[str, Entry]) -> set[str]:

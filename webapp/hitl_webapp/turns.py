@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.requests import ClientDisconnect
 
+from hitl_webapp.places import Places
 from hitl_webapp.problems import BadInput, TooMany, TooSlow
 
 # Slow senders of one question must not keep out those of all others.
@@ -24,8 +24,7 @@ class Turns:
     """
 
     def __init__(self, most: int) -> None:
-        self._free = most
-        self._each: Counter[str] = Counter()
+        self._places = Places(most, _MOST_EACH)
 
     @asynccontextmanager
     async def one(self, request_id: str, seconds: float) -> AsyncIterator[None]:
@@ -38,17 +37,11 @@ class Turns:
         Raises:
             TooMany, TooSlow, BadInput: instead.
         """
-        if not self._free or self._each[request_id] >= _MOST_EACH:
+        if not self._places.free_for(request_id):
             raise TooMany("Too many files arrive at the same time: nothing was recorded, try again.")
-        self._free -= 1
-        self._each[request_id] += 1
-        try:
+        with self._places.one(request_id):
             async with arriving(seconds):
                 yield
-        finally:
-            self._free += 1
-            self._each[request_id] -= 1
-            self._each += Counter()
 
 
 @asynccontextmanager

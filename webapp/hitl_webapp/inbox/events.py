@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from hitl.errors import HITLError
 from hitl_webapp.inbox.queries import Query
+from hitl_webapp.places import Places
 from hitl_webapp.problems import TooMany
 
 if TYPE_CHECKING:
@@ -53,9 +53,12 @@ class Streams:
     def __init__(self, inbox: Inbox, ending: Callable[[], bool], most: int = MOST) -> None:
         self._inbox = inbox
         self._ending = ending
-        self._most = most
-        self.open = 0
-        self._each: Counter[str] = Counter()
+        self._places = Places(most, _MOST_EACH)
+
+    @property
+    def open(self) -> int:
+        """How many there are."""
+        return self._places.taken
 
     def opened(
         self,
@@ -75,21 +78,14 @@ class Streams:
         Raises:
             TooMany: there are as many streams as there may be, of all or of this visitor.
         """
-        if self.open >= self._most or self._each[visitor] >= _MOST_EACH:
+        if not self._places.free_for(visitor):
             raise TooMany("Too many pages are open to tell each of changes: look again now and then.")
         return self._stream(visitor, self._events(look, query, now))
 
     async def _stream(self, visitor: str, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self.open += 1
-        self._each[visitor] += 1
-        try:
+        with self._places.one(visitor):
             async for each in events:
                 yield each
-        finally:
-            self.open -= 1
-            self._each[visitor] -= 1
-            # Those who have none are forgotten.
-            self._each += Counter()
 
     async def _events(
         self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]

@@ -15,10 +15,9 @@ from functools import partial
 from typing import Final, TypeVar
 
 from hitl.core import keys
-from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
+from hitl.core.documents import sha256_hex
 from hitl.core.keys import OpenRow
 from hitl.errors import StorageError, StorageUnavailable
-from hitl.records.index import completed_at, note_open, note_settled
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store, all_of
@@ -26,7 +25,7 @@ from hitl_webapp.candidates import last_settled
 from hitl_webapp.inbox.desk import Desk
 from hitl_webapp.inbox.index import Index, Listed
 from hitl_webapp.inbox.rows import Row, row_of
-from hitl_webapp.survey import LISTED_EVERY, Survey, read_question, survey
+from hitl_webapp.survey import Survey, lists_everything, note_row, read_question, survey
 
 MOST_SETTLED: Final = 5_000
 # The first ones are shown as soon as they are there.
@@ -104,9 +103,7 @@ class Filler:
             StorageUnsuitable: it refuses to list.
         """
         self._pass += 1
-        completed = await completed_at(self._store)
-        # Programs of an older release write no rows. Where no operator finds that, all is listed once a day.
-        if completed is None or (self._tends and self._now() - completed >= LISTED_EVERY):
+        if await lists_everything(self._store, self._tends, self._now):
             await self._take_everything()
             return
         self._survey = None
@@ -225,15 +222,8 @@ class Filler:
         except StorageError as error:
             return error
         if tends:
-            await self._tend(document, outcome)
+            await note_row(Records(self._store), document, outcome)
         return row_of(document, outcome, sha256)
-
-    async def _tend(self, document: RequestDocument, outcome: OutcomeDocument | None) -> None:
-        records = Records(self._store)
-        if outcome is None:
-            await note_open(records, document)
-        else:
-            await note_settled(records, document, outcome)
 
 
 def _chunks(several: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -13,7 +13,7 @@ from hitl.core.documents import RequestDocument
 from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission
 from hitl_webapp import bulk, pages
-from hitl_webapp.bodies import read_document, read_media, read_pairs
+from hitl_webapp.bodies import check_comment, read_document, read_media, read_pairs
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.pages import Fault
 from hitl_webapp.problems import BadInput, Problem, public_outcome
@@ -111,7 +111,7 @@ async def _api(request: Request, content: Any) -> Response:
         "value" not in content and not declines
     ):
         raise BadInput("Send either a value, or reject: true.")
-    bulk.check_comment(comment)
+    check_comment(comment)
     value = content.get("value")
 
     def submission_of(_: RequestDocument) -> Submission:
@@ -130,7 +130,7 @@ async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
     if fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     declines, comment = "reject" in fields, fields.get("comment", "")
-    bulk.check_comment(comment)
+    check_comment(comment)
     service = service_of(request)
     if declines and (wrong := _wrong_decline(fields)):
         found = await bulk.seen(service, request.headers, ids)

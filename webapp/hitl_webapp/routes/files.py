@@ -8,17 +8,18 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from hitl.core.documents import MAX_COMMENT_CHARS, Respondent
+from hitl.core.documents import Respondent
 from hitl.core.files import FileValue
 from hitl.errors import HITLError, InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp import pages
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
+from hitl_webapp.bodies import check_comment
 from hitl_webapp.problems import BadInput, problem_of
 from hitl_webapp.routes.api import REFUSALS, Submitted, saved
 from hitl_webapp.routes.common import service_of
-from hitl_webapp.routes.forms import form_again, shown_result
+from hitl_webapp.routes.forms import form_again, settle_form, shown_result
 from hitl_webapp.sent import SentForm
 from hitl_webapp.service import Service
 from hitl_webapp.turns import arriving
@@ -40,11 +41,7 @@ async def put_file(request: Request, request_id: str, name: str, comment: str = 
     """Answer a question by a file, which is the body. The link's token comes as a bearer token."""
     service = service_of(request)
     check_announced(request, service)
-    if len(comment) > MAX_COMMENT_CHARS:
-        raise BadInput(
-            f"The comment has {len(comment):,} characters: at most {MAX_COMMENT_CHARS:,} are allowed. Nothing was "
-            "recorded."
-        )
+    check_comment(comment)
     address = Address(request_id, bearer(request.headers))
     admitted = await service.submissions.admit(address, request.headers)
     await require_file_wanted(service, admitted)
@@ -81,10 +78,7 @@ async def post_form(request: Request) -> Response:
     submission = _submission(file, submission_id, comment)
     # Who gets back what they sent knows the file by its name.
     sent = _sent(form, replace(submission, value=file.name), name)
-    fault = sent.fault(named=bool(admitted.principal.name))
-    submission = submission.by(admitted.respondent("web", sent.recordable_name()))
-    wrong = None if fault is None else InvalidValue(fault.sentence)
-    settled = await service.submissions.settle(admitted, submission, wrong)
+    settled, fault = await settle_form(service, admitted, sent, submission)
     return await shown_result(service, admitted, sent, settled, fault)
 
 

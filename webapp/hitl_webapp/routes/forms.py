@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.evidence import EvidenceChanged
-from hitl.records.outcomes import Settled
+from hitl.records.outcomes import Settled, Submission
 from hitl_webapp import pages
 from hitl_webapp.addresses import form_address
 from hitl_webapp.admission import Admitted
@@ -102,17 +102,28 @@ async def submit(request: Request) -> Response:
     question = admitted.request.document
     check_path(sent.response_path, question.response_path, "response_path")
     sent = sent.resolved(question)
-    fault = sent.fault(named=bool(admitted.principal.name))
-    submission = sent.submission.by(admitted.respondent("web", sent.recordable_name()))
     try:
-        wrong = None if fault is None else InvalidValue(fault.sentence)
-        settled = await service.submissions.settle(admitted, submission, wrong)
+        settled, fault = await settle_form(service, admitted, sent, sent.submission)
     except HITLError as error:
         problem = problem_of(error)
         if problem.status != 503 and not isinstance(error, EvidenceChanged):
             raise
         return await form_again(service, admitted, sent, problem, None)
     return await shown_result(service, admitted, sent, settled, fault)
+
+
+async def settle_form(
+    service: Service, admitted: Admitted, sent: SentForm, submission: Submission
+) -> tuple[Settled, pages.Fault | None]:
+    """Submit what a form sent; return the result, and what was wrong with the form before anybody looked.
+
+    Raises:
+        HITLError: as `Submissions.settle` does.
+    """
+    fault = sent.fault(named=bool(admitted.principal.name))
+    wrong = None if fault is None else InvalidValue(fault.sentence)
+    submission = submission.by(admitted.respondent("web", sent.recordable_name()))
+    return await service.submissions.settle(admitted, submission, wrong), fault
 
 
 async def shown_result(
