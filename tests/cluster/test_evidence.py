@@ -3,9 +3,13 @@
 import uuid
 from datetime import UTC, datetime
 
+import pytest
+
+from hitl.cli.cluster_backend import InCluster, Target
 from hitl.core import keys
 from hitl.core.documents import Origin, sha256_hex
 from hitl.core.evidence import Evidence
+from hitl.errors import StorageError
 from tests.cluster.operators import Questions, Root, response, run
 from tests.library.beside import stored_as
 from tests.library.samples import asked
@@ -38,6 +42,10 @@ def test_nothing_is_recorded_while_the_evidence_is_not_what_was_asked(questions:
     questions.until_condition(f"{name}-r", "Accepted", "EvidenceChanged", "HumanInputResponse")
     assert refused["status"]["phase"] == "Pending"
     assert root.outcome(name) is None
+    # The command says so at once: whoever waits for the operator would be told that it does not look.
+    backend = InCluster(Target(str(questions.plane.kubeconfig), None, questions.namespace))
+    with pytest.raises(StorageError, match="is not what was asked with it"):
+        run(backend.answer(name, "1", text=True, comment=""))
 
     run(root.store.delete(key))
     run(root.store.create_once(key, DATA))
