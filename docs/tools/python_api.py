@@ -226,13 +226,10 @@ def _words(text: str) -> str:
 def _markdown(text: str) -> str:
     """Return a docstring's words, with what follows `::` as code."""
     out, code = [], False
-    for block in re.split(r"\n\n", text.replace("``", "`")):
+    for block in text.replace("``", "`").split("\n\n"):
         if block.startswith("    ") and code:
-            out.append(
-                f"```python\n{textwrap.dedent(block)}\n```"
-                if "──" not in block
-                else f"```text\n{textwrap.dedent(block)}\n```"
-            )
+            language = "text" if "──" in block else "python"
+            out.append(f"```{language}\n{textwrap.dedent(block)}\n```")
             continue
         code = block.endswith("::")
         if words := block.removesuffix("::").rstrip():
