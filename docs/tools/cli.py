@@ -13,6 +13,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from docs.tools.generated import write
 from hitl.cli.app import app
 from hitl.cli.codes import MEANING
 from hitl.cli.doctor import Finding
@@ -178,16 +179,5 @@ def _code(default: object) -> str:
     return f"`{'on' if default is True else default}`" if default != "" else ""
 
 
-def main() -> int:
-    """Write the page, or say that it is out of date."""
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            print(f"{PAGE.name} is out of date: run `make docs`", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write({PAGE: page()}))

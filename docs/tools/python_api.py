@@ -7,7 +7,6 @@ A public name that is not on the page, or a parameter that no docstring explains
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib
 import inspect
@@ -15,13 +14,13 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel
 
 import hitl
+from docs.tools.generated import texts_below, write
 from hitl.author import events, options
 from hitl.engines import flyte_app
 
@@ -105,7 +104,7 @@ def of_name(name: str) -> Iterator[str]:
                     yield from of_function(f"hitl.evidence.{each}", function)
         case _ if name in CONSTANTS:
             module = importlib.import_module(CONSTANTS[name])
-            yield f"\n### hitl.{name}\n\n{_markdown(_attributes(module)[name])}\n"
+            yield f"\n### hitl.{name}\n\n{_markdown(texts_below(module)[name])}\n"
         case _ if inspect.isclass(found := getattr(hitl, name)):
             yield from of_class(name, found)
         case _:
@@ -131,7 +130,7 @@ def of_function(
         if each.kind != each.VAR_KEYWORD
     ]
     for table in more:
-        said = _class_attributes(table)
+        said = texts_below(table)
         rows += [(each, _kind(kind), said[each]) for each, kind in table.__annotations__.items() if each in said]
     if rows:
         yield "\n" + _table(name, ("parameter", "type", "meaning"), rows)
@@ -193,26 +192,6 @@ def _kinds(found: type) -> dict[str, str]:
     return {name: _kind(kind) for name, kind in inspect.get_annotations(found).items()}
 
 
-def _class_attributes(found: Any) -> dict[str, str]:
-    source = textwrap.dedent(inspect.getsource(found)) if inspect.isclass(found) else ""
-    [definition] = ast.parse(source or "class _: pass").body
-    return _below(definition.body) if isinstance(definition, ast.ClassDef) else {}
-
-
-def _attributes(module: Any) -> dict[str, str]:
-    return _below(ast.parse(inspect.getsource(module)).body)
-
-
-def _below(body: list[ast.stmt]) -> dict[str, str]:
-    """Return the text below each attribute."""
-    found = {}
-    for attribute, text in pairwise(body):
-        match attribute, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
-                found[name] = " ".join(meaning.split())
-    return found
-
-
 def _table(owner: str, head: tuple[str, ...], rows: list[tuple[str, str, str]]) -> str:
     lines = [f"| {' | '.join(head)} |\n|{'---|' * len(head)}\n"]
     for name, kind, meaning in rows:
@@ -247,13 +226,10 @@ def _words(text: str) -> str:
 def _markdown(text: str) -> str:
     """Return a docstring's words, with what follows `::` as code."""
     out, code = [], False
-    for block in re.split(r"\n\n", text.replace("``", "`")):
+    for block in text.replace("``", "`").split("\n\n"):
         if block.startswith("    ") and code:
-            out.append(
-                f"```python\n{textwrap.dedent(block)}\n```"
-                if "──" not in block
-                else f"```text\n{textwrap.dedent(block)}\n```"
-            )
+            language = "text" if "──" in block else "python"
+            out.append(f"```{language}\n{textwrap.dedent(block)}\n```")
             continue
         code = block.endswith("::")
         if words := block.removesuffix("::").rstrip():
@@ -261,16 +237,5 @@ def _markdown(text: str) -> str:
     return "\n\n".join(out)
 
 
-def main() -> int:
-    """Write the page, or say that it is out of date."""
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            print(f"{PAGE.name} is out of date: run `make docs`", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write({PAGE: page()}))

@@ -5,17 +5,14 @@ Usage: ``python docs/tools/settings.py [--check]``
 
 from __future__ import annotations
 
-import ast
-import inspect
 import sys
-import textwrap
-from itertools import pairwise
 from pathlib import Path
 
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 from pydantic_settings import BaseSettings
 
+from docs.tools.generated import texts_below, write
 from hitl.settings import Settings, StorageSettings
 from hitl_operator.settings import OperatorSettings
 from hitl_webapp.settings import WebSettings
@@ -50,7 +47,7 @@ def page() -> str:
     for title, who, model in PARTS:
         parts.append(f"\n## {title}\n\n{who}\n\n| variable | default | meaning |\n|---|---|---|\n")
         inherited = set(StorageSettings.model_fields) if model is not StorageSettings else set()
-        meanings = _docstrings(model)
+        meanings = texts_below(model)
         prefix = model.model_config.get("env_prefix", "")
         for name, field in model.model_fields.items():
             if name in inherited:
@@ -63,18 +60,6 @@ def page() -> str:
     return "".join(parts)
 
 
-def _docstrings(model: type[BaseSettings]) -> dict[str, str]:
-    """Return the text below each attribute. If pydantic read it, each start of a program would wait for that."""
-    [definition] = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    assert isinstance(definition, ast.ClassDef)
-    found = {}
-    for attribute, text in pairwise(definition.body):
-        match attribute, text:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(meaning))):
-                found[name] = " ".join(meaning.split())
-    return found
-
-
 def _text(default: object) -> str:
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
@@ -83,16 +68,5 @@ def _text(default: object) -> str:
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
-def main() -> int:
-    """Write the page, or say that it is out of date."""
-    if "--check" in sys.argv[1:]:
-        if not PAGE.exists() or PAGE.read_text() != page():
-            print(f"{PAGE.name} is out of date: run `make docs`", file=sys.stderr)
-            return 1
-        return 0
-    PAGE.write_text(page())
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write({PAGE: page()}))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from docs.tools.generated import write
 from hitl.cluster.conditions import (
     AcceptedReason,
     HumanInputCondition,
@@ -217,18 +218,5 @@ def _rows(meanings: dict[str, str], reasons: type[StrEnum]) -> str:
     return "\n".join(f"| `{reason}` | {meaning} |" for reason, meaning in meanings.items())
 
 
-def main() -> int:
-    """Write the pages, or say which are out of date."""
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
-    if "--check" in sys.argv[1:]:
-        for path in stale:
-            print(f"{path.name} is out of date: run `make docs`", file=sys.stderr)
-        return 1 if stale else 0
-    for path, text in pages().items():
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(pages()))

@@ -11,10 +11,8 @@ import typer
 
 from hitl.author.asking import ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
-from hitl.author.evidence import pieces_of
 from hitl.author.signals import signals_raise
 from hitl.cli import output
-from hitl.cli.asked_evidence import shown_file, shown_link
 from hitl.cli.asked_type import choices_of, value_of
 from hitl.cli.asked_type import type_from as type_from_place
 from hitl.cli.codes import Code
@@ -151,7 +149,7 @@ def ask(
     if data_type is not None and type_from is not None:
         output.fail("give --type or --type-from, and not both", Code.USAGE)
     wanted: Any = type_from_place(type_from) if type_from is not None else data_type or "str"
-    pieces = asyncio.run(pieces_of([*map(shown_file, evidence or ()), *map(shown_link, evidence_link or ())]))
+    pieces = _pieces(evidence or (), evidence_link or ())
     question = Question.of(
         name,
         wanted,
@@ -170,6 +168,16 @@ def ask(
     if view.phase == "Answered":
         _require_usable(wanted, view)
     finish(view, as_json)
+
+
+def _pieces(files: Sequence[Path], links: Sequence[str]) -> list[Piece]:
+    if not files and not links:
+        return []
+    # Loaded only here: tables and their previews take long to load, and every command loads this module.
+    from hitl.author.evidence import pieces_of
+    from hitl.cli.asked_evidence import shown_file, shown_link
+
+    return asyncio.run(pieces_of([*map(shown_file, files), *map(shown_link, links)]))
 
 
 def _require_usable(wanted: Any, view: RequestView) -> None:

@@ -45,6 +45,7 @@ from hitl.errors import (
     InvalidValue,
     NotAllowed,
     RequestNotFound,
+    StorageError,
 )
 
 # The API server's rule; anything else could name other objects by its path or its selector.
@@ -242,6 +243,8 @@ class InCluster:
                     raise NotAllowed(accepted.message if accepted else "")
                 case AcceptedReason.SUPERSEDED | AcceptedReason.OUTCOME_MISSING:
                     raise ClusterConflict(accepted.message if accepted else "")
+                case AcceptedReason.EVIDENCE_CHANGED:
+                    raise StorageError(accepted.message if accepted else "")
             await asyncio.sleep(next(gaps))
         raise ClusterUnavailable(
             f"HumanInputResponse {metadata.namespace}/{metadata.name} was created, and nobody looked at it for "

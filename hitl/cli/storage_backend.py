@@ -84,11 +84,7 @@ class Stored:
             AlreadySettled: when it has an outcome.
             NotAllowed: when it names who may answer.
         """
-        request = await self._answerable(request_id)
-        outcome = await read_outcome_of(self.store, request)
-        if outcome is not None:
-            raise AlreadySettled(outcome)
-        return view_of(request.document, None)
+        return view_of((await self._waiting(request_id)).document, None)
 
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
         """Answer a request as the user who runs the command, unverified."""
@@ -103,8 +99,7 @@ class Stored:
             InvalidRequest: when the question asks for no file, or the file cannot be read.
             InvalidValue: when the file is empty or too large.
         """
-        await self.answerable(request_id)
-        request = await self._answerable(request_id)
+        request = await self._waiting(request_id)
         if not asks_for_file(request.document):
             raise InvalidRequest(f"{request.request_id} is answered by a value, and not by a file: give VALUE")
         empty = Submission("answered", me(), text=False, comment=comment, uploaded=True)
@@ -207,6 +202,13 @@ class Stored:
                 f"{request_id} names who may answer it, and a shell verifies no name: answer it in the web form "
                 "where you sign in, or with kubectl"
             )
+        return request
+
+    async def _waiting(self, request_id: str) -> StoredRequest:
+        request = await self._answerable(request_id)
+        outcome = await read_outcome_of(self.store, request)
+        if outcome is not None:
+            raise AlreadySettled(outcome)
         return request
 
     async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:

@@ -12,9 +12,8 @@ from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
-from hitl.core.forms import MISSING, ROOT, Maybe, filled, plan, read
+from hitl.core.forms import MISSING, ROOT, Maybe, plan, read
 from hitl.core.forms.hints import hint_of
-from hitl.core.forms.names import one
 from hitl.core.forms.parts import (
     Choice,
     Constant,
@@ -30,7 +29,7 @@ from hitl.core.forms.parts import (
     Several,
 )
 from hitl.core.forms.rules import list_faults
-from hitl.core.forms.sent import parts_inside
+from hitl.core.forms.sent import YES_NO, branch_of, parts_inside, same, value_inside
 from hitl.core.forms.texts import text_of
 from hitl.core.question import Asked
 from hitl.core.text import one_line
@@ -84,10 +83,10 @@ class Walk:
         if isinstance(part, Constant):
             return part.value
         self._help(part, places)
-        if part.optional and (isinstance(part, _COMPOSITE) or start not in (MISSING, None)):
-            there = start not in (MISSING, None)
-            if not self.yes(f"{_label(places)}: give it?", default=there):
-                return self._nothing(part, places)
+        there = start not in (MISSING, None)
+        may_go = part.optional and (there or isinstance(part, _COMPOSITE))
+        if may_go and not self.yes(f"{_label(places)}: give it?", default=there):
+            return self._nothing(part, places)
         match part:
             case Group() | Fixed():
                 return self._inside(part, start, places)
@@ -118,12 +117,7 @@ class Walk:
     def _inside(self, part: Group | Fixed, start: Maybe, places: Places) -> Maybe:
         found: list[tuple[str, JsonValue]] = []
         for key, inside in parts_inside(part):
-            at: Maybe = MISSING
-            if isinstance(start, dict):
-                at = start.get(str(key), MISSING)
-            elif isinstance(start, list) and isinstance(key, int) and key < len(start):
-                at = start[key]
-            value = self.value(inside, at, (*places, inside.label or str(key)))
+            value = self.value(inside, value_inside(start, key), (*places, inside.label or str(key)))
             if value is not MISSING:
                 found.append((str(key), value))
         return dict(found) if isinstance(part, Group) else [value for _, value in found]
@@ -167,17 +161,17 @@ class Walk:
             found.append(value)
 
     def _one_of(self, part: OneOf, start: Maybe, places: Places) -> Maybe:
-        before = one(filled(replace(part, default=MISSING), start), f"{ROOT}~of")
+        before = branch_of(part, start)
         kinds = [(label, number) for number, (label, _) in enumerate(part.branches)]
         chosen = self._choice(
-            replace(part, nullable=False, required=True), kinds, int(before) if before else MISSING, places
+            replace(part, nullable=False, required=True), kinds, MISSING if before is None else before, places
         )
         assert isinstance(chosen, int)
-        return self.value(part.branches[chosen][1], start if before == str(chosen) else MISSING, places)
+        return self.value(part.branches[chosen][1], start if before == chosen else MISSING, places)
 
     def _choice(self, part: Part, options: Sequence[tuple[str, JsonValue]], start: Maybe, places: Places) -> Maybe:
         self._offer(options)
-        before = [number for number, (_, each) in enumerate(options, 1) if _same(each, start)][:1]
+        before = [number for number, (_, each) in enumerate(options, 1) if same(each, start)][:1]
         while True:
             text = self._asked(places, f"1 to {len(options)}", str(before[0]) if before else "", part)
             if not text and part.optional and not before:
@@ -192,7 +186,7 @@ class Walk:
     def _several(self, part: Several, start: Maybe, places: Places) -> Maybe:
         self._offer(part.options)
         chosen = start if isinstance(start, list) else []
-        before = [n for n, (_, each) in enumerate(part.options, 1) if any(_same(each, value) for value in chosen)]
+        before = [n for n, (_, each) in enumerate(part.options, 1) if any(same(each, value) for value in chosen)]
         while True:
             shown = " ".join(map(str, before)) or "none"
             text = self._asked(places, "numbers with blanks between them, 0 for none", shown, part)
@@ -208,7 +202,7 @@ class Walk:
 
     def _flag(self, part: Flag, start: Maybe, places: Places) -> Maybe:
         if part.optional and start in (MISSING, None):
-            return self._choice(part, [("Yes", True), ("No", False)], start, places)
+            return self._choice(part, YES_NO, start, places)
         value = self.yes(f"{_label(places)}:", default=start if isinstance(start, bool) else None)
         self.given.append((_label(places), "Yes" if value else "No"))
         return value
@@ -304,7 +298,3 @@ def _shown(value: Maybe) -> str:
 def _cut(text: str) -> str:
     line = one_line(text)
     return line if len(line) <= _SHOWN_CHARS else f"{line[: _SHOWN_CHARS - 1]}…"
-
-
-def _same(one: JsonValue, other: Maybe) -> bool:
-    return other is not MISSING and format_value("json", one) == format_value("json", other)

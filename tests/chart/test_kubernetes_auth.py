@@ -1,7 +1,6 @@
 """The web app with `auth: kubernetes`: who may see and answer is what a real API server says."""
 
 import json
-import os
 import subprocess
 import sys
 import uuid
@@ -27,7 +26,6 @@ from tests.chart.charts import (
     text,
 )
 from tests.chart.installed import Installed
-from tests.cluster import installs
 from tests.cluster.control_plane import ControlPlane
 from tests.docs.commands import run_block
 from tests.web.serving import Question, WebApp, running, visible_text
@@ -184,10 +182,8 @@ def test_the_page_s_command_answers_with_a_token_of_ones_own(team: Team) -> None
         "payments": team.namespace,
         "token approver": "token responder",
     }
-    path = f"{installs.control_plane()['kubectl'].parent}:{os.environ['PATH']}"
-    there = {"KUBECONFIG": str(team.plane.kubeconfig), "PATH": path}
 
-    printed = run_block("docs/http-api.md", "token=$(kubectl create token", names, **there)
+    printed = run_block("docs/http-api.md", "token=$(kubectl create token", names, **team.plane.environment())
 
     respondent = json.loads(printed)["outcome"]["respondent"]
     assert (respondent["name"], respondent["verified"]) == (team.name("responder"), True)

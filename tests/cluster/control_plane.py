@@ -4,6 +4,7 @@ import base64
 import datetime
 import functools
 import json
+import os
 import ssl
 import subprocess
 import time
@@ -226,6 +227,11 @@ class ControlPlane:
         if check and done.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}:\n{done.stdout}{done.stderr}")
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables with which a script's own kubectl comes here as admin."""
+        path = f"{self._programs['kubectl'].parent}:{os.environ['PATH']}"
+        return {"KUBECONFIG": str(self.kubeconfig), "PATH": path}
 
     def apply(self, content: dict[str, Any], manager: str = "kubectl", subresource: str = "") -> Done:
         """Apply an object server-side."""

@@ -3,12 +3,16 @@
 import uuid
 from datetime import UTC, datetime
 
+import pytest
+
+from hitl.cli.cluster_backend import InCluster, Target
 from hitl.core import keys
 from hitl.core.documents import Origin, sha256_hex
 from hitl.core.evidence import Evidence
-from hitl.records.evidence import Piece, store_evidence
+from hitl.errors import StorageError
 from tests.cluster.operators import Questions, Root, response, run
-from tests.library.samples import create_request, draft_request
+from tests.library.beside import stored_as
+from tests.library.samples import asked
 
 DATA = b"rows: 10"
 EVIDENCE = Evidence(
@@ -18,18 +22,8 @@ EVIDENCE = Evidence(
 
 async def ask(root: Root, namespace: str) -> str:
     request_id = f"shown-{uuid.uuid4().hex[:8]}"
-    await store_evidence(root.store, request_id, [Piece(EVIDENCE, DATA)])
-    draft = draft_request(
-        request_id=request_id,
-        event_name="shown",
-        data_type=int,
-        prompt="How many?",
-        timeout_seconds=600,
-        now=datetime.now(UTC),
-        origin=Origin(namespace=namespace),
-        evidence=[EVIDENCE],
-    )
-    await create_request(root.store, draft)
+    shown = [await stored_as(root.store, request_id, EVIDENCE, DATA)]
+    await asked(root.store, request_id, now=datetime.now(UTC), origin=Origin(namespace=namespace), evidence=shown)
     await root.store.mark(keys.new_marker(request_id))
     return request_id
 
@@ -48,6 +42,10 @@ def test_nothing_is_recorded_while_the_evidence_is_not_what_was_asked(questions:
     questions.until_condition(f"{name}-r", "Accepted", "EvidenceChanged", "HumanInputResponse")
     assert refused["status"]["phase"] == "Pending"
     assert root.outcome(name) is None
+    # The command says so at once: whoever waits for the operator would be told that it does not look.
+    backend = InCluster(Target(str(questions.plane.kubeconfig), None, questions.namespace))
+    with pytest.raises(StorageError, match="is not what was asked with it"):
+        run(backend.answer(name, "1", text=True, comment=""))
 
     run(root.store.delete(key))
     run(root.store.create_once(key, DATA))

@@ -1,7 +1,6 @@
 """What Git holds, applied by those who apply from Git: nothing drifts, nothing loops, an answer is an answer."""
 
 import json
-import os
 from typing import Any
 
 import cel
@@ -9,7 +8,6 @@ import lupa
 import pytest
 import yaml
 
-from tests.cluster import installs
 from tests.cluster.guide import manifests, snippet
 from tests.cluster.operators import Object, Questions, Root, conditions, question, response
 from tests.docs.commands import run_block
@@ -47,8 +45,7 @@ def test_the_guides_question_is_answered_and_its_commands_say_so(questions: Ques
         questions.plane.apply(each, "kustomize-controller")
     questions.until_condition("ship-it-yes", "Accepted", "Accepted", "HumanInputResponse")
     here = {"payments": questions.namespace}
-    path = f"{installs.control_plane()['kubectl'].parent}:{os.environ['PATH']}"
-    there = {"KUBECONFIG": str(questions.plane.kubeconfig), "PATH": path}
+    there = questions.plane.environment()
 
     listed = run_block("docs/gitops.md", "kubectl get hir", here, **there)
     waited = run_block("docs/gitops.md", "kubectl wait", here, **there)

@@ -1,6 +1,5 @@
 """The command as a process: what a shell sees of `ask`, `demo`, `serve`, and of how they end."""
 
-import base64
 import json
 import os
 import re
@@ -16,6 +15,8 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+
+from tests.library.beside import png
 
 HITL = Path(sys.executable).with_name("hitl")
 SECONDS = 60.0
@@ -108,8 +109,6 @@ def test_ask_prints_the_answer_alone(run: Any) -> None:
     assert "Ship it?" in asking.stderr
 
 
-# A PNG of one pixel.
-_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 _MODELS = """
 from dataclasses import dataclass
 from pydantic import BaseModel, field_validator
@@ -167,9 +166,8 @@ def test_ask_says_what_the_type_itself_refuses(run: Any, tmp_path: Path, monkeyp
 
 
 def test_ask_shows_files_and_links_beside_its_question(run: Any, tmp_path: Path) -> None:
-    pixel = base64.b64decode(_PIXEL)
     for name, content in {
-        "plot.bin": pixel,
+        "plot.bin": png(),
         "metrics.csv": b"epoch,loss\n1,0.9\n2,0.3\n",
         "notes.md": b"\xef\xbb\xbf# Notes",
         "report.html": b"<p>All good",

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-import hitl
 from hitl.cli.app import app
 from hitl.cli.storage_backend import me
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.values import format_value
 from hitl.records.requests import read_outcome
 from hitl.storage import Store
-from tests.library.samples import asked, event_of
+from tests.library.samples import asked
 from tests.library.typed_samples import TYPED, same, several_of_each
 
 
@@ -141,24 +140,3 @@ def test_the_same_value_of_each_type_comes_back_over_the_command(root: Store, as
         outcome = asyncio.run(read_outcome(root, f"q-{number}"))
         assert outcome is not None
         assert same(typed(data_type, outcome.value), value), name
-
-
-def test_a_file_answers_where_one_is_asked_for(root: Store, tmp_path: Path) -> None:
-    content = bytes(range(256)) * 5_000
-    (tmp_path / "report.bin").write_bytes(content)
-    (tmp_path / "empty").write_bytes(b"")
-    request = asyncio.run(asked(root, "a-question", data_type=hitl.File, now=datetime.now(UTC)))
-    for given in (["--file", str(tmp_path / "empty")], ["--file", str(tmp_path / "nothing")], ['{"name": "a"}']):
-        assert hitl_("answer", "a-question", *given).exit_code == 2
-    assert recorded(root) is None
-
-    assert hitl_("answer", "a-qu", "--file", str(tmp_path / "report.bin")).exit_code == 0
-
-    file: hitl.File = event_of(root, request, hitl.File).wait()
-    assert (file.name, file.size_bytes) == ("report.bin", len(content))
-    assert file.path().read_bytes() == content
-    asyncio.run(asked(root, "a-number", now=datetime.now(UTC)))
-    refused = hitl_("answer", "a-number", "--file", str(tmp_path / "report.bin"))
-    assert (refused.exit_code, "give VALUE" in refused.stderr) == (2, True)
-    both = hitl_("answer", "a-number", "1", "--file", str(tmp_path / "report.bin"))
-    assert (both.exit_code, "not both" in both.stderr) == (2, True)

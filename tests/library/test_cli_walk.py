@@ -213,7 +213,7 @@ class Bounded(BaseModel):
     high: int
 
 
-def test_the_least_rows_areask_for_without_a_question() -> None:
+def test_the_least_rows_are_asked_for_without_a_question() -> None:
     value, _ = walked(question(Bounded), "a", "b", "n", "1", "2")
     assert value == {"tags": ["a", "b"], "low": 1, "high": 2}
 

@@ -103,8 +103,7 @@ def _rules_for_a_response() -> list[Rule]:
             "fieldPath": ".spec.response.value",
         },
         {
-            "rule": f"{answered} || !has(self.spec.choices) || size(self.spec.choices) == 0"
-            f" || {value} in self.spec.choices",
+            "rule": f"{answered} || {_NO_CHOICES} || {value} in self.spec.choices",
             "messageExpression": "'the value must be one of the choices: ' + self.spec.choices.join(', ')",
             "message": "the value must be one of the choices",
             "fieldPath": ".spec.response.value",
@@ -153,9 +152,10 @@ def _rules_for_a_question() -> list[Rule]:
 def _rules_for_a_value(field: str, called: str) -> list[Rule]:
     """Return the rules of a value that the question itself gives."""
     value = f"self.spec.{field}"
+    takes_empty = [_TAKES_EMPTY] if field == "default" else []
     return [
         {
-            "rule": f"!has({value}) || {_TAKES_EMPTY if field == 'default' else 'false'} || {_parses(value)}",
+            "rule": " || ".join((f"!has({value})", *takes_empty, _parses(value))),
             "messageExpression": f"'the {called} must be ' + {_WANTED}",
             "message": f"the {called} does not fit the dataType",
             "fieldPath": f".spec.{field}",

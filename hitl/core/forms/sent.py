@@ -81,15 +81,15 @@ def _filled(part: Part, value: Maybe, name: str, new: bool = False) -> Iterator[
                 ["" if value is MISSING or (value is None and part.nullable) else format_value("json", value)],
             )
         case Choice() if part.searched:
-            yield name, [label for label, each in part.options if _same(each, value)][:1] or [""]
+            yield name, [label for label, each in part.options if same(each, value)][:1] or [""]
         case Flag() | Choice():
             yield (
                 name,
-                [str(number) for number, (_, each) in enumerate(options_of(part)) if _same(each, value)][:1],
+                [str(number) for number, (_, each) in enumerate(options_of(part)) if same(each, value)][:1],
             )
         case Several():
             chosen = value if isinstance(value, list) else []
-            yield name, [str(n) for n, (_, each) in enumerate(part.options) if any(_same(each, v) for v in chosen)]
+            yield name, [str(n) for n, (_, each) in enumerate(part.options) if any(same(each, v) for v in chosen)]
             if value == []:
                 yield f"{name}~empty", [ON]
         case Rows():
@@ -105,7 +105,7 @@ def _filled(part: Part, value: Maybe, name: str, new: bool = False) -> Iterator[
         case Group() | Fixed():
             yield from _filled_inside(part, value, name, new)
         case OneOf():
-            chosen_one = _branch_of(part, value)
+            chosen_one = branch_of(part, value)
             yield f"{name}~of", [] if chosen_one is None else [str(chosen_one)]
             if chosen_one is not None:
                 yield from _filled(part.branches[chosen_one][1], value, f"{name}~{chosen_one}")
@@ -118,12 +118,7 @@ def _filled_inside(part: Group | Fixed, value: Maybe, name: str, new: bool) -> I
             return
         yield f"{name}~on", [ON]
     for key, inside in parts_inside(part):
-        given: Maybe = MISSING
-        if isinstance(value, dict):
-            given = value.get(str(key), MISSING)
-        elif isinstance(value, list) and isinstance(key, int) and key < len(value):
-            given = value[key]
-        yield from _filled(inside, given, below(name, key), new)
+        yield from _filled(inside, value_inside(value, key), below(name, key), new)
 
 
 def parts_inside(part: Group | Fixed) -> list[tuple[str | int, Part]]:
@@ -131,18 +126,25 @@ def parts_inside(part: Group | Fixed) -> list[tuple[str | int, Part]]:
     return list(part.fields) if isinstance(part, Group) else list(enumerate(part.items))
 
 
-def _branch_of(part: OneOf, value: Maybe) -> int | None:
+def value_inside(value: Maybe, key: str | int) -> Maybe:
+    """Return what a value has under the name or at the place of a part; `MISSING` for nothing."""
+    if isinstance(value, dict):
+        return value.get(str(key), MISSING)
+    return value[key] if isinstance(value, list) and isinstance(key, int) and key < len(value) else MISSING
+
+
+def branch_of(part: OneOf, value: Maybe) -> int | None:
     """Return which alternative a value is; None for none."""
     if value is MISSING or value is None:
         return None
     for number, (_, branch) in enumerate(part.branches):
         again, faults = read(branch, filled(branch, value))
-        if not faults and again is not MISSING and _same(again, value):
+        if not faults and again is not MISSING and same(again, value):
             return number
     return None
 
 
-def _same(one: Maybe, other: Maybe) -> bool:
+def same(one: Maybe, other: Maybe) -> bool:
     """Tell whether two values are the same JSON: true is not 1."""
     if one is MISSING or other is MISSING:
         return one is other
