@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from hitl.core.forms import MISSING, PartFault, changed, filled, plan, read
 from hitl.core.forms.parts import Group, Raw
@@ -125,6 +125,23 @@ def test_an_optional_part_is_there_or_not_and_never_half() -> None:
     gone = changed(part, there, "clear v/home")
     assert gone is not None
     assert read(part, gone) == ({"home": None}, [])
+
+
+class Short(BaseModel):
+    size: int = 1
+
+
+class Long(BaseModel):
+    size: int = 1
+    name: str = "x"
+
+
+def test_the_alternative_of_a_value_is_that_which_holds_all_of_it() -> None:
+    part = plan(Question.of("typed", Short | Long, "Which?", 60).json_schema or {})
+
+    values: list[JsonValue] = [{"size": 2.0}, {}, {"name": "y"}, {"size": 2, "name": "y"}, {"other": 1}]
+
+    assert [filled(part, value)["v~of"] for value in values] == [["0"], ["0"], ["1"], ["1"], []]
 
 
 def test_what_is_typed_for_an_alternative_that_is_not_chosen_is_a_fault() -> None:
