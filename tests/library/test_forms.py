@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from hitl.core.forms import MISSING, PartFault, changed, filled, plan, read
 from hitl.core.forms.parts import Group, Raw
@@ -134,6 +134,23 @@ def test_a_count_may_be_written_as_any_whole_number_of_json(most: float) -> None
     form = sent(**{"v~rows": "2", "v/0": "1", "v/1": "2"})
 
     assert read(part, form)[1] == [PartFault("v", "Remove 1: at most 1 may be there, and there are 2.")]
+
+
+class Short(BaseModel):
+    size: int = 1
+
+
+class Long(BaseModel):
+    size: int = 1
+    name: str = "x"
+
+
+def test_the_alternative_of_a_value_is_that_which_holds_all_of_it() -> None:
+    part = plan(Question.of("typed", Short | Long, "Which?", 60).json_schema or {})
+
+    values: list[JsonValue] = [{"size": 2.0}, {}, {"name": "y"}, {"size": 2, "name": "y"}, {"other": 1}]
+
+    assert [filled(part, value)["v~of"] for value in values] == [["0"], ["0"], ["1"], ["1"], []]
 
 
 def test_what_is_typed_for_an_alternative_that_is_not_chosen_is_a_fault() -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 from pydantic import BaseModel, Field
 
 from hitl_webapp import pages
+from hitl_webapp.parts import parts_form
 from tests.web.serving import Question, WebApp, visible_text
 from tests.web.test_page import clean
 from tests.web.test_pages import outcome, question
@@ -85,6 +86,35 @@ def test_a_value_is_proposed_and_edited_in_one_field() -> None:
     assert "Answer Europe (eu) America (us)" in " ".join(visible_text(page).split())
     late = outcome(request, value="us", reason="DefaultUsed", respondent={"via": "timeout"})
     assert "What was edited" not in pages.outcome_page(request, late, recorded=False)
+
+
+class Card(BaseModel):
+    kind: Literal["card"] = "card"
+    digits: str = Field(max_length=4)
+
+
+class Invoice(BaseModel):
+    kind: Literal["invoice"] = "invoice"
+    to: str = Field("the office", max_length=40)
+
+
+class Bill(BaseModel):
+    payment: Card | Invoice = Field(discriminator="kind")
+    months: int
+    share: float
+
+
+def test_an_answer_that_left_out_what_has_a_default_is_filled_into_the_fields() -> None:
+    # As a program answers: without the name that has a default, and with numbers of the other kind.
+    answer = {"payment": {"kind": "invoice"}, "months": 3.0, "share": 2}
+    again = question(data_type="json", schema=question(data_type=Bill).json_schema, proposed=answer)
+
+    form = parts_form(again)
+
+    assert form is not None
+    assert form.one("v/payment~of") == "1"
+    assert form.one("v/payment~1/to") == "the office"
+    assert (form.one("v/months"), form.one("v/share")) == ("3", "2")
 
 
 def test_programs_read_what_was_edited(shared_app: WebApp) -> None:

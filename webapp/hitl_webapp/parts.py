@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from pydantic import JsonValue
-
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan, read
+from hitl.core.forms.held import holds
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import below, one, rows_of
 from hitl.core.forms.parts import Constant, Raw
@@ -151,18 +150,4 @@ def _first(part: Part, first: str | None) -> dict[str, list[str]]:
 
 def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str) -> bool:
     again, wrong = read(part, sent)
-    return not wrong and again is not MISSING and _holds(again, json.loads(first))
-
-
-def _holds(value: JsonValue, wanted: JsonValue) -> bool:
-    """Tell whether a value is the wanted one, but for names that a default fills in and for the order of a set."""
-    if isinstance(value, dict) and isinstance(wanted, dict):
-        return all(name in value and _holds(value[name], each) for name, each in wanted.items())
-    if isinstance(value, list) and isinstance(wanted, list) and len(value) == len(wanted):
-        held = all(map(_holds, value, wanted))
-        return held or sorted(map(_text, value)) == sorted(map(_text, wanted))
-    return _text(value) == _text(wanted)
-
-
-def _text(value: JsonValue) -> str:
-    return json.dumps(value, sort_keys=True)
+    return not wrong and again is not MISSING and holds(again, json.loads(first))

@@ -7,6 +7,7 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
     parts   what the form of a schema is made of
     plan    from a schema to its parts
     sent    what a form holds: of a value, and as a value again
+    held    whether a form shows a value
     names   the names of its fields
     steps   a row more or less, an optional part filled in or left out
     texts   what is typed into one field, read strictly

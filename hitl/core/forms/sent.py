@@ -18,6 +18,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from hitl.core.forms.held import holds
 from hitl.core.forms.labels import folded, found
 from hitl.core.forms.names import MAX_ROWS, ON, ROOT, Sent, below, count_of, one, place_of
 from hitl.core.forms.parts import (
@@ -71,7 +72,7 @@ def _filled(part: Part, value: Maybe, name: str, new: bool = False) -> Iterator[
         value = {}
     match part:
         case Line():
-            text = "" if value is MISSING else text_of(value)
+            text = "" if value is MISSING else text_of(value, part.kind)
             yield name, [text]
             if value == "":
                 yield f"{name}~empty", [ON]
@@ -137,11 +138,17 @@ def branch_of(part: OneOf, value: Maybe) -> int | None:
     """Return which alternative a value is; None for none."""
     if value is MISSING or value is None:
         return None
+    held: int | None = None
     for number, (_, branch) in enumerate(part.branches):
         again, faults = read(branch, filled(branch, value))
-        if not faults and again is not MISSING and same(again, value):
+        if faults or again is MISSING:
+            continue
+        if same(again, value):
             return number
-    return None
+        # What leaves out a name that has a default is sent back with it.
+        if held is None and holds(again, value):
+            held = number
+    return held
 
 
 def same(one: Maybe, other: Maybe) -> bool:

@@ -34,13 +34,15 @@ _DECIMAL: Final = re.compile(DECIMAL)
 _AS_TYPED: Final = ("text", "long")
 
 
-def text_of(value: JsonValue) -> str:
+def text_of(value: JsonValue, kind: LineKind = "text") -> str:
     """Return how a value stands in a field; empty for none."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, dict | list | bool):
         return ""
-    return repr(value)
+    # In JSON, 3.0 is a whole number too. Typed, it is none.
+    whole = kind == "int" and isinstance(value, float) and value.is_integer()
+    return repr(int(value) if whole else value)
 
 
 def read_line(line: Line, text: str, work: Work | None = None) -> JsonValue:
