@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from hitl.core import keys
@@ -19,6 +18,7 @@ from hitl.storage import Store
 # listed, to know which were last.
 _MOST_SETTLED: Final = 500
 _MOST_SETTLED_LISTED: Final = 5_000
+_CLOCKS_APART: Final = timedelta(seconds=30)
 _REQUEST: Final = keys.request_key("none").rpartition("/")[2]
 _OUTCOME: Final = keys.response_key("none").rpartition("/")[2]
 
@@ -119,7 +119,8 @@ async def list_index(store: Store, most: int, seconds: float) -> Candidates:
                 if len(listed.asked) >= most:
                     listed.whole = False
                     return listed
-            for written_at, request_id in await last_settled(store):
+            last = await last_settled(store, _MOST_SETTLED, _MOST_SETTLED_LISTED)
+            for written_at, request_id in last.rows:
                 listed.settled[request_id] = written_at
                 listed.asked.setdefault(request_id, written_at)
                 listed.settled_rows.add(request_id)
@@ -130,25 +131,59 @@ async def list_index(store: Store, most: int, seconds: float) -> Candidates:
     return listed
 
 
-async def last_settled(store: Store) -> list[tuple[datetime, str]]:
-    """Return the questions that were settled last, each after the time at which its row was written.
+@dataclass(frozen=True, slots=True)
+class LastSettled:
+    """The questions that were settled last.
+
+    Args:
+        rows: Each after the time at which its row was written.
+        since: What ended from then on is among them; None: all that are kept are.
+    """
+
+    rows: list[tuple[datetime, str]]
+    since: datetime | None
+
+
+async def last_settled(store: Store, most: int, most_listed: int) -> LastSettled:
+    """Return the questions that were settled last.
+
+    Args:
+        store: The root.
+        most: How many are returned at most.
+        most_listed: How many rows are listed at most. Within a day they are listed by their ids.
 
     Raises:
         StorageUnavailable: the storage did not answer in time.
     """
-    return heapq.nlargest(_MOST_SETTLED, [(at, row.request_id) async for row, at in _last_settled(store)])
+    listed: list[tuple[datetime, str]] = []
+    since: datetime | None = None
+    days = await settled_days(store)
+    while days and since is None and len(listed) < most:
+        day = days.pop()
+        whole = await _list_day(store, day, listed, most_listed)
+        if not whole:
+            since = _start_of(day + timedelta(days=1))
+        elif days and len(listed) >= most:
+            since = _start_of(day)
+    if len(listed) > most:
+        # A row is written after its outcome, by another clock.
+        left_out = heapq.nlargest(most + 1, listed)[-1][0] + _CLOCKS_APART
+        since = left_out if since is None else max(since, left_out)
+    return LastSettled(heapq.nlargest(most, listed), since)
 
 
-async def _last_settled(store: Store) -> AsyncIterator[tuple[SettledRow, datetime]]:
-    found = 0
-    for day in reversed(await settled_days(store)):
-        after, prefix = "", f"{keys.settled_prefix(day)}/"
-        while found < _MOST_SETTLED_LISTED and (page := await store.list_page(prefix, after)):
-            for key, written_at in page:
-                row = SettledRow.of_key(key)
-                if row is not None:
-                    found += 1
-                    yield row, written_at
-            after = page[-1][0]
-        if found >= _MOST_SETTLED:
-            return
+async def _list_day(store: Store, day: date, listed: list[tuple[datetime, str]], most: int) -> bool:
+    """List the rows of a day; tell whether these are all of it."""
+    after, prefix = "", f"{keys.settled_prefix(day)}/"
+    while len(listed) < most:
+        page = await store.list_page(prefix, after)
+        if not page:
+            return True
+        rows = ((SettledRow.of_key(key), written_at) for key, written_at in page)
+        listed += [(written_at, row.request_id) for row, written_at in rows if row is not None]
+        after = page[-1][0]
+    return not await store.list_page(prefix, after)
+
+
+def _start_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

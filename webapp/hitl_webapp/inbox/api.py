@@ -127,14 +127,13 @@ ONE: Final[dict[str, Any]] = {
 
 def document(found: Listing) -> dict[str, Any]:
     """Return a listing as JSON has it."""
-    progress = found.progress
     return {
         "questions": [_question(each, found.now) for each in found.rows],
         "counts": {"all": found.counts.all, "mine": found.counts.mine, "groups": found.counts.groups},
         "next": address(f"/questions{found.next}") if found.next else None,
         "previous": address(f"/questions{found.previous}") if found.previous else None,
         "as_of": found.as_of,
-        "complete": progress.counted and progress.looked_at >= progress.there and not found.away,
+        "complete": found.progress.whole and not found.away,
     }
 
 

@@ -28,6 +28,9 @@ from hitl_webapp.inbox.rows import Row, row_of
 from hitl_webapp.survey import Survey, lists_everything, note_row, read_question, survey
 
 MOST_SETTLED: Final = 5_000
+# For the inbox some of the last are enough. Statistics are made of more: with how many rows they may be listed.
+_SOME_SETTLED: Final = (500, 5_000)
+_MANY_SETTLED: Final = (MOST_SETTLED, 50_000)
 # The first ones are shown as soon as they are there.
 _FIRST: Final = 200
 _AT_ONCE: Final = 400
@@ -58,6 +61,26 @@ class Progress:
     indexed: bool = False
     pages: int = 1
 
+    @property
+    def whole(self) -> bool:
+        """Whether all that there are were looked at."""
+        return self.counted and self.looked_at >= self.there
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which settled questions the index knows.
+
+    Args:
+        since: All that ended from then on and are kept; None: all that are kept.
+        whole: Unless that is false: then some of them were not read.
+        at: When they were listed, by the clock that only ever grows.
+    """
+
+    since: datetime | None
+    whole: bool
+    at: float
+
 
 class Filler:
     """Reads the storage into the index.
@@ -72,6 +95,7 @@ class Filler:
 
     Attributes:
         progress: How far it is.
+        reach: Which settled questions were read; None: too few were, until `reach_far` is called.
     """
 
     def __init__(
@@ -93,6 +117,8 @@ class Filler:
         self._pass = 0
         self._survey: Survey | None = None
         self._settled_after = clock()
+        self._settled = _SOME_SETTLED
+        self.reach: Reach | None = None
         self.progress = Progress()
 
     async def refresh(self) -> None:
@@ -112,6 +138,11 @@ class Filler:
             await self._look(some, tends=self._tends)
         await self._take_settled()
         await self._desk.ask(Index.drop_beyond, self._pass, last, MOST_SETTLED)
+
+    def reach_far(self) -> None:
+        """Read as many settled questions as statistics are made of, with the next refresh and from then on."""
+        if self._settled != _MANY_SETTLED:
+            self._settled, self._settled_after = _MANY_SETTLED, self._clock()
 
     async def look(self, request_ids: Sequence[str]) -> None:
         """Read some questions and their outcomes again.
@@ -133,6 +164,7 @@ class Filler:
         return bool(ended)
 
     async def _take_everything(self) -> None:
+        began = self._clock()
         found = self._survey = await survey(
             self._store, self._survey, tends=self._tends, clock=self._clock, now=self._now
         )
@@ -144,6 +176,7 @@ class Filler:
         await self._desk.ask(Index.unreadable, found.unreadable, self._pass)
         await self._desk.ask(Index.drop_others, self._pass)
         self.progress = Progress(found.looked_at, found.there, found.counted)
+        self.reach = Reach(None, self.progress.whole, began)
 
     async def _take_open(self) -> float:
         """Read what is new among the open questions; return up to which deadline all were listed."""
@@ -181,11 +214,14 @@ class Filler:
     async def _take_settled(self) -> None:
         if self._clock() < self._settled_after:
             return
-        listed = [name for _, name in await last_settled(self._store)]
+        wanted, began = self._settled, self._clock()
+        last = await last_settled(self._store, *wanted)
         known = await self._desk.ask(Index.settled)
-        for some in _chunks([each for each in listed if each not in known]):
+        for some in _chunks([each for _, each in last.rows if each not in known]):
             await self._look(some)
-        if len(listed) > _FEW_SETTLED:
+        if wanted == _MANY_SETTLED:
+            self.reach = Reach(last.since, True, began)
+        if len(last.rows) > _FEW_SETTLED and wanted == self._settled:
             self._settled_after = self._clock() + _SETTLED_SECONDS
 
     async def _look(self, request_ids: Sequence[str], *, tends: bool = False) -> None:

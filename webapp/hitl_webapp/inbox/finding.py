@@ -7,6 +7,7 @@ order and no search knows of anything else.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -96,7 +97,7 @@ def find(index: Index, rights: Rights, query: Query, now: datetime, limit: int =
         limit: How many questions a page has.
     """
     index.pass_deadlines(now.timestamp())
-    _lay_down(index.connection, rights)
+    lay_down(index.connection, rights)
     search = _Search(index.connection, query)
     counts = search.counts()
     total = getattr(counts, query.view)
@@ -115,12 +116,25 @@ def find(index: Index, rights: Rights, query: Query, now: datetime, limit: int =
     )
 
 
-def _lay_down(connection: sqlite3.Connection, rights: Rights) -> None:
+def lay_down(connection: sqlite3.Connection, rights: Rights) -> None:
+    """Lay down what a visitor may see, in the table ``visible``, for the statements that follow."""
     for table in ("me", "there", "visible"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - one of three names
     connection.executemany("INSERT OR IGNORE INTO me VALUES (?, ?)", rights.keys())
     connection.executemany("INSERT OR IGNORE INTO there VALUES (?)", ((each,) for each in rights.namespaces or ()))
     connection.execute(_VISIBLE, (rights.namespaces is None,))
+
+
+def conditions_of(asked: object, names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return what filters say of a question ``q`` of a visible scope ``v``, and what is bound to it by name.
+
+    Args:
+        asked: What has the filters as attributes; an empty one is none.
+        names: Which ones.
+    """
+    given = {name: wanted for name in names if (wanted := getattr(asked, name))}
+    # A namespace belongs to the scope, of which there are few.
+    return [f"{'v' if name == 'namespace' else 'q'}.{name} = :{name}" for name in given], given
 
 
 class _Search:
@@ -129,13 +143,8 @@ class _Search:
     def __init__(self, connection: sqlite3.Connection, query: Query) -> None:
         self._connection = connection
         self._query = query
-        self._given: dict[str, Any] = {}
-        self._conditions = [self._state()]
-        for name in ("namespace", "project", "run", "type", "asked_by"):
-            if wanted := getattr(query, name):
-                # A namespace belongs to the scope, of which there are few.
-                self._conditions.append(f"{'v' if name == 'namespace' else 'q'}.{name} = :{name}")
-                self._given[name] = wanted
+        filters, self._given = conditions_of(query, ("namespace", "project", "run", "type", "asked_by"))
+        self._conditions = [self._state(), *filters]
         if query.run:
             # By which SQLite knows that the index of runs will do.
             self._conditions.append("q.run != ''")

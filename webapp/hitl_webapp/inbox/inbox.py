@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from cachetools import LRUCache
 
@@ -22,11 +22,12 @@ from hitl_webapp.auth import Principal
 from hitl_webapp.inbox.desk import Background, Desk
 from hitl_webapp.inbox.filling import Filler
 from hitl_webapp.inbox.finding import Found, find, namespaces
-from hitl_webapp.inbox.index import Index, Settled
-from hitl_webapp.inbox.listing import Listing
+from hitl_webapp.inbox.index import Index
+from hitl_webapp.inbox.listing import Listing, Overview
+from hitl_webapp.inbox.notes import Notes
 from hitl_webapp.inbox.queries import PAGE, Key, Query
-from hitl_webapp.inbox.rights import rights_of
-from hitl_webapp.inbox.rows import Row, ended_of, tie_of
+from hitl_webapp.inbox.rights import Rights, rights_of
+from hitl_webapp.inbox.rows import Row, tie_of
 
 ROWS: Final = 100_000
 SHOWN_SETTLED: Final = 10
@@ -39,6 +40,8 @@ _FULL_SECONDS: Final = 1.0
 # What is older than this is read again before it is shown, if that takes no longer than a moment.
 _STALE_SECONDS: Final = 60.0
 _MOMENT_SECONDS: Final = 1.0
+# For statistics more is read, once: somebody who wants them waits longer.
+_REACH_SECONDS: Final = 5.0
 # Listing takes less than 120 requests a minute, however many questions are open.
 _SECONDS_A_PAGE: Final = 0.57
 # What took a second to read is shown for ten, so that reading takes a tenth of the time at most. Where listing
@@ -55,12 +58,13 @@ _BELIEVED_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.25
 _LARGE_PAGES: Final = 4
 _CHECKED_IN_LARGE: Final = 8
-_MOST_NOTED: Final = 2_000
 _MOST_HINTS: Final = 200
 _HINTS_AT_ONCE: Final = 16
 _POLL_SECONDS: Final = 0.02
 # A storage that does not answer is asked again after so long, while pages are open.
 _AGAIN_SECONDS: Final = 5.0
+
+_T = TypeVar("_T")
 
 
 class Inbox:
@@ -94,10 +98,7 @@ class Inbox:
         self._read_at = self._fresh_until = clock()
         self._took = 0.0
         self._began = time.monotonic()
-        # Outcomes are applied until a reading that began after them is through.
-        self._notes: dict[str, Settled] = {}
-        self._older: dict[str, Settled] = {}
-        self._noted = 0
+        self._notes = Notes()
         self._checked: LRUCache[str, float] = LRUCache(20_000)
         self._checks = 0
         self._hinted: set[str] = set()
@@ -105,11 +106,7 @@ class Inbox:
 
     def note(self, request: RequestDocument, outcome: OutcomeDocument) -> None:
         """Take an outcome that this process has seen, to be shown at once."""
-        if len(self._notes) < _MOST_NOTED:
-            self._noted += 1
-            self._notes[outcome.request_id] = Settled(
-                outcome.request_id, outcome.request_sha256, ended_of(outcome, request)
-            )
+        self._notes.take(request, outcome)
 
     def hint(self, request_id: str) -> None:
         """Look at a question soon: somebody says that it is new, or settled. A forged hint costs one read."""
@@ -131,8 +128,7 @@ class Inbox:
             ClusterError: nobody can say what this visitor may see.
         """
         await self._freshen()
-        await self._desk.ask(Index.settle, [*self._older.values(), *self._notes.values()])
-        rights = await rights_of(principal, await self._desk.ask(namespaces))
+        rights = await self._rights(principal)
         found = await self._desk.ask(find, rights, query, now)
         while len(found.rows) < PAGE and self._filling():
             await asyncio.sleep(_POLL_SECONDS)
@@ -164,6 +160,34 @@ class Inbox:
             nowhere=rights.namespaces == (),
         )
 
+    async def overview(
+        self, principal: Principal, look: Callable[[Index, Rights, datetime | None], _T]
+    ) -> Overview[_T]:
+        """Return what is made of all questions that a visitor may see, as far as they are known.
+
+        Args:
+            principal: The visitor.
+            look: Makes it, in the index's own thread, of the index, of what the visitor may see, and of the moment
+                from which on all settled questions are known; None: all that are kept are.
+
+        Raises:
+            StorageUnavailable: the storage did not answer, and nothing is known yet.
+            ClusterError: nobody can say what this visitor may see.
+        """
+        await self._freshen()
+        await self._reach_far()
+        rights = await self._rights(principal)
+        # Before it is looked: what is read meanwhile only adds to it.
+        reach, progress, away = self._filler.reach, self._filler.progress, self._failed is not None
+        read_at = self._read_at if reach is None else min(self._read_at, reach.at)
+        return Overview(
+            found=await self._desk.ask(look, rights, None if reach is None else reach.since),
+            age=timedelta(seconds=max(0.0, self._clock() - read_at)),
+            whole=progress.whole and reach is not None and reach.whole and not away,
+            away=away,
+            nowhere=rights.namespaces == (),
+        )
+
     async def next(self, principal: Principal, request_id: str, now: datetime) -> str:
         """Return the id of the open question with the next deadline; empty: there is none but this one.
 
@@ -173,8 +197,7 @@ class Inbox:
             now: The present moment, by the storage's clock.
         """
         await self._freshen()
-        await self._desk.ask(Index.settle, [*self._older.values(), *self._notes.values()])
-        rights = await rights_of(principal, await self._desk.ask(namespaces))
+        rights = await self._rights(principal)
         queries, here = [Query()], Found()
         if keys.is_request_id(request_id):
             here = await self._desk.ask(find, rights, Query(state="any", text=request_id), now, 1)
@@ -192,7 +215,7 @@ class Inbox:
     @property
     def version(self) -> int:
         """A number that grows with each change that a visitor may see."""
-        return self._desk.version + self._noted
+        return self._desk.version + self._notes.taken
 
     def touch(self) -> None:
         """Begin to read the storage again, if it is time for that."""
@@ -207,6 +230,19 @@ class Inbox:
         """End what is under way."""
         self._background.close()
         self._desk.close()
+
+    async def _rights(self, principal: Principal) -> Rights:
+        await self._desk.ask(Index.settle, self._notes.all())
+        return await rights_of(principal, await self._desk.ask(namespaces))
+
+    async def _reach_far(self) -> None:
+        """Have as many settled questions read as statistics need, and wait for it as long as a visitor should."""
+        self._filler.reach_far()
+        until = time.monotonic() + _REACH_SECONDS
+        while self._filler.reach is None and self._failed is None and time.monotonic() < until:
+            self._fresh_until = self._clock()
+            if (under_way := self._begin()) is not None:
+                await asyncio.wait([asyncio.wrap_future(under_way)], timeout=until - time.monotonic())
 
     async def _freshen(self) -> None:
         """Begin to read the storage again if it is time, and wait as long as a visitor should."""
@@ -226,7 +262,8 @@ class Inbox:
             return None
         under_way = self._running
         if under_way is None or under_way.done():
-            self._older, self._notes, self._began = self._notes, {}, time.monotonic()
+            self._notes.begin_reading()
+            self._began = time.monotonic()
             under_way = self._running = self._background.start(self._refresh())
         return under_way
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
 
 from hitl_webapp.inbox.filling import Progress
 from hitl_webapp.inbox.finding import Counts
@@ -13,6 +13,8 @@ from hitl_webapp.inbox.rows import Row
 
 _NONE: Final = Counts()
 _UNREAD: Final = Progress()
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,22 @@ class Listing:
         """How many match, on all pages."""
         number: int = getattr(self.counts, self.query.view)
         return number
+
+
+@dataclass(frozen=True, slots=True)
+class Overview(Generic[_T]):
+    """What was made of all questions that a visitor may see.
+
+    Args:
+        found: What was made of them.
+        age: How long ago all of them were read.
+        whole: All of them were read, as far back as was said to whoever made it.
+        away: The storage does not answer, so that this may be old.
+        nowhere: The visitor has no right in any namespace that has questions.
+    """
+
+    found: _T
+    age: timedelta
+    whole: bool
+    away: bool = False
+    nowhere: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlencode
@@ -118,22 +118,39 @@ def read_query(given: Mapping[str, str], *, strict: bool = False) -> Query:
     Raises:
         BadInput: naming the parameter, and what it may be.
     """
-    names = [each.name for each in fields(Query)]
-    if strict and (unknown := sorted(given.keys() - set(names))):
-        raise BadInput(f"There is no parameter {unknown[0]!r:.60}: use {', '.join(names)}.")
-    texts = {name: given[name].strip() for name in names if given.get(name, "").strip()}
-    for name, text in texts.items():
-        offered = _CHOICES.get(name)
-        if offered is not None and text not in offered:
-            raise BadInput(f"{name} is one of {', '.join(filter(None, offered))}.")
-        if len(text) > (_MOST_KEY_CHARS if name in ("after", "before") else _MOST_CHARS):
-            raise BadInput(f"{name} has more than {_MOST_CHARS} characters.")
+    texts = read_texts(given, [each.name for each in fields(Query)], _CHOICES, strict=strict)
     if "after" in texts and "before" in texts:
         raise BadInput("Give after or before, not both.")
     state = cast("State", texts.get("state", "open"))
     query = Query(**{"sort": default_sort(state), **texts})  # type: ignore[arg-type]  # checked one by one
     read_key(query)
     return query
+
+
+def read_texts(
+    given: Mapping[str, str], names: Sequence[str], choices: Mapping[str, Sequence[str]], *, strict: bool
+) -> dict[str, str]:
+    """Return those parameters of a URL that are not empty.
+
+    Args:
+        given: The parameters.
+        names: Which ones there are.
+        choices: What some of them may be.
+        strict: Refuse parameters that there are not.
+
+    Raises:
+        BadInput: naming the parameter, and what it may be.
+    """
+    if strict and (unknown := sorted(given.keys() - set(names))):
+        raise BadInput(f"There is no parameter {unknown[0]!r:.60}: use {', '.join(names)}.")
+    texts = {name: given[name].strip() for name in names if given.get(name, "").strip()}
+    for name, text in texts.items():
+        offered = choices.get(name)
+        if offered is not None and text not in offered:
+            raise BadInput(f"{name} is one of {', '.join(filter(None, offered))}.")
+        if len(text) > (_MOST_KEY_CHARS if name in ("after", "before") else _MOST_CHARS):
+            raise BadInput(f"{name} has more than {_MOST_CHARS} characters.")
+    return texts
 
 
 def read_key(query: Query) -> Key | None:
