@@ -29,6 +29,7 @@ _API: Final = (
     "/openapi.json",
     "/questions",
     "/hints/",
+    "/stats",
 )
 # Starlette says only "Not Found" and "Method Not Allowed".
 _ROUTING: Final = {

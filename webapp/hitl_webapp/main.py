@@ -23,7 +23,7 @@ from hitl_webapp.explain import explain
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.metrics import count_storage
 from hitl_webapp.problems import BadInput, Unauthenticated
-from hitl_webapp.routes import api, bulk, evidence, files, forms, health, inbox
+from hitl_webapp.routes import api, bulk, evidence, files, forms, health, inbox, stats
 from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 
@@ -68,8 +68,8 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    pages = (inbox.pages_router, bulk.pages_router, forms.router)
-    apis = (api.router, evidence.router, files.router, inbox.router, bulk.router, health.router)
+    pages = (inbox.pages_router, bulk.pages_router, stats.pages_router, forms.router)
+    apis = (api.router, evidence.router, files.router, inbox.router, bulk.router, stats.router, health.router)
     for router in (*pages, *apis):
         app.include_router(router)
     for kind in (HITLError, BadInput, Unauthenticated, HTTPException, RequestValidationError, Exception):

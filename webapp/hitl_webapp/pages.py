@@ -24,7 +24,7 @@ from hitl.core.forms.plan import FEW
 from hitl.core.text import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
-from hitl_webapp.durations import duration
+from hitl_webapp.durations import duration, span
 from hitl_webapp.edited import answer_rows, edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
 from hitl_webapp.fields import field_for, initial
@@ -109,6 +109,7 @@ def _environment() -> Environment:
     environment.filters["schema_text"] = _schema_text
     environment.filters |= FILTERS
     environment.filters["duration"] = duration
+    environment.filters["span"] = span
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
     environment.globals["run_address"] = _run_address
