@@ -56,8 +56,9 @@ words: $(READY) ## Name each word that docs/glossary.md rules out, and where it 
 	@$(BIN)/python docs/tools/words.py
 
 .PHONY: pictures
-pictures: $(READY) ## Take the pictures of a model's form, on a desk and on a phone, for the docs
+pictures: $(READY) ## Take the pictures of a model's form and of the statistics, for the docs
 	@$(BIN)/python docs/tools/pictures.py
+	@$(BIN)/python docs/tools/statistics_picture.py
 
 .PHONY: site
 site: $(READY) ## Build the docs as a site in build/site; a broken link fails it

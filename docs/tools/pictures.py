@@ -55,9 +55,8 @@ USUAL: Final = Deploy(
 
 def main() -> int:
     """Write the pictures."""
-    found = next((path for path in map(shutil.which, BROWSERS) if path is not None), None)
+    found = browser_path()
     if found is None:
-        print(f"no picture without a browser: put one of {', '.join(BROWSERS)} on the PATH", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HITL_DATA_DIR"] = folder
@@ -70,9 +69,17 @@ def main() -> int:
     return 0
 
 
-def _take(browser_path: str, url: str) -> None:
+def browser_path() -> str | None:
+    """Return the path of a browser; None, and say so: there is none."""
+    found = next((path for path in map(shutil.which, BROWSERS) if path is not None), None)
+    if found is None:
+        print(f"no picture without a browser: put one of {', '.join(BROWSERS)} on the PATH", file=sys.stderr)
+    return found
+
+
+def _take(path: str, url: str) -> None:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         for name, width in SIZES.items():
             context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
             page = context.new_page()

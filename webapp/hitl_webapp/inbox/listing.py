@@ -64,7 +64,7 @@ class Overview(Generic[_T]):
     Args:
         found: What was made of them.
         age: How long ago all of them were read.
-        whole: All of them were read, as far back as was said to whoever made it.
+        whole: All of them were read, as far back as the one that made it was told.
         away: The storage does not answer, so that this may be old.
         nowhere: The visitor has no right in any namespace that has questions.
     """

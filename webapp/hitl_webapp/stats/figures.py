@@ -39,7 +39,7 @@ class Open:
     """Some questions without an outcome, all of the same teams and project.
 
     Args:
-        teams: For whom they are.
+        teams: Those that may answer.
         project: The project that asked.
         overdue: Whether their deadline has passed.
         count: How many.
@@ -58,7 +58,7 @@ class Ended:
     """A question with an outcome.
 
     Args:
-        teams: For whom it was.
+        teams: Those that might answer.
         project: The project that asked.
         outcome: The kind of its outcome.
         default_used: Nobody answered, so the default was used.
@@ -142,7 +142,7 @@ class Report:
 
     Args:
         total: Of all questions.
-        teams, projects: Of each of them, those first for whom most wait; at most `MOST_ROWS`.
+        teams, projects: Of each of them, those with the most open questions first; at most `MOST_ROWS`.
         more_teams, more_projects: How many more there are.
         weeks: Of what ended in each week, by the Monday on which it began (in UTC), the last one first.
         settled_from: What ended from then on is counted.
