@@ -216,7 +216,7 @@ class HumanInputs:
         """Write the status, if it is to change, and queue the next look."""
         form_url = root.form_url(human_input.request_id) if root else ""
         status = status_for(human_input, found, form_url=form_url, now=self._context.now())
-        if status != human_input.status and not await self._write(work, human_input, status, found.outcome):
+        if status != human_input.status and not await self._write(work, human_input, status, found):
             return
         self._unshown.pop(work, None)
         after = human_input.model_copy(update={"status": status})
@@ -239,16 +239,19 @@ class HumanInputs:
         work: ReconcileHumanInput,
         human_input: HumanInput,
         status: HumanInputStatus,
-        outcome: OutcomeDocument | None,
+        found: Findings,
     ) -> bool:
         """Write a status; False when the object is gone, or was changed meanwhile and is looked at again."""
         cluster, metadata, now = self._context.cluster, human_input.metadata, self._context.now()
+        outcome = found.outcome
         for notice in notices_for(human_input, status, outcome):
             await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
         if await cluster.write_status(HUMAN_INPUTS, metadata, status):
             if outcome is not None:
                 metrics.OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
                 metrics.MIRROR_SECONDS.observe(max(0.0, (now - outcome.answered_at).total_seconds()))
+                if found.request is not None:
+                    metrics.count_answer(found.request, outcome, metadata.namespace)
             return True
         current = await cluster.human_input(metadata.namespace, metadata.name)
         if current is not None and current.metadata.uid == metadata.uid:

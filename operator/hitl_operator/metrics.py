@@ -6,6 +6,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.durations import BUCKETS, seconds_to_answer
+
 REGISTRY: Final = CollectorRegistry()
 
 PENDING: Final = Gauge("hitl_pending", "Pending HumanInputs.", registry=REGISTRY)
@@ -14,6 +17,13 @@ OLDEST_PENDING: Final = Gauge(
 )
 OUTCOMES: Final = Counter(
     "hitl_outcomes", "Outcomes mirrored into a HumanInput's status.", ["outcome", "via"], registry=REGISTRY
+)
+ANSWER_SECONDS: Final = Histogram(
+    "hitl_answer_seconds",
+    "Seconds from asking to an answer or a rejection, over any channel.",
+    ["outcome", "question_namespace"],
+    buckets=BUCKETS,
+    registry=REGISTRY,
 )
 MIRROR_SECONDS: Final = Histogram(
     "hitl_mirror_seconds",
@@ -88,3 +98,25 @@ API_CLOCK: Final = Gauge(
     registry=REGISTRY,
 )
 LEADING: Final = Gauge("hitl_leading", "How many Leases this operator holds.", registry=REGISTRY)
+
+# Each namespace costs some 40 series. Those beyond are counted together.
+_MOST_NAMESPACES: Final = 50
+_OTHERS: Final = "(others)"
+_namespaces: set[str] = set()
+
+
+def count_answer(request: RequestDocument, outcome: OutcomeDocument, namespace: str) -> None:
+    """Count how long an answer took. Only who wrote it into the status counts it: that happens once.
+
+    Args:
+        request: The question.
+        outcome: Its outcome; if nobody gave it, nothing is counted.
+        namespace: That of its HumanInput.
+    """
+    seconds = seconds_to_answer(request.created_at, outcome)
+    if seconds is None:
+        return
+    if len(_namespaces) < _MOST_NAMESPACES:
+        _namespaces.add(namespace)
+    shown = namespace if namespace in _namespaces else _OTHERS
+    ANSWER_SECONDS.labels(outcome=outcome.outcome, question_namespace=shown).observe(seconds)

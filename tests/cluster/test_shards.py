@@ -54,6 +54,10 @@ def test_each_does_its_share_and_when_one_is_killed_the_others_do_its_work(
     plane.until("all are counted", lambda: sum(each.metric("hitl_outcomes_total") for each in operators) >= 12)
     assert all(each.metric("hitl_outcomes_total") > 0 for each in operators)
     assert sum(each.metric("hitl_outcomes_total") for each in operators) == 12, "nothing is done twice"
+    timed = [each.metric("hitl_answer_seconds_count", outcome="answered") for each in operators]
+    assert sum(timed) == 12, "each answer is timed by one of them"
+    namespace = teams[0].namespace
+    assert sum(each.metric("hitl_answer_seconds_count", question_namespace=namespace) for each in operators) == 1
 
     for each in teams:
         each.ask("second")

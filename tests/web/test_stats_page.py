@@ -205,6 +205,22 @@ _MISPLACED = """() => {
 }"""
 
 
+def test_each_answer_is_timed_once_by_the_web_app_that_recorded_it(app: WebApp) -> None:
+    def timed(outcome: str) -> float:
+        lines = httpx.get(f"{app.url}/metrics").text.splitlines()
+        name = f'hitl_web_answer_seconds_count{{outcome="{outcome}"}} '
+        return sum(float(each.removeprefix(name)) for each in lines if each.startswith(name))
+
+    app.ask("timed", respondents=Respondents(groups=["sre"]), data_type=bool)
+    before = timed("answered"), timed("rejected")
+    for value, status in ((True, 200), (True, 200), (False, 409)):
+        sent = httpx.post(
+            f"{app.url}/submit/json", json={"request_id": "timed", "value": value}, headers=as_user("ann", "sre")
+        )
+        assert sent.status_code == status
+    assert (timed("answered"), timed("rejected")) == (before[0] + 1, before[1])
+
+
 def figures(*times: float, **counts: Any) -> Figures:
     return Figures(times=list(times), **counts)
 

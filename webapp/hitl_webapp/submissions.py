@@ -7,7 +7,7 @@ from starlette.datastructures import Headers
 from hitl.errors import AlreadySettled, HITLError, InvalidValue, RequestNotFound
 from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
-from hitl_webapp import audit
+from hitl_webapp import audit, metrics
 from hitl_webapp.admission import Address, Admission, Admitted
 from hitl_webapp.auth import Principal
 from hitl_webapp.clock import Clock
@@ -88,7 +88,10 @@ class Submissions:
             return settled
         outcome = settled.outcome_or_raise()
         # What was sent twice was recorded, and counted, by the first one.
-        audit.recorded(submission, principal, outcome, first=settled.kind == "recorded")
+        first = settled.kind == "recorded"
+        audit.recorded(submission, principal, outcome, first=first)
+        if first:
+            metrics.count_answer(admitted.request.document.created_at, outcome)
         self._questions.keep(admitted.request, outcome)
         self._hints.send(request_id)
         return settled

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from hitl.core.documents import OutcomeKind
+from hitl.core.durations import by_people
 
 Kind: TypeAlias = Literal["group", "namespace", "none"]
 
@@ -124,16 +125,16 @@ class Figures:
 
     def end(self, one: Ended) -> None:
         """Count a question with an outcome."""
+        if by_people(one.outcome, default_used=one.default_used):
+            self.times.append(max(0.0, one.seconds))
         if one.outcome == "timed_out" or one.default_used:
             self.timed_out += 1
-        elif one.outcome == "cancelled":
-            self.cancelled += 1
+        elif one.outcome == "answered":
+            self.answered += 1
+        elif one.outcome == "rejected":
+            self.rejected += 1
         else:
-            self.times.append(max(0.0, one.seconds))
-            if one.outcome == "answered":
-                self.answered += 1
-            else:
-                self.rejected += 1
+            self.cancelled += 1
 
 
 @dataclass(frozen=True, slots=True)
