@@ -234,6 +234,15 @@ class Switch(Section):
     labels: Texts = {}
 
 
+class Dashboard(Switch):
+    """The dashboard for Grafana: a ConfigMap that the sidecar of Grafana's chart reads. One shows all releases."""
+
+    labels: Texts = {"grafana_dashboard": "1"}
+    """By which the sidecar finds it."""
+    annotations: Texts = {}
+    """Such as the folder, in the annotation that the sidecar is set to read."""
+
+
 class Monitoring(Section):
     """For Prometheus."""
 
@@ -241,6 +250,7 @@ class Monitoring(Section):
     """A ServiceMonitor for the operator and the web app. It needs the Prometheus operator."""
     prometheus_rule: Switch = Switch()
     """Alerts. They need the Prometheus operator."""
+    grafana_dashboard: Dashboard = Dashboard()
 
 
 class Values(Section):

@@ -50,7 +50,13 @@ EVERYTHING: Object = {
         "egress": [{"ports": [{"port": 443}]}],
     },
 }
-MONITORED: Object = {"monitoring": {"serviceMonitor": {"enabled": True}, "prometheusRule": {"enabled": True}}}
+MONITORED: Object = {
+    "monitoring": {
+        "serviceMonitor": {"enabled": True},
+        "prometheusRule": {"enabled": True},
+        "grafanaDashboard": {"enabled": True},
+    }
+}
 GATEWAY: Object = {
     "endpoint": "https://hitl.example.org",
     "webapp": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
