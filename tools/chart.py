@@ -212,8 +212,8 @@ class Oidc(Section):
     groups_claim: Plain = Field(default="groups", min_length=1)
     """The claim with the user's groups, which a question's respondents.groups has."""
     allowed_email_domains: list[Plain] = []
-    """Domains whose e-mail addresses may sign in, such as [example.org]. ["*"]: everybody that the provider lets
-    in. It or `allowedGroups` is needed; with both, both must hold."""
+    """Domains whose e-mail addresses may sign in, such as [example.org]. ["*"]: every user of the
+    provider. It or `allowedGroups` is needed; with both, both must hold."""
     allowed_groups: list[Annotated[str, Field(pattern=r"^[^,]+$")]] = []
     """Groups whose members may use the web app. Each request is checked."""
     sign_out_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")

@@ -364,8 +364,8 @@ def test_every_alert_and_its_metric_exist() -> None:
             "auth is link",
         ),
         (VARIANTS["by sign-in"], "https://hitl.example.org/oauth2/callback", "auth is link"),
-        (with_oidc(allowedGroups=[], allowedEmailDomains=["*"]), "everybody that the provider lets in", "no TLS"),
-        (with_oidc() | {"endpoint": "http://hitl.example.org"}, "can take over a session", "everybody that"),
+        (with_oidc(allowedGroups=[], allowedEmailDomains=["*"]), "every user of the provider", "no TLS"),
+        (with_oidc() | {"endpoint": "http://hitl.example.org"}, "can take over a session", "every user of"),
         # No hint gets through to an operator that nobody but the web app may reach.
         (PLAIN, "HITL_STORAGE_ROOT=s3://bucket/hitl", "HITL_HINT_URL"),
         (EVERYTHING, "HITL_HINT_URL=http://hitl-operator.hitl-system.svc:8080", "auth is link"),

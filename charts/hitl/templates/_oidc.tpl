@@ -177,7 +177,7 @@ injectRequestHeaders:
 {{- end -}}
 {{- end -}}
 {{- if not (concat $oidc.allowedEmailDomains $oidc.allowedGroups) -}}
-{{- fail "auth=oidc needs webapp.oidc.allowedEmailDomains or webapp.oidc.allowedGroups, which say who may sign in: allowedEmailDomains=[\"*\"] lets in everybody that the provider knows" -}}
+{{- fail "auth=oidc needs webapp.oidc.allowedEmailDomains or webapp.oidc.allowedGroups, which say who may sign in: allowedEmailDomains=[\"*\"] stands for every user of the provider" -}}
 {{- end -}}
 {{- if and (ne $oidc.usernameClaim "email") (without $oidc.allowedEmailDomains "*") -}}
 {{- fail (printf "webapp.oidc.allowedEmailDomains needs usernameClaim=email: the claim %s holds no checked address. Set allowedGroups instead" $oidc.usernameClaim) -}}
