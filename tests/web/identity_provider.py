@@ -62,6 +62,7 @@ class StandInProvider:
     redirects: list[str]
     people: dict[str, Person]
     _codes: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    _refresh: dict[str, tuple[str, str]] = field(default_factory=dict)
     _key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048))
 
     def app(self) -> Starlette:
@@ -120,17 +121,26 @@ class StandInProvider:
         by_header = base64.b64encode(f"{CLIENT}:{_quoted(SECRET)}".encode()).decode()
         if request.headers.get("authorization") != f"Basic {by_header}" and sent.get("client_secret") != SECRET:
             return JSONResponse({"error": "invalid_client"}, 401)
+        if sent.get("grant_type") == "refresh_token":
+            name, nonce = self._refresh.pop(str(sent["refresh_token"]), ("", ""))
+            return self._granted(name, nonce) if name else JSONResponse({"error": "invalid_grant"}, 400)
         name, asked = self._codes.pop(str(sent.get("code")), ("", {}))
         digest = hashlib.sha256(str(sent.get("code_verifier", "")).encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         if not name or challenge != asked["code_challenge"] or sent["redirect_uri"] != asked["redirect_uri"]:
             return JSONResponse({"error": "invalid_grant"}, 400)
+        return self._granted(name, asked["nonce"])
+
+    def _granted(self, name: str, nonce: str) -> Response:
+        again = secrets.token_urlsafe(24)
+        self._refresh[again] = (name, nonce)
         return JSONResponse(
             {
                 "token_type": "Bearer",
                 "access_token": secrets.token_urlsafe(24),
+                "refresh_token": again,
                 "expires_in": 300,
-                "id_token": self._id_token(name, asked["nonce"]),
+                "id_token": self._id_token(name, nonce),
             }
         )
 

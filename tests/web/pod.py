@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -19,6 +20,7 @@ from tests.cluster.installs import oauth2_proxy
 from tests.web.serving import WebApp
 
 Files = Mapping[str, Mapping[str, str]]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ class Pod:
 
 
 @contextlib.contextmanager
-def running_pod(values: Object, files: Files, folder: Path, front: int, back: int) -> Iterator[Pod]:
+def running_pod(
+    values: Object, files: Files, folder: Path, front: int, back: int, other: Mapping[str, str] = NOTHING
+) -> Iterator[Pod]:
     """Run the pod that the chart renders for its only root.
 
     Args:
@@ -46,11 +50,12 @@ def running_pod(values: Object, files: Files, folder: Path, front: int, back: in
         folder: Where its volumes, its logs and the root lie.
         front: The side-car's port, which is that of the endpoint.
         back: The web app's port.
+        other: What stands in for some texts of its arguments, such as a shorter time.
     """
     objects = render(values)
     [(_, template)] = pods(applied_by_operator(objects))
     webapp, proxy = template["spec"]["containers"]
-    places = {"0.0.0.0:4180": f"127.0.0.1:{front}", "127.0.0.1:8080": f"127.0.0.1:{back}"}
+    places = {"0.0.0.0:4180": f"127.0.0.1:{front}", "127.0.0.1:8080": f"127.0.0.1:{back}", **other}
     for container in (webapp, proxy):
         for mount in container["volumeMounts"]:
             if mount["name"] != "tmp":

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import unescape
@@ -16,17 +17,18 @@ from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from tests.backends.processes import PATIENCE, free_ports
-from tests.chart.charts import PLAIN
+from tests.chart.charts import PLAIN, Object
 from tests.cluster.installs import oauth2_proxy
 from tests.web.identity_provider import CLIENT, SECRET, Person, StandInProvider, certificate, provided
-from tests.web.pod import Pod, running_pod
+from tests.web.pod import NOTHING, Pod, running_pod
 from tests.web.serving import Question
 
 PEOPLE = {
-    "ann": Person("ann@example.org", ["sre", "staff"]),
+    "ann": Person("ann@example.org", ["sre", "staff", "équipe"]),
     "bob": Person("bob@example.org", ["finance", "staff"]),
     "cy": Person("cy@example.org", ["guests"]),
     "dora": Person("dora@example.org", ["sre"], verified=False),
@@ -71,29 +73,36 @@ def choose(client: httpx.Client, choice: httpx.Response, name: str) -> httpx.Res
     return client.get(choice.url.join(unescape(link)))
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@contextmanager
+def running_site(
+    folder: Path, oidc: Object, *, sign_out: str = "", other: Mapping[str, str] = NOTHING
+) -> Iterator[Site]:
+    """Run a provider, and the chart's pod with some values of `webapp.oidc`. `sign_out` is the provider's page."""
     try:
         oauth2_proxy()
     except RuntimeError as error:
         pytest.skip(f"not tested with oauth2-proxy, which cannot be built here: {error}")
-    folder = tmp_path_factory.mktemp("sign-in")
     front, back, port = free_ports(3)
     ca = certificate(folder)
     endpoint, issuer = f"http://127.0.0.1:{front}", f"https://127.0.0.1:{port}"
-    oidc = {
-        "issuerUrl": issuer,
-        "clientId": CLIENT,
-        "existingSecret": "client",
-        "allowedEmailDomains": ["example.org"],
-        "allowedGroups": ["sre", "finance"],
-        "caConfigMap": "ca",
-    }
-    values = PLAIN | {"auth": "oidc", "endpoint": endpoint, "webapp": {"oidc": oidc}}
+    client = {"issuerUrl": issuer, "clientId": CLIENT, "existingSecret": "client", "caConfigMap": "ca"}
+    left = {"signOutUrl": f"{issuer}{sign_out}"} if sign_out else {}
+    values = PLAIN | {"auth": "oidc", "endpoint": endpoint, "webapp": {"oidc": {**oidc, **client, **left}}}
     files = {"client": {"client-secret": SECRET}, "ca": {"ca.crt": ca[0].read_text()}}
     provider = StandInProvider(issuer, [f"{endpoint}/oauth2/callback"], dict(PEOPLE))
-    with provided(provider, "127.0.0.1", port, ca), running_pod(values, files, folder, front, back) as pod:
+    with (
+        provided(provider, "127.0.0.1", port, ca),
+        running_pod(values, files, folder, front, back, other) as pod,
+    ):
         yield Site(pod, provider, ca[0])
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One for the tests that each ask questions of their own."""
+    allowed = {"allowedEmailDomains": ["Example.org"], "allowedGroups": ["sre", "finance"]}
+    with running_site(tmp_path_factory.mktemp("sign-in"), allowed) as found:
+        yield found
 
 
 def test_two_users_of_different_groups_see_and_answer_only_theirs(site: Site) -> None:
@@ -108,7 +117,9 @@ def test_two_users_of_different_groups_see_and_answer_only_theirs(site: Site) ->
                 assert f"of {other}" not in shown, page
             listed = client.get("/questions", params={"text": "of"}).json()
             assert [each["request_id"] for each in listed["questions"]] == [mine.request_id]
-            assert theirs.request_id not in str(client.get("/questions").json())
+            every = client.get("/questions", params={"state": "any"}).json()
+            assert theirs.request_id not in str(every)
+            assert listed["counts"] == {"all": 1, "mine": 0, "groups": 1}
             assert client.get(f"/form/{mine.request_id}").status_code == 200
             for path in (f"/form/{theirs.request_id}", f"/questions/{theirs.request_id}"):
                 assert client.get(path).status_code == 403
@@ -183,6 +194,8 @@ def test_probes_metrics_and_hints_need_no_sign_in(site: Site) -> None:
         assert "hitl_web" in client.get("/metrics").text
         assert client.post("/hints/nothing").status_code == 202
         assert client.get("/oauth2/ready").is_success
+        # An ingress may ask this for other sites.
+        assert client.get("/oauth2/auth").status_code == 401
 
 
 def test_the_sign_in_link_of_a_question_leads_back_to_it(site: Site) -> None:
@@ -222,6 +235,7 @@ def test_a_session_that_ends_while_somebody_writes_loses_nothing(site: Site, bro
     context.clear_cookies()
     page.click("button.primary")
     assert page.inner_text("h1") == "You were signed out"
+    assert not Axe().run(page).response["violations"]
     assert question.stored() is None
     with context.expect_page() as opened:
         page.click("a:has-text('Sign in')")
@@ -283,3 +297,27 @@ def test_other_pages_cannot_post_with_the_cookie(site: Site) -> None:
         headers = {"Origin": "https://evil.example"}
         assert client.post("/submit", data=sent, headers=headers).status_code == 403
     assert question.stored() is None
+
+
+def test_groups_are_asked_for_again_and_signing_out_leads_to_the_provider(tmp_path: Path) -> None:
+    shorter = {"--cookie-refresh=1m": "--cookie-refresh=1s"}
+    oidc = {
+        "usernameClaim": "preferred_username",
+        "allowedGroups": ["sre", "finance"],
+        "scopes": ["openid", "offline_access"],
+        "session": {"hours": 1, "refreshMinutes": 1},
+    }
+    with running_site(tmp_path, oidc, sign_out="/logout", other=shorter) as site:
+        for group in ("sre", "finance"):
+            site.ask(f"of-{group}", respondents={"groups": [group]})
+        with site.signed_in("ann") as client:
+            assert "<bdi>ann</bdi>" in client.get("/form/of-sre").text
+            for groups, wanted in (["guests"], [403, 403]), (["finance"], [403, 200]):
+                site.provider.people["ann"] = Person("ann@example.org", groups)
+                until = time.monotonic() + PATIENCE
+                while [client.get(f"/form/of-{each}").status_code for each in ("sre", "finance")] != wanted:
+                    assert time.monotonic() < until, groups
+                    time.sleep(0.1)
+            [sign_out] = re.findall(r'<a href="([^"]*)">Sign out</a>', client.get("/").text)
+            assert "Signed out at the provider" in client.get(unescape(sign_out)).text
+            assert client.get("/questions").status_code == 401

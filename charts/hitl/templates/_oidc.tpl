@@ -74,9 +74,9 @@ injectRequestHeaders:
     - --alpha-config=/etc/oauth2-proxy/config/config.yaml
     - --redirect-url={{ $root.endpoint }}/oauth2/callback
     # The web app decides what needs a user: links with a token, probes and programs get through without one.
-    - --skip-auth-route=^/
+    - --skip-auth-route=!=^/oauth2/
     {{- range $oidc.allowedEmailDomains | default (list "*") }}
-    - --email-domain={{ . }}
+    - --email-domain={{ lower . }}
     {{- end }}
     {{- with $oidc.signOutUrl }}
     - --whitelist-domain={{ (urlParse .).host }}

@@ -85,6 +85,9 @@ spec:
               value: /etc/hitl/proxy/secret
             {{- end }}
             {{- if $oidc }}
+            # Longer than oauth2-proxy keeps a connection, so that none ends under a request.
+            - name: HITL_IDLE_SECONDS
+              value: "120"
             - name: HITL_PROXY_ALLOWED_GROUPS
               value: {{ $webapp.oidc.allowedGroups | toJson | quote }}
             - name: HITL_SIGN_IN_URL
