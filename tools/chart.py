@@ -23,7 +23,10 @@ Texts: TypeAlias = dict[str, str]
 _REMOTE: Final = r"(s3|s3a|gs|az|azure|abfs|abfss)://.+"
 Object: TypeAlias = dict[str, Any]
 PullPolicy: TypeAlias = Literal["Always", "IfNotPresent", "Never"]
-Auth: TypeAlias = Literal["link", "proxy", "kubernetes"]
+Auth: TypeAlias = Literal["link", "oidc", "proxy", "kubernetes"]
+# oauth2-proxy puts environment variables in where it finds a dollar sign.
+Plain: TypeAlias = Annotated[str, Field(pattern=r"^[^$\s]*$")]
+Digest: TypeAlias = Annotated[str, Field(pattern=r"^(sha256:[0-9a-f]{64})?$")]
 
 
 class Section(BaseModel):
@@ -41,7 +44,7 @@ class Image(Section):
     """Where you pushed the image that the Dockerfile builds."""
     tag: str = ""
     """Empty: the chart's appVersion."""
-    digest: str = Field(default="", pattern=r"^(sha256:[0-9a-f]{64})?$")
+    digest: Digest = ""
     """For example sha256:…. It is used instead of the tag."""
     pull_policy: PullPolicy = "IfNotPresent"
     pull_secrets: list[str] = []
@@ -168,6 +171,61 @@ class Proxy(Section):
     groups_header: str = "X-Forwarded-Groups"
 
 
+class OidcImage(Section):
+    """oauth2-proxy. The chart is tested with this version alone."""
+
+    repository: str = Field(default="quay.io/oauth2-proxy/oauth2-proxy", min_length=1)
+    tag: str = Field(default="v7.15.6", min_length=1)
+    digest: Digest = ""
+    """For example sha256:…. It is used instead of the tag."""
+    pull_policy: PullPolicy = "IfNotPresent"
+
+
+class OidcSession(Section):
+    """How long somebody is signed in. The session is in a cookie that oauth2-proxy alone can read."""
+
+    hours: int = Field(default=12, ge=1, le=8760)
+    """Hours until people must sign in again."""
+    refresh_minutes: int = Field(default=0, ge=0)
+    """Minutes until the provider is asked for the user's groups again. It needs refresh tokens: most providers
+    give them for the scope offline_access. 0: the groups stay those of the sign-in."""
+    existing_secret: str = ""
+    """A Secret with the keys cookie (32 letters and digits) and proxy (any text), for tools that render the chart
+    without the cluster. Empty: the chart generates a Secret once, and keeps it over upgrades."""
+
+
+class Oidc(Section):
+    """Sign-in by OpenID Connect, with `auth: oidc`: oauth2-proxy runs beside the web app."""
+
+    issuer_url: str = Field(default="", pattern=r"^(https?://[^$\s]+)?$")
+    """The provider's issuer URL, as its discovery document has it, such as https://login.example.org/realms/staff."""
+    client_id: Plain = ""
+    """The client's ID at the provider. Its redirect URL is the `endpoint` with /oauth2/callback."""
+    existing_secret: str = ""
+    """A Secret in the release's namespace with the client's secret."""
+    secret_key: str = "client-secret"  # noqa: S105 - the name of a key
+    scopes: list[Plain] = Field(default=["openid", "email", "profile"], min_length=1)
+    """What is asked of the provider. Some providers give groups only for the scope groups."""
+    username_claim: Plain = Field(default="email", min_length=1)
+    """The claim with the name that is recorded, and that a question's respondents.users has. Users must not be
+    able to choose it. An e-mail address that the provider calls unverified is refused."""
+    groups_claim: Plain = Field(default="groups", min_length=1)
+    """The claim with the user's groups, which a question's respondents.groups has."""
+    allowed_email_domains: list[Plain] = []
+    """Domains whose e-mail addresses may sign in, such as [example.org]. ["*"]: every user of the
+    provider. It or `allowedGroups` is needed; with both, both must hold."""
+    allowed_groups: list[Annotated[str, Field(pattern=r"^[^,]+$")]] = []
+    """Groups whose members may use the web app. Each request is checked."""
+    sign_out_url: str = Field(default="", pattern=r"^(https?://[^\s]+)?$")
+    """Where people go after signing out: the provider's page that ends its session too. Empty: back to the web
+    app. While the provider's session lasts, signing in again takes no password."""
+    ca_config_map: str = ""
+    """A ConfigMap with the key ca.crt: the provider's CA, if it is not a public one."""
+    image: OidcImage = OidcImage()
+    session: OidcSession = OidcSession()
+    resources: Object = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}
+
+
 class Ingress(Section):
     """The web app's Ingress."""
 
@@ -199,6 +257,7 @@ class Webapp(Pod):
     idle_seconds: float = Field(default=3600, ge=0)
     """Seconds until it stops after the last pending question."""
     resources: Object = {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}
+    oidc: Oidc = Oidc()
     proxy: Proxy = Proxy()
     ingress: Ingress = Ingress()
     http_route: HttpRoute = HttpRoute()
@@ -273,8 +332,9 @@ class Values(Section):
     endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
     """The web app's base URL as people reach it, such as https://hitl.example.org. Empty: its Service's."""
     auth: Auth = "link"
-    """Who may answer in the web app: link (everyone who has a link), proxy (users that a trusted proxy names) or
-    kubernetes (users with the verb `answer`, by token)."""
+    """Who may answer in the web app: link (everyone who has a link), oidc (users who sign in by OpenID Connect,
+    see `webapp.oidc`), proxy (users that a trusted proxy names) or kubernetes (users with the verb `answer`, by
+    token)."""
     operator: Operator = Operator()
     webapp: Webapp = Webapp()
     identity: Identity = Identity()

@@ -62,6 +62,21 @@ GATEWAY: Object = {
     "webapp": {"httpRoute": {"enabled": True, "parentRefs": [{"name": "public"}]}},
 }
 
+OIDC: Object = {
+    "auth": "oidc",
+    "endpoint": "https://hitl.example.org",
+    "webapp": {
+        "oidc": {
+            "issuerUrl": "https://login.example.org",
+            "clientId": "hitl",
+            "existingSecret": "client",
+            "allowedGroups": ["sre", "finance"],
+            "signOutUrl": "https://login.example.org/logout?client_id=hitl",
+            "caConfigMap": "ca",
+        }
+    },
+}
+
 VARIANTS: dict[str, Object] = {
     "plain": PLAIN,
     "embedded": EMBEDDED,
@@ -70,6 +85,8 @@ VARIANTS: dict[str, Object] = {
     "monitored": PLAIN | MONITORED,
     "gateway": PLAIN | GATEWAY,
     "in two namespaces": PLAIN | {"namespaces": ["red", "blue"]},
+    "by sign-in": PLAIN | OIDC,
+    "by sign-in, two roots": ROOTS | {"auth": "oidc", "webapp": OIDC["webapp"]},
     "by token": PLAIN | {"auth": "kubernetes"},
     "stamped": PLAIN | {"identity": {"mutatingAdmissionPolicy": True}},
     "not stamped": PLAIN | {"identity": {"mutatingAdmissionPolicy": False}},
@@ -106,6 +123,11 @@ def pods(objects: list[Object]) -> Iterator[tuple[str, Object]]:
             yield each["metadata"]["name"], each["spec"]["template"]
         elif each["kind"] == "Pod":
             yield each["metadata"]["name"], {"metadata": each["metadata"], "spec": each["spec"]}
+
+
+def with_oidc(**changed: Any) -> Object:
+    """Return values of `auth: oidc`, with some that are changed."""
+    return PLAIN | OIDC | {"webapp": {"oidc": {**OIDC["webapp"]["oidc"], **changed}}}
 
 
 def environment(template: Object) -> dict[str, str]:

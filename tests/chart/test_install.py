@@ -9,6 +9,7 @@ import pytest
 from tests.chart.charts import (
     EMBEDDED,
     NAMESPACE,
+    OIDC,
     PLAIN,
     VARIANTS,
     Object,
@@ -94,23 +95,27 @@ def test_the_notes_say_that_this_api_server_stamps(stamped: Installed) -> None:
     assert "does not stamp" not in notes
 
 
-def test_an_upgrade_keeps_the_storage_s_keys(stamped: Installed, chart: Path) -> None:
+def test_an_upgrade_keeps_the_storage_s_keys_and_people_signed_in(stamped: Installed, chart: Path) -> None:
     plane = stamped.plane
 
     def keys() -> dict[str, str]:
-        data = json.loads(plane.kubectl("get", "secret", "keys-storage", "-n", NAMESPACE, "-o=json").out)["data"]
-        return {name: base64.b64decode(value).decode() for name, value in data.items()}
+        found: dict[str, str] = {}
+        for name in ("keys-storage", "keys-session"):
+            data = json.loads(plane.kubectl("get", "secret", name, "-n", NAMESPACE, "-o=json").out)["data"]
+            found |= {key: base64.b64decode(value).decode() for key, value in data.items()}
+        return found
 
-    values = {**EMBEDDED, "crds": {"enabled": False}, "identity": {"policies": False}}
+    values = {**EMBEDDED, **OIDC, "crds": {"enabled": False}, "identity": {"policies": False}}
     with helm_config(plane.kubeconfig) as cluster:
         cluster.install(chart, "keys", values)
         before = keys()
-        cluster.upgrade(chart, "keys", {**values, "webapp": {"replicas": 2}})
+        cluster.upgrade(chart, "keys", {**values, "webapp": {**OIDC["webapp"], "replicas": 2}})
         after = keys()
         cluster.uninstall("keys")
 
     assert before == after
-    assert (len(before["AWS_ACCESS_KEY_ID"]), len(before["AWS_SECRET_ACCESS_KEY"])) == (20, 40)
+    lengths = {"AWS_ACCESS_KEY_ID": 20, "AWS_SECRET_ACCESS_KEY": 40, "cookie": 32, "proxy": 40}
+    assert {name: len(text) for name, text in before.items()} == lengths
 
 
 def test_uninstalling_leaves_questions_and_nothing_else(own_plane: ControlPlane, chart: Path) -> None:

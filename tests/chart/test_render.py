@@ -28,6 +28,7 @@ from tests.chart.charts import (
     found,
     pods,
     render,
+    with_oidc,
 )
 
 variants = pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
@@ -47,6 +48,17 @@ def test_helm_finds_nothing_wrong(values: Object) -> None:
         ({}, "say where the questions are kept: set storage.url"),
         (PLAIN | ROOTS, "set only one of storage.url, storage.embedded.enabled and roots"),
         (PLAIN | {"auth": "proxy"}, "auth=proxy needs webapp.proxy.existingSecret"),
+        (with_oidc(issuerUrl=""), "auth=oidc needs webapp.oidc.issuerUrl"),
+        (with_oidc(clientId=""), "auth=oidc needs webapp.oidc.clientId"),
+        (with_oidc(existingSecret=""), "auth=oidc needs webapp.oidc.existingSecret"),
+        (with_oidc(allowedGroups=[]), "which say who may sign in"),
+        (with_oidc(scopes=["email"]), "webapp.oidc.scopes needs openid"),
+        (
+            with_oidc(usernameClaim="sub", allowedEmailDomains=["example.org"]),
+            "the claim sub holds no checked address",
+        ),
+        (with_oidc(session={"hours": 1, "refreshMinutes": 60}), "refreshMinutes is less than the session's hours"),
+        (with_oidc() | {"endpoint": ""}, "auth=oidc needs the endpoint of root default"),
         (PLAIN | {"webapp": {"ingress": {"enabled": True}}}, "need the endpoint of root default"),
         (
             PLAIN | {"endpoint": "https://a.example", "webapp": {"httpRoute": {"enabled": True}}},
@@ -71,6 +83,10 @@ def test_values_that_do_not_hold_together_are_refused_with_a_sentence(values: Ob
         {"storage": {"url": "bucket/prefix"}},
         {"storage": {"url": "s3://b/p", "secret": "x"}},
         {"auth": "none"},
+        {"webapp": {"oidc": {"issuerUrl": "login.example.org"}}},
+        {"webapp": {"oidc": {"clientId": "${HOME}"}}},
+        {"webapp": {"oidc": {"allowedGroups": ["a,b"]}}},
+        {"webapp": {"oidc": {"session": {"hours": 0}}}},
         {"operator": {"replicas": 0}},
         {"operator": {"workers": 0}},
         {"operator": {"workers": "8"}},
@@ -188,6 +204,51 @@ def test_the_web_app_has_no_credentials_for_kubernetes() -> None:
         assert template["spec"]["automountServiceAccountToken"] is mounted
 
 
+def test_the_side_car_is_what_people_reach_and_what_the_web_app_believes() -> None:
+    objects = render(VARIANTS["by sign-in, two roots"])
+    applied = applied_by_operator(objects)
+    for root in ("red", "blue"):
+        template = found(applied, "Deployment", f"hitl-webapp-{root}")["spec"]["template"]
+        webapp, proxy = template["spec"]["containers"]
+        assert [each["name"] for each in webapp["ports"]] == ["webapp"]
+        assert [each["name"] for each in proxy["ports"]] == ["http"]
+        [port] = found(applied, "Service", f"hitl-webapp-{root}")["spec"]["ports"]
+        assert port["targetPort"] == "http"
+        assert f"--redirect-url=https://{root}.example.org/oauth2/callback" in proxy["args"]
+        assert "--cookie-secure=true" in proxy["args"]
+        assert [each for each in proxy["args"] if each.startswith("--cookie-name=__Host-hitl-")]
+        volumes = {each["name"]: each for each in template["spec"]["volumes"]}
+        assert volumes["proxy"]["secret"]["secretName"] == volumes["oidc-session"]["secret"]["secretName"]
+    session = found(objects, "Secret", "hitl-session")["stringData"]
+    assert {name: len(text) for name, text in session.items()} == {"cookie": 32, "proxy": 40}
+    assert session["proxy"] not in json.dumps([each for each in objects if each["kind"] != "Secret"])
+
+
+def test_sessions_end_when_who_may_sign_in_changes_and_not_otherwise() -> None:
+    def cookie(values: Object) -> str:
+        [(_, template)] = pods(applied_by_operator(render(values)))
+        [name] = [each for each in template["spec"]["containers"][1]["args"] if "--cookie-name" in each]
+        return str(name)
+
+    assert cookie(with_oidc()) == cookie(with_oidc(image={"tag": "v9"}, session={"hours": 1}))
+    for changed in (
+        {"allowedEmailDomains": ["example.org"]},
+        {"usernameClaim": "sub"},
+        {"groupsClaim": "roles"},
+        {"clientId": "other"},
+    ):
+        assert cookie(with_oidc()) != cookie(with_oidc(**changed)), changed
+
+
+def test_a_session_s_secret_that_exists_is_taken() -> None:
+    objects = render(with_oidc(session={"existingSecret": "mine"}))
+    [(_, template)] = pods(applied_by_operator(objects))
+
+    names = {each["secret"]["secretName"] for each in template["spec"]["volumes"] if "secret" in each}
+    assert names == {"mine", "client"}
+    assert [each for each in objects if each["metadata"]["name"] == "hitl-session"] == []
+
+
 def test_each_root_has_a_web_app_of_its_own() -> None:
     objects = render(ROOTS)
     applied = applied_by_operator(objects)
@@ -302,6 +363,9 @@ def test_every_alert_and_its_metric_exist() -> None:
             "kubectl create token NAME --namespace default --audience=hitl.flyte.org",
             "auth is link",
         ),
+        (VARIANTS["by sign-in"], "https://hitl.example.org/oauth2/callback", "auth is link"),
+        (with_oidc(allowedGroups=[], allowedEmailDomains=["*"]), "every user of the provider", "no TLS"),
+        (with_oidc() | {"endpoint": "http://hitl.example.org"}, "can take over a session", "every user of"),
         # No hint gets through to an operator that nobody but the web app may reach.
         (PLAIN, "HITL_STORAGE_ROOT=s3://bucket/hitl", "HITL_HINT_URL"),
         (EVERYTHING, "HITL_HINT_URL=http://hitl-operator.hitl-system.svc:8080", "auth is link"),

@@ -1,7 +1,7 @@
-"""The programs of the control plane and of Flux: found, or built once per machine.
+"""The programs of the control plane and of Flux, and oauth2-proxy: found, or built once per machine.
 
 The control plane's come, in this order, from ``KUBEBUILDER_ASSETS`` (what ``setup-envtest`` sets), from the PATH,
-from ``~/.cache/hitl/``, or are built there from Go modules. Flux's are built there too.
+from ``~/.cache/hitl/``, or are built there from Go modules. The others are built there too.
 """
 
 import fcntl
@@ -40,6 +40,11 @@ def flux() -> Path:
     return _built("fluxcd", "Flux's source-controller and kustomize-controller", _build_flux)
 
 
+def oauth2_proxy() -> Path:
+    """Return the path of oauth2-proxy, of the version that the chart names."""
+    return _built("oauth2proxy", "oauth2-proxy", _build_tool, minutes=2) / "oauth2-proxy"
+
+
 def _found(name: str) -> Path | None:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets and (path := Path(assets) / name).exists():
@@ -48,7 +53,7 @@ def _found(name: str) -> Path | None:
     return Path(on_path) if on_path else None
 
 
-def _built(module: str, what: str, build: Callable[[Path, Path], None]) -> Path:
+def _built(module: str, what: str, build: Callable[[Path, Path], None], minutes: int = 6) -> Path:
     """Return the folder that `build` made from a Go module beside this file, now or on an earlier day."""
     source = _HERE / module
     paths = [source / name for name in ("main.go", "go.mod", "go.sum")]
@@ -59,7 +64,7 @@ def _built(module: str, what: str, build: Callable[[Path, Path], None]) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not home.exists():
             started = time.monotonic()
-            _say(f"building {what} into {CACHE} (once per machine, about 6 minutes)")
+            _say(f"building {what} into {CACHE} (once per machine, about {minutes} minutes)")
             part = home.with_name(f"{home.name}.{os.getpid()}")
             part.mkdir(parents=True)
             try:
@@ -77,8 +82,12 @@ def _build_control_plane(source: Path, part: Path) -> None:
         (part / name).symlink_to("controlplane")
 
 
-def _build_flux(source: Path, part: Path) -> None:
+def _build_tool(source: Path, part: Path) -> None:
     _run_go(source, "build", "-trimpath", "-ldflags=-s -w", "-o", f"{part}/", "tool")
+
+
+def _build_flux(source: Path, part: Path) -> None:
+    _build_tool(source, part)
     for name in FLUX:
         module = Path(_run_go(source, "list", "-m", "-f={{.Dir}}", f"github.com/fluxcd/{name}").strip())
         manifests = part / f"{name}.d"
@@ -122,8 +131,9 @@ def _say(line: str) -> None:
 
 if __name__ == "__main__":
     control_plane()
-    try:
-        flux()
-    except RuntimeError as error:
-        # Nothing else needs it.
-        _say(f"Flux is not tested: {error}")
+    for what, build in (("Flux", flux), ("Signing in by oauth2-proxy", oauth2_proxy)):
+        try:
+            build()
+        except RuntimeError as error:
+            # Nothing else needs it.
+            _say(f"{what} is not tested: {error}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,12 @@ from tests.chart.charts import CHART, PLAIN, applied_by_operator, found, render
 REPO = Path(__file__).parents[2]
 PAGE = (REPO / "docs" / "operate.md").read_text()
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
-BLOCKS = re.findall(r"^```yaml title=values\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+SIGN_IN = (REPO / "docs" / "sign-in.md").read_text()
+# Those of a list are indented.
+BLOCKS = [
+    textwrap.dedent(block)
+    for block in re.findall(r"^ *```yaml title=values\n(.*?)^ *```$", PAGE + SIGN_IN, re.MULTILINE | re.DOTALL)
+]
 DAY = 86_400
 STALE_SWEEP_SECONDS = 300
 RETENTION_REQUESTS = 9

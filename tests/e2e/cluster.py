@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import helm_python as helm
+import pytest
 
 SYSTEM = "hitl-e2e-system"
 TEAM = "hitl-e2e-team"
@@ -20,6 +22,8 @@ IMAGE = os.environ.get("HITL_E2E_IMAGE", "hitl:e2e")
 # A name that nobody's DNS knows: what is under it is reached by the Ingress's own rules.
 HOST = "hitl.example.test"
 ENDPOINT = f"http://{HOST}"
+# Where pods reach this machine.
+ADDRESS = os.environ.get("HITL_E2E_ADDRESS", "192.168.77.1")
 STORAGE_IMAGE = os.environ.get("HITL_E2E_STORAGE_IMAGE", "hitl-seaweedfs:e2e")
 
 Object = dict[str, Any]
@@ -118,6 +122,15 @@ def values(**more: Any) -> Object:
         "storage": {"embedded": {"enabled": True, "image": image, "storageClassName": ""}},
         **more,
     }
+
+
+def require_address() -> None:
+    """Skip the test where no pod reaches this machine."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((ADDRESS, 0))
+        except OSError:
+            pytest.skip(f"no pod reaches this machine at {ADDRESS}: set HITL_E2E_ADDRESS to where it does")
 
 
 def cluster() -> helm.Config:

@@ -1,8 +1,6 @@
 """The example for a Flyte cluster in its own image, by Flyte's command, on a stand-in for its control plane."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,19 @@ import pytest
 from flyteidl2.common import phase_pb2  # type: ignore[import-untyped]  # has no types
 
 from tests.backends.processes import free_ports
-from tests.e2e.cluster import RELEASE, SYSTEM, TEAM, Object, apply, get, kubectl, phase, until
+from tests.e2e.cluster import (
+    ADDRESS,
+    RELEASE,
+    SYSTEM,
+    TEAM,
+    Object,
+    apply,
+    get,
+    kubectl,
+    phase,
+    require_address,
+    until,
+)
 from tests.e2e.jobs import asked
 from tests.e2e.test_flyte import IMAGE, storage_options
 from tests.library.flyte_backend import ENDED, Backend, Container
@@ -19,8 +29,6 @@ from tests.library.flyte_services import serving
 
 pytestmark = pytest.mark.cluster
 
-# Where pods reach this machine.
-ADDRESS = os.environ.get("HITL_E2E_ADDRESS", "192.168.77.1")
 DEFAULTS = {
     "HITL_SERVE": "operator",
     "HITL_STORAGE_ROOT": "s3://hitl/hitl",
@@ -66,19 +74,9 @@ def _pod(container: Container) -> Object:
     }
 
 
-def _is_ours(address: str) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
-
-
 @pytest.fixture
 def backend() -> Iterator[Backend]:
-    if not _is_ours(ADDRESS):
-        pytest.skip(f"no pod reaches this machine at {ADDRESS}: set HITL_E2E_ADDRESS to where it does")
+    require_address()
     [port] = free_ports(1)
     with serving(Backend("hitl", storage_options(), Pods(), DEFAULTS), ADDRESS, port) as found:
         yield found

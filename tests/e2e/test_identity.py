@@ -1,12 +1,19 @@
-"""Who answered, where people sign in at a proxy in front of the web app."""
+"""Who answered, where people sign in: at a proxy in front of the web app, and at an OpenID Connect provider.
 
+The provider is a stand-in, see `tests.web.identity_provider`: it signs real tokens. It runs beside the tests.
+"""
+
+import os
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
+from tests.backends.processes import free_ports
 from tests.e2e.browser import browsing, send, shot
 from tests.e2e.cluster import (
+    ADDRESS,
     CHART,
     ENDPOINT,
     RELEASE,
@@ -17,50 +24,87 @@ from tests.e2e.cluster import (
     get,
     kubectl,
     phase,
+    require_address,
     until,
     values,
     wait_ready,
 )
+from tests.web.identity_provider import CLIENT, SECRET, Person, StandInProvider, provided
 
 pytestmark = pytest.mark.cluster
 
+_PROXY_IMAGE = os.environ.get("HITL_E2E_OAUTH2_PROXY_IMAGE", "hitl-oauth2-proxy:e2e")
 _SECRET = "what-only-the-proxy-knows"
 _ADA = {"X-Forwarded-User": "ada", "X-Forwarded-Groups": "sre", "X-HITL-Proxy-Secret": _SECRET}
 # In earnest the proxy has TLS, and then browsers say which page a form comes from.
 _AS_WITH_TLS = f"--unsafely-treat-insecure-origin-as-secure={ENDPOINT}"
 
 
-@pytest.fixture
-def proxied() -> Iterator[None]:
-    """The release as it is behind a proxy that names its users."""
-    secret = {"name": "proxy", "namespace": SYSTEM}
-    apply({"apiVersion": "v1", "kind": "Secret", "metadata": secret, "stringData": {"secret": _SECRET}})
-    _upgrade("proxy", webapp={"ingress": {"enabled": True}, "proxy": {"existingSecret": "proxy"}})
+@pytest.fixture(scope="module", autouse=True)
+def _by_link_again() -> Iterator[None]:
+    """Leave the release as other tests want it."""
     yield
     _upgrade("link")
 
 
-def _upgrade(auth: str, **more: Any) -> None:
+@pytest.fixture
+def proxied() -> None:
+    """The release as it is behind a proxy that names its users."""
+    _secret("proxy", secret=_SECRET)
+    _upgrade("proxy", proxy={"existingSecret": "proxy"})
+
+
+@pytest.fixture
+def provider() -> Iterator[None]:
+    """A provider, and the release as it signs people in there."""
+    require_address()
+    [port] = free_ports(1)
+    issuer = f"http://{ADDRESS}:{port}"
+    people = {"ann": Person("ann@example.org", ["sre"]), "bob": Person("bob@example.org", ["finance"])}
+    repository, _, tag = _PROXY_IMAGE.rpartition(":")
+    _secret("client", **{"client-secret": SECRET})
+    with provided(StandInProvider(issuer, [f"{ENDPOINT}/oauth2/callback"], people), ADDRESS, port):
+        _upgrade(
+            "oidc",
+            oidc={
+                "issuerUrl": issuer,
+                "clientId": CLIENT,
+                "existingSecret": "client",
+                "allowedGroups": ["sre", "finance"],
+                "image": {"repository": repository, "tag": tag},
+            },
+        )
+        yield
+
+
+def _secret(name: str, **content: str) -> None:
+    metadata = {"name": name, "namespace": SYSTEM}
+    apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content})
+
+
+def _upgrade(auth: str, **webapp: Any) -> None:
     with cluster() as found:
-        found.upgrade(CHART, RELEASE, values(auth=auth, **more))
+        found.upgrade(CHART, RELEASE, values(auth=auth, webapp={"ingress": {"enabled": True}, **webapp}))
     wait_ready()
 
 
-def _auth() -> str:
-    """Return how the web app is told to know who answers."""
-    deployment = get("deployment", f"{RELEASE}-webapp", SYSTEM)
-    if deployment is None:
-        return ""
-    [container] = deployment["spec"]["template"]["spec"]["containers"]
-    return next(str(each["value"]) for each in container["env"] if each["name"] == "HITL_AUTH")
+def _rolled_out(container: str, argument: str) -> None:
+    """Wait until the web app runs as it is now: one of its containers has an argument or variable like this."""
+
+    def is_applied() -> bool:
+        deployment = get("deployment", f"{RELEASE}-webapp", SYSTEM) or {"spec": {"template": {"spec": {}}}}
+        containers = deployment["spec"]["template"]["spec"].get("containers", [])
+        return any(each["name"] == container and argument in str(each) for each in containers)
+
+    until("the web app as it is now", is_applied)
+    kubectl("rollout", "status", f"deployment/{RELEASE}-webapp", "-n", SYSTEM, "--timeout=90s")
 
 
 @pytest.mark.usefixtures("proxied")
 def test_behind_a_proxy_the_inbox_shows_what_waits_and_an_answer_has_a_verified_name(chromium: str) -> None:
     ask("approval", prompt="Deploy **billing** to production?", dataType="bool", respondents={"users": ["ada"]})
     ask("for-others", respondents={"users": ["bob"]})
-    until("the web app as it is now", lambda: _auth() == "proxy")
-    kubectl("rollout", "status", f"deployment/{RELEASE}-webapp", "-n", SYSTEM, "--timeout=90s")
+    _rolled_out("webapp", "HITL_PROXY_USER_HEADER")
     with browsing(chromium, _AS_WITH_TLS, headers=_ADA) as page:
 
         def shows_the_inbox() -> bool:
@@ -77,3 +121,34 @@ def test_behind_a_proxy_the_inbox_shows_what_waits_and_an_answer_has_a_verified_
     status = phase("approval", "Answered")["status"]
     assert (status["answeredBy"], status["answeredVia"], status["verified"]) == ("ada", "web", True)
     assert (get("humaninput", "for-others") or {})["status"]["phase"] == "Pending"
+
+
+@pytest.mark.usefixtures("provider")
+def test_two_users_of_different_groups_sign_in_and_each_sees_and_answers_only_theirs(chromium: str) -> None:
+    for group in ("sre", "finance"):
+        ask(f"for-{group}", respondents={"groups": [group]})
+    _rolled_out("oauth2-proxy", "--alpha-config")
+    # What bob's browser says of itself counts for nothing.
+    for name, group, other, forged in (("ann", "sre", "finance", {}), ("bob", "finance", "sre", _ADA)):
+        with browsing(chromium, _AS_WITH_TLS, headers=forged) as page:
+
+            def asks_to_sign_in(page: Page = page) -> bool:
+                page.goto(ENDPOINT)
+                return page.locator("text=You are not signed in").count() == 1
+
+            until("the way in", asks_to_sign_in)
+            page.click("a:has-text('Sign in')")
+            page.click(f"a:has-text('{name}')")
+            page.wait_for_selector("nav.site")
+            assert page.locator(f"text=for-{group}").count() == 1
+            assert page.locator(f"text=for-{other}").count() == 0
+            foreign = phase(f"for-{other}", "Answered" if name == "bob" else "Pending")["status"]["requestID"]
+            reply = page.goto(f"{ENDPOINT}/form/{foreign}")
+            assert reply is not None
+            assert reply.status == 403
+            page.goto(ENDPOINT)
+            page.click(f"text=for-{group}")
+            page.fill("[name=value]", "7")
+            send(page)
+        status = phase(f"for-{group}", "Answered")["status"]
+        assert (status["answeredBy"], status["verified"]) == (f"{name}@example.org", True)

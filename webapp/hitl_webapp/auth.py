@@ -97,6 +97,10 @@ class Principal:
         return request.respondents.allow(self.name, list(self.groups))
 
 
+class NotAMember(NotAllowed):
+    """Somebody signed in who is in none of the groups that may use this site."""
+
+
 class Authenticator(Protocol):
     """Finds out who sends a request, from its headers."""
 
@@ -117,16 +121,21 @@ class ProxyIdentity:
 
         Raises:
             NotAllowed: the user's name or groups cannot be recorded, or are there twice.
+            NotAMember: the user is in no group that may use this site.
         """
         given = _once(headers, SECRET_HEADER)
         known = [hmac.compare_digest(given, secret.encode()) for secret in self._secrets()]
         name = _once(headers, self._settings.proxy_user_header)
         if not any(known) or not name:
             return None
-        groups = _text(_once(headers, self._settings.proxy_groups_header)).split(",")
-        return Principal(
-            recordable(_text(name)), tuple(each.strip() for each in groups if each.strip()), verified=True
-        )
+        listed = _text(_once(headers, self._settings.proxy_groups_header)).split(",")
+        groups = tuple(each.strip() for each in listed if each.strip())
+        user, allowed = recordable(_text(name)), self._settings.proxy_allowed_groups
+        if allowed and not set(allowed) & set(groups):
+            raise NotAMember(
+                f"You are signed in as {user}. This site is only for members of {', '.join(allowed)}."
+            )
+        return Principal(user, groups, verified=True)
 
     def _secrets(self) -> Sequence[str]:
         path = self._settings.proxy_secret_file

@@ -24,11 +24,13 @@ class Site:
     Args:
         base: What comes before the path of each address.
         sign_in: Where people sign in, as the settings have it; None: nobody signs in by a page.
+        sign_out: Where they sign out; empty: nowhere.
         run: The address of a run, as the settings have it; may be empty.
     """
 
     base: str = ""
     sign_in: str | None = None
+    sign_out: str = ""
     run: str = ""
 
     def address(self, path: str) -> str:
@@ -58,7 +60,12 @@ SITE: Final[ContextVar[Site]] = ContextVar("hitl_site", default=Site())  # noqa:
 def site_of(settings: WebSettings) -> Site:
     """Return what the settings say about the surroundings."""
     signs_in = settings.auth == "proxy"
-    return Site(base_path(settings.endpoint), settings.sign_in_url if signs_in else None, settings.run_url)
+    return Site(
+        base_path(settings.endpoint),
+        settings.sign_in_url if signs_in else None,
+        settings.sign_out_url if signs_in else "",
+        settings.run_url,
+    )
 
 
 def base_path(endpoint: str) -> str:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from hitl.errors import DocumentDamaged, HITLError
 from hitl.logs import redact, shown_error
 from hitl_webapp import pages
+from hitl_webapp.auth import NotAMember
 from hitl_webapp.below import SITE
 from hitl_webapp.logs import shown_path
 from hitl_webapp.problems import Problem, TooMany, problem_of
@@ -56,10 +57,12 @@ async def explain(request: Request, error: Exception) -> Response:
     by_program = path == "/bulk" and "json" in request.headers.get("content-type", "")
     if path.startswith(_API) or by_program:
         return JSONResponse(problem.document(), problem.status, problem.headers, "application/problem+json")
-    # Only there people sign in by a page; without the token, which was not enough.
-    sign_in = SITE.get().sign_in_address(path) if problem.status == 401 else ""
+    # Only there people sign in by a page; without the token, which was not enough. Nobody comes back by a POST.
+    here = path if request.method in ("GET", "HEAD") else "/"
+    sign_in = SITE.get().sign_in_address(here) if problem.status == 401 else ""
+    sign_out = SITE.get().sign_out if isinstance(error, NotAMember) else ""
     again = problem.status == 503 and request.method == "GET"
-    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in, again=again)
+    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in, sign_out=sign_out, again=again)
     return HTMLResponse(page, problem.status, problem.headers)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -29,6 +30,7 @@ from hitl_webapp.edited import answer_rows, edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
 from hitl_webapp.fields import field_for, initial
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
+from hitl_webapp.problems import Problem
 from hitl_webapp.prompts import prompt_html, prompt_line
 from hitl_webapp.sentences import channel, sender, shown_value, standing
 
@@ -90,6 +92,10 @@ def _run_address(origin: Origin) -> str:
     return SITE.get().run_address(origin)
 
 
+def _sign_out() -> str:
+    return SITE.get().sign_out
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -113,6 +119,7 @@ def _environment() -> Environment:
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
     environment.globals["run_address"] = _run_address
+    environment.globals["sign_out"] = _sign_out
     environment.globals["shown_value"] = shown_value
     environment.globals["sender"] = sender
     environment.globals["channel"] = channel
@@ -231,12 +238,25 @@ def message_page(
     typed: dict[str, str] | None = None,
     *,
     sign_in: str = "",
+    sign_out: str = "",
     name: str = "",
     again: bool = False,
 ) -> str:
     """Return a page with one sentence, what the visitor had typed, and where to go on, if anywhere."""
-    content = {"title": title, "detail": detail, "typed": typed or {}, "sign_in": sign_in, "again": again}
-    return render("message.html", name=name, **content)
+    ways = {"sign_in": sign_in, "leave": sign_out, "again": again}
+    return render("message.html", name=name, title=title, detail=detail, typed=typed or {}, **ways)
+
+
+def signed_out_page(problem: Problem, sign_in: str, action: str, sent: Sequence[tuple[str, str]]) -> str:
+    """Return what a form sent in nobody's name, to be sent again by the same person once they have signed in.
+
+    Args:
+        problem: The refusal.
+        sign_in: Where to sign in.
+        action: The path that the form is sent to.
+        sent: The form's fields with their values.
+    """
+    return render("signed_out.html", problem=problem, sign_in=sign_in, action=action, sent=sent)
 
 
 def _schema_text(schema: dict[str, Any]) -> str:

@@ -39,9 +39,13 @@ class WebSettings(StorageSettings):
     """The header in which the trusted proxy names the user."""
     proxy_groups_header: str = "X-Forwarded-Groups"
     """The header in which the trusted proxy lists the user's groups, separated by commas."""
+    proxy_allowed_groups: list[str] = []
+    """Groups, as JSON: in `proxy` mode only their members may use this site. Empty: everyone who signs in."""
     sign_in_url: str = ""
     """Where people sign in, in `proxy` mode, with `{page}` for the page to come back to, such as
     `/oauth2/start?rd={page}`. Empty: the page itself, without the link's token."""
+    sign_out_url: str = ""
+    """Where people sign out, in `proxy` mode, such as `/oauth2/sign_out?rd=/`. Empty: no page links to it."""
     run_url: str = ""
     """The page of a workflow's run, to which the form links. It may have `{org}`, `{project}`, `{domain}`, `{run}`
     and `{action}`, as in `https://flyte.example/runs/{project}/{domain}/{run}`. Empty: no link."""

@@ -158,6 +158,9 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
 {{- if and (eq .Values.auth "proxy") (eq .Values.webapp.mode "managed") (not .Values.webapp.proxy.existingSecret) -}}
 {{- fail "auth=proxy needs webapp.proxy.existingSecret: without a shared secret anybody could send the proxy's headers" -}}
 {{- end -}}
+{{- if and (eq .Values.auth "oidc") (eq .Values.webapp.mode "managed") -}}
+{{- include "hitl.validateOidc" . -}}
+{{- end -}}
 {{- if or .Values.webapp.ingress.enabled .Values.webapp.httpRoute.enabled -}}
 {{- range include "hitl.roots" . | fromJsonArray -}}
 {{- if not .public -}}

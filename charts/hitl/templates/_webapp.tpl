@@ -4,6 +4,9 @@
 {{- $webapp := $top.Values.webapp -}}
 {{- $host := (urlParse $root.endpoint).hostname -}}
 {{- $full := include "hitl.fullname" $top -}}
+{{- $oidc := eq $top.Values.auth "oidc" -}}
+{{- $proxied := or $oidc (eq $top.Values.auth "proxy") -}}
+{{- $port := ternary "webapp" "http" $oidc -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -32,6 +35,9 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
         hitl.flyte.org/settings: {{ printf "%s%s" $root.url ($root.options | toJson) | sha256sum }}
+        {{- if $oidc }}
+        hitl.flyte.org/sign-in: {{ include "hitl.oidcConfig" $top | sha256sum }}
+        {{- end }}
     spec:
       serviceAccountName: {{ $full }}-webapp
       automountServiceAccountToken: {{ eq $top.Values.auth "kubernetes" }}
@@ -66,7 +72,7 @@ spec:
             - name: HITL_HOST
               value: 0.0.0.0
             - name: HITL_AUTH
-              value: {{ $top.Values.auth }}
+              value: {{ include "hitl.appAuth" $top }}
             - name: HITL_MARKERS
               value: "true"
             - name: HITL_HINT_URL
@@ -74,9 +80,21 @@ spec:
             # Pages of other origins must not post, and its path stands before the addresses in pages.
             - name: HITL_ENDPOINT
               value: {{ $root.public | quote }}
-            {{- if eq $top.Values.auth "proxy" }}
+            {{- if $proxied }}
             - name: HITL_PROXY_SECRET_FILE
               value: /etc/hitl/proxy/secret
+            {{- end }}
+            {{- if $oidc }}
+            # Longer than oauth2-proxy keeps a connection, so that none ends under a request.
+            - name: HITL_IDLE_SECONDS
+              value: "120"
+            - name: HITL_PROXY_ALLOWED_GROUPS
+              value: {{ $webapp.oidc.allowedGroups | toJson | quote }}
+            - name: HITL_SIGN_IN_URL
+              value: /oauth2/start?rd={page}
+            - name: HITL_SIGN_OUT_URL
+              value: {{ include "hitl.signOutUrl" $top | quote }}
+            {{- else if $proxied }}
             - name: HITL_PROXY_USER_HEADER
               value: {{ $webapp.proxy.userHeader | quote }}
             - name: HITL_PROXY_GROUPS_HEADER
@@ -86,7 +104,7 @@ spec:
             {{- toYaml . | nindent 12 }}
             {{- end }}
           ports:
-            - name: http
+            - name: {{ $port }}
               containerPort: 8080
           # Old connections end before the pod does.
           lifecycle:
@@ -97,20 +115,20 @@ spec:
           startupProbe:
             httpGet:
               path: /health
-              port: http
+              port: {{ $port }}
             periodSeconds: 1
             failureThreshold: 60
           livenessProbe:
             httpGet:
               path: /health
-              port: http
+              port: {{ $port }}
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 6
           readinessProbe:
             httpGet:
               path: /ready
-              port: http
+              port: {{ $port }}
             periodSeconds: 5
             timeoutSeconds: 5
             failureThreshold: 2
@@ -119,21 +137,27 @@ spec:
           volumeMounts:
             - name: tmp
               mountPath: /tmp
-            {{- if eq $top.Values.auth "proxy" }}
+            {{- if $proxied }}
             - name: proxy
               mountPath: /etc/hitl/proxy
               readOnly: true
             {{- end }}
+        {{- if $oidc }}
+        {{- include "hitl.oidcContainer" (list $top $root) | nindent 8 }}
+        {{- end }}
       volumes:
         - name: tmp
           emptyDir: {}
-        {{- if eq $top.Values.auth "proxy" }}
+        {{- if $proxied }}
         - name: proxy
           secret:
-            secretName: {{ $webapp.proxy.existingSecret }}
+            secretName: {{ ternary (include "hitl.oidcSession" $top) $webapp.proxy.existingSecret $oidc }}
             items:
-              - key: {{ $webapp.proxy.secretKey }}
+              - key: {{ ternary "proxy" $webapp.proxy.secretKey $oidc }}
                 path: secret
+        {{- end }}
+        {{- if $oidc }}
+        {{- include "hitl.oidcVolumes" $top | nindent 8 }}
         {{- end }}
 ---
 apiVersion: v1

@@ -16,9 +16,9 @@ from hitl_webapp import bulk, pages
 from hitl_webapp.bodies import check_comment, read_document, read_media, read_pairs
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.pages import Fault
-from hitl_webapp.problems import BadInput, Problem, public_outcome
+from hitl_webapp.problems import BadInput, Problem, Unauthenticated, public_outcome
 from hitl_webapp.routes.api import REFUSALS
-from hitl_webapp.routes.common import require_signed_in, service_of
+from hitl_webapp.routes.common import require_signed_in, service_of, signed_out
 from hitl_webapp.sentences import what_fits
 
 _FIELDS: Final = ("id", "value", "choice", "comment", "reject")
@@ -95,7 +95,10 @@ async def submit(request: Request) -> Response:
     body, kind = await request.body(), request.headers.get("content-type", "")
     if read_media(kind).kind == "application/json":
         return await _api(request, await read_document(kind, body))
-    return await _form(request, await read_pairs(kind, body))
+    try:
+        return await _form(request, await read_pairs(kind, body))
+    except Unauthenticated as error:
+        return await signed_out(request, error, "/")
 
 
 async def _api(request: Request, content: Any) -> Response:

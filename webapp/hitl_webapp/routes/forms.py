@@ -18,8 +18,8 @@ from hitl_webapp.caches import Memory, Read
 from hitl_webapp.evidence import Shown
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.parts import parts_form, stepped
-from hitl_webapp.problems import BadInput, Problem, problem_of
-from hitl_webapp.routes.common import check_path, check_request_path, service_of
+from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
+from hitl_webapp.routes.common import check_path, check_request_path, service_of, signed_out
 from hitl_webapp.security import CSP
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
 from hitl_webapp.sentences import lost, shown_value
@@ -49,9 +49,10 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
         sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
         evidence=beside,
     ).encode()
-    # Evidence is looked at each time.
+    # Evidence is looked at each time, and who has a link may have signed in meanwhile.
     if (
-        not question.evidence
+        service.settings.auth == "link"
+        and not question.evidence
         and principal.link
         and service.admission.knows_link(address.request_id, principal.link)
     ):
@@ -88,8 +89,14 @@ def _address(scope: Scope) -> str:
 @router.post("/submit")
 async def submit(request: Request) -> Response:
     """Record what a form sent, or show the form again with what was typed and what is wrong."""
-    service = service_of(request)
     sent = await read_sent_form(request.headers.get("content-type", ""), await request.body())
+    try:
+        return await _submitted(service_of(request), request, sent)
+    except Unauthenticated as error:
+        return await signed_out(request, error, f"/form/{sent.address.request_id}")
+
+
+async def _submitted(service: Service, request: Request, sent: SentForm) -> Response:
     if sent.step:
         return await _step(service, sent, request.headers)
     try:
