@@ -114,9 +114,10 @@ class Operator:
         await self._watching.seen.wait()
 
     async def close(self) -> None:
-        """Post the last Events, and let the next operator take over at once."""
+        """Post the last Events, write the audit's last lines, and let the next operator take over at once."""
         with suppress(TimeoutError):
             await self._events.flush(_FLUSH_SECONDS)
+        await asyncio.gather(*(root.audit.close(_FLUSH_SECONDS) for root in self._roots))
         await self._shards.release()
 
     async def _watch(self) -> None:
