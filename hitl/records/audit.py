@@ -101,7 +101,8 @@ class AuditWriter:
         """Write what waits, and that this process ends, for at most so many seconds."""
         if self.head is None and not self._waiting:
             return
-        self.add(End(at=self._now()))
+        # Beyond the limit: it tells that nobody killed this process.
+        self._waiting.append(End(at=self._now()))
         if not await self.flush(seconds):
             _log.error("audit: %d lines are lost, as the storage does not answer", len(self._waiting))
             if self._writing is not None:
