@@ -79,7 +79,7 @@ def export_audit(
 ) -> None:
     """Print every attempt and outcome, in the order of time: who, by which right, what was shown and answered.
 
-    Outcomes that no line of the audit tells of are among them, without a line's number.
+    Outcomes without a line in the audit are among them, without a line's number.
     """
     if until is not None and until < since:
         raise InvalidRequest(f"--until {until} is before --since {since}: name the later day")

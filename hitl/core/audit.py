@@ -1,4 +1,4 @@
-"""The lines of the audit: who tried what, by which right, what was shown, and what became of it.
+"""The lines of the audit: who tried what, by which right, what was shown, and the result.
 
 Each line holds the hash of the line before it, and ends with its own: the SHA-256 of all its bytes but for that
 hash. A segment is some lines of one writer, and begins with a header that names where it lies. So a line that is
@@ -20,7 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 from hitl.core.keys import SegmentName
 
 FIRST: Final = "0" * 64
-"""What stands for the hash of the line before the first one."""
+"""The hash that the first line names as the one before it."""
 
 Component: TypeAlias = Literal["web", "operator", "cli", "program"]
 Result: TypeAlias = Literal["recorded", "already_yours", "lost", "refused", "too_late", "gone", "failed"]
@@ -58,18 +58,18 @@ class Header(_Written):
 
 
 class Attempt(_Written):
-    """One attempt to end a question, or its deadline, and what became of it.
+    """One attempt to end a question, or its deadline, and its result.
 
     Args:
         at: When; for what was recorded, the time in the outcome.
         request_id: The question, as the client named it.
         namespace: Its namespace.
         attempt: What it would become; empty: its sender was refused before that was read.
-        result: What became of it.
+        result: What its result.
         reason: The outcome's reason, or why the attempt was refused.
         lost_to: For ``lost`` and ``already_yours``: the submission that stands.
         name: Who.
-        verified: Whether somebody trustworthy vouched for the name.
+        verified: Whether the name is verified.
         link: The hash of the link that was used.
         right: By which right: the link, the sign-in of a trusted proxy, the rights in Kubernetes, the rights to
             the storage, the deadline, or the operator's own work. Empty: not known.
@@ -115,7 +115,7 @@ class Omitted(_Written):
     Args:
         at: When the last of them was due.
         refused: Refused attempts, of which only so many a second have a line of their own.
-        others: All others, when the storage was away for longer than they could be kept.
+        others: All others, when the storage did not answer for longer than they could be kept.
     """
 
     kind: Literal["omitted"] = "omitted"
@@ -150,7 +150,7 @@ class Head(BaseModel):
 
 
 class Heads(_Written):
-    """What the operator saw of other writers, so that its own hash vouches for their lines.
+    """What the operator saw of other writers, so that its own hash covers their lines.
 
     Args:
         at: When.

@@ -35,13 +35,13 @@ _RIGHTS: Final[dict[str, Right]] = {
 async def note_settlement(
     records: Records, request: StoredRequest, submission: Submission, settled: Settled, now: datetime
 ) -> None:
-    """Tell the audit what became of a submission."""
+    """Tell the audit the result of a submission."""
     if records.audited is not None:
         await records.audited(of_settlement(request, submission, settled, now))
 
 
 async def note_expired(records: Records, request: StoredRequest, outcome: OutcomeDocument) -> None:
-    """Tell the audit that a deadline was settled."""
+    """Report to the audit that a deadline was settled."""
     if records.audited is not None:
         await records.audited(of_outcome(request, outcome))
 
@@ -111,7 +111,7 @@ def of_outcome(request: StoredRequest, outcome: OutcomeDocument, right: Right = 
     Args:
         request: The question.
         outcome: The outcome.
-        right: By which right it was recorded; empty: what its channel tells of that.
+        right: By which right it was recorded; empty: as its channel says.
     """
     respondent = outcome.respondent
     return Attempt(
@@ -162,7 +162,7 @@ def _of_respondent(respondent: Respondent, right: Right, named: Respondents | No
 
 
 def _named(respondent: Respondent, named: Respondents | None) -> str:
-    """Return how the question names a person whose name somebody vouched for."""
+    """Return how the question names a person whose name is verified."""
     if not named or not respondent.verified:
         return ""
     if respondent.name in named.users:

@@ -1,4 +1,4 @@
-"""Writes the audit: lines of attempts and outcomes, many in one object, beside what they tell of.
+"""Writes the audit: lines of attempts and outcomes, many in one object, beside the questions.
 
 A process that serves many people has an `AuditWriter`: a line is written at once when none was written a moment
 ago, and else with all others of the same second. Nobody waits for it. A process that does one thing uses `Alone`.
@@ -128,7 +128,7 @@ class AuditWriter:
                 complete = await self._commit()
             except HITLError as error:
                 if not self._pause:
-                    _log.warning("audit: %d lines wait, tried again by itself: %s", len(self._waiting), error)
+                    _log.warning("audit: %d lines wait, retried automatically: %s", len(self._waiting), error)
                 self._pause = min(max(_FIRST_PAUSE_SECONDS, self._pause * 2), _LONGEST_PAUSE_SECONDS)
                 self._due = ticks() + self._pause
             else:

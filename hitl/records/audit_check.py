@@ -1,4 +1,4 @@
-"""Verifies the audit of a root: each writer's lines, what others saw of them, and the outcomes they tell of.
+"""Verifies the audit of a root: each writer's lines, what others saw of them, and the outcomes they name.
 
 Memory is bounded: what must be compared waits in a temporary database on the disk.
 """
@@ -28,7 +28,7 @@ from hitl.storage import Store, all_of
 _AT_ONCE: Final = 500
 # So many segments of a writer may be written while those before and after them are listed.
 _MOST_LATE: Final = 10
-# The line of an outcome may follow by a second, or by as long as the storage was away.
+# The line of an outcome may follow by a second, or by as long as the storage did not answer.
 _FRESH: Final = timedelta(minutes=1)
 _TABLES: Final = """
 create table segment (writer text, number int, day text, primary key (writer, number, day)) without rowid;
@@ -188,7 +188,7 @@ class Verification:
     async def _told(
         self, database: sqlite3.Connection, request_id: str, sha256: str, file: str, line: int
     ) -> Finding | None:
-        """Compare an outcome with what a line tells of it. One that was deleted with its question is no fault."""
+        """Compare an outcome with what a line says of it. One that was deleted with its question is no fault."""
         key = keys.response_key(request_id)
         try:
             data = await self._store.read(key)
@@ -212,7 +212,7 @@ class Verification:
             return Finding("unreadable", key, None, error.why)
         if outcome is None or self._now - outcome.answered_at < _FRESH:
             return None
-        return Finding("unlisted", key, None, "no line of the audit tells of this outcome")
+        return Finding("unlisted", key, None, "the audit has no line for this outcome")
 
 
 def _keep(database: sqlite3.Connection, found: Read) -> None:

@@ -1,4 +1,4 @@
-"""Exports the audit of a root in the order of time, with the outcomes that no line tells of.
+"""Exports the audit of a root in the order of time, with the outcomes without a line.
 
 A line lies in the folder of the day on which it was written, which may be the day after. So two days at a time are
 sorted, in a temporary database on the disk: memory is bounded.
@@ -39,7 +39,7 @@ class Row:
 
     Args:
         file: The key of the object that says it.
-        line: The line in it, counted from 1; None: it is an outcome, of which no line tells.
+        line: The line in it, counted from 1; None: it is an outcome, which has no line.
         said: What it says.
     """
 
@@ -107,7 +107,7 @@ def _insert_segment(database: sqlite3.Connection, name: SegmentName, data: bytes
 
 
 async def _read_outcomes(store: Store, day: date, database: sqlite3.Connection, left: list[str]) -> None:
-    """Add the outcomes of a day that no line tells of."""
+    """Add the outcomes of a day that have no line."""
     async for row, _ in settled_rows(store, [day]):
         if database.execute("select 1 from told where request_id = ?", [row.request_id]).fetchone() is not None:
             continue

@@ -1,7 +1,7 @@
 """Anchors of the audit: the newest hash of each root's audit, kept in the cluster.
 
 The operator notes in its own lines which line of each other writer is the newest. So the hash of its last line
-vouches for all of them. That hash goes into a ConfigMap and a metric. Who can write the root, but not the cluster,
+covers all of them. That hash goes into a ConfigMap and a metric. Who can write the root, but not the cluster,
 cannot write the audit again without a trace.
 """
 
@@ -71,7 +71,7 @@ class Anchors:
         while True:
             await asyncio.sleep(self._seconds)
             if not self._leads(root.name):
-                # Whoever does it now knows more.
+                # Another operator does it now, and knows more.
                 seen = None
                 continue
             try:

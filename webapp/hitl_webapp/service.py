@@ -40,7 +40,7 @@ class Service:
         evidence: What is shown beside questions.
         uploads: Lets some files arrive at once.
         submissions: Records what they submit.
-        audit: Says what became of it.
+        audit: Says its result.
         ending: Tells whether the server ends, so that replies without an end have to.
     """
 
