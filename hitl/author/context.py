@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from hitl.core.documents import Origin
 from hitl.engines.base import Action
 from hitl.errors import ServeError
+from hitl.records.audit import Alone
 from hitl.records.records import Records
 from hitl.settings import ServeMode, Settings
-from hitl.storage import open_root, open_store
+from hitl.storage import Store, open_root, open_store
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ async def find_context(settings: Settings | None = None) -> Context:
     if mode == "operator":
         if not (settings.storage_root and settings.endpoint):
             raise ServeError("operator mode needs HITL_STORAGE_ROOT and HITL_ENDPOINT: set both")
-        records = Records(open_store(settings), announce=True)
+        records = _records(open_store(settings), announce=True)
         return Context(records, settings.endpoint.rstrip("/"), mode, action, settings.hint_url, origin)
     if mode == "flyte":
         if action is None:
             raise ServeError("flyte mode works inside a Flyte action only: unset HITL_SERVE here")
         endpoint, root = await action.serve(settings)
         store = open_root(settings, root, settings.storage_options)
-        return Context(Records(store), endpoint, mode, action, origin=origin)
+        return Context(_records(store), endpoint, mode, action, origin=origin)
     if settings.endpoint:
         raise ServeError(
             f"HITL_ENDPOINT is {settings.endpoint}, and this program would serve the form itself, at another "
@@ -67,7 +68,11 @@ async def find_context(settings: Settings | None = None) -> Context:
     from hitl.serving.local import serve_locally
 
     endpoint = await serve_locally(settings)
-    return Context(Records(open_store(settings)), endpoint, mode, action, origin=origin)
+    return Context(_records(open_store(settings)), endpoint, mode, action, origin=origin)
+
+
+def _records(store: Store, *, announce: bool = False) -> Records:
+    return Records(store, announce, audited=Alone(store, "program").note)
 
 
 def choose_mode(settings: Settings, action: Action | None) -> ServeMode:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from typer.core import TyperGroup
 
-from hitl.cli import ask, demo, doctor, links, requests, root, serve
+from hitl.cli import ask, audit, demo, doctor, links, requests, root, serve
 from hitl.cli.arguments import Command, ReadingCommand, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster
@@ -73,6 +73,10 @@ for _name, _function in _COMMANDS.items():
     app.command(_name, cls=ReadingCommand if _name in _READING else Command)(_function)
 storage.command("check", cls=Command)(root.check)
 app.add_typer(storage, name="storage")
+audits = typer.Typer(help="What happened to the questions under the root.", no_args_is_help=True)
+audits.command("export", cls=Command)(audit.export_audit)
+audits.command("verify", cls=Command)(audit.verify)
+app.add_typer(audits, name="audit")
 app.command("doctor", cls=Command)(doctor.doctor)
 
 
@@ -85,6 +89,11 @@ def _version(wanted: bool) -> None:
 @storage.callback()
 def _storage() -> None:
     """Look after the storage under the root."""
+
+
+@audits.callback()
+def _audits() -> None:
+    """Export and verify what happened to the questions under the root."""
 
 
 @app.callback()

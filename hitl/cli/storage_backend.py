@@ -22,6 +22,7 @@ from hitl.core.values import Value, read_json
 from hitl.errors import (
     AlreadySettled,
     DocumentDamaged,
+    HITLError,
     InvalidRequest,
     InvalidValue,
     NotAllowed,
@@ -29,7 +30,9 @@ from hitl.errors import (
     StorageError,
     StorageUnsuitable,
 )
-from hitl.records.evidence import check_evidence
+from hitl.records.attempts import note_refused
+from hitl.records.audit import Alone
+from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.files import upload
 from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
@@ -53,7 +56,11 @@ class Stored:
 
     def __init__(self, settings: Settings, warn: Callable[[str], None] = say) -> None:
         self.store = open_store(settings)
-        self.records = Records(self.store, announce=_operator_serves(settings, self.store.url))
+        self.records = Records(
+            self.store,
+            announce=_operator_serves(settings, self.store.url),
+            audited=Alone(self.store, "cli").note,
+        )
         self._warn = warn
 
     async def list(self, *, settled: bool) -> list[RequestView]:
@@ -89,8 +96,8 @@ class Stored:
     async def answer(self, request_id: str, value: str, *, text: bool, comment: str) -> RequestView:
         """Answer a request as the user who runs the command, unverified."""
         given: Value = value if text else _parsed(value)
-        request = await self._answerable(request_id)
-        return await self._settle(request, Submission("answered", me(), given, text=text, comment=comment))
+        submission = Submission("answered", me(), given, text=text, comment=comment)
+        return await self._settle(await self._answerable(request_id, submission), submission)
 
     async def answer_file(self, request_id: str, path: Path, *, comment: str) -> RequestView:
         """Answer a question by a file, which is written to storage first.
@@ -99,10 +106,10 @@ class Stored:
             InvalidRequest: when the question asks for no file, or the file cannot be read.
             InvalidValue: when the file is empty or too large.
         """
-        request = await self._waiting(request_id)
+        empty = Submission("answered", me(), text=False, comment=comment, uploaded=True)
+        request = await self._waiting(request_id, empty)
         if not asks_for_file(request.document):
             raise InvalidRequest(f"{request.request_id} is answered by a value, and not by a file: give VALUE")
-        empty = Submission("answered", me(), text=False, comment=comment, uploaded=True)
         try:
             with path.open("rb") as file:
                 found = await upload(
@@ -119,8 +126,8 @@ class Stored:
 
     async def reject(self, request_id: str, *, comment: str) -> RequestView:
         """Refuse to answer a request."""
-        request = await self._answerable(request_id)
-        return await self._settle(request, Submission("rejected", me(), comment=comment))
+        submission = Submission("rejected", me(), comment=comment)
+        return await self._settle(await self._answerable(request_id, submission), submission)
 
     async def cancel(self, request_id: str, *, comment: str) -> RequestView:
         """Withdraw a request."""
@@ -195,25 +202,38 @@ class Stored:
             with contextlib.suppress(StorageUnsuitable):
                 await self.store.list_page(keys.links_prefix(request_id))
 
-    async def _answerable(self, request_id: str) -> StoredRequest:
+    async def _answerable(self, request_id: str, submission: Submission | None) -> StoredRequest:
+        """Return a question that may be answered from here; without a submission, nobody tried to."""
         request = await self.read(request_id)
         if request.document.respondents:
-            raise NotAllowed(
+            error = NotAllowed(
                 f"{request_id} names who may answer it, and a shell verifies no name: answer it in the web form "
                 "where you sign in, or with kubectl"
             )
+            await self._refused(request, submission, error)
+            raise error
         return request
 
-    async def _waiting(self, request_id: str) -> StoredRequest:
-        request = await self._answerable(request_id)
+    async def _waiting(self, request_id: str, submission: Submission | None = None) -> StoredRequest:
+        request = await self._answerable(request_id, submission)
         outcome = await read_outcome_of(self.store, request)
         if outcome is not None:
-            raise AlreadySettled(outcome)
+            error = AlreadySettled(outcome)
+            await self._refused(request, submission, error)
+            raise error
         return request
+
+    async def _refused(self, request: StoredRequest, submission: Submission | None, error: HITLError) -> None:
+        if submission is not None:
+            await note_refused(self.records, request.request_id, error, request=request, submission=submission)
 
     async def _settle(self, request: StoredRequest, submission: Submission) -> RequestView:
         if submission.outcome != "cancelled":
-            await check_evidence(self.store, request)
+            try:
+                await check_evidence(self.store, request)
+            except EvidenceChanged as error:
+                await self._refused(request, submission, error)
+                raise
         settled = await settle(self.records, request, submission)
         return view_of(request.document, settled.outcome_or_raise())
 

@@ -20,6 +20,7 @@ from hitl.cluster.credentials import Connection, connection_of, load, token_of
 from hitl.cluster.replies import away, no_api, parsed, refusal
 from hitl.cluster.resources import (
     ACCESS_REVIEWS,
+    CONFIG_MAPS,
     CRDS,
     DEPLOYMENTS,
     EVENTS,
@@ -38,6 +39,7 @@ from hitl.errors import ClusterNotFound
 
 __all__ = [
     "ACCESS_REVIEWS",
+    "CONFIG_MAPS",
     "CRDS",
     "DEPLOYMENTS",
     "EVENTS",

@@ -26,12 +26,14 @@ SETTLED: Final = f"{PREFIX}/_settled"
 INDEX_COMPLETE: Final = f"{PREFIX}/_index/complete"
 DELETING: Final = f"{PREFIX}/_deleting"
 LAST_DELETED: Final = f"{DELETING}/deleted"
+AUDIT: Final = f"{PREFIX}/_audit"
 
 REQUEST_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TOKEN_BYTES: Final = 16
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 _TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
+_SEGMENT = re.compile("([0-9-]{10})/([0-9a-f]{16})/([0-9]{8})[.]jsonl", re.ASCII)
 _OPEN_ROW = re.compile("([0-9a-f]{8})-(.+)", re.ASCII)
 _FAR_ROW = re.compile("(.+)[.]([0-9a-f]{8})", re.ASCII)
 _LAST_SECOND = 2**32 - 1
@@ -205,6 +207,43 @@ def day_of(text: str) -> date | None:
         return None
     # The last year of the calendar has no day after it.
     return day if day.isoformat() == text and day.year < date.max.year else None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """Where a segment of the audit lies.
+
+    Args:
+        day: The day on which it was written, in UTC.
+        writer: Who wrote it: 16 random hexadecimal characters for each process.
+        number: Which one of its writer's it is, counted from 1.
+    """
+
+    day: date
+    writer: str
+    number: int
+
+    @property
+    def key(self) -> str:
+        """The segment's key: those of a writer are listed in their order."""
+        return f"{audit_prefix(self.day)}/{self.writer}/{self.number:08d}.jsonl"
+
+    @classmethod
+    def of_key(cls, key: str) -> SegmentName | None:
+        """Return the segment that a key is, if it is one."""
+        found = _SEGMENT.fullmatch(key.removeprefix(f"{AUDIT}/"))
+        day = None if found is None else day_of(found[1])
+        return None if found is None or day is None else cls(day, found[2], int(found[3]))
+
+
+def new_writer() -> str:
+    """Return a random id for a process that writes the audit."""
+    return secrets.token_hex(8)
+
+
+def audit_prefix(day: date) -> str:
+    """Return the prefix of the segments that were written on a day."""
+    return f"{AUDIT}/{day.isoformat()}"
 
 
 def deletion_key(number: int) -> str:

@@ -8,11 +8,9 @@ it is still there (see `hitl.records.retention` for the other half).
 
 from __future__ import annotations
 
-import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from hitl.core import keys
 from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
@@ -23,89 +21,23 @@ from hitl.core.values import Value, format_value
 from hitl.errors import (
     AlreadySettled,
     Expired,
-    HITLError,
     InvalidValue,
     RequestNotFound,
     StorageError,
     StorageUnavailable,
 )
+from hitl.records.attempts import note_expired, note_settlement
 from hitl.records.index import note_settled
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
+from hitl.records.submissions import Kind as Kind
+from hitl.records.submissions import Settled as Settled
+from hitl.records.submissions import Submission as Submission
+from hitl.records.submissions import new_submission_id as new_submission_id
 
 # A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
 # minutes ago: what was seen before the creation of an outcome counts for much less than that.
 _FRESH_SECONDS: Final = 60.0
-
-
-def new_submission_id() -> str:
-    """Return a random submission id."""
-    return str(uuid.uuid4())
-
-
-@dataclass(frozen=True)
-class Submission:
-    """One attempt to answer, reject or withdraw.
-
-    Args:
-        outcome: What it would become: ``answered``, ``rejected`` or ``cancelled``. (Deadlines have `expire`.)
-        respondent: Who makes it, over which channel.
-        value: The answer: text, or JSON when `text` is false.
-        text: Whether `value` is text as a form holds it.
-        comment: Free text, at most 4,096 characters.
-        reason: A CamelCase word for the record.
-        submission_id: The same id sent twice is the same submission, if sender and content are the same as well.
-        uploaded: The value is a file's, whose bytes are in storage.
-    """
-
-    outcome: OutcomeKind
-    respondent: Respondent
-    value: Value = None
-    text: bool = True
-    comment: str = ""
-    reason: str = ""
-    submission_id: str = field(default_factory=new_submission_id)
-    uploaded: bool = False
-
-    def by(self, respondent: Respondent) -> Submission:
-        """Return the same submission, once it is known who makes it."""
-        return replace(self, respondent=respondent)
-
-
-Kind: TypeAlias = Literal["recorded", "already_yours", "lost", "refused", "too_late", "gone"]
-
-
-@dataclass(frozen=True)
-class Settled:
-    """The result of one submission. Storage that does not answer is no result: it is raised, and tried again.
-
-    Args:
-        kind: ``recorded``: it is the outcome. ``already_yours``: the same sender had recorded the same before.
-            ``lost``: another outcome stands. ``refused``: the value does not fit. ``too_late``: the deadline has
-            passed. ``gone``: the question is not in storage any more.
-        outcome: The outcome that stands; None where there is none.
-        error: The same as an exception, unless the outcome is the sender's.
-        note: For ``already_yours``: which parts of this submission were not saved, as a sentence; may be empty.
-    """
-
-    kind: Kind
-    outcome: OutcomeDocument | None = None
-    error: HITLError | None = None
-    note: str = ""
-
-    def outcome_or_raise(self) -> OutcomeDocument:
-        """Return the outcome, if it is the sender's.
-
-        Raises:
-            AlreadySettled: another outcome stands, or the same one by somebody else.
-            InvalidValue: the value does not fit; nothing was written.
-            Expired: the deadline has passed; nothing was written.
-            RequestNotFound: the question is not in storage any more; nothing was written.
-        """
-        if self.error is not None:
-            raise self.error
-        assert self.outcome is not None
-        return self.outcome
 
 
 async def settle(
@@ -133,6 +65,14 @@ async def settle(
         StorageUnavailable: whether it was recorded is not known; the same submission may be made again.
     """
     now = await _checked(records, now)
+    settled = await _settled(records, request, submission, now, looked)
+    await note_settlement(records, request, submission, settled, now)
+    return settled
+
+
+async def _settled(
+    records: Records, request: StoredRequest, submission: Submission, now: datetime, looked: float | None
+) -> Settled:
     mine, refusal = _attempt(request, submission, now)
     try:
         standing, created = await _create_or_read(records, request, None if refusal else mine, looked)
@@ -174,7 +114,10 @@ async def expire(
     if standing is not None or not expiry_due(request.document, standing, moment):
         return standing
     await _checked(records, now)
-    outcome, _ = await _create_or_read(records, request, timeout_outcome(request, moment))
+    mine = timeout_outcome(request, moment)
+    outcome, _ = await _create_or_read(records, request, mine)
+    if outcome == mine:
+        await note_expired(records, request, mine)
     return outcome
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from hitl.core.audit import Attempt
 from hitl.storage import Store, ticks
 
 
@@ -25,6 +26,8 @@ class Records:
         ticks: Seconds that only ever grow; they tell how old a look at the storage is.
         later: Takes the rows of a settled question, the one to write and the one to delete (see
             `hitl.records.index`). None: they are written before the outcome is returned.
+        audited: Takes what the audit is to say (see `hitl.records.audit`), and raises nothing. None: there is no
+            audit.
     """
 
     store: Store
@@ -32,3 +35,4 @@ class Records:
     now: Callable[[], datetime] = utc_now
     ticks: Callable[[], float] = ticks
     later: Callable[[str, str], None] | None = None
+    audited: Callable[[Attempt], Awaitable[None]] | None = None

@@ -15,6 +15,7 @@ from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, TASK_ACTIONS, Kube, Obj
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.errors import InvalidRequest
 from hitl_operator import metrics
+from hitl_operator.anchors import Anchors
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
 from hitl_operator.events import Events
@@ -80,6 +81,7 @@ class Operator:
         self._reconciler = Reconciler(Context(cluster, self._roots, self._index, self._queues, settings, actions))
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
         self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
+        self._anchors = Anchors(kube, settings.audit_anchor, own, settings.anchor_seconds, self._shards.leads)
         managed = settings.webapp_mode == "managed"
         self._webapps = WebApps(
             kube,
@@ -106,6 +108,7 @@ class Operator:
                 if root is not None:
                     tasks.create_task(self._mirror.sweep_forever(root))
                     tasks.create_task(self._mirror.scan_forever(root))
+                    tasks.create_task(self._anchors.run(root))
                 workers = Workers(queue, self._reconciler.do, self._settings.workers)
                 tasks.create_task(self._work(root, workers))
 
@@ -114,9 +117,10 @@ class Operator:
         await self._watching.seen.wait()
 
     async def close(self) -> None:
-        """Post the last Events, and let the next operator take over at once."""
+        """Post the last Events, write the audit's last lines, and let the next operator take over at once."""
         with suppress(TimeoutError):
             await self._events.flush(_FLUSH_SECONDS)
+        await asyncio.gather(*(root.audit.close(_FLUSH_SECONDS) for root in self._roots))
         await self._shards.release()
 
     async def _watch(self) -> None:
@@ -240,6 +244,8 @@ class Operator:
             metrics.FAILING.clear()
             for (root, reason), count in self._queues.failing().items():
                 metrics.FAILING.labels(root=root, reason=reason).set(count)
+            for each in self._roots:
+                metrics.AUDIT_WAITING.labels(root=each.name).set(each.audit.waiting)
             metrics.UNSEEN.set(len(self._health.unseen()))
             metrics.WATCH_AGE.set(max(sight.age for sight in self._watching.sights))
             await asyncio.sleep(_MEASURE_SECONDS)

@@ -97,6 +97,21 @@ API_CLOCK: Final = Gauge(
     "Seconds by which this machine's clock is ahead of the API server's; over 10 either way nothing is recorded.",
     registry=REGISTRY,
 )
+AUDIT_ANCHOR: Final = Gauge(
+    "hitl_audit_anchor",
+    "The first 13 hexadecimal digits of the newest hash of a root's audit, as a number.",
+    ["root"],
+    registry=REGISTRY,
+)
+AUDIT_ANCHORED: Final = Gauge(
+    "hitl_audit_anchor_timestamp_seconds",
+    "When the newest hash of a root's audit was anchored, as Unix time.",
+    ["root"],
+    registry=REGISTRY,
+)
+AUDIT_WAITING: Final = Gauge(
+    "hitl_audit_waiting_lines", "Lines of the audit that are not in storage yet.", ["root"], registry=REGISTRY
+)
 LEADING: Final = Gauge("hitl_leading", "How many Leases this operator holds.", registry=REGISTRY)
 
 # Each namespace costs some 40 series. Those beyond are counted together.

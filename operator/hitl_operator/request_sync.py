@@ -69,7 +69,7 @@ class Requests:
         """
         store = root.store
         later = self._later.setdefault(root.name, Later(store))
-        return Records(store, announce=announce, now=self._context.now, later=later.add)
+        return Records(store, announce, now=self._context.now, later=later.add, audited=root.audit.note)
 
     async def of(self, root: Root, human_input: HumanInput) -> StoredRequest:
         """Return the question of a HumanInput as it is stored; store it first, if it was asked in Kubernetes.

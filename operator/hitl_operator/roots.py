@@ -10,6 +10,7 @@ from typing import Final
 
 from hitl.core.urls import form_url
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
+from hitl.records.audit import AuditWriter
 from hitl.storage import Store
 from hitl_operator.metrics import API_CLOCK, CLOCK, DAMAGED, FOREIGN, ROOT_TROUBLE, STORAGE_REQUESTS
 from hitl_operator.settings import RootSettings
@@ -34,6 +35,7 @@ class Root:
         api_clock: Says by how many seconds a clock is ahead of the API server's; None: not known yet.
 
     Attributes:
+        audit: What this operator says of the questions there.
         looked: Set once it was looked into for the first time, with or without success.
     """
 
@@ -42,6 +44,7 @@ class Root:
         self.looked = asyncio.Event()
         self._api_clock = api_clock
         self._store = settings.open_store(_count)
+        self.audit = AuditWriter(self._store, "operator")
         self._checked = False
         self._out = ""
         self._apart = False

@@ -78,6 +78,11 @@ class OperatorSettings(BaseSettings):
     audit_seconds: float = Field(default=300, gt=0)
     """Seconds between two pages of a thousand objects in the full scan of each root, which finds what is missing
     in the index. The first scan after a start takes a page each `open_seconds`."""
+    anchor_seconds: float = Field(default=60, gt=0)
+    """Seconds between two looks at the audit of each root, whose newest hash is anchored in the cluster."""
+    audit_anchor: str = ""
+    """The ConfigMap, in the operator's own namespace, that holds the newest hash of the audit of each root. Empty:
+    none does, and only the metric shows it."""
     retention_days: float = Field(default=30, gt=0)
     """How many days after its outcome a question is kept in storage. Less than a day counts as a day, and so does
     what would end within a day after the deadline: a program may still wait."""

@@ -9,6 +9,7 @@ from hitl.cluster.mapping import Given
 from hitl.core.documents import OutcomeDocument
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
+from hitl.records.attempts import note_refused
 from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
@@ -69,10 +70,6 @@ def superseded(outcome: OutcomeDocument) -> Recorded:
 async def _settle(
     context: Context, root: Root, records: Records, request: StoredRequest, given: Given
 ) -> Recorded:
-    refusal = _not_allowed(request, given) or await _evidence_changed(root, request)
-    if refusal is not None:
-        standing = await read_outcome_of(root.store, request)
-        return superseded(standing) if standing is not None else Recorded(refusal=refusal)
     submission = Submission(
         outcome=given.outcome,
         respondent=given.respondent,
@@ -80,6 +77,12 @@ async def _settle(
         comment=given.comment,
         submission_id=given.submission_id,
     )
+    refusal = _not_allowed(request, given) or await _evidence_changed(root, request)
+    if refusal is not None:
+        why = f"{refusal.reason}: {refusal.message}"
+        await note_refused(records, request.request_id, why, request=request, submission=submission)
+        standing = await read_outcome_of(root.store, request)
+        return superseded(standing) if standing is not None else Recorded(refusal=refusal)
     now = context.now()
     await root.require_clock(now)
     settled = await settle(records, request, submission, now=now)

@@ -51,6 +51,7 @@ def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.Tem
     account = stamped.plane.service_account(NAMESPACE, _OPERATOR)
     process = OperatorProcess(stamped.plane, backend, folder, kubeconfig=account)
     own = {"OPERATOR_NAMESPACE": NAMESPACE, "WEBAPP_TEMPLATES": str(folder), "IDLE_SECONDS": "0"}
+    own["ANCHOR_SECONDS"] = "0.5"
     process.environment |= environment(template) | {f"HITL_{name}": value for name, value in own.items()}
     process.start()
     yield Running(process, Questions(stamped.plane, stamped.namespace), Root(backend))
@@ -143,6 +144,10 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
 
     # Nothing waits any more.
     plane.until("the web app's end", lambda: _replicas(stamped) == 0)
+
+    # The audit's newest hash, which stays when the Deployment goes.
+    kept = plane.until("the anchor", lambda: plane.get(NAMESPACE, "ConfigMap", f"{_OPERATOR}-audit"))
+    assert "ownerReferences" not in kept["metadata"]
 
     refused = [each for each in _itself(audit, stamped) if each["responseStatus"]["code"] == 403]
     assert [(each["verb"], each["requestURI"]) for each in refused] == []

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hitl_operator.settings import OperatorSettings
 from tests.chart.charts import CHART, PLAIN, applied_by_operator, found, render
 
 REPO = Path(__file__).parents[2]
@@ -72,6 +73,7 @@ def standing() -> tuple[int, ...]:
         2 * DAY // operator["sweepSeconds"],
         DAY // operator["openSeconds"],
         DAY // operator["auditSeconds"],
+        2 * DAY // OperatorSettings.model_fields["anchor_seconds"].default,
         RETENTION_REQUESTS * DAY // 3600,
         4 * DAY // STALE_SWEEP_SECONDS,
         DAY // period,

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Protocol
 
 from starlette.datastructures import Headers
 
+from hitl.core.audit import Right
 from hitl.core.documents import RequestDocument
 from hitl.core.text import is_name
 from hitl.errors import NotAllowed
@@ -55,6 +56,11 @@ class Principal:
     site: AuthMode = "link"
     # Whether it depends on the namespace what this visitor may see.
     limited: ClassVar[bool] = False
+
+    @property
+    def right(self) -> Right:
+        """By which right this visitor answers, for the audit."""
+        return "link" if self.link else "proxy"
 
     async def require_may_see(self, request: RequestDocument | None) -> None:
         """Refuse a caller who may not see the question.

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 
 from hitl.cluster.client import ACCESS_REVIEWS, HUMAN_INPUTS, TOKEN_REVIEWS, Kube, Object, Resource
 from hitl.core import keys
+from hitl.core.audit import Right
 from hitl.core.documents import RequestDocument
 from hitl.errors import NotAllowed
 from hitl_webapp.auth import Principal, bearer, recordable
@@ -160,6 +161,11 @@ class User(Principal):
     token_hash: str
     reviews: Reviews
     limited: ClassVar[bool] = True
+
+    @property
+    def right(self) -> Right:
+        """By which right this user answers: the API server says who and whether."""
+        return "kubernetes"
 
     async def require_may_see(self, request: RequestDocument | None) -> None:
         """Let through who may get or answer the question's HumanInput."""

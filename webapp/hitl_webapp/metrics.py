@@ -31,6 +31,9 @@ CLOCK: Final = Gauge(
     "Seconds by which this machine's clock is ahead of the storage's; over 30 either way nothing is recorded.",
     registry=REGISTRY,
 )
+AUDIT_WAITING: Final = Gauge(
+    "hitl_web_audit_waiting_lines", "Lines of the audit that are not in storage yet.", registry=REGISTRY
+)
 FORMS: Final = Counter("hitl_web_forms", "Forms and outcomes shown.", registry=REGISTRY)
 STORAGE: Final = Counter(
     "hitl_web_storage_requests", "Requests to the storage.", ["operation", "result"], registry=REGISTRY

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from hitl.records.audit import AuditWriter
 from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.storage import Store
@@ -39,6 +40,7 @@ class Service:
         evidence: What is shown beside questions.
         uploads: Lets some files arrive at once.
         submissions: Records what they submit.
+        audit: Says its result.
         ending: Tells whether the server ends, so that replies without an end have to.
     """
 
@@ -47,7 +49,14 @@ class Service:
         self.settings = settings
         self.clock = Clock(store)
         self._later = Later(store)
-        records = Records(store, settings.markers, now=lambda: self.clock.now(), later=self._later.add)
+        self.audit = AuditWriter(store, "web", now=lambda: self.clock.now())
+        records = Records(
+            store,
+            settings.markers,
+            now=lambda: self.clock.now(),
+            later=self._later.add,
+            audited=self.audit.note,
+        )
         self.questions = Questions(records, self.clock)
         self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock)
         self.evidence = EvidenceReader(store)
@@ -82,8 +91,9 @@ class Service:
             self._inbox.hint(request_id)
 
     async def close(self) -> None:
-        """Wait for hints and rows of the index that are under way."""
+        """Wait for hints, rows of the index, and lines of the audit that are under way."""
         if self._inbox is not None:
             self._inbox.close()
         await self._later.close()
+        await self.audit.close()
         await self._hints.close()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
 from starlette.datastructures import Headers
 
 from hitl.errors import AlreadySettled, HITLError, InvalidValue, RequestNotFound
+from hitl.records.attempts import note_refused, note_settlement
 from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
 from hitl_webapp import audit, metrics
@@ -13,7 +18,7 @@ from hitl_webapp.auth import Principal
 from hitl_webapp.clock import Clock
 from hitl_webapp.evidence import EvidenceReader
 from hitl_webapp.hints import Hints
-from hitl_webapp.problems import Unauthenticated
+from hitl_webapp.problems import BadInput, TooLarge, TooMany, TooSlow, Unauthenticated
 from hitl_webapp.questions import Questions
 
 
@@ -57,6 +62,22 @@ class Submissions:
             return await self._admission.to_submit(address, principal)
         except (HITLError, Unauthenticated) as error:
             audit.refused(address.request_id, None, principal, error)
+            name = principal.name if principal is not None else ""
+            await note_refused(self._records, address.request_id, error, name=name)
+            raise
+
+    @asynccontextmanager
+    async def arriving(self, admitted: Admitted, submission: Submission) -> AsyncIterator[None]:
+        """Have the audit note what is refused while it arrives, such as a file.
+
+        Args:
+            admitted: The question and the visitor.
+            submission: What will be submitted, but for the file.
+        """
+        try:
+            yield
+        except (HITLError, BadInput, TooLarge, TooMany, TooSlow) as error:
+            await self._refused(admitted, submission, error)
             raise
 
     async def settle(
@@ -76,10 +97,14 @@ class Submissions:
             HITLError: storage or API server cannot say the result.
         """
         request_id, principal = admitted.request.request_id, admitted.principal
+        submission = replace(submission, right=principal.right)
         try:
-            settled = await (self._try(admitted, submission) if fault is None else self._refuse(admitted, fault))
+            if fault is None:
+                settled = await self._try(admitted, submission)
+            else:
+                settled = await self._refuse(admitted, submission, fault)
         except HITLError as error:
-            audit.refused(request_id, submission, principal, error)
+            await self._refused(admitted, submission, error)
             raise
         if settled.error is not None:
             if isinstance(settled.error, RequestNotFound):
@@ -103,9 +128,17 @@ class Submissions:
         await self._evidence.require_unchanged(admitted.request)
         return await settle(self._records, admitted.request, submission, now=now, looked=admitted.looked)
 
-    async def _refuse(self, admitted: Admitted, fault: InvalidValue) -> Settled:
+    async def _refuse(self, admitted: Admitted, submission: Submission, fault: InvalidValue) -> Settled:
         await admitted.principal.require_may_answer(admitted.request.document)
         standing = await self._questions.outcome(admitted.request)
+        settled = Settled("refused", error=fault)
         if standing is not None:
-            return Settled("lost", standing, AlreadySettled(standing))
-        return Settled("refused", error=fault)
+            settled = Settled("lost", standing, AlreadySettled(standing))
+        await note_settlement(self._records, admitted.request, submission, settled, self._clock.now())
+        return settled
+
+    async def _refused(self, admitted: Admitted, submission: Submission, error: Exception) -> None:
+        request = admitted.request
+        audit.refused(request.request_id, submission, admitted.principal, error)
+        submission = replace(submission, right=admitted.principal.right)
+        await note_refused(self._records, request.request_id, error, request=request, submission=submission)

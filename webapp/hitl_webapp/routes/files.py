@@ -9,9 +9,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from hitl.core.documents import Respondent
-from hitl.core.files import FileValue
 from hitl.errors import HITLError, InvalidValue
-from hitl.records.outcomes import Submission, new_submission_id
+from hitl.records.outcomes import Submission
 from hitl_webapp import pages
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
@@ -32,7 +31,6 @@ _BODY: Final[dict[str, Any]] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
-_NOBODY: Final = Respondent(via="api")
 router = APIRouter(responses=REFUSALS)
 
 
@@ -44,11 +42,12 @@ async def put_file(request: Request, request_id: str, name: str, comment: str = 
     check_comment(comment)
     address = Address(request_id, bearer(request.headers))
     admitted = await service.submissions.admit(address, request.headers)
-    await require_file_wanted(service, admitted)
-    submission_id = new_submission_id()
-    async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
-        file = await receive(service, admitted, submission_id, name, request.stream())
-    submission = _submission(file, submission_id, comment).by(admitted.respondent("api"))
+    empty = _submission(comment, admitted.respondent("api"))
+    async with service.submissions.arriving(admitted, empty):
+        await require_file_wanted(service, admitted)
+        async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
+            file = await receive(service, admitted, empty.submission_id, name, request.stream())
+    submission = replace(empty, value=file.model_dump())
     return saved(admitted, await service.submissions.settle(admitted, submission))
 
 
@@ -57,7 +56,7 @@ async def post_form(request: Request) -> Response:
     """Record the file of a form, or show the form again with what is wrong."""
     service = service_of(request)
     check_announced(request, service)
-    submission_id, form = new_submission_id(), FileForm(request)
+    form = FileForm(request)
     admitted: Admitted | None = None
     try:
         # Nobody takes one of the few turns who may not send a file.
@@ -65,17 +64,19 @@ async def post_form(request: Request) -> Response:
             await form.until_file()
         address = Address(form.fields["request_id"], form.fields.get("token", ""))
         admitted = await service.submissions.admit(address, request.headers)
-        await require_file_wanted(service, admitted)
-        if not form.file_name:
-            raise InvalidValue("Choose a file.")
-        async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
-            file = await receive(service, admitted, submission_id, form.file_name, form.file())
+        empty = _submission("", admitted.respondent("web"))
+        async with service.submissions.arriving(admitted, empty):
+            await require_file_wanted(service, admitted)
+            if not form.file_name:
+                raise InvalidValue("Choose a file.")
+            async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
+                file = await receive(service, admitted, empty.submission_id, form.file_name, form.file())
     except InvalidValue as error:
         if admitted is None:
             raise BadInput(str(error)) from error
         return await _again(service, admitted, form, error)
     comment, name = (form.fields.get(each, "").replace("\r\n", "\n") for each in ("comment", "name"))
-    submission = _submission(file, submission_id, comment)
+    submission = replace(empty, value=file.model_dump(), comment=comment)
     # Who gets back what they sent knows the file by its name.
     sent = _sent(form, replace(submission, value=file.name), name)
     settled, fault = await settle_form(service, admitted, sent, submission)
@@ -93,13 +94,6 @@ def _sent(form: FileForm, submission: Submission, name: str) -> SentForm:
     return SentForm(address, "", submission, name, "", "", "")
 
 
-def _submission(file: FileValue, submission_id: str, comment: str) -> Submission:
-    return Submission(
-        "answered",
-        _NOBODY,
-        value=file.model_dump(),
-        text=False,
-        comment=comment,
-        submission_id=submission_id,
-        uploaded=True,
-    )
+def _submission(comment: str, respondent: Respondent) -> Submission:
+    """Return what is submitted, but for the file."""
+    return Submission("answered", respondent, text=False, comment=comment, uploaded=True)

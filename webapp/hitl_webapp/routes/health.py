@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from hitl.core import keys
 from hitl.errors import ClockApart, StorageUnavailable
 from hitl_webapp import pages
-from hitl_webapp.metrics import REGISTRY
+from hitl_webapp.metrics import AUDIT_WAITING, REGISTRY
 from hitl_webapp.problems import BadInput
 from hitl_webapp.routes.common import service_of
 
@@ -53,8 +53,9 @@ async def ready(request: Request) -> dict[str, str]:
 
 
 @router.get("/metrics")
-async def metrics() -> Response:
+async def metrics(request: Request) -> Response:
     """Show the metrics as Prometheus reads them."""
+    AUDIT_WAITING.set(service_of(request).audit.waiting)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
