@@ -81,7 +81,7 @@ async def store(tmp_path: Path) -> Store:
 @pytest.mark.usefixtures("quick")
 async def test_a_page_is_told_of_what_its_visitor_may_see_and_of_nothing_else(store: Store) -> None:
     inbox = Inbox(store)
-    streams = Streams(inbox, lambda: False)
+    streams = Streams(inbox, asyncio.Event())
     ann, bob = Visits(streams, "ann"), Visits(streams, "bob")
     tasks = [asyncio.create_task(each.follow()) for each in (ann, bob)]
     await until(lambda: streams.open == 2)
@@ -104,14 +104,14 @@ async def test_a_page_is_told_of_what_its_visitor_may_see_and_of_nothing_else(st
 
 @pytest.mark.usefixtures("quick")
 async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store: Store) -> None:
-    ends: list[bool] = []
+    ending = asyncio.Event()
     inbox = Inbox(store)
-    streams = Streams(inbox, lambda: bool(ends), most=2)
+    streams = Streams(inbox, ending, most=2)
     tasks = [asyncio.create_task(Visits(streams, "ann").follow()) for _ in range(2)]
     await until(lambda: streams.open == 2)
     with pytest.raises(TooMany):
         Visits(streams, "ann")
-    ends.append(True)
+    ending.set()
     await asyncio.gather(*tasks)
 
     assert streams.open == 0
@@ -121,16 +121,16 @@ async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store:
 @pytest.mark.usefixtures("quick")
 async def test_one_visitor_leaves_streams_for_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_MOST_EACH", 2)
-    ends: list[bool] = []
+    ending = asyncio.Event()
     inbox = Inbox(store)
-    streams = Streams(inbox, lambda: bool(ends))
+    streams = Streams(inbox, ending)
     tasks = [asyncio.create_task(Visits(streams, name).follow()) for name in ("ann", "ann", "bob")]
     await until(lambda: streams.open == 3)
     with pytest.raises(TooMany):
         Visits(streams, "ann")
     tasks.append(asyncio.create_task(Visits(streams, "bob").follow()))
     await until(lambda: streams.open == 4)
-    ends.append(True)
+    ending.set()
     await asyncio.gather(*tasks)
 
     again = asyncio.create_task(Visits(streams, "ann").follow())

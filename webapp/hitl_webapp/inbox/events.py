@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from hitl.errors import HITLError
 from hitl_webapp.inbox.queries import Query
@@ -46,11 +46,11 @@ class Streams:
 
     Args:
         inbox: The inbox.
-        ending: Tells whether the server ends.
+        ending: Set when the server is told to end, which ends all streams at once.
         most: How many there may be.
     """
 
-    def __init__(self, inbox: Inbox, ending: Callable[[], bool], most: int = MOST) -> None:
+    def __init__(self, inbox: Inbox, ending: asyncio.Event, most: int = MOST) -> None:
         self._inbox = inbox
         self._ending = ending
         self._places = Places(most, _MOST_EACH)
@@ -93,18 +93,13 @@ class Streams:
         yield _CONNECT_AGAIN
         seen, version, looked, beat = b"", -1, 0.0, time.monotonic()
         until = beat + _LONGEST_SECONDS
-        while not self._ending() and (moment := time.monotonic()) < until:
+        while not self._ending.is_set() and (moment := time.monotonic()) < until:
             self._inbox.touch()
             if self._inbox.version != version or moment - looked > _LOOK_ANYHOW_SECONDS:
                 version, looked = self._inbox.version, moment
-                try:
-                    principal = await look()
-                    if principal is None:
-                        return
-                    shown = _shown(await self._inbox.listing(principal, query, await now()))
-                except HITLError:
-                    # The page shows that itself, when it asks again.
-                    shown = _AWAY
+                shown = await self._unless_ending(self._looked(look, query, now))
+                if shown is None:
+                    return
                 if seen not in (b"", shown):
                     beat = moment
                     yield _CHANGED
@@ -112,7 +107,30 @@ class Streams:
             if moment - beat > _BEAT_SECONDS:
                 beat = moment
                 yield _BEAT
-            await asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SECONDS_EACH * self.open))
+            await self._unless_ending(asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SECONDS_EACH * self.open)))
+
+    async def _looked(
+        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+    ) -> bytes | None:
+        """Return a digest of what the visitor sees; None: they are not signed in any more."""
+        try:
+            principal = await look()
+            if principal is None:
+                return None
+            return _shown(await self._inbox.listing(principal, query, await now()))
+        except HITLError:
+            # The page shows that itself, when it asks again.
+            return _AWAY
+
+    async def _unless_ending(self, work: Coroutine[Any, Any, bytes | None]) -> bytes | None:
+        """Do something, which the end of the server cuts short: a storage may hang, and a pause may be long."""
+        working, ending = asyncio.create_task(work), asyncio.create_task(self._ending.wait())
+        try:
+            await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            ending.cancel()
 
 
 def _shown(found: Listing) -> bytes:

@@ -32,6 +32,8 @@ MOST_SETTLED: Final = 5_000
 _FIRST: Final = 200
 _AT_ONCE: Final = 400
 _PAGE: Final = 1_000
+# Files of this machine come all at once, and each listing of them lists all: few listings, and few rows held.
+_LISTED_AT_ONCE: Final = 30_000
 # Where more were settled lately than one page lists, they are listed seldom: most are known by their open row.
 _FEW_SETTLED: Final = 400
 _SETTLED_SECONDS: Final = 600.0
@@ -149,12 +151,12 @@ class Filler:
         """Read what is new among the open questions; return up to which deadline all were listed."""
         after, there, pages, last = "", 0, 0, _FOREVER
         while last == _FOREVER:
-            page = await self._store.list_page(f"{keys.OPEN}/", after)
+            page = await self._store.list_page(f"{keys.OPEN}/", after, _LISTED_AT_ONCE)
             pages += 1
             expected = max(min(there + len(page), self._rows), self.progress.there)
             self.progress = replace(self.progress, there=expected, counted=False, indexed=True)
-            after, at_once = page[-1][0] if page else "", len(page) > _PAGE
-            # What lies on this machine is listed at once: a part is looked at before the rest, and let go of.
+            after, whole = page[-1][0] if page else "", _PAGE < len(page) < _LISTED_AT_ONCE
+            # A part is looked at before the rest, and let go of.
             for some in _taken(page):
                 rows = [(row, at.timestamp()) for key, at in some if (row := OpenRow.of_key(key)) is not None]
                 room = self._rows - there
@@ -165,7 +167,7 @@ class Filler:
                 await self._take(await self._desk.ask(Index.compare, listed, self._pass))
                 if last != _FOREVER:
                     break
-            if not after or at_once:
+            if not after or whole:
                 break
         self.progress = Progress(there, there, counted=last == _FOREVER, indexed=True, pages=pages)
         return last

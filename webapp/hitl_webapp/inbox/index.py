@@ -59,6 +59,8 @@ class Index:
         # One thread uses it, and whichever drops it last may close it.
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA temp_store = MEMORY")
+        # What SQLite keeps beside each page is less, the fewer there are.
+        self.connection.execute("PRAGMA page_size = 8192")
         self.connection.executescript(TABLES)
         self._last = 0
         # Grows with each change that a visitor may see.
