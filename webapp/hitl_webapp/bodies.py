@@ -105,8 +105,8 @@ async def read_form(content_type: str, body: bytes) -> Form:
     return await _aside(body, lambda: _fields(media, body))
 
 
-async def read_pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
-    """Read a form of any fields, each with its value, in their order.
+async def read_form_of_several(content_type: str, body: bytes) -> tuple[list[str], Form]:
+    """Read a form for several questions: the values of its fields `id`, and what else it holds.
 
     Raises:
         WrongMediaType: it is no form of a page, or not in UTF-8.
@@ -114,7 +114,8 @@ async def read_pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
     """
     if read_media(content_type).kind != _URLENCODED:
         raise WrongMediaType(f"This takes JSON, or a form: send {_URLENCODED}.")
-    return await _aside(body, lambda: _urlencoded(body))
+    found = await _aside(body, lambda: _urlencoded(body))
+    return [text for name, text in found if name == "id"], _form(each for each in found if each[0] != "id")
 
 
 async def read_document(content_type: str, body: bytes) -> JsonValue:
@@ -171,6 +172,11 @@ def _fields(media: Media, body: bytes) -> Form:
         found, whole = _parts(media, body)
         if not whole:
             raise BadInput("The form ends in the middle of a field: nothing was recorded, send it again.")
+    return _form(found)
+
+
+def _form(fields: Iterable[tuple[str, str]]) -> Form:
+    found = list(fields)
     parts: dict[str, list[str]] = {}
     for name, text in found:
         if _is_of_part(name):
