@@ -7,6 +7,7 @@ listed, as `hitl_webapp.survey` does.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,6 +41,7 @@ _SETTLED_SECONDS: Final = 600.0
 _FOREVER: Final = float(2**32)
 
 _T = TypeVar("_T")
+_log = logging.getLogger("hitl.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class Filler:
         ]
         for some in _chunks(rows):
             await self._desk.ask(Index.put, some, self._pass)
-        await self._desk.ask(Index.unreadable, found.unreadable, self._pass)
+        await self._tell_unreadable(found.unreadable)
         await self._desk.ask(Index.drop_others, self._pass)
         self.progress = Progress(found.looked_at, found.there, found.counted)
 
@@ -203,7 +205,11 @@ class Filler:
     ) -> None:
         bad = [each for each, row in zip(request_ids, found, strict=True) if isinstance(row, StorageError)]
         if bad:
-            await self._desk.ask(Index.unreadable, bad, self._pass)
+            await self._tell_unreadable(bad)
+
+    async def _tell_unreadable(self, request_ids: Sequence[str]) -> None:
+        for each in await self._desk.ask(Index.unreadable, request_ids, self._pass):
+            _log.warning("left out of the inbox: the question %s is damaged, or may not be read", each)
 
     async def _read(
         self, request_id: str, *, with_outcome: bool = False, tends: bool = False
