@@ -87,6 +87,7 @@ LIST: Final[dict[str, Any]] = {
                             "previous": _LINK,
                             "as_of": {**_TIME, "type": ["string", "null"]},
                             "complete": {"type": "boolean"},
+                            "version": {"type": "string", "description": "Another one, once the list changes"},
                         },
                     }
                 }
@@ -95,10 +96,14 @@ LIST: Final[dict[str, Any]] = {
     },
 }
 EVENTS: Final[dict[str, Any]] = {
-    "parameters": LIST["parameters"],
+    "parameters": [
+        *LIST["parameters"],
+        _parameter("version", _TEXT, "That of the list that you have: if it changed since, you are told at once"),
+    ],
     "responses": {
         "200": {
-            "description": "An event `changed` each time that `GET /questions` would show something else",
+            "description": "An event `changed` each time that `GET /questions` would show something else. "
+            "Its id is the version, which a browser that connects again sends as `Last-Event-ID`",
             "content": {"text/event-stream": {"schema": _TEXT}},
         }
     },
@@ -127,14 +132,14 @@ ONE: Final[dict[str, Any]] = {
 
 def document(found: Listing) -> dict[str, Any]:
     """Return a listing as JSON has it."""
-    progress = found.progress
     return {
         "questions": [_question(each, found.now) for each in found.rows],
         "counts": {"all": found.counts.all, "mine": found.counts.mine, "groups": found.counts.groups},
         "next": address(f"/questions{found.next}") if found.next else None,
         "previous": address(f"/questions{found.previous}") if found.previous else None,
         "as_of": found.as_of,
-        "complete": progress.counted and progress.looked_at >= progress.there and not found.away,
+        "complete": found.complete and not found.away,
+        "version": found.version,
     }
 
 

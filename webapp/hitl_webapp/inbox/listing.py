@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,7 @@ from hitl_webapp.inbox.rows import Row
 
 _NONE: Final = Counts()
 _UNREAD: Final = Progress()
+_VERSION_CHARS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +55,16 @@ class Listing:
         """How many match, on all pages."""
         number: int = getattr(self.counts, self.query.view)
         return number
+
+    @property
+    def complete(self) -> bool:
+        """Whether all questions were looked at."""
+        return self.progress.counted and self.progress.looked_at >= self.progress.there
+
+    @property
+    def version(self) -> str:
+        """A digest of what is shown. It leaves out what others may not see, as all of this does."""
+        rows = [(each.request_id, each.ended is None) for each in (*self.rows, *self.settled)]
+        counts = (self.counts.all, self.counts.mine, self.counts.groups)
+        shown = repr((rows, counts, self.away, self.complete, self.unreadable))
+        return hashlib.sha256(shown.encode()).hexdigest()[:_VERSION_CHARS]

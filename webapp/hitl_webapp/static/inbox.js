@@ -44,13 +44,12 @@ function poll() {
     if (source?.readyState === EventSource.CLOSED) follow();
   }, 30000);
 }
+// The server compares what the page shows with what there is now, so nothing is missed between two streams.
 function follow() {
   source = new EventSource(live.dataset.events);
   source.addEventListener("changed", renew);
   source.addEventListener("error", poll);
   source.addEventListener("open", () => {
-    // Nobody told of what changed while there was no stream.
-    if (polling) renew();
     clearInterval(polling);
     polling = 0;
   });
