@@ -208,7 +208,7 @@ def parse_answer(asked: Asked, answer: Value, *, text: bool, formats: bool = Tru
         parsed = parse_text(asked.data_type, answer if isinstance(answer, str) else "", empty=empty)
     else:
         parsed = parse_json(asked.data_type, answer, empty=empty)
-    check_choice(format_value(asked.data_type, parsed), asked.choices)
+    check_choice(format_value(asked.data_type, parsed), asked.choices, asked.choice_labels)
     if asked.json_schema is not None:
         _schemas().check_value(asked.json_schema, parsed, formats=formats)
     return parsed

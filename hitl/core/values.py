@@ -153,14 +153,20 @@ def format_value(data_type: DataType, value: Value) -> str:
         raise InvalidValue(f"The value cannot be written as JSON: {error}.") from error
 
 
-def check_choice(text: str, choices: Sequence[str]) -> None:
+def check_choice(text: str, choices: Sequence[str], labels: Mapping[str, str] | None = None) -> None:
     """Refuse a canonical text that is not among the choices; no choices allow everything.
+
+    Args:
+        text: The answer.
+        choices: What is offered.
+        labels: What people read for some of the choices.
 
     Raises:
         InvalidValue: naming what was chosen and what is offered.
     """
     if choices and text not in choices:
-        offered = ", ".join(_show(choice) for choice in choices[:8])
+        named = {choice: f" ({_show(label)})" for choice, label in (labels or {}).items()}
+        offered = ", ".join(_show(choice) + named.get(choice, "") for choice in choices[:8])
         more = f" and {len(choices) - 8} more" if len(choices) > 8 else ""
         raise InvalidValue(f"{_show(text)} is not one of the choices: pick one of {offered}{more}.")
 

@@ -131,12 +131,12 @@ class ForeignObjects:
 
     async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
         """Yield the keys under a prefix, a thousand at a time, in their order."""
-        found = await self.list_page(prefix, "")
+        found = await self.list_page(prefix, "", None)
         for first in range(0, len(found), _PAGE):
             yield found[first : first + _PAGE]
 
-    async def list_page(self, prefix: str, after: str) -> list[Entry]:
-        """Return all keys under a prefix that come after one, in their order."""
+    async def list_page(self, prefix: str, after: str, most: int | None) -> list[Entry]:
+        """Return all keys under a prefix that come after one, in their order, or the first so many of them."""
 
         def found(fs: Any, root: str) -> list[Entry]:
             folder = prefix.rstrip("/")
@@ -150,7 +150,7 @@ class ForeignObjects:
                 ]
                 cut = len(root.strip("/")) + 1 if root else 0
                 listed = [(name[cut:], full, info) for name, full, info in files if name.startswith(start)]
-                return sorted((key, _changed(fs, full, info)) for key, full, info in listed if key > after)
+                return sorted((key, _changed(fs, full, info)) for key, full, info in listed if key > after)[:most]
             return []
 
         return await self._call(f"list {prefix}", found, _LIST_SECONDS)

@@ -34,7 +34,7 @@ class Listing:
         """Return what `each` yields."""
         return list(self.each(prefix, parts=parts))
 
-    def each(self, prefix: str, *, parts: bool = False) -> Iterator[Entry]:
+    def each(self, prefix: str, *, parts: bool = False, after: str = "") -> Iterator[Entry]:
         """Yield all that is no folder below a folder, with the time of its last change, in any order.
 
         What has the folder's name and is none, such as a symbolic link, is returned itself: it can be deleted.
@@ -42,6 +42,7 @@ class Listing:
         Args:
             prefix: The folder's path under the root.
             parts: Yield the files that nobody finished, and no others.
+            after: Leave out those up to this one; their times are not looked up.
 
         Raises:
             StorageUnsuitable: when the folder of all objects is none.
@@ -49,7 +50,8 @@ class Listing:
         """
         first = [part for part in prefix.split("/") if part]
         if not parts and (instead := self._instead(first)) is not None:
-            yield instead
+            if instead[0] > after:
+                yield instead
             return
         left = [first]
         while left:
@@ -60,7 +62,7 @@ class Listing:
                 with suppress(FileNotFoundError):
                     if entry.is_dir(follow_symlinks=False):
                         left.append([*folder, entry.name])
-                    elif is_part(entry.name) is parts:
+                    elif is_part(entry.name) is parts and start + entry.name > after:
                         changed = entry.stat(follow_symlinks=False).st_mtime
                         yield start + entry.name, time_of(changed)
 

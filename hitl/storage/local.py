@@ -7,6 +7,7 @@ final name, which fails if the name is taken. A final name never stands for half
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import secrets
 import stat
@@ -128,10 +129,17 @@ class LocalObjects:
         while page := await self._elsewhere(f"list {prefix}", lambda: list(islice(entries, _PAGE))):
             yield page
 
-    async def list_page(self, prefix: str, after: str) -> list[Entry]:
-        """Return all keys under a prefix that come after one, in their order."""
-        found = await self._elsewhere(f"list {prefix}", self._listing.keys, prefix)
-        return sorted(entry for entry in found if entry[0] > after)
+    async def list_page(self, prefix: str, after: str, most: int | None) -> list[Entry]:
+        """Return all keys under a prefix that come after one, in their order, or the first so many of them.
+
+        Each page lists the folder again, and holds no more than itself.
+        """
+
+        def page() -> list[Entry]:
+            found = self._listing.each(prefix, after=after)
+            return sorted(found) if most is None else heapq.nsmallest(most, found)
+
+        return await self._elsewhere(f"list {prefix}", page)
 
     async def list_folders(self, prefix: str) -> list[str]:
         """Return the names of the folders right under a prefix."""

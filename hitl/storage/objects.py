@@ -87,8 +87,8 @@ class Objects(Protocol):
         """Yield all keys under a prefix, some at a time."""
         ...
 
-    async def list_page(self, prefix: str, after: str) -> list[Entry]:
-        """Return the next keys under a prefix, in their order."""
+    async def list_page(self, prefix: str, after: str, most: int | None) -> list[Entry]:
+        """Return the next keys under a prefix, in their order, and not more than so many."""
         ...
 
     async def list_folders(self, prefix: str) -> list[str]:

@@ -105,10 +105,11 @@ class RemoteObjects:
         while page := await self._limited(anext(pages, None), f"list {prefix}"):
             yield self._entries(page)
 
-    async def list_page(self, prefix: str, after: str) -> list[Entry]:
+    async def list_page(self, prefix: str, after: str, most: int | None) -> list[Entry]:
         """Return the next keys in their order: a thousand at most, and all that memory has."""
         offset = self._start + after if after else ""
-        return self._entries(await self._call(f"list {prefix}", "page", self._start + prefix, offset))
+        found = await self._call(f"list {prefix}", "page", self._start + prefix, offset)
+        return self._entries(found)[:most]
 
     async def list_folders(self, prefix: str) -> list[str]:
         """Return the names of the folders right under a prefix: one request for each thousand."""

@@ -214,7 +214,7 @@ class Store:
             for entry in page:
                 yield entry
 
-    async def list_page(self, prefix: str, after: str = "") -> list[tuple[str, datetime]]:
+    async def list_page(self, prefix: str, after: str = "", most: int | None = None) -> list[tuple[str, datetime]]:
         """Return the next keys under a prefix, in their order, with the time of their last change.
 
         At most a thousand of them where the storage lists in order; files of this machine come all at once.
@@ -222,11 +222,12 @@ class Store:
         Args:
             prefix: What all of them begin with.
             after: Only keys that come after this one.
+            most: At most so many. None: as many as come.
 
         Raises:
             StorageUnavailable: when the storage did not answer in time.
         """
-        return await self._do.watched("list", self._objects.list_page(prefix, after))
+        return await self._do.watched("list", self._objects.list_page(prefix, after, most))
 
     async def list_request_ids(self) -> list[str]:
         """Return the ids of all requests under the root: costs one storage request per thousand of them.

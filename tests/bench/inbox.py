@@ -30,6 +30,7 @@ from hitl.storage import Store
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.bench.budgets import Row
 from tests.library.samples import draft_request
+from tests.web.inboxes import put
 
 QUESTIONS: Final = 100_000
 _PAGE: Final = 50
@@ -126,7 +127,7 @@ def measure(build: Path, questions: int = QUESTIONS) -> list[Row]:
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
     local = home / "root"
-    _write_local(local, questions)
+    put(local, _questions(questions))
     rows = _rows(f"{questions:,} open, local files", _measured(str(local), {}, home))
     shutil.rmtree(local)
     s3 = Seaweed(home / "s3")
@@ -265,19 +266,6 @@ def _questions(count: int) -> Iterator[RequestDocument]:
                 human_input=f"question-{number:06}",
             ),
         )
-
-
-def _write_local(root: Path, count: int) -> None:
-    """Write questions and their rows as files; as durably as they are asked would take long."""
-    (root / keys.OPEN).mkdir(parents=True)
-    for document in _questions(count):
-        path = root / keys.request_key(document.request_id)
-        path.parent.mkdir()
-        path.write_bytes(document.to_bytes())
-        (root / OpenRow(document.request_id, document.expires_at).key).touch()
-    complete = root / keys.INDEX_COMPLETE
-    complete.parent.mkdir()
-    complete.touch()
 
 
 async def _write(store: Store, count: int) -> None:

@@ -173,6 +173,7 @@ async def test_a_page_begins_after_a_key(store: Store) -> None:
     assert [key for key, _ in await store.list_page(keys.NEW, markers[2])] == markers[3:]
     assert [key for key, _ in await store.list_page(keys.NEW, f"{keys.NEW}/question-10")] == markers[2:]
     assert await store.list_page(keys.NEW, markers[4]) == []
+    assert [key for key, _ in await store.list_page(keys.NEW, markers[0], 2)] == markers[1:3]
 
 
 async def test_a_prefix_ends_with_a_whole_name(store: Store) -> None:

@@ -62,13 +62,16 @@ class Counting(Timed):
         self._there.difference_update(several)
         return await super().delete_many(several)
 
-    async def list_page(self, prefix: str, after: str = "") -> list[tuple[str, datetime]]:
+    async def list_page(self, prefix: str, after: str = "", most: int | None = None) -> list[tuple[str, datetime]]:
         self.asked["list"] += 1
         # Memory would list all that comes after a key, each time.
         if len(self._sorted) != len(self._there) or not self._there.issuperset(self._sorted):
             self._sorted = sorted(self._there)
         first = bisect_right(self._sorted, max(prefix, after))
-        page = takewhile(lambda key: key.startswith(prefix), islice(self._sorted, first, first + self.page))
+        page = takewhile(
+            lambda key: key.startswith(prefix),
+            islice(self._sorted, first, first + min(self.page, most or self.page)),
+        )
         return [(key, self._written[key]) for key in page]
 
     async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:

@@ -66,8 +66,8 @@ class Timed(Store):
         async for key, _ in super().list_keys(prefix):
             yield key, self._written[key]
 
-    async def list_page(self, prefix: str, after: str = "") -> list[tuple[str, datetime]]:
-        return [(key, self._written[key]) for key, _ in await super().list_page(prefix, after)]
+    async def list_page(self, prefix: str, after: str = "", most: int | None = None) -> list[tuple[str, datetime]]:
+        return [(key, self._written[key]) for key, _ in await super().list_page(prefix, after, most)]
 
     async def clock_difference(self, now: datetime) -> float:
         self.looks += 1

@@ -362,6 +362,8 @@ def test_a_choice_is_compared_as_canonical_text() -> None:
     check_choice("anything", [])
     with pytest.raises(InvalidValue, match='"4" is not one of the choices: pick one of "1", "3"'):
         check_choice("4", ["1", "3"])
+    with pytest.raises(InvalidValue, match=r'pick one of "1" \("one"\), "3"\.'):
+        check_choice("4", ["1", "3"], {"1": "one"})
     with pytest.raises(InvalidValue, match="and 2 more"):
         check_choice("x", [str(n) for n in range(10)])
 

@@ -1,12 +1,15 @@
-"""Pages of the inbox, made of questions and outcomes."""
+"""Pages of the inbox, made of questions and outcomes; and roots with many questions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.keys import OpenRow
 from hitl_webapp import pages
 from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import Query
@@ -36,3 +39,16 @@ def inbox_page(
         **more,
     )
     return pages.render("inbox.html", found=found, name=name)
+
+
+def put(root: Path, documents: Iterable[RequestDocument]) -> None:
+    """Write questions and their rows as files; as durably as they are asked would take long."""
+    (root / keys.OPEN).mkdir(parents=True)
+    for document in documents:
+        path = root / keys.request_key(document.request_id)
+        path.parent.mkdir()
+        path.write_bytes(document.to_bytes())
+        (root / OpenRow(document.request_id, document.expires_at).key).touch()
+    complete = root / keys.INDEX_COMPLETE
+    complete.parent.mkdir()
+    complete.touch()

@@ -199,7 +199,7 @@ def test_axe_finds_nothing_in_an_inbox_with_all_that_it_can_show(
     shot(page, f"inbox-{scheme}-{width}")
     assert found.violations_count == 0, found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.locator("section").count() == 3
+    assert page.locator("section").count() == 2
     context.close()
 
 

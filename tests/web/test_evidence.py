@@ -237,6 +237,24 @@ async def test_a_page_reads_each_piece_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted(each for each in read if each in of_pieces) == sorted(of_pieces)
 
 
+async def test_who_looks_later_sees_what_the_answer_was_given_by() -> None:
+    served = Served()
+    async with served as client:
+        token, pieces = await ask(served, *ALL)
+        sent = await client.post("/submit", data={"request_id": ID, "token": token, "value": "7"})
+        page = await client.get(f"/form/{ID}", params={"token": token})
+        await served.store.delete(keys.evidence_key(ID, pieces[0].sha256))
+        after = await client.get(f"/form/{ID}", params={"token": token})
+
+    assert sent.status_code == 200
+    assert "This question was answered." in page.text
+    assert all(place(each, token).replace("&", "&amp;") in page.text for each in pieces if each.kind == "image")
+    assert "<iframe" in page.text
+    assert "frame-src 'self'" in page.headers["content-security-policy"]
+    assert "This question was answered." in after.text
+    assert "What was shown beside this question is missing, was changed since" in after.text
+
+
 @pytest.mark.parametrize("changed", range(len(ALL)))
 @pytest.mark.parametrize("how", ["changed", "missing"])
 async def test_when_a_byte_changes_the_page_says_so_and_no_answer_is_taken(changed: int, how: str) -> None:

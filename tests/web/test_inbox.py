@@ -34,6 +34,15 @@ from tests.library.samples import create_request, draft_request, settle
 from tests.web.serving import running
 
 ANN = Principal(name="ann", verified=True)
+
+
+class Admin(Principal):
+    """Stands for a visitor who has a right to all namespaces."""
+
+    limited = True
+
+
+ADMIN = Admin(name="ann", verified=True)
 HEADERS = {"X-HITL-Proxy-Secret": "s", "X-Forwarded-User": "ann"}
 
 
@@ -303,7 +312,7 @@ async def test_a_question_that_cannot_be_read_costs_its_own_line_and_is_named(
     bad = sorted(spoil(root, kind) for kind in kinds)
     (root / keys.PREFIX / "a-file").write_text("nothing of ours")
 
-    found = await listing(Inbox(store))
+    found = await listing(Inbox(store), ADMIN)
 
     assert (waiting(found), settled(found)) == (["good"], ["settled"])
     page = page_of(found)
@@ -312,8 +321,10 @@ async def test_a_question_that_cannot_be_read_costs_its_own_line_and_is_named(
     assert str(tmp_path) not in page
 
 
-async def test_only_who_may_see_every_question_is_told_which_cannot_be_read(tmp_path: Path) -> None:
-    class Stranger(Principal):
+async def test_only_who_has_a_right_to_every_question_is_told_which_cannot_be_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stranger(Admin):
         async def require_may_see(self, request: RequestDocument | None) -> None:
             raise NotAllowed("no")
 
@@ -322,8 +333,15 @@ async def test_only_who_may_see_every_question_is_told_which_cannot_be_read(tmp_
     spoil(tmp_path / "root", "damaged")
     inbox = Inbox(store)
 
-    assert (await listing(inbox)).unreadable == ("bad-damaged",)
+    assert (await listing(inbox, ADMIN)).unreadable == ("bad-damaged",)
     assert (await listing(inbox, Stranger(name="x", verified=True))).unreadable == ()
+    # Behind a proxy, rights are those that a question names, and this one names nobody that could be read.
+    found = await listing(inbox, ANN)
+    assert found.unreadable == ()
+    assert "bad-damaged" not in page_of(found)
+    assert [each.message for each in caplog.records if "bad-damaged" in each.message] == [
+        "left out of the inbox: the question bad-damaged is damaged, or may not be read"
+    ]
 
 
 async def test_visitors_share_an_index_and_each_sees_what_is_theirs(tmp_path: Path) -> None:

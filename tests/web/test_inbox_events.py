@@ -25,7 +25,7 @@ from tests.web.serving import WebApp, running
 from tests.web.test_inbox import asked
 from tests.web.test_inbox_api import SECRET, as_user
 
-CHANGED = b"event: changed\ndata: {}\n\n"
+CHANGED = b"\nevent: changed\ndata: {}\n\n"
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def app(tmp_path: Path) -> Iterator[WebApp]:
 class Visits:
     """A stream of one visitor, and whether they are still signed in."""
 
-    def __init__(self, streams: Streams, name: str) -> None:
+    def __init__(self, streams: Streams, name: str, version: str = "") -> None:
         self.principal: Principal | None = Principal(name=name, verified=True)
         self.events: list[bytes] = []
-        self._stream = streams.opened(name, self._look, Query(), self._now)
+        self._stream = streams.opened(name, self._look, Query(), self._now, version)
 
     async def _look(self) -> Principal | None:
         return self.principal
@@ -62,7 +62,7 @@ class Visits:
 
     @property
     def changes(self) -> int:
-        return self.events.count(CHANGED)
+        return sum(CHANGED in each for each in self.events)
 
 
 async def until(condition: Any) -> None:
@@ -81,7 +81,7 @@ async def store(tmp_path: Path) -> Store:
 @pytest.mark.usefixtures("quick")
 async def test_a_page_is_told_of_what_its_visitor_may_see_and_of_nothing_else(store: Store) -> None:
     inbox = Inbox(store)
-    streams = Streams(inbox, lambda: False)
+    streams = Streams(inbox, asyncio.Event())
     ann, bob = Visits(streams, "ann"), Visits(streams, "bob")
     tasks = [asyncio.create_task(each.follow()) for each in (ann, bob)]
     await until(lambda: streams.open == 2)
@@ -103,15 +103,38 @@ async def test_a_page_is_told_of_what_its_visitor_may_see_and_of_nothing_else(st
 
 
 @pytest.mark.usefixtures("quick")
-async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store: Store) -> None:
-    ends: list[bool] = []
+async def test_what_changed_before_the_stream_began_is_told_at_once(store: Store) -> None:
     inbox = Inbox(store)
-    streams = Streams(inbox, lambda: bool(ends), most=2)
+    ann = Principal(name="ann", verified=True)
+    before = (await inbox.listing(ann, Query(), datetime.now(UTC))).version
+    await asked(store, "second")
+    ending = asyncio.Event()
+    streams = Streams(inbox, ending)
+    old, new = Visits(streams, "ann", before), Visits(streams, "ann")
+    tasks = [asyncio.create_task(each.follow()) for each in (old, new)]
+    await until(lambda: old.changes == 1)
+    now = (await inbox.listing(ann, Query(), datetime.now(UTC))).version
+    assert f"id: {now}\n".encode() in old.events[-1]
+    again = Visits(streams, "ann", now)
+    tasks.append(asyncio.create_task(again.follow()))
+    await asked(store, "third")
+    await until(lambda: old.changes == 2)
+    await until(lambda: again.changes == 1)
+    ending.set()
+    await asyncio.gather(*tasks)
+    inbox.close()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store: Store) -> None:
+    ending = asyncio.Event()
+    inbox = Inbox(store)
+    streams = Streams(inbox, ending, most=2)
     tasks = [asyncio.create_task(Visits(streams, "ann").follow()) for _ in range(2)]
     await until(lambda: streams.open == 2)
     with pytest.raises(TooMany):
         Visits(streams, "ann")
-    ends.append(True)
+    ending.set()
     await asyncio.gather(*tasks)
 
     assert streams.open == 0
@@ -121,16 +144,16 @@ async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store:
 @pytest.mark.usefixtures("quick")
 async def test_one_visitor_leaves_streams_for_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_MOST_EACH", 2)
-    ends: list[bool] = []
+    ending = asyncio.Event()
     inbox = Inbox(store)
-    streams = Streams(inbox, lambda: bool(ends))
+    streams = Streams(inbox, ending)
     tasks = [asyncio.create_task(Visits(streams, name).follow()) for name in ("ann", "ann", "bob")]
     await until(lambda: streams.open == 3)
     with pytest.raises(TooMany):
         Visits(streams, "ann")
     tasks.append(asyncio.create_task(Visits(streams, "bob").follow()))
     await until(lambda: streams.open == 4)
-    ends.append(True)
+    ending.set()
     await asyncio.gather(*tasks)
 
     again = asyncio.create_task(Visits(streams, "ann").follow())

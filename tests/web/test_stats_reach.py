@@ -34,8 +34,8 @@ WAITS = 86_400.0
 class Paged(Timed):
     """A store that lists two objects a page, so that few rows are several pages."""
 
-    async def list_page(self, prefix: str, after: str = "") -> list[tuple[str, datetime]]:
-        return (await super().list_page(prefix, after))[:2]
+    async def list_page(self, prefix: str, after: str = "", most: int | None = None) -> list[tuple[str, datetime]]:
+        return (await super().list_page(prefix, after, most))[:2]
 
 
 @settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))

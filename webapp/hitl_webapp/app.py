@@ -7,7 +7,8 @@ and describes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -35,8 +36,8 @@ class HITLApp(FastAPI):
 
     def __init__(self, settings: WebSettings, **kwargs: Any) -> None:
         super().__init__(**kwargs, servers=_servers(base_path(settings.endpoint)))
-        # Our own servers set it; others end what is under way themselves.
-        self.ends: Callable[[], bool] | None = None
+        # Our own servers set it when they are told to end; others end what is under way themselves.
+        self.ending = asyncio.Event()
         # The one that is added last sees a request first.
         app: ASGIApp = Heads(Shortcuts(super().__call__))
         app = WholeBodies(app, settings)
@@ -45,10 +46,6 @@ class HITLApp(FastAPI):
             app = TrustedHostMiddleware(app, hosts, www_redirect=False)
         app = FieldsOnce(app, settings)
         self._front = BelowBase(Replies(app), settings)
-
-    def ending(self) -> bool:
-        """Tell whether the server ends."""
-        return self.ends is not None and self.ends()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -117,6 +117,17 @@ async def read_pairs(content_type: str, body: bytes) -> list[tuple[str, str]]:
     return await _aside(body, lambda: _urlencoded(body))
 
 
+async def read_form_of_several(content_type: str, body: bytes) -> tuple[list[str], Form]:
+    """Read a form for several questions: the values of its fields `id`, and what else it holds.
+
+    Raises:
+        WrongMediaType: it is no form of a page, or not in UTF-8.
+        BadInput: saying what is wrong with it.
+    """
+    found = await read_pairs(content_type, body)
+    return [text for name, text in found if name == "id"], _form(each for each in found if each[0] != "id")
+
+
 async def read_document(content_type: str, body: bytes) -> JsonValue:
     """Read a JSON body.
 
@@ -171,6 +182,11 @@ def _fields(media: Media, body: bytes) -> Form:
         found, whole = _parts(media, body)
         if not whole:
             raise BadInput("The form ends in the middle of a field: nothing was recorded, send it again.")
+    return _form(found)
+
+
+def _form(fields: Iterable[tuple[str, str]]) -> Form:
+    found = list(fields)
     parts: dict[str, list[str]] = {}
     for name, text in found:
         if _is_of_part(name):

@@ -11,10 +11,12 @@ from starlette.datastructures import Headers
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, Via
+from hitl.core.files import asks_for_file
 from hitl.errors import HITLError, InvalidValue
-from hitl.records.outcomes import Submission, new_submission_id
-from hitl_webapp.admission import Address
+from hitl.records.outcomes import Submission
+from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.problems import BadInput, Problem, problem_of
+from hitl_webapp.sentences import ended
 from hitl_webapp.service import Service
 
 MOST: Final = 100
@@ -31,19 +33,39 @@ class Result:
     Args:
         request_id: The question.
         outcome: The recorded outcome, if there is one that may be told.
-        problem: Why the submission is not the outcome; None: it is.
+        error: Why the submission is not the outcome; None: it is.
         note: What of it was not taken over, as it was recorded before.
     """
 
     request_id: str
     outcome: OutcomeDocument | None = None
-    problem: Problem | None = None
+    error: HITLError | None = None
     note: str = ""
+
+    @property
+    def problem(self) -> Problem | None:
+        """What is told about the error."""
+        return None if self.error is None else problem_of(self.error)
 
     @property
     def status(self) -> int:
         """The HTTP status that the submission alone would have got."""
         return 200 if self.problem is None else self.problem.status
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One of the questions, as a visitor sees it.
+
+    Args:
+        request_id: Its id.
+        question: The question; None: it is not shown to them.
+        why: Why no answer of theirs is taken here, as a sentence; empty: one is.
+    """
+
+    request_id: str
+    question: RequestDocument | None = None
+    why: str = ""
 
 
 def checked_ids(given: Sequence[str]) -> list[str]:
@@ -62,18 +84,19 @@ def checked_ids(given: Sequence[str]) -> list[str]:
     return found
 
 
-async def seen(service: Service, headers: Headers, request_ids: Sequence[str]) -> list[RequestDocument | Problem]:
-    """Return the questions, or why one is not shown.
+async def seen(service: Service, headers: Headers, request_ids: Sequence[str]) -> list[Seen]:
+    """Return the questions, and why one takes no answer of this visitor here.
 
     Raises:
         Unauthenticated: nobody signed in.
     """
 
-    async def one(request_id: str) -> RequestDocument | Problem:
+    async def one(request_id: str) -> Seen:
         try:
-            return (await service.admission.to_see(Address(request_id, ""), headers)).request.document
+            admitted = await service.admission.to_see(Address(request_id, ""), headers)
+            return Seen(request_id, admitted.request.document, await _closed(service, admitted))
         except HITLError as error:
-            return problem_of(error)
+            return Seen(request_id, why=problem_of(error).detail)
 
     return await _each(request_ids, one)
 
@@ -109,32 +132,27 @@ async def submit(
             submission = submission.by(admitted.respondent(via))
             settled = await service.submissions.settle(admitted, submission, fault)
         except HITLError as error:
-            return Result(request_id, problem=problem_of(error))
-        if settled.error is not None:
-            return Result(request_id, settled.outcome, problem_of(settled.error))
-        return Result(request_id, settled.outcome, note=settled.note)
+            return Result(request_id, error=error)
+        return Result(request_id, settled.outcome, settled.error, settled.note)
 
     return await _each(request_ids, one)
 
 
-def submission(via: Via, comment: str, *, declines: bool, value: object = None, text: bool = False) -> Submission:
-    """Return what is submitted to each question, but for who does it.
+async def _closed(service: Service, admitted: Admitted) -> str:
+    question = admitted.request.document
+    outcome = await service.questions.outcome(admitted.request)
+    if outcome is not None:
+        return ended(question, outcome)
+    if await service.questions.over(admitted.request):
+        return "The deadline has passed: answers are no longer taken."
+    if asks_for_file(question):
+        return "It is answered by a file: open it to send one."
+    return await admitted.principal.refusal(question)
 
-    Args:
-        via: The channel.
-        comment: Free text.
-        declines: Whether it declines to answer.
-        value: The answer.
-        text: Whether that is text as a form holds it.
-    """
-    return Submission(
-        outcome="rejected" if declines else "answered",
-        respondent=Respondent(via=via),
-        value=None if declines else value,  # type: ignore[arg-type]  # JSON, as it was read
-        text=text and not declines,
-        comment=comment,
-        submission_id=new_submission_id(),
-    )
+
+def plain(question: RequestDocument) -> RequestDocument:
+    """Return a question without what is filled in for it alone: one form is for several."""
+    return question.model_copy(update={"default": None, "proposed": None, "refused": []})
 
 
 def kind_of(question: RequestDocument) -> str:

@@ -201,6 +201,7 @@ def outcome_page(
     note: str = "",
     name: str = "",
     typed: dict[str, str] | None = None,
+    evidence: Shown = NOTHING,
 ) -> str:
     """Return what was recorded for a question, who did it and when.
 
@@ -212,6 +213,7 @@ def outcome_page(
         note: What of the submission was not taken over, as it was recorded before.
         name: The visitor's verified name, or empty.
         typed: What the visitor had typed into a form that came too late, so that it is not lost.
+        evidence: What was shown beside the question.
     """
     return render(
         "outcome.html",
@@ -225,6 +227,7 @@ def outcome_page(
         note=note,
         name=name,
         typed=_shown_typed(request, typed),
+        evidence=evidence,
     )
 
 

@@ -17,7 +17,7 @@ from hitl.core.values import format_value
 from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.admission import Address
-from hitl_webapp.bodies import read_form
+from hitl_webapp.bodies import Form, read_form
 from hitl_webapp.fields import chosen, field_for, searched
 from hitl_webapp.pages import Fault
 from hitl_webapp.parts import form_of
@@ -160,14 +160,23 @@ async def read_sent_form(content_type: str, body: bytes) -> SentForm:
         WrongMediaType, BadInput: saying what is wrong with it.
     """
     sent = await read_form(content_type, body)
-    form = sent.fields
-    if not form.get("request_id"):
+    if not sent.fields.get("request_id"):
         raise BadInput("The form names no request_id.")
+    return sent_form(sent)
+
+
+def sent_form(sent: Form) -> SentForm:
+    """Return what a form holds. One for several questions names none of them.
+
+    Raises:
+        BadInput: it may decline, or not.
+    """
+    form = sent.fields
     path, token_in_path = split_token(form.get("response_path", ""))
     # Browsers send line ends as CR LF; what was typed has LF.
     value, comment, name = (form.get(each, "").replace("\r\n", "\n") for each in ("value", "comment", "name"))
     return SentForm(
-        address=Address(form["request_id"], form.get("token", "") or token_in_path),
+        address=Address(form.get("request_id", ""), form.get("token", "") or token_in_path),
         response_path=path,
         submission=Submission(
             outcome="rejected" if _rejects(form) else "answered",

@@ -74,17 +74,29 @@ def lost(request: RequestDocument, outcome: OutcomeDocument, typed: str) -> str:
         yours = (
             f"Your answer ({short}) was not used." if len(short) <= _SHORT_CHARS else "Your answer was not used."
         )
-    name = one_line(outcome.respondent.name)
-    by = f", by {name}" if name else ""
     match outcome.outcome:
         case "answered" if outcome.reason != "DefaultUsed":
-            value = one_line(shown_value(request, outcome.value_text()))
-            recorded = f" Recorded: {value}{by}." if len(value) <= _SHORT_CHARS else ""
-            return f"Someone answered first. {yours}{recorded}"
+            return f"Someone answered first. {yours}{_recorded(request, outcome)}"
         case "rejected":
-            return f"Someone declined first. {yours} Recorded: declined{by}."
+            return f"Someone declined first. {yours}{_recorded(request, outcome)}"
         case _:
             return f"{standing(outcome)} {yours}"
+
+
+def ended(request: RequestDocument, outcome: OutcomeDocument) -> str:
+    """Return how a question ended, and what was recorded, in one line."""
+    return standing(outcome) + _recorded(request, outcome)
+
+
+def _recorded(request: RequestDocument, outcome: OutcomeDocument) -> str:
+    name = one_line(outcome.respondent.name)
+    by = f", by {name}" if name else ""
+    if outcome.outcome == "rejected":
+        return f" Recorded: declined{by}."
+    if outcome.outcome != "answered" or outcome.reason == "DefaultUsed":
+        return ""
+    value = one_line(shown_value(request, outcome.value_text()))
+    return f" Recorded: {value}{by}." if len(value) <= _SHORT_CHARS else ""
 
 
 def standing(outcome: OutcomeDocument) -> str:

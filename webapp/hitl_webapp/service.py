@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ class Service:
         uploads: Lets some files arrive at once.
         submissions: Records what they submit.
         audit: Says its result.
-        ending: Tells whether the server ends, so that replies without an end have to.
+        ending: Set when the server is told to end, so that replies without an end have to.
     """
 
     def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
@@ -63,7 +63,7 @@ class Service:
         self.uploads = Turns(settings.large_bodies)
         self._hints = Hints(settings.hint_url)
         self._inbox: Inbox | None = None
-        self.ending: Callable[[], bool] = lambda: False
+        self.ending = asyncio.Event()
         self.submissions = Submissions(
             records, self.admission, self.questions, self.clock, self._hints, self.evidence
         )

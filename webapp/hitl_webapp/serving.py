@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Final
 
 import uvicorn
@@ -51,10 +52,21 @@ def server_for(app: FastAPI, settings: WebSettings, *, quiet: bool = False) -> u
     redact_servers()
     if not quiet:
         show_logs()
-    server = uvicorn.Server(config)
-    if isinstance(app, HITLApp):
-        app.ends = lambda: server.should_exit
-    return server
+    return _Server(config, app)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells the app that it ends before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End: replies without an end first."""
+        if isinstance(self._app, HITLApp):
+            self._app.ending.set()
+        await super().shutdown(sockets)
 
 
 def most_connections(wanted: int, descriptors: int) -> int:

@@ -87,6 +87,7 @@ LIST: Final[dict[str, Any]] = {
                             "previous": _LINK,
                             "as_of": {**_TIME, "type": ["string", "null"]},
                             "complete": {"type": "boolean"},
+                            "version": {"type": "string", "description": "Another one, once the list changes"},
                         },
                     }
                 }
@@ -95,10 +96,14 @@ LIST: Final[dict[str, Any]] = {
     },
 }
 EVENTS: Final[dict[str, Any]] = {
-    "parameters": LIST["parameters"],
+    "parameters": [
+        *LIST["parameters"],
+        _parameter("version", _TEXT, "That of the list that you have: if it changed since, you are told at once"),
+    ],
     "responses": {
         "200": {
-            "description": "An event `changed` each time that `GET /questions` would show something else",
+            "description": "An event `changed` each time that `GET /questions` would show something else. "
+            "Its id is the version, which a browser that connects again sends as `Last-Event-ID`",
             "content": {"text/event-stream": {"schema": _TEXT}},
         }
     },
@@ -134,6 +139,7 @@ def document(found: Listing) -> dict[str, Any]:
         "previous": address(f"/questions{found.previous}") if found.previous else None,
         "as_of": found.as_of,
         "complete": found.progress.whole and not found.away,
+        "version": found.version,
     }
 
 

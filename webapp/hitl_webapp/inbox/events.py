@@ -7,10 +7,9 @@ itself. So a slow reader costs nothing, and the server's own bound of unread rep
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from hitl.errors import HITLError
 from hitl_webapp.inbox.queries import Query
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
     from hitl_webapp.auth import Principal
     from hitl_webapp.inbox.inbox import Inbox
-    from hitl_webapp.inbox.listing import Listing
 
 MOST: Final = 300
 # Nobody alone keeps the pages of others from being told.
@@ -37,8 +35,9 @@ _BEAT_SECONDS: Final = 15.0
 _LONGEST_SECONDS: Final = 600.0
 _CONNECT_AGAIN: Final = b"retry: 5000\n\n"
 _BEAT: Final = b":\n\n"
-_CHANGED: Final = b"event: changed\ndata: {}\n\n"
-_AWAY: Final = b"away"
+# A browser that connects again says by the id what its page shows.
+_CHANGED: Final = "id: {}\nevent: changed\ndata: {{}}\n\n"
+_AWAY: Final = "away"
 
 
 class Streams:
@@ -46,11 +45,11 @@ class Streams:
 
     Args:
         inbox: The inbox.
-        ending: Tells whether the server ends.
+        ending: Set when the server is told to end, which ends all streams at once.
         most: How many there may be.
     """
 
-    def __init__(self, inbox: Inbox, ending: Callable[[], bool], most: int = MOST) -> None:
+    def __init__(self, inbox: Inbox, ending: asyncio.Event, most: int = MOST) -> None:
         self._inbox = inbox
         self._ending = ending
         self._places = Places(most, _MOST_EACH)
@@ -66,6 +65,7 @@ class Streams:
         look: Callable[[], Awaitable[Principal | None]],
         query: Query,
         now: Callable[[], Awaitable[datetime]],
+        version: str = "",
     ) -> AsyncIterator[bytes]:
         """Return the bytes of a new stream.
 
@@ -74,13 +74,14 @@ class Streams:
             look: Finds the visitor again; None: they are not signed in any more, which ends the stream.
             query: What their page shows.
             now: The present moment, by the storage's clock.
+            version: That of the list that the page shows; empty: what the first look finds.
 
         Raises:
             TooMany: there are as many streams as there may be, of all or of this visitor.
         """
         if not self._places.free_for(visitor):
             raise TooMany("Too many pages are open to tell each of changes: look again now and then.")
-        return self._stream(visitor, self._events(look, query, now))
+        return self._stream(visitor, self._events(look, query, now, version))
 
     async def _stream(self, visitor: str, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         with self._places.one(visitor):
@@ -88,35 +89,50 @@ class Streams:
                 yield each
 
     async def _events(
-        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+        self,
+        look: Callable[[], Awaitable[Principal | None]],
+        query: Query,
+        now: Callable[[], Awaitable[datetime]],
+        seen: str,
     ) -> AsyncIterator[bytes]:
         yield _CONNECT_AGAIN
-        seen, version, looked, beat = b"", -1, 0.0, time.monotonic()
+        version, looked, beat = -1, 0.0, time.monotonic()
         until = beat + _LONGEST_SECONDS
-        while not self._ending() and (moment := time.monotonic()) < until:
+        while not self._ending.is_set() and (moment := time.monotonic()) < until:
             self._inbox.touch()
             if self._inbox.version != version or moment - looked > _LOOK_ANYHOW_SECONDS:
                 version, looked = self._inbox.version, moment
-                try:
-                    principal = await look()
-                    if principal is None:
-                        return
-                    shown = _shown(await self._inbox.listing(principal, query, await now()))
-                except HITLError:
-                    # The page shows that itself, when it asks again.
-                    shown = _AWAY
-                if seen not in (b"", shown):
+                shown = await self._unless_ending(self._looked(look, query, now))
+                if shown is None:
+                    return
+                if seen not in ("", shown):
                     beat = moment
-                    yield _CHANGED
+                    yield _CHANGED.format(shown).encode()
                 seen = shown
             if moment - beat > _BEAT_SECONDS:
                 beat = moment
                 yield _BEAT
-            await asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SECONDS_EACH * self.open))
+            await self._unless_ending(asyncio.sleep(max(_LOOK_SECONDS, _LOOK_SECONDS_EACH * self.open)))
 
+    async def _looked(
+        self, look: Callable[[], Awaitable[Principal | None]], query: Query, now: Callable[[], Awaitable[datetime]]
+    ) -> str | None:
+        """Return the version of what the visitor sees; None: they are not signed in any more."""
+        try:
+            principal = await look()
+            if principal is None:
+                return None
+            return (await self._inbox.listing(principal, query, await now())).version
+        except HITLError:
+            # The page shows that itself, when it asks again.
+            return _AWAY
 
-def _shown(found: Listing) -> bytes:
-    """Return a digest of what a visitor sees. It leaves what others may not see out, as the listing does."""
-    rows = [(each.request_id, each.ended is None) for each in (*found.rows, *found.settled)]
-    counts = (found.counts.all, found.counts.mine, found.counts.groups)
-    return hashlib.sha256(repr((rows, counts, found.away, found.unreadable)).encode()).digest()
+    async def _unless_ending(self, work: Coroutine[Any, Any, str | None]) -> str | None:
+        """Do something, which the end of the server cuts short: a storage may hang, and a pause may be long."""
+        working, ending = asyncio.create_task(work), asyncio.create_task(self._ending.wait())
+        try:
+            await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else None
+        finally:
+            working.cancel()
+            ending.cancel()

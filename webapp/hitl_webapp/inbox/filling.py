@@ -7,6 +7,7 @@ listed, as `hitl_webapp.survey` does.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,12 +36,15 @@ _MANY_SETTLED: Final = (MOST_SETTLED, 50_000)
 _FIRST: Final = 200
 _AT_ONCE: Final = 400
 _PAGE: Final = 1_000
+# Files of this machine come all at once, and each listing of them lists all: few listings, and few rows held.
+_LISTED_AT_ONCE: Final = 30_000
 # Where more were settled lately than one page lists, they are listed seldom: most are known by their open row.
 _FEW_SETTLED: Final = 400
 _SETTLED_SECONDS: Final = 600.0
 _FOREVER: Final = float(2**32)
 
 _T = TypeVar("_T")
+_log = logging.getLogger("hitl.web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +177,7 @@ class Filler:
         ]
         for some in _chunks(rows):
             await self._desk.ask(Index.put, some, self._pass)
-        await self._desk.ask(Index.unreadable, found.unreadable, self._pass)
+        await self._tell_unreadable(found.unreadable)
         await self._desk.ask(Index.drop_others, self._pass)
         self.progress = Progress(found.looked_at, found.there, found.counted)
         self.reach = Reach(None, self.progress.whole, began)
@@ -182,12 +186,12 @@ class Filler:
         """Read what is new among the open questions; return up to which deadline all were listed."""
         after, there, pages, last = "", 0, 0, _FOREVER
         while last == _FOREVER:
-            page = await self._store.list_page(f"{keys.OPEN}/", after)
+            page = await self._store.list_page(f"{keys.OPEN}/", after, _LISTED_AT_ONCE)
             pages += 1
             expected = max(min(there + len(page), self._rows), self.progress.there)
             self.progress = replace(self.progress, there=expected, counted=False, indexed=True)
-            after, at_once = page[-1][0] if page else "", len(page) > _PAGE
-            # What lies on this machine is listed at once: a part is looked at before the rest, and let go of.
+            after, whole = page[-1][0] if page else "", _PAGE < len(page) < _LISTED_AT_ONCE
+            # A part is looked at before the rest, and let go of.
             for some in _taken(page):
                 rows = [(row, at.timestamp()) for key, at in some if (row := OpenRow.of_key(key)) is not None]
                 room = self._rows - there
@@ -198,7 +202,7 @@ class Filler:
                 await self._take(await self._desk.ask(Index.compare, listed, self._pass))
                 if last != _FOREVER:
                     break
-            if not after or at_once:
+            if not after or whole:
                 break
         self.progress = Progress(there, there, counted=last == _FOREVER, indexed=True, pages=pages)
         return last
@@ -237,7 +241,11 @@ class Filler:
     ) -> None:
         bad = [each for each, row in zip(request_ids, found, strict=True) if isinstance(row, StorageError)]
         if bad:
-            await self._desk.ask(Index.unreadable, bad, self._pass)
+            await self._tell_unreadable(bad)
+
+    async def _tell_unreadable(self, request_ids: Sequence[str]) -> None:
+        for each in await self._desk.ask(Index.unreadable, request_ids, self._pass):
+            _log.warning("left out of the inbox: the question %s is damaged, or may not be read", each)
 
     async def _read(
         self, request_id: str, *, with_outcome: bool = False, tends: bool = False

@@ -59,6 +59,8 @@ class Index:
         # One thread uses it, and whichever drops it last may close it.
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA temp_store = MEMORY")
+        # What SQLite keeps beside each page is less, the fewer there are.
+        self.connection.execute("PRAGMA page_size = 8192")
         self.connection.executescript(TABLES)
         self._last = 0
         # Grows with each change that a visitor may see.
@@ -140,12 +142,16 @@ class Index:
         )
         return [name for (name,) in found]
 
-    def unreadable(self, request_ids: Iterable[str], number: int) -> None:
-        """Note questions that cannot be read."""
+    def unreadable(self, request_ids: Iterable[str], number: int) -> list[str]:
+        """Note questions that cannot be read, and return those that were not noted before."""
+        fresh: list[str] = []
         with self._transaction():
             for each in request_ids:
+                if not self.connection.execute("SELECT 1 FROM unreadable WHERE id = ?", (each,)).fetchone():
+                    fresh.append(each)
                 self._drop(each)
                 self.connection.execute("INSERT OR REPLACE INTO unreadable VALUES (?, ?)", (each, number))
+        return fresh
 
     def all_unreadable(self) -> list[str]:
         """Return the ids of the questions that cannot be read."""

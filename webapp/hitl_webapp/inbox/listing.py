@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
@@ -13,6 +14,7 @@ from hitl_webapp.inbox.rows import Row
 
 _NONE: Final = Counts()
 _UNREAD: Final = Progress()
+_VERSION_CHARS: Final = 32
 
 _T = TypeVar("_T")
 
@@ -55,6 +57,14 @@ class Listing:
         """How many match, on all pages."""
         number: int = getattr(self.counts, self.query.view)
         return number
+
+    @property
+    def version(self) -> str:
+        """A digest of what is shown. It leaves out what others may not see, as all of this does."""
+        rows = [(each.request_id, each.ended is None) for each in (*self.rows, *self.settled)]
+        counts = (self.counts.all, self.counts.mine, self.counts.groups)
+        shown = repr((rows, counts, self.away, self.progress.whole, self.unreadable))
+        return hashlib.sha256(shown.encode()).hexdigest()[:_VERSION_CHARS]
 
 
 @dataclass(frozen=True, slots=True)

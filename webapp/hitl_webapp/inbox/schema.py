@@ -36,7 +36,7 @@ CREATE TABLE scope (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, namespa
 CREATE TABLE scope_who (who TEXT NOT NULL, scope INTEGER NOT NULL, PRIMARY KEY (who, scope)) WITHOUT ROWID;
 CREATE INDEX by_namespace ON scope (namespace);
 CREATE TABLE unreadable (id TEXT PRIMARY KEY, pass INTEGER NOT NULL) WITHOUT ROWID;
-CREATE VIRTUAL TABLE words USING fts5 (name, prompt, content='said', content_rowid='n');
+CREATE VIRTUAL TABLE words USING fts5 (name, prompt, content='said', content_rowid='n', columnsize=0);
 CREATE TEMP TABLE listed (id TEXT PRIMARY KEY, at REAL NOT NULL, tie INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE me (who TEXT PRIMARY KEY, kind TEXT NOT NULL) WITHOUT ROWID;
 CREATE TEMP TABLE there (namespace TEXT PRIMARY KEY) WITHOUT ROWID;

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from pydantic_core import to_json
 from starlette.responses import HTMLResponse, Response
 
-from hitl.core.documents import RequestDocument
+from hitl.core.documents import RequestDocument, Respondent
+from hitl.core.forms.plan import FEW
 from hitl.errors import InvalidValue
-from hitl.records.outcomes import Submission
+from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp import bulk, pages
-from hitl_webapp.bodies import check_comment, read_document, read_media, read_pairs
-from hitl_webapp.fields import chosen, field_for
+from hitl_webapp.bodies import Form, check_comment, read_document, read_form_of_several, read_media
+from hitl_webapp.fields import field_for
 from hitl_webapp.pages import Fault
-from hitl_webapp.problems import BadInput, Problem, Unauthenticated, public_outcome
+from hitl_webapp.parts import PartsForm, parts_form, stepped
+from hitl_webapp.problems import BadInput, Unauthenticated, public_outcome
 from hitl_webapp.routes.api import REFUSALS
 from hitl_webapp.routes.common import require_signed_in, service_of, signed_out
-from hitl_webapp.sentences import what_fits
+from hitl_webapp.sent import SentForm, sent_form, value_fault
 
-_FIELDS: Final = ("id", "value", "choice", "comment", "reject")
+_FIELDS: Final = frozenset(("value", "choice", "comment", "reject", "step"))
 _NAMES: Final = ("request_ids", "value", "comment", "reject")
 _DESCRIBED: Final[dict[str, Any]] = {
     "requestBody": {
@@ -85,8 +89,8 @@ async def confirm(request: Request) -> Response:
     service = service_of(request)
     principal = await require_signed_in(request)
     ids = bulk.checked_ids(request.query_params.getlist("id"))
-    found = dict(zip(ids, await bulk.seen(service, request.headers, ids), strict=True))
-    return HTMLResponse(_page(found, principal.name))
+    found = await bulk.seen(service, request.headers, ids)
+    return HTMLResponse(_Page(found, principal.name).render())
 
 
 @router.post("/bulk", openapi_extra=_DESCRIBED)
@@ -95,8 +99,9 @@ async def submit(request: Request) -> Response:
     body, kind = await request.body(), request.headers.get("content-type", "")
     if read_media(kind).kind == "application/json":
         return await _api(request, await read_document(kind, body))
+    ids, form = await read_form_of_several(kind, body)
     try:
-        return await _form(request, await read_pairs(kind, body))
+        return await _form(request, ids, form)
     except Unauthenticated as error:
         return await signed_out(request, error, "/")
 
@@ -115,100 +120,112 @@ async def _api(request: Request, content: Any) -> Response:
     ):
         raise BadInput("Send either a value, or reject: true.")
     check_comment(comment)
-    value = content.get("value")
 
     def submission_of(_: RequestDocument) -> Submission:
-        return bulk.submission("api", comment, declines=declines, value=value)
+        return Submission(
+            outcome="rejected" if declines else "answered",
+            respondent=Respondent(via="api"),
+            value=None if declines else content["value"],
+            text=False,
+            comment=comment,
+        )
 
     results = await bulk.submit(service_of(request), request.headers, bulk.checked_ids(ids), submission_of, "api")
     return Response(to_json({"results": [_shown(each) for each in results]}), media_type="application/json")
 
 
-async def _form(request: Request, pairs: list[tuple[str, str]]) -> Response:
+async def _form(request: Request, given: list[str], form: Form) -> Response:
     principal = await require_signed_in(request)
-    fields = {name: text.replace("\r\n", "\n") for name, text in pairs if name != "id"}
-    if len(fields) < sum(name != "id" for name, _ in pairs) or set(fields) - set(_FIELDS):
-        raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")
-    ids = bulk.checked_ids([text for name, text in pairs if name == "id"])
-    if fields.get("reject", "1") != "1":
+    if set(form.fields) - _FIELDS:
+        raise BadInput("The form has a field that is unknown here: nothing was recorded.")
+    if form.fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
-    declines, comment = "reject" in fields, fields.get("comment", "")
-    check_comment(comment)
-    service = service_of(request)
-    if declines and (wrong := _wrong_decline(fields)):
-        found = await bulk.seen(service, request.headers, ids)
-        return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, wrong), 422)
-
-    def submission_of(question: RequestDocument) -> Submission:
-        value = fields.get("value", "")
-        if "choice" in fields and not declines:
-            value = _chosen(question, fields["choice"])
-        return bulk.submission("web", comment, declines=declines, value=value, text=True)
-
-    results = await bulk.submit(service, request.headers, ids, submission_of, "web")
-    found = await bulk.seen(service, request.headers, ids)
-    if fault := _fits_none(found, results, fields):
-        return HTMLResponse(_page(dict(zip(ids, found, strict=True)), principal.name, fields, fault), 422)
-    page = pages.render(
+    ids, sent, service = bulk.checked_ids(given), sent_form(form), service_of(request)
+    page = _Page(await bulk.seen(service, request.headers, ids), principal.name)
+    if sent.step:
+        return HTMLResponse(page.stepped(sent))
+    checked, fault = sent, sent.fault(named=True)
+    if page.first is not None:
+        checked = sent.resolved(page.first)
+        fault = checked.fault(named=True)
+    if fault is not None:
+        return HTMLResponse(page.render(checked, fault), 422)
+    results = await bulk.submit(service, request.headers, ids, partial(_submission, sent), "web")
+    refused = next((each.error for each in results if isinstance(each.error, InvalidValue)), None)
+    if page.first is not None and refused is not None and all(each.status == 422 for each in results):
+        checked = checked.placed(page.first, refused)
+        fault = checked.fault(named=True) or value_fault(page.first, checked.value, refused)
+        return HTMLResponse(page.render(checked, fault), 422)
+    done = pages.render(
         "bulk_done.html",
-        results=[
-            (each if isinstance(each, RequestDocument) else None, result)
-            for each, result in zip(found, results, strict=True)
-        ],
+        results=[(each.question, result) for each, result in zip(page.found, results, strict=True)],
         saved=sum(each.status == 200 for each in results),
         name=principal.name,
     )
-    return HTMLResponse(page)
+    return HTMLResponse(done)
 
 
-def _page(
-    found: Mapping[str, RequestDocument | Problem],
-    name: str,
-    typed: Mapping[str, str] | None = None,
-    fault: Fault | None = None,
-) -> str:
-    """Return the page that says what will happen, with what was typed and what is wrong with it, if anything."""
-    questions = [each for each in found.values() if isinstance(each, RequestDocument)]
-    kinds: dict[str, list[RequestDocument]] = {}
-    for each in questions:
-        kinds.setdefault(bulk.kind_of(each), []).append(each)
-    return pages.render(
-        "bulk.html",
-        kinds=list(kinds.values()),
-        hidden={request_id: each.detail for request_id, each in found.items() if isinstance(each, Problem)},
-        field=field_for(questions[0]) if questions else None,
-        name=name,
-        sent=typed or {},
-        fault=fault,
-    )
+def _submission(sent: SentForm, question: RequestDocument) -> Submission:
+    """Return what a form submits to one of its questions. Raises `InvalidValue` if it is for another kind."""
+    try:
+        resolved = sent.resolved(bulk.plain(question))
+    except BadInput as error:
+        raise InvalidValue(str(error)) from error
+    if resolved.wrong:
+        raise InvalidValue(resolved.wrong[0].why)
+    return replace(resolved.submission, submission_id=new_submission_id())
 
 
-def _wrong_decline(fields: Mapping[str, str]) -> Fault | None:
-    """Return what is wrong with declining, as the form of one question says it; None: nothing is."""
-    if fields.get("value", "").strip() or fields.get("choice"):
-        return Fault(
-            "value", "You gave an answer and declined as well: send the answer, or load the page again to decline."
+class _Page:
+    """The page that says what will happen.
+
+    Args:
+        found: The questions, as the visitor sees them.
+        name: The visitor's name.
+    """
+
+    def __init__(self, found: Sequence[bulk.Seen], name: str) -> None:
+        self.found = found
+        self._name = name
+        kinds: dict[str, list[RequestDocument]] = {}
+        for each in found:
+            if each.question is not None and not each.why:
+                kinds.setdefault(bulk.kind_of(each.question), []).append(each.question)
+        self._kinds = list(kinds.values())
+        # What stands for all of them.
+        self.first = bulk.plain(self._kinds[0][0]) if self._kinds else None
+
+    def stepped(self, sent: SentForm) -> str:
+        """Return the page after a button of the form in parts was pressed. Nothing is recorded."""
+        parts = None if self.first is None else stepped(self.first, sent.parts, sent.step)
+        if parts is None:
+            raise BadInput("The form's step is not one of these questions' own.")
+        return self.render(sent, parts=parts)
+
+    def render(
+        self, sent: SentForm | None = None, fault: Fault | None = None, parts: PartsForm | None = None
+    ) -> str:
+        """Return the page, with what was typed and what is wrong with it, if anything."""
+        first, typed = self.first, {}
+        if first is not None and sent is not None:
+            typed = sent.typed(first)
+            parts = parts or parts_form(first, sent.parts or None, sent.wrong)
+        elif first is not None:
+            parts = parts_form(first)
+        return pages.render(
+            "bulk.html",
+            kinds=self._kinds,
+            hidden=[each for each in self.found if each.question is None],
+            closed=[each for each in self.found if each.question is not None and each.why],
+            request=first,
+            field=None if first is None else field_for(first),
+            parts=parts,
+            few=FEW,
+            prefilled="",
+            typed=typed,
+            fault=fault,
+            name=self._name,
         )
-    if not fields.get("comment", "").strip():
-        return Fault("comment", "A reason is needed: write why you decline to answer.")
-    return None
-
-
-def _fits_none(
-    found: Sequence[RequestDocument | Problem], results: Sequence[bulk.Result], fields: Mapping[str, str]
-) -> Fault | None:
-    """Return what is wrong with an answer that fits none of the questions; None: something was recorded."""
-    first, refused = found[0], results[0].problem
-    if not isinstance(first, RequestDocument) or refused is None or any(each.status != 422 for each in results):
-        return None
-    return Fault("value", *what_fits(first, fields.get("value", ""), InvalidValue(refused.detail)))
-
-
-def _chosen(question: RequestDocument, place: str) -> str:
-    text = chosen(question, place)
-    if not text:
-        raise InvalidValue("Choose one of the answers in the list.")
-    return text
 
 
 def _shown(result: bulk.Result) -> dict[str, Any]:

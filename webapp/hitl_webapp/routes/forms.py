@@ -195,7 +195,10 @@ async def _ended(service: Service, admitted: Admitted) -> Response | None:
     stored, name = admitted.request, admitted.principal.name
     outcome = await service.questions.outcome(stored)
     if outcome is not None:
-        return HTMLResponse(pages.outcome_page(stored.document, outcome, recorded=False, name=name))
+        # Who looks later sees what the answer was given by.
+        beside = await service.evidence.beside(admitted)
+        page = pages.outcome_page(stored.document, outcome, recorded=False, name=name, evidence=beside)
+        return _form_reply(page, beside)
     if await service.questions.over(stored):
         return _message(410, "Too late", "The deadline has passed: answers are no longer taken.", name=name)
     return None

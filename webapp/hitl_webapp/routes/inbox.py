@@ -61,10 +61,11 @@ async def events(request: Request) -> Response:
     """Tell, as server-sent events, when the list of these parameters has changed."""
     service = service_of(request)
     principal = await require_signed_in(request)
-    query = read_query(request.query_params, strict=True)
-    stream = service.streams.opened(
-        principal.name, partial(service.admission.authenticate, request.headers), query, service.clock.storage_time
-    )
+    given = dict(request.query_params)
+    version = request.headers.get("last-event-id") or given.pop("version", "")
+    given.pop("version", None)
+    query, look = read_query(given, strict=True), partial(service.admission.authenticate, request.headers)
+    stream = service.streams.opened(principal.name, look, query, service.clock.storage_time, version)
     headers = {"X-Accel-Buffering": "no"}
     return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 

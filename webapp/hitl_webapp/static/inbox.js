@@ -34,22 +34,29 @@ async function renew() {
   }
 }
 
+// While nobody tells of changes, the page looks for itself.
+let source = null;
 let polling = 0;
 function poll() {
-  polling ||= setInterval(renew, 30000);
+  polling ||= setInterval(() => {
+    renew();
+    // A stream that was cut connects again by itself; one that was refused does not.
+    if (source?.readyState === EventSource.CLOSED) follow();
+  }, 30000);
 }
-if (window.EventSource) {
-  const source = new EventSource(live.dataset.events);
+// The server compares what the page shows with what there is now, so nothing is missed between two streams.
+function follow() {
+  source = new EventSource(live.dataset.events);
   source.addEventListener("changed", renew);
-  source.addEventListener("error", () => {
-    // It connects again by itself, unless the server refused it.
-    if (source.readyState === EventSource.CLOSED) poll();
+  source.addEventListener("error", poll);
+  source.addEventListener("open", () => {
+    clearInterval(polling);
+    polling = 0;
   });
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => { if (event.persisted) { renew(); poll(); } });
-} else {
-  poll();
 }
+follow();
+addEventListener("pagehide", () => source.close());
+addEventListener("pageshow", (event) => { if (event.persisted) { poll(); renew(); follow(); } });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
 
 // Single keys disturb who speaks to the machine, so they can be turned off.
