@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
+from functools import cache
 from typing import Any, Final
 
 from hitl_webapp.inbox.filling import MOST_SETTLED
@@ -25,10 +26,10 @@ SELECT q.scope, q.project, q.outcome, e.default_used, q.ended, q.ended - q.asked
 FROM visible v CROSS JOIN question q INDEXED BY by_scope ON q.scope = v.scope JOIN ended e ON e.n = q.n
 WHERE q.open = 0 AND q.ended >= :since AND {where}
 """
-# A group's key is the kind and its name, see `hitl_webapp.inbox.index`.
-_TEAMS: Final = """
-SELECT v.scope, v.namespace, w.who FROM visible v
-LEFT JOIN scope_who w ON w.scope = v.scope AND substr(w.who, 1, :length) = :kind
+# From the groups to the scopes, as the table is sorted: there may be as many scopes as questions.
+_GROUPS: Final = """
+SELECT w.scope, w.who FROM scope_who w CROSS JOIN visible v ON v.scope = w.scope
+WHERE w.who >= :first AND w.who < :beyond
 """
 _LAST: Final = "SELECT COUNT(*), MIN(ended) FROM question WHERE open = 0"
 
@@ -84,20 +85,39 @@ def _known_since(index: Index, since: datetime | None) -> datetime | None:
     return kept if since is None else max(since, kept)
 
 
-def _teams(index: Index) -> dict[int, list[Team]]:
-    kind = group_key("")
-    found: dict[int, list[Team]] = {}
-    for scope, namespace, who in index.connection.execute(_TEAMS, {"kind": kind, "length": len(kind)}):
-        if who is not None:
-            found.setdefault(scope, []).append(Team("group", who.removeprefix(kind)))
-        else:
-            found[scope] = [Team("namespace", namespace) if namespace else Team("none")]
-    return found
+def _teams(index: Index) -> dict[int, tuple[Team, ...]]:
+    """Return the teams of each scope: the same object for the same teams."""
+    run, kind = index.connection.execute, group_key("")
+    groups: dict[int, tuple[str, ...]] = {}
+    # A group's key is its kind and its name, so all of them lie between the kind and what comes after it.
+    beyond = kind[:-1] + chr(ord(kind[-1]) + 1)
+    for scope, who in run(_GROUPS, {"first": kind, "beyond": beyond}):
+        groups[scope] = (*groups.get(scope, ()), who.removeprefix(kind))
+
+    @cache
+    def of_groups(names: tuple[str, ...]) -> tuple[Team, ...]:
+        return tuple(Team("group", name) for name in names)
+
+    @cache
+    def of_namespace(name: str) -> tuple[Team, ...]:
+        return (Team("namespace", name) if name else Team("none"),)
+
+    return {
+        scope: of_groups(groups[scope]) if scope in groups else of_namespace(namespace)
+        for scope, namespace in run("SELECT scope, namespace FROM visible")
+    }
 
 
-def _open(rows: Any, teams: Mapping[int, Sequence[Team]]) -> Iterator[Open]:
+def _open(rows: Any, teams: Mapping[int, tuple[Team, ...]]) -> Iterator[Open]:
+    # There may be as many scopes as questions, but of few teams: what is of the same ones is added up first.
+    found: dict[tuple[int, str, int], tuple[tuple[Team, ...], int, float]] = {}
     for scope, project, overdue, number, oldest in rows:
-        yield Open(teams[scope], project, bool(overdue), number, datetime.fromtimestamp(oldest, UTC))
+        its = teams[scope]
+        key = (id(its), project, overdue)
+        _, before, first = found.get(key, (its, 0, oldest))
+        found[key] = (its, before + number, min(first, oldest))
+    for (_, project, overdue), (its, number, oldest) in found.items():
+        yield Open(its, project, bool(overdue), number, datetime.fromtimestamp(oldest, UTC))
 
 
 def _settled(rows: Any, teams: Mapping[int, Sequence[Team]]) -> Iterator[Ended]:
