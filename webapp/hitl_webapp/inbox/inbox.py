@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.errors import HITLError, NotAllowed, StorageUnavailable
+from hitl.errors import HITLError, StorageUnavailable
 from hitl.records.records import utc_now
 from hitl.storage import Store
 from hitl_webapp.auth import Principal
@@ -26,7 +26,7 @@ from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.listing import Listing, Overview
 from hitl_webapp.inbox.notes import Notes
 from hitl_webapp.inbox.queries import PAGE, Key, Query
-from hitl_webapp.inbox.rights import Rights, rights_of
+from hitl_webapp.inbox.rights import Rights, may_see_damaged, rights_of
 from hitl_webapp.inbox.rows import Row, tie_of
 
 ROWS: Final = 100_000
@@ -141,7 +141,7 @@ class Inbox:
             ended = Query(state="settled", sort="ended")
             settled = (await self._desk.ask(find, rights, ended, now, SHOWN_SETTLED)).rows
         unreadable: list[str] = []
-        if query.plain and await _may_see_damaged(principal):
+        if query.plain and await may_see_damaged(principal):
             unreadable = await self._desk.ask(Index.all_unreadable)
         age = self._clock() - self._read_at
         return Listing(
@@ -340,15 +340,3 @@ class Inbox:
             # Listing finds it without the hint.
             with suppress(HITLError):
                 await self._filler.look([request_id])
-
-
-async def _may_see_damaged(principal: Principal) -> bool:
-    # Whose a damaged question is, nobody knows: only a right to all of them shows it. Where there are no rights
-    # but those that questions name, the log alone tells.
-    if not principal.limited:
-        return False
-    try:
-        await principal.require_may_see(None)
-    except NotAllowed:
-        return False
-    return True

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hitl.errors import NotAllowed
 from hitl_webapp.auth import Principal
 from hitl_webapp.inbox.index import EVERYONE, group_key, user_key
 
@@ -54,3 +55,16 @@ async def rights_of(principal: Principal, namespaces: Sequence[str]) -> Rights:
         may = await asyncio.gather(*(principal.may_list_in(each) for each in some))
         allowed += [each for each, shown in zip(some, may, strict=True) if shown]
     return Rights(principal.name, principal.groups, tuple(allowed))
+
+
+async def may_see_damaged(principal: Principal) -> bool:
+    """Tell whether a visitor is told which questions are damaged."""
+    # Whose a damaged question is, nobody knows: only a right to all of them shows it. Where there are no rights
+    # but those that questions name, the log alone tells.
+    if not principal.limited:
+        return False
+    try:
+        await principal.require_may_see(None)
+    except NotAllowed:
+        return False
+    return True
