@@ -12,9 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hitl.core import keys
 from hitl.core.keys import SettledRow
 from hitl.errors import StorageUnavailable
 from hitl.records.retention import scan_all
+from hitl.storage import Store
 from hitl_webapp.candidates import last_settled
 from hitl_webapp.inbox import filling
 from hitl_webapp.inbox import inbox as inboxes
@@ -22,6 +24,7 @@ from hitl_webapp.inbox.inbox import Inbox
 from hitl_webapp.stats import counting
 from hitl_webapp.stats.queries import Wanted
 from hitl_webapp.stats.shown import Statistics, statistics
+from tests.backends.plugin import Backend
 from tests.library.counting import Counting
 from tests.library.samples import NOW, Timed, answer, asked, settle
 from tests.web.test_inbox import Away
@@ -68,6 +71,25 @@ def test_all_that_ended_since_are_among_the_last_settled_ones(
         assert (found.since, len(ids)) == (None, len(ended))
 
 
+async def test_no_storage_s_listing_loses_what_ended_last(backend: Backend) -> None:
+    # The times of some have whole seconds, and each lists in an order of its own.
+    store = Store(backend.url, backend.options)
+    moments = {}
+    for number in range(5):
+        at = moments[f"q-{number}"] = datetime.now(UTC)
+        await store.mark(SettledRow.of(f"q-{number}", at, at).key)
+
+    found, everything = await last_settled(store, 2, 100), await last_settled(store, 5, 100)
+
+    assert found.since is not None
+    assert len(found.rows) == 2
+    assert {each for each, at in moments.items() if at >= found.since} <= {each for _, each in found.rows}
+    assert (
+        max(moments.values()) - timedelta(seconds=1) < found.since < max(moments.values()) + timedelta(minutes=2)
+    )
+    assert ({each for _, each in everything.rows}, everything.since) == (set(moments), None)
+
+
 async def counted(inbox: Inbox, now: datetime) -> Statistics:
     return await statistics(inbox, ANN, Wanted(weeks="4"), now)
 
@@ -111,6 +133,20 @@ async def test_all_that_are_kept_are_counted_where_they_are_few(few: None) -> No
     now = await settled_daily(store, 4)
     shown = await counted(inbox_of(store, Ticking()), now)
     assert (shown.whole, shown.cut, shown.report.total.answered) == (True, False, 4)
+
+
+async def test_what_was_deleted_since_is_not_counted(few: None) -> None:
+    store, clock = Timed(f"memory://{uuid.uuid4().hex}"), Ticking()
+    now = await settled_daily(store, 3)
+    inbox = inbox_of(store, clock)
+    assert (await counted(inbox, now)).report.total.answered == 3
+    rows = [key async for key, _ in store.list_keys(keys.SETTLED)]
+    # One was deleted; of another one only the row was lost.
+    await store.delete_many([rows[0], keys.request_key("q-0"), keys.response_key("q-0"), rows[1]])
+
+    clock.seconds += 601
+
+    assert (await counted(inbox, now)).report.total.answered == 2
 
 
 async def test_a_full_index_counts_from_its_first_settled_question_on(

@@ -22,7 +22,7 @@ from hitl.errors import StorageError, StorageUnavailable
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store, all_of
-from hitl_webapp.candidates import last_settled
+from hitl_webapp.candidates import LastSettled, last_settled
 from hitl_webapp.inbox.desk import Desk
 from hitl_webapp.inbox.index import Index, Listed
 from hitl_webapp.inbox.rows import Row, row_of
@@ -122,6 +122,7 @@ class Filler:
         self._survey: Survey | None = None
         self._settled_after = clock()
         self._settled = _SOME_SETTLED
+        self._unlisted_after = clock()
         self.reach: Reach | None = None
         self.progress = Progress()
 
@@ -224,9 +225,18 @@ class Filler:
         for some in _chunks([each for _, each in last.rows if each not in known]):
             await self._look(some)
         if wanted == _MANY_SETTLED:
+            await self._drop_deleted(known - {each for _, each in last.rows}, last)
             self.reach = Reach(last.since, True, began)
         if len(last.rows) > _FEW_SETTLED and wanted == self._settled:
             self._settled_after = self._clock() + _SETTLED_SECONDS
+
+    async def _drop_deleted(self, unlisted: set[str], last: LastSettled) -> None:
+        """Look at settled questions without a row, and let go of those that were deleted since."""
+        # A row may be lost too, so this is done seldom. If not all were listed, those are older that were not.
+        if last.since is None and self._clock() >= self._unlisted_after:
+            for some in _chunks(sorted(unlisted)):
+                await self._look(some)
+            self._unlisted_after = self._clock() + _SETTLED_SECONDS
 
     async def _look(self, request_ids: Sequence[str], *, tends: bool = False) -> None:
         read = partial(self._read, with_outcome=True, tends=tends)
