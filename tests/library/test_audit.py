@@ -248,6 +248,29 @@ class Away(Store):
         return created
 
 
+async def test_lines_that_come_while_others_are_written_wait_for_their_turn() -> None:
+    store = await stored({})
+    # The pause is longer than the test.
+    writer = AuditWriter(store, "web", seconds=3600)
+    create = store.create_once
+
+    async def slow(key: str, data: bytes) -> bool:
+        await writer.note(attempt(1))
+        return await create(key, data)
+
+    store.create_once = slow  # type: ignore[method-assign]  # a real store, in which a line comes meanwhile
+
+    await writer.note(attempt(0))
+    while writer.head is None:
+        await asyncio.sleep(0)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+
+    assert (writer.head.segment, writer.waiting) == (1, 1)
+    store.create_once = create  # type: ignore[method-assign]
+    await writer.close(120)
+
+
 async def test_trouble_with_the_storage_costs_memory_within_a_limit_and_then_lines(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
