@@ -74,14 +74,8 @@ def gc(
                 looked=lambda number: bar.advance(task, number),
                 left=left.__setitem__,
             )
-            if dry_run:
-                return collected, []
-            # By the index, which the collection has completed. There may be thousands of them.
-            audit = AuditWriter(stored.store, "cli")
-            try:
-                return collected, await settle_due(replace(stored.records, audited=audit.note))
-            finally:
-                await audit.close(_AUDIT_SECONDS)
+            # By the index, which the collection has completed.
+            return collected, [] if dry_run else await _settled(stored)
 
         collected, settled = asyncio.run(both())
     if as_json:
@@ -115,6 +109,15 @@ def check(as_json: AsJson = False) -> None:
     if problem:
         output.fail(problem, Code.REFUSED)
     output.say(f"{settings.root()} is fit for use.")
+
+
+async def _settled(stored: Stored) -> list[str]:
+    """Settle the deadlines that are due. There may be thousands, so that the audit collects its lines."""
+    audit = AuditWriter(stored.store, "cli")
+    try:
+        return await settle_due(replace(stored.records, audited=audit.note))
+    finally:
+        await audit.close(_AUDIT_SECONDS)
 
 
 def _retention(days: float) -> timedelta:
