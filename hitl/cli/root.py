@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -19,11 +20,13 @@ from hitl.cli.options import AsJson
 from hitl.cli.storage_backend import Stored
 from hitl.core import keys
 from hitl.errors import InvalidRequest, StorageError, StorageUnavailable
+from hitl.records.audit import AuditWriter
 from hitl.records.expiry import settle_due
 from hitl.records.retention import collect
 from hitl.settings import Settings
 from hitl.storage import open_store
 
+_AUDIT_SECONDS = 10.0
 _REACH = "check the network, the credentials and the endpoint (HITL_STORAGE_OPTIONS), and that the bucket exists"
 
 
@@ -72,7 +75,7 @@ def gc(
                 left=left.__setitem__,
             )
             # By the index, which the collection has completed.
-            return collected, [] if dry_run else await settle_due(stored.records)
+            return collected, [] if dry_run else await _settled(stored)
 
         collected, settled = asyncio.run(both())
     if as_json:
@@ -106,6 +109,15 @@ def check(as_json: AsJson = False) -> None:
     if problem:
         output.fail(problem, Code.REFUSED)
     output.say(f"{settings.root()} is fit for use.")
+
+
+async def _settled(stored: Stored) -> list[str]:
+    """Settle the deadlines that are due. There may be thousands, so that the audit collects its lines."""
+    audit = AuditWriter(stored.store, "cli")
+    try:
+        return await settle_due(replace(stored.records, audited=audit.note))
+    finally:
+        await audit.close(_AUDIT_SECONDS)
 
 
 def _retention(days: float) -> timedelta:

@@ -65,7 +65,7 @@ class Attempt(_Written):
         request_id: The question, as the client named it.
         namespace: Its namespace.
         attempt: What it would become; empty: its sender was refused before that was read.
-        result: What its result.
+        result: Its result.
         reason: The outcome's reason, or why the attempt was refused.
         lost_to: For ``lost`` and ``already_yours``: the submission that stands.
         name: Who.

@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Final
 
 from hitl.core import keys
@@ -59,6 +58,7 @@ class AuditWriter:
         self._omitted = Omitted(at=now())
         self._writer = keys.new_writer()
         self._segment: Segment | None = None
+        self._whole = True
         self._due = 0.0
         self._pause = 0.0
         self._hurried = asyncio.Event()
@@ -125,7 +125,7 @@ class AuditWriter:
                     await self._hurried.wait()
             self._hurried.clear()
             try:
-                complete = await self._commit()
+                whole = await self._commit()
             except HITLError as error:
                 if not self._pause:
                     _log.warning("audit: %d lines wait, retried automatically: %s", len(self._waiting), error)
@@ -135,10 +135,11 @@ class AuditWriter:
                 if self._pause:
                     _log.warning("audit: lines are written again")
                 self._pause = 0.0
-                self._due = ticks() + (self._seconds if complete else 0.0)
+                # What came while it was written waits like all else.
+                self._due = ticks() + (self._seconds if whole else 0.0)
 
     async def _commit(self) -> bool:
-        """Write a segment of what waits; tell whether that is all of it."""
+        """Write a segment; tell whether it took all that waited when it was made."""
         if self._segment is None:
             self._segment = self._sealed()
         segment = self._segment
@@ -151,7 +152,7 @@ class AuditWriter:
         self._segment, self.head = None, segment.head
         for _ in range(segment.lines):
             self._waiting.popleft()
-        return not self._waiting
+        return self._whole
 
     def _sealed(self) -> Segment:
         if self._omitted.refused or self._omitted.others:
@@ -161,7 +162,9 @@ class AuditWriter:
         before = self.head
         number = 1 if before is None else before.segment + 1
         name = SegmentName(self._now().astimezone(UTC).date(), self._writer, number)
-        return sealed_segment(name, self._component, islice(self._waiting, MOST_WAITING), before)
+        segment = sealed_segment(name, self._component, self._waiting, before)
+        self._whole = segment.lines == len(self._waiting)
+        return segment
 
 
 class Alone:

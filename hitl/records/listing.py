@@ -15,6 +15,8 @@ from hitl.storage import Store
 _FOLDER: Final = f"{keys.PREFIX}/"
 _REQUEST: Final = keys.request_key("x").rpartition("/")[2]
 _OUTCOME: Final = keys.response_key("x").rpartition("/")[2]
+_AUDIT: Final = f"{keys.AUDIT}/"
+_AFTER_AUDIT: Final = f"{keys.AUDIT}{chr(ord('/') + 1)}"
 # After it comes whatever lies in a folder, and before it nothing that does.
 _BEFORE_ALL: Final = "!"
 
@@ -78,6 +80,9 @@ class Walk:
             self._held.objects[name] = written_at
         if page:
             self._after = page[-1][0]
+            if self._after.startswith(_AUDIT):
+                # It is kept for ever, and may hold more objects than all questions.
+                self._after = _AFTER_AUDIT
             return done
         return self._given_up() or None
 

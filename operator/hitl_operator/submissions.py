@@ -76,6 +76,8 @@ async def _settle(
         value=given.value,
         comment=given.comment,
         submission_id=given.submission_id,
+        # The command may have written it, too: always by rights in the cluster.
+        right="kubernetes",
     )
     refusal = _not_allowed(request, given) or await _evidence_changed(root, request)
     if refusal is not None:

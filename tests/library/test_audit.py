@@ -12,7 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl.core import keys
-from hitl.core.audit import Anchor, Attempt, End, Head, Heads, Line, Omitted, sealed_segment, unseal
+from hitl.core.audit import (
+    FIRST,
+    Anchor,
+    Attempt,
+    End,
+    Head,
+    Heads,
+    Line,
+    Omitted,
+    Other,
+    seal,
+    sealed_segment,
+    unseal,
+)
 from hitl.core.chain import Finding
 from hitl.core.documents import Respondent
 from hitl.core.keys import SegmentName
@@ -22,10 +35,11 @@ from hitl.records.audit import Alone, AuditWriter
 from hitl.records.audit_check import Verification
 from hitl.records.audit_export import Row, export
 from hitl.records.records import Records
-from hitl.records.retention import collect
+from hitl.records.retention import collect, scan_all
 from hitl.records.segments import audit_days, head_of, newest_of_day, segments_of
 from hitl.storage import Store
 from tests.backends.plugin import Backend
+from tests.library.counting import Counting, filled
 from tests.library.samples import NOW, SECOND, Timed, answer, asked, person
 
 DAY = NOW.date()
@@ -248,6 +262,29 @@ class Away(Store):
         return created
 
 
+async def test_lines_that_come_while_others_are_written_wait_for_their_turn() -> None:
+    store = await stored({})
+    # The pause is longer than the test.
+    writer = AuditWriter(store, "web", seconds=3600)
+    create = store.create_once
+
+    async def slow(key: str, data: bytes) -> bool:
+        await writer.note(attempt(1))
+        return await create(key, data)
+
+    store.create_once = slow  # type: ignore[method-assign]  # a real store, in which a line comes meanwhile
+
+    await writer.note(attempt(0))
+    while writer.head is None:
+        await asyncio.sleep(0)
+    for _ in range(1000):
+        await asyncio.sleep(0)
+
+    assert (writer.head.segment, writer.waiting) == (1, 1)
+    store.create_once = create  # type: ignore[method-assign]
+    await writer.close(120)
+
+
 async def test_trouble_with_the_storage_costs_memory_within_a_limit_and_then_lines(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -438,11 +475,22 @@ async def test_retention_leaves_the_audit_alone() -> None:
     assert [name async for name in segments_of(store, DAY)] == before != []
 
 
-def test_a_line_of_a_kind_that_a_later_release_writes_is_no_fault() -> None:
-    name = SegmentName(DAY, ANN, 1)
-    later = sealed_segment(name, "web", [Heads(at=NOW, heads=())]).data.splitlines()[1]
+async def test_a_full_scan_does_not_look_at_the_audit() -> None:
+    store = Counting(f"memory://audit-{uuid.uuid4().hex}", page=10)
+    await filled(store, settled=5, pending=5)
+    before = await store.cost(scan_all(store, now=NOW))
 
-    found = unseal(later)
+    for number in range(200):
+        await store.create_once(key(ANN, number + 1), b"")
+
+    # The page on which it begins, and the one after it.
+    assert await store.cost(scan_all(store, now=NOW)) <= before + 2
+
+
+def test_a_line_of_a_kind_that_a_later_release_writes_is_no_fault() -> None:
+    later, _ = seal(Other(kind="later"), 7, FIRST)
+
+    found = unseal(later.rstrip(b"\n"))
 
     assert found is not None
-    assert isinstance(found[0], Heads)
+    assert (found[0].kind, found[0].n) == ("later", 7)
