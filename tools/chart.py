@@ -175,7 +175,9 @@ class OidcImage(Section):
     """oauth2-proxy. The chart is tested with this version alone."""
 
     repository: str = Field(default="quay.io/oauth2-proxy/oauth2-proxy", min_length=1)
+    """The image, or your copy of it. Its entry point is oauth2-proxy."""
     tag: str = Field(default="v7.15.6", min_length=1)
+    """Its version."""
     digest: Digest = ""
     """For example sha256:…. It is used instead of the tag."""
     pull_policy: PullPolicy = "IfNotPresent"
@@ -190,8 +192,8 @@ class OidcSession(Section):
     """Minutes until the provider is asked for the user's groups again. It needs refresh tokens: most providers
     give them for the scope offline_access. 0: the groups stay those of the sign-in."""
     existing_secret: str = ""
-    """A Secret with the keys cookie (32 letters and digits) and proxy (any text), for tools that render the chart
-    without the cluster. Empty: the chart generates a Secret once, and keeps it over upgrades."""
+    """A Secret with the keys cookie (32 letters and digits) and proxy (letters and digits), for tools that render
+    the chart without the cluster. Empty: the chart generates a Secret once, and keeps it over upgrades."""
 
 
 class Oidc(Section):
@@ -204,6 +206,7 @@ class Oidc(Section):
     existing_secret: str = ""
     """A Secret in the release's namespace with the client's secret."""
     secret_key: str = "client-secret"  # noqa: S105 - the name of a key
+    """Its key in there. The value has no line end."""
     scopes: list[Plain] = Field(default=["openid", "email", "profile"], min_length=1)
     """What is asked of the provider. Some providers give groups only for the scope groups."""
     username_claim: Plain = Field(default="email", min_length=1)
@@ -224,6 +227,7 @@ class Oidc(Section):
     image: OidcImage = OidcImage()
     session: OidcSession = OidcSession()
     resources: Object = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}
+    """Those of oauth2-proxy. With 300 open pages it takes some 50 MiB."""
 
 
 class Ingress(Section):

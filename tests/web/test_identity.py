@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from hitl.core.documents import Respondents
+from tests.web.controls import Controls
 from tests.web.serving import Question, WebApp, running
 
 SECRET = "a-secret-of-the-proxy"
@@ -127,3 +128,42 @@ def test_a_proxy_without_a_secret_is_refused_at_start() -> None:
 
     with pytest.raises(ValueError, match="HITL_PROXY_SECRET"):
         WebSettings(auth="proxy")
+
+
+def test_where_groups_are_named_only_their_members_use_the_site(tmp_path: Path) -> None:
+    settings = {"HITL_AUTH": "proxy", "HITL_PROXY_SECRET": SECRET, "HITL_SIGN_OUT_URL": "/out?rd=%2F"}
+    allowed = {"HITL_PROXY_ALLOWED_GROUPS": '["leads", "sre"]'}
+    with running(str(tmp_path / "root"), tmp_path, None, **settings, **allowed) as app:
+        question = app.ask()
+        for groups in ("", "staff", "leads-of-others", "Leads"):
+            page = httpx.get(app.url, headers=as_user("bob", groups))
+            assert page.status_code == 403
+            assert "You are signed in as bob. This site is only for members of leads, sre." in page.text
+            assert '<a href="/out?rd=%2F">Sign out</a>' in page.text
+            assert post(question, as_user("bob", groups)).status_code == 403
+        assert question.stored() is None
+        assert (
+            '<a href="/out?rd=%2F">Sign out</a>' in httpx.get(app.url, headers=as_user("ann", "staff, sre")).text
+        )
+        assert post(question, as_user("ann", "staff, sre")).status_code == 200
+
+
+def test_what_a_form_sent_after_the_session_is_kept_to_be_sent_again(proxied: WebApp) -> None:
+    question = proxied.ask(data_type=str)
+    sent = {"request_id": question.request_id, "value": 'a "quoted"\r\n<b>text</b>', "comment": "why"}
+
+    page = httpx.post(f"{proxied.url}/submit", data=sent)
+
+    assert page.status_code == 401
+    assert question.stored() is None
+    controls = Controls()
+    controls.feed(page.text)
+    assert dict(controls.sent) == sent
+    assert httpx.post(f"{proxied.url}/submit", data=dict(controls.sent), headers=as_user("ann")).is_success
+    assert (question.stored() or {})["value"] == 'a "quoted"\n<b>text</b>'
+    several = httpx.post(f"{proxied.url}/bulk", data={"id": [question.request_id], "value": "kept"})
+    assert several.status_code == 401
+    assert 'value="kept"' in several.text
+    # A program has no page to look at.
+    api = httpx.post(f"{proxied.url}/submit/json", json={"request_id": question.request_id, "value": "x"})
+    assert api.headers["content-type"] == "application/problem+json"

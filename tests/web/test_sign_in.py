@@ -121,8 +121,13 @@ def test_two_users_of_different_groups_see_and_answer_only_theirs(site: Site) ->
             assert theirs.request_id not in str(every)
             assert listed["counts"] == {"all": 1, "mine": 0, "groups": 1}
             assert client.get(f"/form/{mine.request_id}").status_code == 200
-            for path in (f"/form/{theirs.request_id}", f"/questions/{theirs.request_id}"):
-                assert client.get(path).status_code == 403
+            assert client.get(f"/questions/{theirs.request_id}").status_code == 403
+            refused = client.get(f"/form/{theirs.request_id}")
+            assert refused.status_code == 403
+            assert f"you are {PEOPLE[name].email}" in refused.text
+            assert ">Sign out</a>" in refused.text
+            teams = {each["team"] for each in client.get("/stats").json()["by_team"]}
+            assert teams & {"sre", "finance"} == {PEOPLE[name].groups[0]}
             both = {"request_ids": [theirs.request_id, mine.request_id], "value": 7}
             results = client.post("/bulk", json=both).json()["results"]
             assert [each["status"] for each in results] == [403, 200]

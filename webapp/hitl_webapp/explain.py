@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Final
 
 from fastapi import Request
@@ -18,6 +19,7 @@ from hitl_webapp.auth import NotAMember
 from hitl_webapp.below import SITE
 from hitl_webapp.logs import shown_path
 from hitl_webapp.problems import Problem, TooMany, problem_of
+from hitl_webapp.routes.common import service_of
 
 _API: Final = (
     "/submit/json",
@@ -62,8 +64,20 @@ async def explain(request: Request, error: Exception) -> Response:
     sign_in = SITE.get().sign_in_address(here) if problem.status == 401 else ""
     sign_out = SITE.get().sign_out if isinstance(error, NotAMember) else ""
     again = problem.status == 503 and request.method == "GET"
-    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in, sign_out=sign_out, again=again)
+    # A question for others is often opened with the wrong account.
+    name = await _visitor(request) if problem.status == 403 else ""
+    page = pages.message_page(
+        problem.title, problem.detail, sign_in=sign_in, sign_out=sign_out, name=name, again=again
+    )
     return HTMLResponse(page, problem.status, problem.headers)
+
+
+async def _visitor(request: Request) -> str:
+    """Return the name of the visitor who signed in, or an empty text."""
+    with suppress(HITLError):
+        found = await service_of(request).admission.authenticate(request.headers)
+        return found.name if found else ""
+    return ""
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send, error: Exception) -> None:

@@ -72,14 +72,14 @@ injectRequestHeaders:
   imagePullPolicy: {{ $oidc.image.pullPolicy }}
   args:
     - --alpha-config=/etc/oauth2-proxy/config/config.yaml
-    - --redirect-url={{ $root.endpoint }}/oauth2/callback
+    - {{ printf "--redirect-url=%s/oauth2/callback" $root.endpoint | quote }}
     # The web app decides what needs a user: links with a token, probes and programs get through without one.
     - --skip-auth-route=!=^/oauth2/
     {{- range $oidc.allowedEmailDomains | default (list "*") }}
-    - --email-domain={{ lower . }}
+    - {{ printf "--email-domain=%s" (lower .) | quote }}
     {{- end }}
     {{- with $oidc.signOutUrl }}
-    - --whitelist-domain={{ (urlParse .).host }}
+    - {{ printf "--whitelist-domain=%s" (urlParse .).host | quote }}
     {{- end }}
     - --cookie-name={{ include "hitl.oidcCookie" . }}
     - --cookie-secret-file=/etc/oauth2-proxy/session/cookie
