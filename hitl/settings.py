@@ -60,7 +60,7 @@ class StorageSettings(BaseSettings):
     storage_unproven: Unproven = "refuse"
     """`allow`: use kinds of storage that HITL's contract tests do not run on, after the proof at start."""
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
-    """The folder of local mode: questions, outcomes and the port that the web app had last."""
+    """The folder of local mode: questions, outcomes, the last port of the web app, and the key of your inbox."""
 
     def model_post_init(self, _context: Any, /) -> None:
         """Look for settings that are misspelt."""

@@ -21,11 +21,13 @@ class Rights:
         user: The visitor's name.
         groups: Their groups.
         namespaces: Where they may see questions; None: everywhere.
+        owns: They may see all questions, also those that name others.
     """
 
     user: str
     groups: tuple[str, ...] = ()
     namespaces: tuple[str, ...] | None = None
+    owns: bool = False
 
     def keys(self) -> list[tuple[str, str]]:
         """Return what of respondents means this visitor: each key, and whether as everybody, user or group."""
@@ -47,7 +49,7 @@ async def rights_of(principal: Principal, namespaces: Sequence[str]) -> Rights:
         ClusterError: when nobody can say what this visitor may see.
     """
     if not principal.limited:
-        return Rights(principal.name, principal.groups)
+        return Rights(principal.name, principal.groups, owns=principal.owns)
     allowed: list[str] = []
     for start in range(0, len(namespaces), _AT_ONCE):
         some = namespaces[start : start + _AT_ONCE]
