@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
@@ -80,6 +80,8 @@ class Settings(StorageSettings):
     """The web app's base URL in operator mode, as people reach it. Local mode refuses it."""
     hint_url: str = ""
     """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""
+    token: SecretStr = SecretStr("")
+    """The bearer token that `hitl list --server` sends; `--token-file` is used instead of it."""
     form_link: Literal["on", "off"] = "on"
     """Whether Flyte's UI shows the link "Event Form". This costs a small pod in each run whose question waits for
     10 seconds."""
