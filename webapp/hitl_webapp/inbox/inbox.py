@@ -60,6 +60,8 @@ _LARGE_PAGES: Final = 4
 _CHECKED_IN_LARGE: Final = 8
 _MOST_HINTS: Final = 200
 _HINTS_AT_ONCE: Final = 16
+# Anybody may send hints. Beyond these, listing finds what is new with fewer requests.
+_HINTS_A_SECOND: Final = 10.0
 _POLL_SECONDS: Final = 0.02
 # A storage that does not answer is asked again after so long, while pages are open.
 _AGAIN_SECONDS: Final = 5.0
@@ -103,6 +105,7 @@ class Inbox:
         self._checks = 0
         self._hinted: set[str] = set()
         self._hint_turns = asyncio.Semaphore(_HINTS_AT_ONCE)
+        self._hint_room, self._hint_at = float(_MOST_HINTS), clock()
 
     def note(self, request: RequestDocument, outcome: OutcomeDocument) -> None:
         """Take an outcome that this process has seen, to be shown at once."""
@@ -110,7 +113,11 @@ class Inbox:
 
     def hint(self, request_id: str) -> None:
         """Look at a question soon: somebody says that it is new, or settled. A forged hint costs one read."""
-        if self._ever and keys.is_request_id(request_id) and len(self._hinted) < _MOST_HINTS:
+        now = self._clock()
+        room = min(_MOST_HINTS, self._hint_room + (now - self._hint_at) * _HINTS_A_SECOND)
+        self._hint_room, self._hint_at = room, now
+        if self._ever and room >= 1 and keys.is_request_id(request_id) and request_id not in self._hinted:
+            self._hint_room -= 1
             self._hinted.add(request_id)
             self._background.start(self._look_hinted(request_id))
 
