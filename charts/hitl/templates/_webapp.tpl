@@ -186,9 +186,9 @@ spec:
   selector:
     {{- include "hitl.webappSelector" (list $top $root) | nindent 4 }}
   ports:
-    - name: http
+    - name: webapp
       port: 8080
-      targetPort: http
+      targetPort: 8080
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
