@@ -131,14 +131,19 @@ async def _taken(listing: WebListing, limit: int | None) -> list[ListedQuestion]
 
 
 def _print_listed(listing: WebListing, found: list[ListedQuestion], as_json: bool) -> None:
+    if listing.notice and not found:
+        # An empty list must not look as if nothing waited.
+        code = Code.REFUSED if listing.complete else Code.UNAVAILABLE
+        output.fail(f"{listing.server}: {listing.notice}", code)
     if as_json:
         output.print_json(found)
     elif found:
         output.print_listed(found, datetime.now(UTC), settled=listing.query.state != "open")
     elif listing.complete:
         output.say(_nothing(listing.query))
-    if not listing.complete:
-        # An empty list must not look as if nothing waited.
+    if listing.notice:
+        output.say(listing.notice)
+    elif not listing.complete:
         output.say("the web app has not read all questions yet, or reads old ones: list them again in a moment")
     _say_more(listing.total - len(found))
 

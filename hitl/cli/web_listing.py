@@ -67,6 +67,7 @@ class _Page(BaseModel):
     counts: _Counts
     next: str | None
     complete: bool
+    notice: str | None = None
 
 
 @dataclass
@@ -81,6 +82,7 @@ class WebListing:
     Attributes:
         total: How many match, on all pages.
         complete: Whether the web app has read all that there is, and just now.
+        notice: Why questions may be missing, as it says; empty: none is known to be.
     """
 
     server: str
@@ -88,6 +90,7 @@ class WebListing:
     token: str = field(default="", repr=False)
     total: int = field(default=0, init=False)
     complete: bool = field(default=True, init=False)
+    notice: str = field(default="", init=False)
 
     async def questions(self, limit: int | None) -> AsyncIterator[ListedQuestion]:
         """Yield the questions; a page is asked for when the one before it was not enough.
@@ -110,6 +113,7 @@ class WebListing:
             while address:
                 page = await self._page(client, address)
                 self.total, self.complete = getattr(page.counts, self.query.view), page.complete
+                self.notice = one_line(page.notice or "")[:_MOST_CHARS]
                 for each in page.questions[:left]:
                     yield each
                 if left is not None:

@@ -65,6 +65,9 @@ class Team:
         kept = {name: text for name, text in found.headers.items() if name in ("retry-after", "location")}
         return found.status_code, found.headers["content-type"], kept, found.content
 
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.app.url + path, headers=as_user("ann"), timeout=60)
+
     def listed(self, *options: str) -> Any:
         done = hitl_("list", "--server", self.server, *options, "--json")
         assert done.exit_code == 0, done.output

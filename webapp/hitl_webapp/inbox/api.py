@@ -89,6 +89,10 @@ LIST: Final[dict[str, Any]] = {
                             "as_of": {**_TIME, "type": ["string", "null"]},
                             "complete": {"type": "boolean"},
                             "version": {"type": "string", "description": "Another one, once the list changes"},
+                            "notice": {
+                                "type": ["string", "null"],
+                                "description": "Why questions may be missing in the list, as a sentence",
+                            },
                         },
                     }
                 }
@@ -141,6 +145,7 @@ def document(found: Listing) -> dict[str, Any]:
         "as_of": found.as_of,
         "complete": found.progress.whole and not found.away,
         "version": found.version,
+        "notice": found.notice or None,
     }
 
 

@@ -153,7 +153,7 @@ class Inbox:
             progress=self._filler.progress,
             as_of=now - timedelta(seconds=age) if self._ever and age > _AGED_SECONDS else None,
             away=self._failed is not None,
-            nowhere=rights.namespaces == (),
+            nowhere=await _nowhere(principal, rights),
         )
 
     async def overview(
@@ -181,7 +181,7 @@ class Inbox:
             age=timedelta(seconds=max(0.0, self._clock() - read_at)),
             whole=progress.whole and reach is not None and reach.whole and not away,
             away=away,
-            nowhere=rights.namespaces == (),
+            nowhere=await _nowhere(principal, rights),
         )
 
     async def next(self, principal: Principal, request_id: str, now: datetime) -> str:
@@ -333,8 +333,15 @@ class Inbox:
 async def _may_see_damaged(principal: Principal) -> bool:
     # Whose a damaged question is, nobody knows: only a right to all of them shows it. Where there are no rights
     # but those that questions name, the log alone tells.
-    if not principal.limited:
-        return False
+    return principal.limited and await _may_see_all(principal)
+
+
+async def _nowhere(principal: Principal, rights: Rights) -> bool:
+    """Tell whether a visitor may see nothing: a root without questions is no reason for that."""
+    return rights.namespaces == () and not await _may_see_all(principal)
+
+
+async def _may_see_all(principal: Principal) -> bool:
     try:
         await principal.require_may_see(None)
     except NotAllowed:
