@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
@@ -60,7 +60,7 @@ class StorageSettings(BaseSettings):
     storage_unproven: Unproven = "refuse"
     """`allow`: use kinds of storage that HITL's contract tests do not run on, after the proof at start."""
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
-    """The folder of local mode: questions, outcomes and the port that the web app had last."""
+    """The folder of local mode: questions, outcomes, the last port of the web app, and the key of your inbox."""
 
     def model_post_init(self, _context: Any, /) -> None:
         """Look for settings that are misspelt."""
@@ -80,6 +80,8 @@ class Settings(StorageSettings):
     """The web app's base URL in operator mode, as people reach it. Local mode refuses it."""
     hint_url: str = ""
     """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""
+    token: SecretStr = SecretStr("")
+    """The bearer token that `hitl list --server` sends; `--token-file` is used instead of it."""
     form_link: Literal["on", "off"] = "on"
     """Whether Flyte's UI shows the link "Event Form". This costs a small pod in each run whose question waits for
     10 seconds."""

@@ -87,6 +87,20 @@ $ hitl answer deploy-5b0d4f11 -5
 $ hitl answer deploy-notes-0c41 --comment=--force -- --reject
 ```
 
+`hitl list` has the filters of the inbox, and they mean the same everywhere: under a root, in a cluster, and in a
+web app, with `--server`. The web app lists what its user may see, page after page as far as `--limit` wants. A
+bearer token says who you are, by `HITL_TOKEN` or in the file of `--token-file`, and never as an option. With
+`--server`, and with `--root` in front of the command, `-n` filters by the namespace. Elsewhere it names a
+namespace of the cluster. Under a root and in a cluster, `--view mine` means this machine's user, and `groups` this
+user's groups.
+
+<!-- needs: a web app where you sign in; tests/web/test_cli_list.py runs this -->
+```console
+$ hitl list --server https://hitl.example.com --view mine --sort deadline
+$ hitl list --server https://hitl.example.com --state answered --run nightly-42 --limit 200 --json
+$ hitl --root s3://bucket/hitl list -n payments --text "deploy eu"
+```
+
 `hitl list` and `hitl gc` skip a question that cannot be read, name it on standard error, and end with 0: one
 damaged object must not hide all others from a script. If the storage does not answer, they end with 5.
 
@@ -102,7 +116,8 @@ CODES = """
 JSON = """
 ## JSON
 
-`show`, `answer`, `reject`, `cancel`, `wait` and `ask` print one of these, `list` a list of them:
+`show`, `answer`, `reject`, `cancel`, `wait` and `ask` print one of these, `list` a list of them. `list --server`
+prints the `questions` of [the API](http-api.md#listing) instead:
 
 | field | meaning |
 |---|---|

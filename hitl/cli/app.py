@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from typer.core import TyperGroup
 
-from hitl.cli import ask, audit, demo, doctor, links, requests, root, serve
+from hitl.cli import ask, audit, demo, doctor, links, listing, requests, root, serve
 from hitl.cli.arguments import Command, ReadingCommand, looks_like_an_option
 from hitl.cli.codes import Code, code_of
-from hitl.cli.options import in_cluster
+from hitl.cli.options import in_cluster, rooted
 from hitl.cli.output import fail
 from hitl.cli.streams import escape_what_does_not_fit
 from hitl.core.faults import settings_sentences
@@ -56,7 +56,7 @@ storage = typer.Typer(help="The storage under the root.", no_args_is_help=True)
 _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "demo": demo.demo,
     "ask": ask.ask,
-    "list": requests.list_requests,
+    "list": listing.list_requests,
     "show": requests.show,
     "answer": requests.answer,
     "reject": requests.reject,
@@ -112,6 +112,7 @@ def _shared(
     ] = False,
 ) -> None:
     """People answer the questions that automation asks."""
+    rooted.set(storage_root is not None)
     if storage_root is not None:
         if looks_like_an_option(storage_root):
             fail(f"--root needs a value, and {storage_root!r} begins like an option", Code.USAGE)

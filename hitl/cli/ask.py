@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
-from hitl.author.asking import ask_question
+from hitl.author.asking import AskedQuestion, ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
 from hitl.author.signals import signals_raise
 from hitl.cli import output
@@ -25,6 +25,7 @@ from hitl.core.text import one_line
 from hitl.core.values import DataType, read_json
 from hitl.errors import HITLError, InvalidRequest, InvalidValue
 from hitl.records.evidence import Piece
+from hitl.settings import Settings
 
 _POLL_SECONDS: Final = 5.0
 _KINDS: Final = {"user": "users", "users": "users", "group": "groups", "groups": "groups"}
@@ -195,6 +196,8 @@ async def _ask(question: Question, key: str | None, pieces: Sequence[Piece]) -> 
     asked = await ask_question(question, key=key, pieces=pieces)
     try:
         output.say(f"{question.prompt}\nAnswer at {asked.form_url}")
+        if inbox := _own_inbox(asked):
+            output.say(f"All questions that wait for you: {inbox}")
         with output.waiting("waiting for the answer"):
             outcome = await asked.outcome(_POLL_SECONDS)
     except BaseException:
@@ -207,6 +210,15 @@ async def _ask(question: Question, key: str | None, pieces: Sequence[Piece]) -> 
             await withdraw(asked.withdraw)
         raise
     return view_of(asked.document, outcome)
+
+
+def _own_inbox(asked: AskedQuestion) -> str:
+    """Return the address of the user's own inbox, if this process serves it."""
+    if asked.context.mode != "local":
+        return ""
+    from hitl.serving.local import local_inbox
+
+    return local_inbox(Settings(), asked.context.endpoint)
 
 
 async def withdraw(by: Callable[[str], Awaitable[None]]) -> None:

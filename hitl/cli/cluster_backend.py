@@ -21,7 +21,7 @@ from hitl.cli.view import RequestView
 from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
 from hitl.cluster.conditions import ACCEPTED, DEFAULT_USED, AcceptedReason, HumanInputCondition
-from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, value_of
+from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
     CLI_MANAGER,
@@ -47,6 +47,7 @@ from hitl.errors import (
     RequestNotFound,
     StorageError,
 )
+from hitl_webapp.inbox.rows import asked_by
 
 # The API server's rule; anything else could name other objects by its path or its selector.
 _NAME: Final = re.compile("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
@@ -253,7 +254,7 @@ class InCluster:
 
     def _view(self, human_input: HumanInput) -> RequestView:
         metadata, spec, status = human_input.metadata, human_input.spec, human_input.status
-        created = metadata.creation_timestamp
+        created, origin = metadata.creation_timestamp, shown_origin_of(human_input)
         settled = status.condition(HumanInputCondition.SETTLED)
         return _checked(
             metadata,
@@ -261,6 +262,9 @@ class InCluster:
                 "id": f"{metadata.namespace}/{metadata.name}" if self._target.everywhere else metadata.name,
                 "request_id": human_input.request_id,
                 "namespace": metadata.namespace,
+                "project": origin.project,
+                "run": origin.run,
+                "asked_by": asked_by(origin),
                 "event_name": event_name_of(human_input),
                 "prompt": spec.prompt,
                 "data_type": spec.data_type,

@@ -19,6 +19,9 @@ from hitl.settings import Settings
 in_cluster: ContextVar[bool] = ContextVar("in_cluster", default=False)
 """Whether the commands look into the cluster when no option says where, as kubectl's plugins do."""
 
+rooted: ContextVar[bool] = ContextVar("rooted", default=False)
+"""Whether `--root` names where the commands look."""
+
 
 _SPAN: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd]?)\Z", re.ASCII)
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}

@@ -22,6 +22,7 @@ from rich.text import Text
 from hitl.cli.codes import Code
 from hitl.cli.streams import fits
 from hitl.cli.view import RequestView
+from hitl.cli.web_listing import ListedQuestion
 from hitl.core.documents import format_time
 from hitl.core.evidence import Evidence, shown_size
 from hitl.core.text import ascii_controls, one_line, printable
@@ -30,6 +31,14 @@ ASKER_ENDED: Final = "the program that asked has ended, so nobody waits for the 
 
 _NARROWEST: Final = 16
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_LISTED_PHASES: Final = {
+    "open": "Pending",
+    "overdue": "Pending",
+    "answered": "Answered",
+    "rejected": "Rejected",
+    "timed_out": "TimedOut",
+    "cancelled": "Cancelled",
+}
 _PHASE_STYLES: Final = {
     "Pending": "yellow",
     "Answered": "green",
@@ -67,7 +76,6 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
         now: The present moment, for ages and deadlines.
         settled: Show outcomes as well.
     """
-    head = ["ID", "PROMPT", "TYPE", "PHASE", "VALUE", "BY", "VIA", "DEADLINE", "AGE"]
     rows = [
         [
             view.id,
@@ -82,12 +90,44 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
         ]
         for view in views
     ]
+    _print_list(rows, [view.namespace for view in views], settled=settled)
+
+
+def print_listed(questions: Sequence[ListedQuestion], now: datetime, *, settled: bool) -> None:
+    """Print the questions that a web app lists, as `print_requests` does.
+
+    Args:
+        questions: The questions.
+        now: The present moment, for ages and deadlines.
+        settled: Show outcomes as well.
+    """
+    rows = [
+        [
+            each.request_id,
+            each.prompt,
+            each.data_type,
+            _LISTED_PHASES.get(each.state, each.state),
+            each.ended.value if each.ended else "",
+            each.ended.respondent() if each.ended else "",
+            each.ended.via if each.ended else "",
+            "" if each.ended else _left(each.expires_at, now),
+            duration((now - each.asked_at).total_seconds()),
+        ]
+        for each in questions
+    ]
+    _print_list(rows, [each.namespace for each in questions], settled=settled)
+
+
+def _print_list(rows: Sequence[Sequence[str]], namespaces: Sequence[str], *, settled: bool) -> None:
+    """Print the rows of a list, without outcomes and namespaces where none is wanted."""
+    head = ["ID", "PROMPT", "TYPE", "PHASE", "VALUE", "BY", "VIA", "DEADLINE", "AGE"]
+    shown = [list(row) for row in rows]
     if not settled:
-        head, rows = (head[:3] + head[7:], [row[:3] + row[7:] for row in rows])
-    if any(view.namespace for view in views):
+        head, shown = (head[:3] + head[7:], [row[:3] + row[7:] for row in shown])
+    if any(namespaces):
         head = [head[0], "NAMESPACE", *head[1:]]
-        rows = [[row[0], view.namespace, *row[1:]] for view, row in zip(views, rows, strict=True)]
-    print_table(head, rows, wrapped="PROMPT")
+        shown = [[row[0], namespace, *row[1:]] for namespace, row in zip(namespaces, shown, strict=True)]
+    print_table(head, shown, wrapped="PROMPT")
 
 
 def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
@@ -238,9 +278,11 @@ def _console() -> Console:
 
 
 def _deadline(view: RequestView, now: datetime) -> str:
-    if view.phase != "Pending":
-        return ""
-    left = (view.expires_at - now).total_seconds()
+    return _left(view.expires_at, now) if view.phase == "Pending" else ""
+
+
+def _left(deadline: datetime, now: datetime) -> str:
+    left = (deadline - now).total_seconds()
     return f"in {duration(left)}" if left > 0 else "passed"
 
 

@@ -12,9 +12,9 @@ import typer
 
 from hitl.cli import output
 from hitl.cli.backend import Backend
-from hitl.cli.options import in_cluster
+from hitl.cli.options import in_cluster, rooted
 from hitl.cli.storage_backend import Stored
-from hitl.errors import ClusterError
+from hitl.errors import ClusterError, InvalidRequest
 from hitl.extras import how_to_install
 from hitl.settings import Settings
 
@@ -36,6 +36,21 @@ class Place:
     everywhere: bool = False
     context: str | None = None
     kubeconfig: str | None = None
+
+    def filtering(self, *, server: bool) -> tuple[Place, str]:
+        """Return where to list questions, and the namespace that they are to have; empty: any.
+
+        Args:
+            server: A web app is asked. There, and under a root that is named, a namespace is a filter.
+
+        Raises:
+            InvalidRequest: two places are named.
+        """
+        if server and (self.context or self.kubeconfig or rooted.get()):
+            raise InvalidRequest("--server names a web app: leave out --root, --context and --kubeconfig")
+        if (server or rooted.get()) and not (self.context or self.kubeconfig or (self.everywhere and not server)):
+            return Place(), self.namespace or ""
+        return self, ""
 
     def backend(self, warn: Callable[[str], None] = output.say) -> Backend:
         """Return the questions there.

@@ -1,4 +1,4 @@
-"""`hitl list`, `show`, `answer`, `reject`, `cancel`, `wait`: what people do with questions."""
+"""`hitl show`, `answer`, `reject`, `cancel`, `wait`: what people do with questions."""
 
 from __future__ import annotations
 
@@ -18,36 +18,6 @@ from hitl.cli.storage_backend import Stored
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
 from hitl.core.text import one_line, printable
-
-
-@looks
-def list_requests(
-    place: Place,
-    settled: Annotated[bool, typer.Option("--all", help="Those with an outcome, too.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """List the questions that wait for an answer, oldest first."""
-    left: list[str] = []
-    backend = place.backend(warn=left.append)
-    views = asyncio.run(backend.list(settled=settled))
-    if not settled:
-        now = datetime.now(UTC)
-        expired = [view for view in views if view.expires_at <= now]
-        views = [view for view in views if view.expires_at > now]
-        if expired:
-            left.append(
-                f"left out: {len(expired)} whose deadline has passed. `hitl list --all` shows them, `hitl gc` "
-                "settles them"
-            )
-        left += [f"{view.id}: {output.ASKER_ENDED}: `hitl cancel {view.id}`" for view in views if view.asker_ended]
-    if as_json:
-        output.print_json(views)
-    elif views:
-        output.print_requests(views, datetime.now(UTC), settled=settled)
-    elif not left:
-        output.say("Nothing waits for an answer." if not settled else "There are no questions.")
-    for each in left:
-        output.say(each)
 
 
 @looks

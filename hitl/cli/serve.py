@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hitl.cli import output
+from hitl.core.urls import inbox_url
 from hitl.errors import ServeError
 from hitl.extras import how_to_install
+from hitl.serving.keys import inbox_key
 from hitl.serving.ports import LOOPBACK, listen_again
+from hitl.serving.programs import this_user
 from hitl.settings import Settings
 from hitl.storage import open_store
 
@@ -49,6 +52,7 @@ def serve(
     """Serve the forms of a root until Ctrl-C."""
     try:
         from hitl_webapp.main import create_app
+        from hitl_webapp.own import Own
         from hitl_webapp.serving import server_for
         from hitl_webapp.settings import WebSettings
     except ImportError as error:
@@ -57,13 +61,19 @@ def serve(
     web = WebSettings(**{name: value for name, value in given.items() if value is not None})
     store = open_store(web)
     asyncio.run(store.probe())
-    server = server_for(create_app(web, store), web)
+    # People sign in elsewhere, or come from other machines.
+    key = inbox_key(web) if web.auth == "link" and web.host == LOOPBACK else ""
+    server = server_for(create_app(web, store, Own(key, this_user()) if key else None), web)
     output.say(f"Serving the questions under {web.root()}; Ctrl-C ends it.")
     # uvicorn ends the process when it cannot listen, or cannot start, which deserves a sentence.
     try:
         sockets = _sockets(server, web)
     except SystemExit:
         raise _not_listening(web) from None
+    if key:
+        output.say(
+            f"Your questions, for you alone: {inbox_url(f'http://{LOOPBACK}:{sockets[0].getsockname()[1]}', key)}"
+        )
     with contextlib.suppress(SystemExit):
         server.run(sockets)
     if server.lifespan.should_exit:

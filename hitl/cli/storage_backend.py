@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import getpass
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from functools import partial
@@ -39,6 +38,7 @@ from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
 from hitl.records.waiting import wait_for_outcome
+from hitl.serving.programs import this_user
 from hitl.settings import Settings
 from hitl.storage import all_of, open_store
 
@@ -240,12 +240,7 @@ class Stored:
 
 def me() -> Respondent:
     """Return the user who runs the command."""
-    # A container's user may have no name.
-    with contextlib.suppress(OSError, KeyError):
-        # Names come from the environment, whose bytes need be no UTF-8.
-        name = getpass.getuser().encode(errors="replace").decode()
-        return Respondent(name=name[:256], via="cli")
-    return Respondent(via="cli")
+    return Respondent(name=this_user(), via="cli")
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:

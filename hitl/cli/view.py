@@ -10,6 +10,7 @@ from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
 from hitl.serving.programs import has_ended
+from hitl_webapp.inbox.rows import AskedBy, asked_by
 
 
 class EditView(BaseModel):
@@ -34,6 +35,12 @@ class RequestView(BaseModel):
     """The id in storage."""
     namespace: str
     """The Kubernetes namespace, or empty."""
+    project: str = ""
+    """The project that asked, or empty."""
+    run: str = ""
+    """The run that asked, or empty."""
+    asked_by: AskedBy = "program"
+    """What asked: a workflow's `run`, a `humaninput`, or another `program`."""
     event_name: str
     """The name that the author gave."""
     prompt: str
@@ -124,6 +131,9 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "id": request.request_id,
             "request_id": request.request_id,
             "namespace": request.origin.namespace,
+            "project": request.origin.project,
+            "run": request.origin.run,
+            "asked_by": asked_by(request.origin),
             "event_name": request.event_name,
             "prompt": request.prompt,
             "data_type": request.data_type,

@@ -94,6 +94,14 @@ def origin_of(human_input: HumanInput) -> Origin:
     return Origin(namespace=human_input.metadata.namespace, human_input=human_input.metadata.name)
 
 
+def shown_origin_of(human_input: HumanInput) -> Origin:
+    """Return where a question came from: of one that was asked through storage, as the annotations say."""
+    if human_input.spec.request is None:
+        return origin_of(human_input)
+    given = {name: human_input.metadata.annotations.get(f"{GROUP}/{name}", "") for name in _ORIGIN}
+    return Origin(namespace=human_input.metadata.namespace, **given)
+
+
 def event_name_of(human_input: HumanInput) -> str:
     """Return the name that the author gave. A HumanInput that asks has its own."""
     metadata = human_input.metadata

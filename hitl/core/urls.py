@@ -17,6 +17,16 @@ def form_url(endpoint: str, request_id: str, *, token: str = "") -> str:
     return f"{endpoint.rstrip('/')}/form/{request_id}{query}"
 
 
+def inbox_url(endpoint: str, key: str) -> str:
+    """Return the address of the inbox of local mode.
+
+    Args:
+        endpoint: The web app's base URL.
+        key: The key of this user's inbox: everyone who has it may see and answer all of the root.
+    """
+    return f"{endpoint.rstrip('/')}/{key}/"
+
+
 def submit_url(endpoint: str) -> str:
     """Return the address to which programs post their answers.
 

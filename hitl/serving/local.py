@@ -16,9 +16,12 @@ import threading
 from importlib import import_module
 from typing import Final, Protocol
 
+from hitl.core.urls import inbox_url
 from hitl.errors import HITLError, ServeError
 from hitl.extras import how_to_install
+from hitl.serving.keys import inbox_key
 from hitl.serving.ports import LOOPBACK, listen
+from hitl.serving.programs import this_user
 from hitl.settings import Settings
 from hitl.storage import open_store
 
@@ -60,6 +63,17 @@ async def serve_locally(settings: Settings) -> str:
     return await asyncio.to_thread(_serve_once, settings)
 
 
+def local_inbox(settings: Settings, endpoint: str) -> str:
+    """Return the address of this user's inbox, which is to be given to nobody else; empty: there is none.
+
+    Args:
+        settings: The data folder, in which the inbox's key lies.
+        endpoint: The base URL of the web app on loopback.
+    """
+    key = inbox_key(settings)
+    return inbox_url(endpoint, key) if key else ""
+
+
 def _serve_once(settings: Settings) -> str:
     root = settings.root()
     with _lock:
@@ -76,7 +90,7 @@ def _start(settings: Settings) -> str:
     listening = listen(settings)
     port = listening.getsockname()[1]
     store = open_store(settings)
-    server: _Server = webapp.embedded_server(settings, store, port)
+    server: _Server = webapp.embedded_server(settings, store, port, inbox_key(settings), this_user())
     ready = threading.Event()
     failure: list[HITLError] = []
 

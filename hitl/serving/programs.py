@@ -1,12 +1,15 @@
-"""Whether the program of this machine that asked a question still runs."""
+"""The program of this machine that asked a question, whether it still runs, and whose it is."""
 
 from __future__ import annotations
 
+import contextlib
+import getpass
 import os
 import socket
 from pathlib import Path
 from typing import Final
 
+_MOST_NAME: Final = 256
 _UNKNOWN: Final = "-"
 # In /proc/{pid}/stat behind the name, which may hold anything: the moment when the process began.
 _START_FIELD: Final = 19
@@ -15,6 +18,15 @@ _START_FIELD: Final = 19
 def this_program() -> str:
     """Return what tells this process from all others: its machine, its id, and when it began if that is known."""
     return f"{_machine()} {os.getpid()} {_began(os.getpid())}"
+
+
+def this_user() -> str:
+    """Return the name of the user who runs this process, which nobody has verified; empty: there is none."""
+    # A container's user may have no name.
+    with contextlib.suppress(OSError, KeyError):
+        # Names come from the environment, whose bytes need be no UTF-8.
+        return getpass.getuser().encode(errors="replace").decode()[:_MOST_NAME]
+    return ""
 
 
 def has_ended(program: str) -> bool:

@@ -29,6 +29,7 @@ from hitl_operator.settings import OperatorSettings
 from hitl_operator.shards import Shards
 from hitl_operator.task_actions import TaskActions
 from hitl_operator.watcher import Watching
+from hitl_operator.webapp_hints import WebAppHints
 from hitl_operator.webapp_scaler import WebApps
 from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
 from hitl_operator.workers import Workers
@@ -78,7 +79,11 @@ class Operator:
         self._actions.watched_by(self._watching.sights)
         cluster = Cluster(kube, self._events)
         actions = self._actions if ended else None
-        self._reconciler = Reconciler(Context(cluster, self._roots, self._index, self._queues, settings, actions))
+        self._hints = WebAppHints(settings.all_roots())
+        context = Context(
+            cluster, self._roots, self._index, self._queues, settings, actions, tell_web_apps=self._hints.tell
+        )
+        self._reconciler = Reconciler(context)
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
         self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
         self._anchors = Anchors(kube, settings.audit_anchor, own, settings.anchor_seconds, self._shards.leads)
@@ -100,6 +105,7 @@ class Operator:
             tasks.create_task(self._shards.run())
             tasks.create_task(self._watch())
             tasks.create_task(self._events.run())
+            tasks.create_task(self._hints.run())
             tasks.create_task(self._mirror.verify_forever())
             tasks.create_task(self._tend())
             tasks.create_task(self._look_for_ended())

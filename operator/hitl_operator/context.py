@@ -29,6 +29,7 @@ class Context:
         queue: Where further work goes.
         settings: The operator's settings.
         task_actions: What was seen of Flyte's TaskActions; None where nobody watches them.
+        tell_web_apps: Called with the root's name and the request's id when a question is shown, or its outcome.
         now: The present moment.
     """
 
@@ -38,4 +39,5 @@ class Context:
     queue: Queues
     settings: OperatorSettings
     task_actions: TaskActions | None = None
+    tell_web_apps: Callable[[str, str], None] = lambda _root, _request_id: None
     now: Callable[[], datetime] = _now

@@ -83,6 +83,7 @@ SWEEP_SECONDS: Final = Gauge(
     "hitl_last_sweep_timestamp_seconds", "When markers were last looked for, as Unix time.", registry=REGISTRY
 )
 HINTS: Final = Counter("hitl_hints", "Hints that came in.", registry=REGISTRY)
+WEBAPP_HINTS: Final = Counter("hitl_webapp_hints", "Hints to web apps.", ["result"], registry=REGISTRY)
 CLOCK: Final = Gauge(
     "hitl_clock_difference_seconds",
     "Seconds by which this machine's clock is ahead of the root's; over 10 either way nothing is recorded there.",

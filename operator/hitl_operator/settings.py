@@ -25,6 +25,7 @@ class RootSettings(BaseModel):
     options: dict[str, Any] = {}
     namespaces: tuple[str, ...] = ()
     endpoint: str = ""
+    webapp_url: str = Field(default="", pattern=r"^(http://[^/?#@\s]+(/[^?#\s]*)?)?$")
     unproven: Unproven = "refuse"
 
     def serves(self, namespace: str) -> bool:
@@ -61,9 +62,12 @@ class OperatorSettings(BaseSettings):
     """`allow`: use kinds of storage that HITL's contract tests do not run on, after the proof at start."""
     endpoint: str = ""
     """The base URL of that root's web app, as people reach it."""
+    webapp_url: str = ""
+    """The address of that root's web apps inside the cluster, such as `http://hitl-webapp-pods.hitl.svc:8080`.
+    Each address of its host name is told of new questions and outcomes at once. Empty: none is."""
     roots: list[RootSettings] = []
-    """JSON: a list of roots, each with `name`, `url`, `options`, `namespaces` and `endpoint`, instead of
-    `HITL_STORAGE_ROOT`. A question counts only where its namespace is one of its root's."""
+    """JSON: a list of roots, each with `name`, `url`, `options`, `namespaces`, `endpoint` and `webapp_url`,
+    instead of `HITL_STORAGE_ROOT`. A question counts only where its namespace is one of its root's."""
     namespaces: Annotated[tuple[str, ...], NoDecode] = ()
     """The namespaces to watch, separated by commas. Empty: all of them."""
     port: int = Field(default=8080, ge=0, le=65535)
@@ -150,7 +154,11 @@ class OperatorSettings(BaseSettings):
             allowed = {"unproven": unproven} if unproven == "allow" else {}
             return [root.model_copy(update=allowed) for root in self.roots]
         alone = RootSettings(
-            url=self.storage_root, options=self.storage_options, endpoint=self.endpoint, unproven=unproven
+            url=self.storage_root,
+            options=self.storage_options,
+            endpoint=self.endpoint,
+            webapp_url=self.webapp_url,
+            unproven=unproven,
         )
         return [alone]
 

@@ -74,6 +74,7 @@ class Stored:
         else:
             if settled.kind == "recorded":
                 _log.info("%s/%s was deleted: request %s is cancelled", work.namespace, work.name, work.request_id)
+                self._context.tell_web_apps(root.name, work.request_id)
         self._requests.forget(root, work.request_id)
         await root.store.delete(keys.answered_marker(work.request_id))
 

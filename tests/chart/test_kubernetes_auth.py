@@ -28,6 +28,7 @@ from tests.chart.charts import (
 from tests.chart.installed import Installed
 from tests.cluster.control_plane import ControlPlane
 from tests.docs.commands import run_block
+from tests.library.test_cli import hitl_
 from tests.web.serving import Question, WebApp, running, visible_text
 
 AUDIENCE = "hitl.flyte.org"
@@ -321,7 +322,7 @@ def test_a_question_of_no_namespace_takes_a_right_to_all(team: Team) -> None:
     assert "in every namespace" in refused.json()["detail"]
 
 
-def test_the_inbox_shows_what_may_be_seen(team: Team) -> None:
+def test_the_inbox_shows_what_may_be_seen(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     team.ask(event_name="for the team")
     team.ask(event_name="of others", namespace="default")
     team.ask(event_name="for one of them", respondents=Respondents(users=["somebody"]))
@@ -340,6 +341,15 @@ def test_the_inbox_shows_what_may_be_seen(team: Team) -> None:
     stranger = inbox("stranger")
     assert "You may see no questions here" in stranger
     assert "No question waits for you." not in stranger
+    listed = httpx.get(f"{team.app.url}/questions", headers=team.signed_in("stranger"), timeout=60).json()
+    assert listed["questions"] == []
+    assert listed["notice"].startswith("You may see no questions here")
+    monkeypatch.setenv("HITL_TOKEN", team.token("stranger"))
+    done = hitl_("list", "--server", team.app.url)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "You may see no questions here" in done.stderr
+    monkeypatch.setenv("HITL_TOKEN", team.token("viewer"))
+    assert "for the team" in str(json.loads(hitl_("list", "--server", team.app.url, "--json").stdout))
 
 
 def test_a_page_of_many_questions_costs_a_review_for_each_namespace(team: Team) -> None:
@@ -418,7 +428,9 @@ def test_without_its_rights_it_lets_nobody_in_and_says_why_in_its_log(team: Team
         assert any('cannot create resource "tokenreviews"' in line["message"] for line in app.logged("hitl.web"))
 
 
-def test_while_the_api_server_is_away_nothing_is_recorded(own_plane: ControlPlane, tmp_path: Path) -> None:
+def test_while_the_api_server_is_away_nothing_is_recorded_and_no_list_is_empty(
+    own_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     namespace = "payments"
     own_plane.kubectl("create", "namespace", namespace)
     own_plane.kubectl("create", "serviceaccount", "responder", "-n", namespace)
@@ -430,8 +442,16 @@ def test_while_the_api_server_is_away_nothing_is_recorded(own_plane: ControlPlan
         own_plane.stop_api()
 
         away = [post(question, responder), send_form(question, responder), see(question, responder)]
+        away += [httpx.get(app.url + path, headers=responder, timeout=60) for path in ("/", "/questions", "/next")]
+        monkeypatch.setenv("HITL_TOKEN", responder["Authorization"].removeprefix("Bearer "))
+        listed = hitl_("list", "--server", app.url)
 
-        assert [reply.status_code for reply in away] == [503] * 3
+        assert [reply.status_code for reply in away] == [503] * 6
+        assert all("The API server" in reply.text for reply in away[3:])
+        assert ">Try again</a>" in away[3].text
+        assert (listed.exit_code, listed.stdout) == (5, "")
+        assert "The API server" in listed.stderr
+        assert "Try again in 5 s." in listed.stderr
         assert {reply.headers["retry-after"] for reply in away} == {"5"}
         assert "API server" in away[0].json()["detail"]
         assert question.stored() is None

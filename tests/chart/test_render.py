@@ -255,10 +255,20 @@ def test_each_root_has_a_web_app_of_its_own() -> None:
 
     names = [each["metadata"]["name"] for each in applied if each["kind"] == "Deployment"]
     assert names == ["hitl-webapp-red", "hitl-webapp-blue"]
-    for kind in ("Service", "PodDisruptionBudget"):
-        assert [each["metadata"]["name"] for each in applied if each["kind"] == kind] == names
-    selectors = [each["spec"]["selector"]["hitl.flyte.org/root"] for each in applied if each["kind"] == "Service"]
-    assert selectors == ["red", "blue"]
+    budgets = [each["metadata"]["name"] for each in applied if each["kind"] == "PodDisruptionBudget"]
+    services = {each["metadata"]["name"]: each["spec"] for each in applied if each["kind"] == "Service"}
+    assert (budgets, list(services)) == (names, [each + more for each in names for more in ("", "-pods")])
+    selectors = [each["selector"]["hitl.flyte.org/root"] for each in services.values()]
+    assert selectors == ["red", "red", "blue", "blue"]
+    # The operator finds each pod by the Service that has no address of its own.
+    [secret] = [
+        each for each in objects if each["metadata"]["name"] == "hitl-operator" and each["kind"] == "Secret"
+    ]
+    told = [each["webapp_url"] for each in json.loads(secret["stringData"]["HITL_ROOTS"])]
+    for name, url in zip(names, told, strict=True):
+        service = services[f"{name}-pods"]
+        assert url.startswith(f"http://{name}-pods.")
+        assert (service["clusterIP"], url.rpartition(":")[2]) == ("None", str(service["ports"][0]["port"]))
     [red, _] = [template for _, template in pods(applied)]
     assert [each["secretRef"]["name"] for each in red["spec"]["containers"][0]["envFrom"]] == ["hitl-root-red"]
 

@@ -21,6 +21,7 @@ from hitl.cluster.mapping import (
     outcome_of,
     outcome_shown,
     question_of,
+    shown_origin_of,
     value_of,
 )
 from hitl.cluster.v1alpha1 import (
@@ -161,6 +162,8 @@ def test_a_question_that_is_shown_and_read_back_asks_the_same(request: RequestDo
     assert again.prompt_format == request.prompt_format
     assert again.expires_at - request.expires_at < timedelta(seconds=1)
     assert again.origin.namespace == request.origin.namespace
+    origin = shown_origin_of(shown)
+    assert (origin.project, origin.run) == (request.origin.project, request.origin.run)
 
 
 @given(questions(_LINKS))

@@ -38,6 +38,7 @@ class WebApp:
     settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
+    module: str = "hitl_webapp"
 
     @property
     def url(self) -> str:
@@ -57,7 +58,7 @@ class WebApp:
             **self.settings,
         }
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "hitl_webapp"]
+            command = [sys.executable, "-m", self.module]
             self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
@@ -125,9 +126,11 @@ class Question:
 
 
 @contextlib.contextmanager
-def running(root: str, folder: Path, options: dict[str, Any] | None = None, **settings: str) -> Iterator[WebApp]:
+def running(
+    root: str, folder: Path, options: dict[str, Any] | None = None, *, module: str = "hitl_webapp", **settings: str
+) -> Iterator[WebApp]:
     """Run a web app over a root until the block ends."""
-    app = WebApp(root, folder / "web.log", options or {}, settings)
+    app = WebApp(root, folder / "web.log", options or {}, settings, module=module)
     app.start()
     try:
         yield app

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from hitl_webapp.service import Service
 from hitl_webapp.settings import WebSettings
 from tests.library.samples import create_request, draft_request, settle
 from tests.web.serving import running
+from tests.web.test_inbox_rights import Limited
 
 ANN = Principal(name="ann", verified=True)
 
@@ -442,6 +444,34 @@ async def test_an_inbox_whose_storage_went_away_shows_what_it_knows_and_says_so(
     store.gone = False
 
     assert not (await listing(inbox)).away
+
+
+@dataclass(frozen=True, kw_only=True)
+class Everywhere(Limited):
+    """A visitor with a right in every namespace, also in those that have no question."""
+
+    async def require_may_see(self, request: RequestDocument | None) -> None:
+        """Nothing is refused."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nowhere(Limited):
+    """A visitor without any right."""
+
+    async def require_may_see(self, request: RequestDocument | None) -> None:
+        raise NotAllowed("no")
+
+
+async def test_who_has_no_right_is_told_so_and_who_has_all_sees_an_empty_inbox(tmp_path: Path) -> None:
+    inbox = Inbox(Store(str(tmp_path / "root")))
+    for visitor, told in (
+        (Everywhere(name="ann", verified=True, spaces=frozenset()), False),
+        (Nowhere(name="bob", verified=True, spaces=frozenset()), True),
+    ):
+        found = await listing(inbox, visitor)
+        page = page_of(found)
+        assert (found.nowhere, "You may see no questions here" in page) == (told, told)
+        assert ("No question waits for you." in page) is not told
 
 
 @contextmanager

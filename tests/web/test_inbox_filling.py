@@ -147,26 +147,32 @@ async def test_a_flood_of_hints_is_looked_at_a_few_at_a_time(
     await indexed(store)
     inbox = inbox_of(store, clock)
     await seen(inbox, store)
-    looks, most = 0, 0
+    looks, most, all_looks = 0, 0, 0
 
     async def look(_: Sequence[str]) -> None:
-        nonlocal looks, most
+        nonlocal looks, most, all_looks
         looks += 1
+        all_looks += 1
         most = max(most, looks)
         await asyncio.sleep(0.05)
         looks -= 1
 
-    monkeypatch.setattr(inbox._filler, "look", look)
-    for number in range(1_000):
-        inbox.hint(f"forged-{number}")
-        await asyncio.sleep(0)
-    for _ in range(200):
-        if not inbox._hinted and not looks:
-            break
-        await asyncio.sleep(0.05)
+    async def flood() -> None:
+        for number in range(3_000):
+            inbox.hint(f"forged-{number}")
+            await asyncio.sleep(0)
+        async with asyncio.timeout(120):
+            while inbox._hinted or looks:
+                await asyncio.sleep(0.05)
 
-    assert not inbox._hinted
+    monkeypatch.setattr(inbox._filler, "look", look)
+    await flood()
     assert 0 < most <= 16
+    assert all_looks == 200
+    # As many as come, a second has ten of them.
+    clock.seconds += 3
+    await flood()
+    assert all_looks == 230
     inbox.close()
 
 

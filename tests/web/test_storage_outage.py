@@ -1,13 +1,20 @@
 """Storage that cannot be reached, on a real S3 that is stopped."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
+from tests.backends.processes import PATIENCE
 from tests.backends.seaweed import BUCKET, Seaweed
+from tests.library.test_cli import hitl_
 from tests.web.serving import WebApp, running
+from tests.web.test_cli_list import TOKEN, Team, serving
+from tests.web.test_inbox_api import SECRET, as_user
 
 
 def test_storage_out_of_reach_while_somebody_submits(seaweed: Seaweed, tmp_path: Path) -> None:
@@ -25,6 +32,57 @@ def test_storage_out_of_reach_while_somebody_submits(seaweed: Seaweed, tmp_path:
         assert "what I typed" in page.text
         assert "Not saved." in page.text
         assert question.form("what I typed").status_code == 200
+
+
+def test_an_inbox_without_its_storage_never_looks_as_if_nothing_waited(
+    seaweed: Seaweed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HITL_TOKEN", TOKEN)
+    settings = {"HITL_AUTH": "proxy", "HITL_PROXY_SECRET": SECRET}
+    with running(f"s3://{BUCKET}/inbox-outage", tmp_path, seaweed.options, **settings) as app:
+        team = Team(app)
+
+        def page() -> httpx.Response:
+            return httpx.get(app.url, headers=as_user("ann"), timeout=PATIENCE)
+
+        with serving(team.reply) as server:
+            seaweed.pause()
+            unread, problem, listed = page(), team.get("/questions"), hitl_("list", "--server", server)
+            seaweed.resume()
+
+            assert (unread.status_code, problem.status_code) == (503, 503)
+            assert unread.headers["retry-after"] == problem.headers["retry-after"] == "5"
+            assert "The storage does not answer" in unread.text
+            assert ">Try again</a>" in unread.text
+            assert (listed.exit_code, listed.stdout) == (5, "")
+            assert "The storage does not answer" in listed.stderr
+            assert "Try again in 5 s." in listed.stderr
+
+            until(lambda: "No question waits for you." in page().text)
+            seaweed.pause()
+            until(lambda: team.get("/questions").json()["notice"])
+            empty, content, listed = (
+                page(),
+                team.get("/questions").json(),
+                hitl_("list", "--server", server, "--json"),
+            )
+            seaweed.resume()
+
+            assert empty.status_code == 200
+            assert "The storage does not answer" in empty.text
+            assert ">Try again</a>" in empty.text
+            assert "No question waits for you." not in empty.text
+            assert (content["questions"], content["complete"]) == ([], False)
+            assert (listed.exit_code, listed.stdout) == (5, "")
+            assert "The storage does not answer" in listed.stderr
+            until(lambda: "No question waits for you." in page().text)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_a_web_app_that_starts_before_its_storage_waits_for_it(seaweed: Seaweed, tmp_path: Path) -> None:

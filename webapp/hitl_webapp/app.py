@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hitl_webapp.below import BelowBase, Heads, base_path
 from hitl_webapp.guards import FieldsOnce, OwnPages
 from hitl_webapp.intake import WholeBodies
+from hitl_webapp.own import Own
 from hitl_webapp.replies import Replies
 from hitl_webapp.routes import api, forms
 from hitl_webapp.settings import WebSettings
@@ -31,10 +32,11 @@ class HITLApp(FastAPI):
 
     Args:
         settings: The web app's settings.
+        own: Whose inbox it has, in local mode.
         kwargs: What FastAPI takes.
     """
 
-    def __init__(self, settings: WebSettings, **kwargs: Any) -> None:
+    def __init__(self, settings: WebSettings, own: Own | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs, servers=_servers(base_path(settings.endpoint)))
         # Our own servers set it when they are told to end; others end what is under way themselves.
         self.ending = asyncio.Event()
@@ -45,7 +47,7 @@ class HITLApp(FastAPI):
         for hosts in _hosts(settings):
             app = TrustedHostMiddleware(app, hosts, www_redirect=False)
         app = FieldsOnce(app, settings)
-        self._front = BelowBase(Replies(app), settings)
+        self._front = BelowBase(Replies(app), settings, own.key if own else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -56,6 +56,8 @@ class Principal:
     site: AuthMode = "link"
     # Whether it depends on the namespace what this visitor may see.
     limited: ClassVar[bool] = False
+    # Whether all questions of the root are this visitor's own, also those that name others.
+    owns: ClassVar[bool] = False
 
     @property
     def right(self) -> Right:

@@ -1,20 +1,25 @@
 """Where people reach the web app and what is around it: an ingress's prefix, the sign-in, the page of a run.
 
 The path of the settings' `endpoint` is the prefix. An ingress may take it off a request or leave it: both are
-understood.
+understood. In local mode, the key of the user's own inbox is a prefix too, which its pages keep.
 """
 
 from __future__ import annotations
 
+import hmac
+import re
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hitl.core.documents import Origin
 from hitl_webapp.settings import WebSettings
+
+_LOOPBACK: Final = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -26,15 +31,21 @@ class Site:
         sign_in: Where people sign in, as the settings have it; None: nobody signs in by a page.
         sign_out: Where they sign out; empty: nowhere.
         run: The address of a run, as the settings have it; may be empty.
+        key: The key of the user's own inbox, where the page was asked for by it; else empty.
     """
 
     base: str = ""
     sign_in: str | None = None
     sign_out: str = ""
     run: str = ""
+    key: str = ""
 
     def address(self, path: str) -> str:
         """Return the address of a path of the web app, as the visitor's browser must write it."""
+        return f"{self.base}/{self.key}{path}" if self.key else self.base + path
+
+    def keyless(self, path: str) -> str:
+        """Return the address of a path without the inbox's key, for what others made: it may know its address."""
         return self.base + path
 
     def sign_in_address(self, path: str) -> str:
@@ -78,21 +89,37 @@ def base_path(endpoint: str) -> str:
 
 
 class BelowBase:
-    """Takes the base path off a request, and lets pages know it."""
+    """Takes the base path and the inbox's key off a request, and lets pages know them.
 
-    def __init__(self, app: ASGIApp, settings: WebSettings) -> None:
+    Args:
+        app: What serves the request.
+        settings: The web app's settings.
+        key: The key of the user's own inbox; empty: there is none.
+    """
+
+    def __init__(self, app: ASGIApp, settings: WebSettings, key: str = "") -> None:
         self._app = app
         self._site = site_of(settings)
+        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        SITE.set(self._site)
-        base = self._site.base
+        site, base = self._site, self._site.base
         if base and scope["type"] == "http":
             path: str = scope["path"]
             if path == base or path.startswith(f"{base}/"):
                 scope["path"] = path[len(base) :] or "/"
+        if self._key and scope["type"] == "http" and (rest := self._own(scope)):
+            scope["path"], site = rest, replace(site, key=self._key)
+        SITE.set(site)
         await self._app(scope, receive, send)
+
+    def _own(self, scope: Scope) -> str:
+        """Return what is behind the key in a path; empty: no key is there, or another host's name is used."""
+        first, slash, rest = scope["path"].removeprefix("/").partition("/")
+        known = hmac.compare_digest(first.encode(errors="replace"), self._key.encode())
+        host = Headers(scope=scope).get("host", "")
+        return f"/{rest}" if known and slash and _LOOPBACK.fullmatch(host) else ""
 
 
 class Heads:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hitl_webapp.below import SITE
 from hitl_webapp.explain import refuse
 from hitl_webapp.problems import BadInput, OtherSite
 from hitl_webapp.settings import WebSettings
@@ -79,7 +80,7 @@ class OwnPages:
         if origin == "null":
             # Our own pages are sent with no referrer, for which browsers write this. Sec-Fetch-Site tells them
             # from others; without TLS browsers leave it out.
-            return site != "same-origin" and not (site is None and self._by_token)
+            return site != "same-origin" and not (site is None and self._by_token and not SITE.get().key)
         if origin is None:
             return False
         scheme = origin.partition(":")[0].lower()

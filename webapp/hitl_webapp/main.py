@@ -22,6 +22,7 @@ from hitl_webapp.caches import Memory
 from hitl_webapp.explain import explain
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.metrics import count_storage
+from hitl_webapp.own import ByAddress, Own
 from hitl_webapp.problems import BadInput, Unauthenticated
 from hitl_webapp.routes import api, bulk, evidence, files, forms, health, inbox, stats
 from hitl_webapp.service import Service
@@ -32,12 +33,13 @@ _PATIENCE_SECONDS: Final = 60.0
 _log = logging.getLogger("hitl.web")
 
 
-def create_app(settings: WebSettings | None = None, store: Store | None = None) -> FastAPI:
+def create_app(settings: WebSettings | None = None, store: Store | None = None, own: Own | None = None) -> FastAPI:
     """Return the web app.
 
     Args:
         settings: Its address and its authentication; None reads the environment.
         store: The root's store; None opens the one that the settings name, and probes it at start.
+        own: In local mode, whose inbox it has: on loopback, and by the key in its address alone.
 
     Raises:
         StorageUnsuitable: at start, when the storage cannot hold outcomes safely.
@@ -51,8 +53,8 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
         opened = store or open_store(settings, count_storage)
         if store is None:
             await _proven(opened)
-        async with _authenticator(settings) as authenticate:
-            app.state.service = Service(opened, settings, authenticate)
+        async with _authenticator(settings, own) as authenticate:
+            app.state.service = Service(opened, settings, authenticate, own.link if own else "")
             app.state.service.ending = web.ending
             app.state.forms = Memory[forms.KeptForm]()
             yield
@@ -60,6 +62,7 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None) 
 
     app = web = HITLApp(
         settings,
+        own,
         title="HITL",
         summary="People answer the questions that automation asks.",
         version="1",
@@ -93,7 +96,7 @@ async def _proven(store: Store) -> None:
 
 
 @asynccontextmanager
-async def _authenticator(settings: WebSettings) -> AsyncIterator[Authenticator]:
+async def _authenticator(settings: WebSettings, own: Own | None) -> AsyncIterator[Authenticator]:
     if settings.auth == "kubernetes":
         try:
             from hitl.cluster.client import Kube
@@ -106,7 +109,7 @@ async def _authenticator(settings: WebSettings) -> AsyncIterator[Authenticator]:
     elif settings.auth == "proxy":
         yield ProxyIdentity(settings)
     else:
-        yield nobody
+        yield nobody if own is None else ByAddress(own)
 
 
 def __getattr__(name: str) -> Any:

@@ -84,6 +84,10 @@ def address(path: str) -> str:
     return SITE.get().address(path)
 
 
+def _keyless(path: str) -> str:
+    return SITE.get().keyless(path)
+
+
 def _asset(name: str) -> str:
     return address(asset(name))
 
@@ -118,6 +122,7 @@ def _environment() -> Environment:
     environment.filters["span"] = span
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
+    environment.globals["keyless"] = _keyless
     environment.globals["run_address"] = _run_address
     environment.globals["sign_out"] = _sign_out
     environment.globals["shown_value"] = shown_value

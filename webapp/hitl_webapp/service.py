@@ -32,6 +32,7 @@ class Service:
         store: The root's store.
         settings: The web app's settings.
         authenticate: Finds out who sends a request.
+        own_link: In local mode, the hash in the addresses of evidence of the owner's pages; else empty.
 
     Attributes:
         clock: This machine's clock beside the storage's.
@@ -44,7 +45,9 @@ class Service:
         ending: Set when the server is told to end, so that replies without an end have to.
     """
 
-    def __init__(self, store: Store, settings: WebSettings, authenticate: Authenticator) -> None:
+    def __init__(
+        self, store: Store, settings: WebSettings, authenticate: Authenticator, own_link: str = ""
+    ) -> None:
         self.store = store
         self.settings = settings
         self.clock = Clock(store)
@@ -58,7 +61,7 @@ class Service:
             audited=self.audit.note,
         )
         self.questions = Questions(records, self.clock)
-        self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock)
+        self.admission = Admission(store, settings.auth, authenticate, self.questions, self.clock, own_link)
         self.evidence = EvidenceReader(store)
         self.uploads = Turns(settings.large_bodies)
         self._hints = Hints(settings.hint_url)

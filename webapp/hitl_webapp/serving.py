@@ -15,6 +15,7 @@ from hitl_webapp.app import HITLApp
 from hitl_webapp.connections import Limits
 from hitl_webapp.logs import redact_servers
 from hitl_webapp.main import create_app
+from hitl_webapp.own import Own
 from hitl_webapp.protocol import bounded
 from hitl_webapp.settings import WebSettings
 
@@ -81,13 +82,15 @@ def most_connections(wanted: int, descriptors: int) -> int:
     return max(1, min(wanted, max(descriptors - _OTHER_DESCRIPTORS, descriptors // 2)))
 
 
-def embedded_server(settings: Settings, store: Store, port: int) -> uvicorn.Server:
-    """Return the server of local mode: links only, on loopback, inside somebody else's program.
+def embedded_server(settings: Settings, store: Store, port: int, key: str = "", name: str = "") -> uvicorn.Server:
+    """Return the server of local mode: links and the user's inbox, on loopback, inside somebody else's program.
 
     Args:
         settings: The library's settings.
         store: The root's store.
         port: The port of loopback that is listened on already.
+        key: The key of the user's inbox; empty: there is none.
+        name: The user's name; empty: it is not known.
     """
     web = WebSettings(
         storage_root=settings.root(),
@@ -99,7 +102,7 @@ def embedded_server(settings: Settings, store: Store, port: int) -> uvicorn.Serv
         loopback_only=True,
         markers=False,
     )
-    return server_for(create_app(web, store), web, quiet=True)
+    return server_for(create_app(web, store, Own(key, name) if key else None), web, quiet=True)
 
 
 def _limits(settings: WebSettings) -> Limits:

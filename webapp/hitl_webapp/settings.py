@@ -50,7 +50,8 @@ class WebSettings(StorageSettings):
     """The page of a workflow's run, to which the form links. It may have `{org}`, `{project}`, `{domain}`, `{run}`
     and `{action}`, as in `https://flyte.example/runs/{project}/{domain}/{run}`. Empty: no link."""
     hint_url: str = ""
-    """The operator's address, told of each outcome at once, such as `http://hitl-operator.hitl:8080`."""
+    """The operator's address, told of each outcome at once, such as `http://hitl-operator.hitl:8080`. The operator
+    tells the other web apps. Without one, it may be another web app of the root."""
     markers: bool = False
     """Whether an operator serves the root, so that outcomes are announced to it."""
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024)

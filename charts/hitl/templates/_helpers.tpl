@@ -177,7 +177,11 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
 {{- define "hitl.operatorRoots" -}}
 {{- $roots := list -}}
 {{- range include "hitl.roots" . | fromJsonArray -}}
-{{- $roots = append $roots (pick . "name" "url" "options" "namespaces" "endpoint") -}}
+{{- $root := pick . "name" "url" "options" "namespaces" "endpoint" -}}
+{{- if eq $.Values.webapp.mode "managed" -}}
+{{- $root = set $root "webapp_url" (printf "http://%s-pods.%s.svc:8080" .service $.Release.Namespace) -}}
+{{- end -}}
+{{- $roots = append $roots $root -}}
 {{- end -}}
 {{- $roots | toJson -}}
 {{- end }}

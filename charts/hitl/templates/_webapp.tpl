@@ -174,6 +174,22 @@ spec:
       port: 80
       targetPort: http
 ---
+# Its name has the address of each pod: the operator tells all of them of new questions and outcomes.
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ $root.service }}-pods
+  labels:
+    {{- include "hitl.webappLabels" (list $top $root) | nindent 4 }}
+spec:
+  clusterIP: None
+  selector:
+    {{- include "hitl.webappSelector" (list $top $root) | nindent 4 }}
+  ports:
+    - name: webapp
+      port: 8080
+      targetPort: 8080
+---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:

@@ -35,6 +35,7 @@ _ENDED: Final = {
         "outcome": _TEXT,
         "at": _TIME,
         "by": _TEXT,
+        "named": {"type": "boolean", "description": "Whether `by` is a name that the respondent gave"},
         "verified": {"type": "boolean"},
         "via": _TEXT,
         "value": {"type": "string", "description": "The beginning of its text"},
@@ -88,6 +89,10 @@ LIST: Final[dict[str, Any]] = {
                             "as_of": {**_TIME, "type": ["string", "null"]},
                             "complete": {"type": "boolean"},
                             "version": {"type": "string", "description": "Another one, once the list changes"},
+                            "notice": {
+                                "type": ["string", "null"],
+                                "description": "Why questions may be missing in the list, as a sentence",
+                            },
                         },
                     }
                 }
@@ -140,6 +145,7 @@ def document(found: Listing) -> dict[str, Any]:
         "as_of": found.as_of,
         "complete": found.progress.whole and not found.away,
         "version": found.version,
+        "notice": found.notice or None,
     }
 
 
@@ -164,6 +170,7 @@ def _question(row: Row, now: datetime) -> dict[str, Any]:
             "outcome": ended.outcome,
             "at": ended.at,
             "by": printable(ended.by),
+            "named": ended.named,
             "verified": ended.verified,
             "via": ended.channel,
             "value": ended.value,

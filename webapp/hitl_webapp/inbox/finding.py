@@ -123,6 +123,8 @@ def lay_down(connection: sqlite3.Connection, rights: Rights) -> None:
     connection.executemany("INSERT OR IGNORE INTO me VALUES (?, ?)", rights.keys())
     connection.executemany("INSERT OR IGNORE INTO there VALUES (?)", ((each,) for each in rights.namespaces or ()))
     connection.execute(_VISIBLE, (rights.namespaces is None,))
+    if rights.owns:
+        connection.execute("INSERT OR IGNORE INTO visible SELECT id, 0, 0, namespace FROM scope")
 
 
 def conditions_of(asked: object, names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
@@ -22,11 +21,12 @@ from hitl_webapp.auth import Principal
 from hitl_webapp.inbox.desk import Background, Desk
 from hitl_webapp.inbox.filling import Filler
 from hitl_webapp.inbox.finding import Found, find, namespaces
+from hitl_webapp.inbox.hinted import Hinted
 from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.listing import Listing, Overview
 from hitl_webapp.inbox.notes import Notes
 from hitl_webapp.inbox.queries import PAGE, Key, Query
-from hitl_webapp.inbox.rights import Rights, may_see_damaged, rights_of
+from hitl_webapp.inbox.rights import Rights, may_see_damaged, nowhere, rights_of
 from hitl_webapp.inbox.rows import Row, tie_of
 
 ROWS: Final = 100_000
@@ -58,8 +58,6 @@ _BELIEVED_SECONDS: Final = 30.0
 _CHECK_SECONDS: Final = 0.25
 _LARGE_PAGES: Final = 4
 _CHECKED_IN_LARGE: Final = 8
-_MOST_HINTS: Final = 200
-_HINTS_AT_ONCE: Final = 16
 _POLL_SECONDS: Final = 0.02
 # A storage that does not answer is asked again after so long, while pages are open.
 _AGAIN_SECONDS: Final = 5.0
@@ -101,8 +99,7 @@ class Inbox:
         self._notes = Notes()
         self._checked: LRUCache[str, float] = LRUCache(20_000)
         self._checks = 0
-        self._hinted: set[str] = set()
-        self._hint_turns = asyncio.Semaphore(_HINTS_AT_ONCE)
+        self._hinted = Hinted(lambda ids: self._filler.look(ids), clock)
 
     def note(self, request: RequestDocument, outcome: OutcomeDocument) -> None:
         """Take an outcome that this process has seen, to be shown at once."""
@@ -110,9 +107,8 @@ class Inbox:
 
     def hint(self, request_id: str) -> None:
         """Look at a question soon: somebody says that it is new, or settled. A forged hint costs one read."""
-        if self._ever and keys.is_request_id(request_id) and len(self._hinted) < _MOST_HINTS:
-            self._hinted.add(request_id)
-            self._background.start(self._look_hinted(request_id))
+        if self._ever and self._hinted.take(request_id):
+            self._background.start(self._hinted.look(request_id))
 
     async def listing(self, principal: Principal, query: Query, now: datetime) -> Listing:
         """Return what a visitor asks for, as far as they may see it.
@@ -157,7 +153,7 @@ class Inbox:
             progress=self._filler.progress,
             as_of=now - timedelta(seconds=age) if self._ever and age > _AGED_SECONDS else None,
             away=self._failed is not None,
-            nowhere=rights.namespaces == (),
+            nowhere=await nowhere(principal, rights),
         )
 
     async def overview(
@@ -185,7 +181,7 @@ class Inbox:
             age=timedelta(seconds=max(0.0, self._clock() - read_at)),
             whole=progress.whole and reach is not None and reach.whole and not away,
             away=away,
-            nowhere=rights.namespaces == (),
+            nowhere=await nowhere(principal, rights),
         )
 
     async def next(self, principal: Principal, request_id: str, now: datetime) -> str:
@@ -332,11 +328,3 @@ class Inbox:
             return False
         self._checked.update(dict.fromkeys(request_ids, self._clock()))
         return changed
-
-    async def _look_hinted(self, request_id: str) -> None:
-        async with self._hint_turns:
-            # From now on another hint may tell of what this look does not see.
-            self._hinted.discard(request_id)
-            # Listing finds it without the hint.
-            with suppress(HITLError):
-                await self._filler.look([request_id])

@@ -13,6 +13,11 @@ from hitl_webapp.inbox.queries import Query
 from hitl_webapp.inbox.rows import Row
 
 _NONE: Final = Counts()
+_AWAY: Final = "The storage does not answer, so questions may be missing here."
+_NOWHERE: Final = (
+    "You may see no questions here: no question is in a namespace where you have the verb get or answer on "
+    "humaninputs.hitl.flyte.org. An admin can give you that right."
+)
 _UNREAD: Final = Progress()
 _VERSION_CHARS: Final = 32
 
@@ -51,6 +56,13 @@ class Listing:
     as_of: datetime | None = None
     away: bool = False
     nowhere: bool = False
+
+    @property
+    def notice(self) -> str:
+        """Why questions may be missing, as a sentence; empty: none is known to be."""
+        if self.away:
+            return _AWAY
+        return _NOWHERE if self.nowhere else ""
 
     @property
     def total(self) -> int:

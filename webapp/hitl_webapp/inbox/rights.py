@@ -22,11 +22,13 @@ class Rights:
         user: The visitor's name.
         groups: Their groups.
         namespaces: Where they may see questions; None: everywhere.
+        owns: They may see all questions, also those that name others.
     """
 
     user: str
     groups: tuple[str, ...] = ()
     namespaces: tuple[str, ...] | None = None
+    owns: bool = False
 
     def keys(self) -> list[tuple[str, str]]:
         """Return what of respondents means this visitor: each key, and whether as everybody, user or group."""
@@ -48,7 +50,7 @@ async def rights_of(principal: Principal, namespaces: Sequence[str]) -> Rights:
         ClusterError: when nobody can say what this visitor may see.
     """
     if not principal.limited:
-        return Rights(principal.name, principal.groups)
+        return Rights(principal.name, principal.groups, owns=principal.owns)
     allowed: list[str] = []
     for start in range(0, len(namespaces), _AT_ONCE):
         some = namespaces[start : start + _AT_ONCE]
@@ -61,8 +63,15 @@ async def may_see_damaged(principal: Principal) -> bool:
     """Tell whether a visitor is told which questions are damaged."""
     # Whose a damaged question is, nobody knows: only a right to all of them shows it. Where there are no rights
     # but those that questions name, the log alone tells.
-    if not principal.limited:
-        return False
+    return principal.limited and await _may_see_all(principal)
+
+
+async def nowhere(principal: Principal, rights: Rights) -> bool:
+    """Tell whether a visitor may see nothing: a root without questions is no reason for that."""
+    return rights.namespaces == () and not await _may_see_all(principal)
+
+
+async def _may_see_all(principal: Principal) -> bool:
     try:
         await principal.require_may_see(None)
     except NotAllowed:

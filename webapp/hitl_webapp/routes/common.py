@@ -30,10 +30,10 @@ async def require_signed_in(request: Request) -> Principal:
         Unauthenticated: this visitor did not.
     """
     service = service_of(request)
-    if service.settings.auth == "link":
-        raise NotAllowed("Nobody signs in here, so there is no list of questions: each one has a link.")
     principal = await service.admission.authenticate(request.headers)
     if principal is None:
+        if service.settings.auth == "link":
+            raise NotAllowed("Nobody signs in here, so there is no list of questions: each one has a link.")
         raise Unauthenticated(SIGN_IN[service.settings.auth])
     return principal
 

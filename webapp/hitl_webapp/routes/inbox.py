@@ -24,10 +24,10 @@ router = APIRouter(responses=REFUSALS)
 
 @pages_router.get("/")
 async def index(request: Request) -> Response:
-    """Show the inbox, or in `link` mode a page that explains links."""
+    """Show the inbox, or a page that explains links to who has nothing but those."""
     service = service_of(request)
-    if service.settings.auth == "link":
-        return HTMLResponse(pages.render("links.html"))
+    if service.settings.auth == "link" and await service.admission.authenticate(request.headers) is None:
+        return HTMLResponse(pages.render("links.html", local=service.settings.loopback_only))
     principal = await require_signed_in(request)
     query = read_query(request.query_params)
     found = await service.inbox.listing(principal, query, await service.clock.storage_time())

@@ -1,0 +1,108 @@
+"""Each web app of a root is told of what is new, and one that does not answer keeps nobody waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+from pydantic import ValidationError
+
+from hitl_operator.settings import RootSettings
+from hitl_operator.webapp_hints import WebAppHints, addresses_of
+from tests.backends.processes import PATIENCE, free_ports
+
+NAME = "hitl-webapp-pods.hitl.svc"
+
+
+class Pod:
+    """A stand-in for a web app's pod, which notes what it is told; or hangs."""
+
+    def __init__(self, address: str, *, hangs: bool = False) -> None:
+        self.address = address
+        self.told: list[str] = []
+        self.hosts: set[str] = set()
+        self._hangs = hangs
+
+    async def _hint(self, request: web.Request) -> web.Response:
+        if self._hangs:
+            await asyncio.sleep(PATIENCE)
+        self.told.append(request.match_info["request_id"])
+        self.hosts.add(request.headers["Host"])
+        return web.Response(status=202)
+
+    @asynccontextmanager
+    async def serving(self, port: int) -> AsyncIterator[None]:
+        app = web.Application()
+        app.router.add_post("/hints/{request_id}", self._hint)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, self.address, port).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+
+async def until(pod: Pod, count: int) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while len(pod.told) < count:
+            await asyncio.sleep(0.01)
+
+
+async def test_every_pod_is_told_beside_one_that_hangs_and_one_that_is_gone() -> None:
+    [port] = free_ports(1)
+    pods = [Pod("127.0.0.1"), Pod("127.0.0.2"), Pod("127.0.0.3", hangs=True)]
+    asked: list[tuple[str, int]] = []
+
+    async def resolve(host: str, given: int) -> Sequence[str]:
+        """The cluster's DNS, which is a fake here."""
+        asked.append((host, given))
+        return ["127.0.0.4", *(pod.address for pod in pods)]
+
+    url = f"http://{NAME}:{port}"
+    roots = [RootSettings(url="s3://a/b", webapp_url=url), RootSettings(name="other", url="s3://a/c")]
+    hints = WebAppHints(roots, resolve)
+    async with pods[0].serving(port), pods[1].serving(port), pods[2].serving(port), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(hints.run())
+        for each in ("one", "two", "one"):
+            hints.tell("default", each)
+        hints.tell("other", "untold")
+        for pod in pods[:2]:
+            await until(pod, 2)
+            assert sorted(pod.told) == ["one", "two"]
+        # More than inboxes would take: the first ones count, and nothing piles up.
+        for number in range(5_000):
+            hints.tell("default", f"many-{number}")
+        for pod in pods[:2]:
+            await until(pod, 4)
+        running.cancel()
+
+    assert pods[0].hosts == {f"{NAME}:{port}"}
+    assert set(asked) == {(NAME, port)}
+    assert len(set(pods[0].told)) <= 502
+    assert "untold" not in pods[0].told
+
+
+async def test_a_name_without_pods_tells_nobody() -> None:
+    gone = asyncio.Event()
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        gone.set()
+        return await addresses_of(host, port)
+
+    hints = WebAppHints([RootSettings(url="s3://a/b", webapp_url="http://no-such-name.invalid:80")], resolve)
+    running = asyncio.create_task(hints.run())
+    hints.tell("default", "one")
+    async with asyncio.timeout(PATIENCE):
+        await gone.wait()
+    assert not running.done()
+    running.cancel()
+
+
+@pytest.mark.parametrize("url", ["https://a", "a:80", "http://", "http://a b", "http://u@a", "http://a/?q"])
+def test_an_address_that_cannot_be_told_is_refused_at_start(url: str) -> None:
+    with pytest.raises(ValidationError, match="webapp_url"):
+        RootSettings(url="s3://a/b", webapp_url=url)
