@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
+from pydantic_core import PydanticSerializationError, to_json
+
 Object: TypeAlias = dict[str, Any]
 
 # Server-side apply reads a body as YAML, which refuses these as they are, or takes them for ends of lines.
@@ -20,11 +22,16 @@ def encode(content: Object) -> bytes:
 
     Half of a surrogate pair, which is no character, becomes U+FFFD, as the API server would read it.
     """
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    if not text.isascii() or "\x7f" in text:
-        text = _LONE_SURROGATE.sub("\ufffd", text)
-        text = _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return text.encode()
+    try:
+        data = to_json(content)
+    except PydanticSerializationError:
+        # Half of a pair, or nested too deeply for it.
+        text = _LONE_SURROGATE.sub("\ufffd", json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+    else:
+        if data.isascii() and b"\x7f" not in data:
+            return data
+        text = data.decode()
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 class Lines:

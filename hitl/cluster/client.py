@@ -17,7 +17,7 @@ from kubernetes.aio.client import Configuration
 
 from hitl.cluster.body import Lines, Object, encode
 from hitl.cluster.credentials import Connection, connection_of, load, token_of
-from hitl.cluster.replies import away, no_api, parsed, refusal
+from hitl.cluster.replies import away, no_api, parsed, refusal, require_object
 from hitl.cluster.resources import (
     ACCESS_REVIEWS,
     CONFIG_MAPS,
@@ -131,7 +131,7 @@ class Kube:
             ClusterError: as its subclasses say; so does every other method.
         """
         try:
-            return await self._call("GET", resource.path(namespace, name))
+            return parsed(await self._call("GET", resource.path(namespace, name)))
         except ClusterNotFound:
             return None
 
@@ -177,7 +177,7 @@ class Kube:
             if wanted:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())
         while True:
-            page = await self._call("GET", resource.path(namespace), query=query, accept=accept)
+            page = parsed(await self._call("GET", resource.path(namespace), query=query, accept=accept))
             # A list of metadata alone says null when it is empty.
             yield page["items"] or [], page["metadata"].get("resourceVersion", "")
             if not (following := page["metadata"].get("continue")):
@@ -238,30 +238,30 @@ class Kube:
     async def create(self, resource: Resource, content: Object, *, manager: str = "hitl") -> Object:
         """Create an object; one that is there already is a `ClusterConflict`."""
         namespace = content["metadata"].get("namespace")
-        return await self._call(
-            "POST", resource.path(namespace), content, query={"fieldManager": manager} if manager else {}
-        )
+        query = {"fieldManager": manager} if manager else {}
+        return parsed(await self._call("POST", resource.path(namespace), content, query=query))
 
     async def apply(
         self, resource: Resource, content: Object, *, manager: str, subresource: str = "", force: bool = True
-    ) -> Object:
+    ) -> None:
         """Apply the fields of an object server-side, in the name of a field manager."""
         metadata = content["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
         query = {"fieldManager": manager, "force": "true" if force else "false"}
-        return await self._call("PATCH", path, content, query=query, kind=_APPLY)
+        require_object(await self._call("PATCH", path, content, query=query, kind=_APPLY))
 
     async def merge(
         self, resource: Resource, name: str, namespace: str | None, patch: Object, *, manager: str
     ) -> Object:
         """Merge a patch (RFC 7386) into an object."""
         path = resource.path(namespace, name)
-        return await self._call("PATCH", path, patch, query={"fieldManager": manager}, kind=_MERGE)
+        return parsed(await self._call("PATCH", path, patch, query={"fieldManager": manager}, kind=_MERGE))
 
     async def replace(self, resource: Resource, content: Object) -> Object:
         """Replace an object, unless somebody changed it since its `resourceVersion`."""
         metadata = content["metadata"]
-        return await self._call("PUT", resource.path(metadata.get("namespace"), metadata["name"]), content)
+        path = resource.path(metadata.get("namespace"), metadata["name"])
+        return parsed(await self._call("PUT", path, content))
 
     async def delete(
         self, resource: Resource, name: str, namespace: str | None = None, *, uid: str | None = None
@@ -269,7 +269,7 @@ class Kube:
         """Delete an object, the one of this uid if given. False when there is none of this name."""
         body = {"preconditions": {"uid": uid}} if uid else {}
         try:
-            await self._call("DELETE", resource.path(namespace, name), body)
+            require_object(await self._call("DELETE", resource.path(namespace, name), body))
         except ClusterNotFound:
             return False
         return True
@@ -288,7 +288,7 @@ class Kube:
 
     async def _verbs(self, group: str, version: str) -> dict[str, list[str]]:
         try:
-            found = await self._call("GET", f"/apis/{group}/{version}")
+            found = parsed(await self._call("GET", f"/apis/{group}/{version}"))
         except ClusterNotFound:
             return {}
         return {each["name"]: each.get("verbs", []) for each in found.get("resources", [])}
@@ -302,12 +302,12 @@ class Kube:
         query: Mapping[str, str] | None = None,
         kind: str = _JSON,
         accept: str = _JSON,
-    ) -> Object:
+    ) -> bytes:
         async with self._turns:
             status, data = await self._answer(verb, path, body, query or {}, kind, accept)
         if status >= 400:
             raise refusal(status, data)
-        return parsed(data)
+        return data
 
     async def _answer(
         self, verb: str, path: str, body: Object | None, query: Mapping[str, str], kind: str, accept: str

@@ -15,6 +15,8 @@ from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
 from hitl.cluster.v1alpha1 import (
     GROUP,
+    MAX_SCHEMA_LEVELS,
+    TOO_DEEP,
     HumanInput,
     HumanInputResponse,
     HumanInputSpec,
@@ -72,6 +74,8 @@ def question_of(human_input: HumanInput) -> Question:
         InvalidRequest: when it cannot be asked like this.
     """
     spec = human_input.spec
+    if spec.json_schema == TOO_DEEP:
+        raise InvalidRequest(f"schema: it is nested too deeply: at most {MAX_SCHEMA_LEVELS} levels are allowed")
     return Question.of(
         event_name_of(human_input),
         spec.data_type,

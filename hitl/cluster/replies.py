@@ -3,22 +3,59 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Final
+
+from pydantic_core import from_json
 
 from hitl.cluster.body import Object
 from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterNotFound, ClusterUnavailable
 
+# Only the JSON Schema of a HumanInput is nested as deeply, and what the API server records of its fields: up to
+# 10,000 levels. Readers of JSON end far earlier, and one object must not hide all others.
+_MOST_LEVELS: Final = 240
+_BRACKETS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
 
 def parsed(data: bytes) -> Object:
-    """Return the object that was sent.
+    """Return the object that was sent. What is nested more deeply than 240 levels is null in it.
 
     Raises:
         ClusterUnavailable: when it is none.
     """
     try:
-        found: Object = json.loads(data)
-    except ValueError as error:
-        raise no_api() from error
+        found: Object = from_json(data)
+    except ValueError:
+        try:
+            found = json.loads(_cut(data))
+        except ValueError as error:
+            raise no_api() from error
     return found
+
+
+def require_object(data: bytes) -> None:
+    """Make sure that an object was sent, of which nothing is to be known.
+
+    Raises:
+        ClusterUnavailable: when it is none.
+    """
+    if not data.startswith(b"{"):
+        raise no_api()
+
+
+def _cut(data: bytes) -> bytes:
+    kept, start, level = list[bytes](), 0, 0
+    for found in _BRACKETS.finditer(data):
+        bracket = found[0]
+        if bracket in b"[{":
+            level += 1
+            if level == _MOST_LEVELS + 1:
+                kept += [data[start : found.start()], b"null"]
+        elif bracket in b"]}":
+            if level == _MOST_LEVELS + 1:
+                start = found.end()
+            level -= 1
+    return b"".join(kept) + data[start:] if kept else data
 
 
 def no_api() -> ClusterUnavailable:

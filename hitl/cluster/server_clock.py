@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 # A reply says the second in which it was written.
 _RESOLUTION_SECONDS = 1.0
@@ -27,11 +28,8 @@ class ServerClock:
     @classmethod
     def of_header(cls, date: str, at: float, took: float) -> ServerClock | None:
         """Read a `Date` header; None when it is none."""
-        try:
-            told = parsedate_to_datetime(date)
-        except ValueError:
-            return None
-        return None if told.tzinfo is None else cls(told, at, took)
+        told = _moment(date)
+        return None if told is None else cls(told, at, took)
 
     def difference(self, now: datetime, at: float) -> float:
         """Return by how many seconds a clock is surely ahead of the server's; negative when behind.
@@ -45,3 +43,13 @@ class ServerClock:
         if ahead > 0:
             return max(0.0, ahead - _RESOLUTION_SECONDS - self.took)
         return ahead
+
+
+# Hundreds of replies say the same second.
+@lru_cache(maxsize=8)
+def _moment(date: str) -> datetime | None:
+    try:
+        told = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return None if told.tzinfo is None else told

@@ -120,5 +120,7 @@ class Transport:
             connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self._configuration))
             # Not `trust_env`: with it a thread reads the environment and ~/.netrc before each request, and a
             # default login in that file refuses every request that has a token.
-            self._session = aiohttp.ClientSession(connector=connector, read_bufsize=_READ_AHEAD)
+            self._session = aiohttp.ClientSession(
+                connector=connector, read_bufsize=_READ_AHEAD, cookie_jar=aiohttp.DummyCookieJar()
+            )
         return self._session

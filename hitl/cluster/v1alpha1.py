@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue, ValidationError
 
 from hitl.cluster.shapes import Condition as Condition
 from hitl.cluster.shapes import ConditionStatus as ConditionStatus
@@ -31,8 +31,9 @@ from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
+from hitl.core.strictjson import check_depth
 from hitl.core.values import MAX_VALUE_CHARS, DataType
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, InvalidValue
 
 GROUP: Final = "hitl.flyte.org"
 VERSION: Final = "v1alpha1"
@@ -44,12 +45,26 @@ COMMIT_ANNOTATION: Final = f"{GROUP}/commit"
 MISSING_OUTCOME_ANNOTATION: Final = f"{GROUP}/missing-outcome"
 LEFT_OUT_ANNOTATION: Final = f"{GROUP}/left-out"
 MAX_EDITS: Final = 32
+MAX_SCHEMA_LEVELS: Final = 200
+TOO_DEEP: Final[dict[str, JsonValue]] = {"$schema": "nested too deeply"}
+"""What stands for a schema of more levels, so that its HumanInput can be read. No question is asked with it."""
 
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
 
 _Choice: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]
 _ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
+
+
+def _readable(schema: Any) -> Any:
+    try:
+        check_depth(schema, MAX_SCHEMA_LEVELS)
+    except InvalidValue:
+        return dict(TOO_DEEP)
+    return schema
+
+
+_JsonSchema: TypeAlias = Annotated[dict[str, JsonValue], BeforeValidator(_readable)]
 
 
 class Response(Shape):
@@ -111,8 +126,11 @@ class HumanInputSpec(Shape):
         max_length=MAX_CHOICES,
         description="What the program said of the answer before this question, which it could not use.",
     )
-    json_schema: dict[str, JsonValue] | None = Field(
-        default=None, alias="schema", description="A JSON Schema (draft 2020-12) that the answer must fit."
+    json_schema: _JsonSchema | None = Field(
+        default=None,
+        alias="schema",
+        description="A JSON Schema (draft 2020-12) that the answer must fit, "
+        f"of at most {MAX_SCHEMA_LEVELS} levels.",
     )
     respondents: Respondents | None = Field(
         default=None,

@@ -56,8 +56,8 @@ async def settle(
         submission: The attempt.
         now: The moment of the submission, with a time zone, by a clock that `Store.require_clock` accepted. None
             takes the records' own, and has it checked.
-        looked: What `records.ticks` said before this very question was last read from storage. None: it is read
-            again.
+        looked: What `records.ticks` said before this very question was last read from storage, or when it was
+            certain that nobody had deleted it. None: it is read again.
 
     Raises:
         ClockApart: when the records' clock is not the storage's; nothing was written.

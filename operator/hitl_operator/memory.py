@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Generic, TypeVar
 
 from cachetools import LRUCache
+from pydantic_core import PydanticSerializationError, to_json
 
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.records.requests import StoredRequest
@@ -72,12 +73,12 @@ class KnownRequests:
 
 def _chars_of_object(content: HumanInput | HumanInputResponse) -> int:
     chars = _BASE_CHARS + sum(len(key) + len(text) for key, text in content.metadata.annotations.items())
-    chars += sum(len(repr(each)) for each in content.metadata.managed_fields)
+    chars += _chars_of(content.metadata.managed_fields)
     if isinstance(content, HumanInputResponse):
         return chars + len(content.spec.value or "") + len(content.spec.comment)
     spec, response = content.spec, content.spec.response
     chars += len(spec.prompt) + len(spec.default or "") + sum(map(len, spec.choices))
-    chars += len(repr(spec.json_schema)) if spec.json_schema else 0
+    chars += _chars_of(spec.json_schema) if spec.json_schema else 0
     chars += len(response.value or "") + len(response.comment) if response else 0
     return chars + len(content.status.value or "") + len(content.status.comment or "")
 
@@ -85,4 +86,12 @@ def _chars_of_object(content: HumanInput | HumanInputResponse) -> int:
 def _chars_of_request(request: StoredRequest) -> int:
     asked = request.document
     chars = _BASE_CHARS + len(asked.prompt) + len(asked.default or "") + sum(map(len, asked.choices))
-    return chars + (len(repr(asked.json_schema)) if asked.json_schema else 0)
+    return chars + (_chars_of(asked.json_schema) if asked.json_schema else 0)
+
+
+def _chars_of(content: object) -> int:
+    try:
+        return len(to_json(content))
+    except PydanticSerializationError:
+        # Half a character.
+        return len(repr(content))

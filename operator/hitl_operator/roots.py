@@ -6,7 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Final
+
+from prometheus_client import Counter
 
 from hitl.core.urls import form_url
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
@@ -48,6 +51,7 @@ class Root:
         self._checked = False
         self._out = ""
         self._apart = False
+        self._clock = CLOCK.labels(root=settings.name)
         # Shown as zero from the start, so that the first one is an increase.
         for trouble in (DAMAGED, FOREIGN):
             trouble.labels(root=settings.name)
@@ -129,8 +133,8 @@ class Root:
             raise
         if self._apart:
             _log.warning("root %s: the clock agrees with the storage's and the API server's again", self.name)
-        self._apart = False
-        self._show()
+            self._apart = False
+            self._show()
 
     def form_url(self, request_id: str) -> str:
         """Return the address of a form, without any token; empty when nobody said where the web app is."""
@@ -140,13 +144,12 @@ class Root:
         api = self._api_clock(now)
         if api is not None:
             API_CLOCK.set(api)
-        shown = CLOCK.labels(root=self.name)
         try:
             storage = await self._store.require_clock(now)
         except ClockApart as error:
-            shown.set(error.seconds)
+            self._clock.set(error.seconds)
             raise
-        shown.set(storage)
+        self._clock.set(storage)
         for whose, difference in ((self._store.url, storage), ("the API server", api or 0.0)):
             if abs(difference) > CLOCK_LIMIT_SECONDS:
                 raise ClockApart(whose, difference)
@@ -190,4 +193,9 @@ class Roots:
 
 
 def _count(operation: str, result: str) -> None:
-    STORAGE_REQUESTS.labels(operation=operation, result=result).inc()
+    _counter(operation, result).inc()
+
+
+@cache
+def _counter(operation: str, result: str) -> Counter:
+    return STORAGE_REQUESTS.labels(operation=operation, result=result)

@@ -85,9 +85,11 @@ async def _settle(
         await note_refused(records, request.request_id, why, request=request, submission=submission)
         standing = await read_outcome_of(root.store, request)
         return superseded(standing) if standing is not None else Recorded(refusal=refusal)
+    # Before the time is told: this process may stand still at any moment.
+    looked = _surely_stored(records, request)
     now = context.now()
     await root.require_clock(now)
-    settled = await settle(records, request, submission, now=now)
+    settled = await settle(records, request, submission, now=now, looked=looked)
     match settled.kind:
         case "gone":
             raise RequestNotFound(str(settled.error))
@@ -103,6 +105,16 @@ async def _settle(
             message = " ".join(f"{each.rstrip('.')}." for each in sentences)
             return Recorded(refusal=Refusal(RefusalReason.INVALID, message))
     return Recorded(settled.outcome)
+
+
+def _surely_stored(records: Records, request: StoredRequest) -> float | None:
+    """Return what the records' ticks say if the question is certainly in storage; None where only a read tells.
+
+    Nothing deletes a question within a day after its deadline, and after its deadline no response is taken. Where
+    a HumanInput asked it, its id is the object's uid, under which nobody ever stores another question. Other ids
+    may come again, when a root was emptied by hand.
+    """
+    return records.ticks() if request.document.origin.human_input else None
 
 
 async def _evidence_changed(root: Root, request: StoredRequest) -> Refusal | None:

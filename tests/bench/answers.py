@@ -128,14 +128,24 @@ async def _cost(
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await shown.wait()
         seconds = time.perf_counter() - began
-    # What it does afterwards, as rows of the index, belongs to it too.
-    await asyncio.sleep(1)
+    # What it does afterwards, as Events and rows of the index, belongs to it too, and to nothing else.
+    await _done(operator)
     return Cost(
         seconds,
         (sum(process.cpu_times()[:2]) - cpu) / count,
         (_api_calls(plane) - api) / count,
         (operator.metric("hitl_storage_requests_total") - storage) / count,
     )
+
+
+async def _done(operator: OperatorProcess) -> None:
+    """Wait until the operator has asked for nothing for a second."""
+    before = -1.0
+    while before < (
+        asked := sum(map(operator.metric, ("hitl_api_requests_total", "hitl_storage_requests_total")))
+    ):
+        before = asked
+        await asyncio.sleep(1)
 
 
 def _api_calls(plane: ControlPlane) -> int:

@@ -15,6 +15,7 @@ from tests.backends.processes import PATIENCE
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question
+from tests.cluster.test_troubles import ask
 
 AWAY_SECONDS = 60
 
@@ -207,7 +208,10 @@ def test_a_mended_object_goes_on_without_anybody_saying_so(
     questions, store = Questions(own_control_plane, "team"), Root(s3_backend).store
     operator = OperatorProcess(own_control_plane, s3_backend, tmp_path, audit_seconds="0.2")
     operator.start()
-    path = keys.request_key(questions.ask("mended"))
+    # One that a HumanInput asked is known to be in storage, and not read again.
+    request_id = ask(Root(s3_backend), "team")
+    questions.until(request_id, "Pending")
+    path = keys.request_key(request_id)
     whole = asyncio.run(store.read(path))
     assert whole is not None
 
@@ -216,8 +220,8 @@ def test_a_mended_object_goes_on_without_anybody_saying_so(
         await store.create_once(path, content)
 
     asyncio.run(put(b"{not json"))
-    questions.patch("mended", {"response": {"value": "3"}})
-    questions.until_condition("mended", "Stalled", "RequestDamaged")
+    questions.patch(request_id, {"response": {"value": "3"}})
+    questions.until_condition(request_id, "Stalled", "RequestDamaged")
     asyncio.run(put(whole))
-    assert questions.until("mended", "Answered")["status"]["value"] == "3"
+    assert questions.until(request_id, "Answered")["status"]["value"] == "3"
     operator.terminate()

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from hitl.core import keys
@@ -211,6 +212,25 @@ def test_who_waits_for_a_question_that_cannot_be_asked_is_told_at_its_deadline(
     assert conditions(found)["Settled"] == ("True", "DeadlinePassed")
     assert conditions(found)["Stalled"] == ("True", "DeadlinePassed")
     assert not [key for key in root.listed() if found["metadata"]["uid"] in key]
+
+
+def test_a_schema_that_is_nested_too_deeply_hides_no_other_question(questions: Questions) -> None:
+    plane, names = questions.plane, []
+    with httpx.Client(base_url=plane.url, verify=plane.tls(), timeout=60) as client:
+        # Beyond what pydantic reads, and beyond what readers of JSON do. The API server takes 10,000.
+        for levels in (400, 3_000):
+            names.append(f"deep-{levels}")
+            asked = question(questions.namespace, names[-1], dataType="json", timeoutSeconds=1, schema="SCHEMA")
+            nested = '{"a":' * levels + "1" + "}" * levels
+            body = json.dumps(asked).replace('"SCHEMA"', nested)
+            path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{questions.namespace}/humaninputs"
+            headers = {"Content-Type": "application/json"}
+            client.post(path, content=body, headers=headers).raise_for_status()
+    questions.ask("after")
+    settled = [f"hi/{name}" for name in names]
+    plane.kubectl("wait", "--for=condition=Settled", *settled, "-n", questions.namespace, "--timeout=100s")
+    told = plane.kubectl("describe", *settled, "-n", questions.namespace).out
+    assert told.count("nested too deeply: at most 200 levels") >= len(names)
 
 
 def test_an_outcome_that_storage_lost_is_told_and_restored_by_decision(

@@ -1,0 +1,78 @@
+"""A response from Kubernetes is recorded by as few calls as can be, and never for a question that was deleted."""
+
+import uuid
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hitl.cluster.mapping import Given
+from hitl.core import keys
+from hitl.core.documents import Origin, Respondent
+from hitl.errors import RequestNotFound
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, read_outcome
+from hitl.storage import Store
+from hitl_operator.context import Context
+from hitl_operator.submissions import Recorded, record
+from tests.library.samples import NOW, asked
+
+GIVEN = Given("answered", Respondent(via="kubectl"), "42", "", "0" * 32)
+BORN = Origin(namespace="team", human_input="number")
+MONTH_SECONDS = 30 * 86_400.0
+
+
+class _Root:
+    """A root whose clock is looked at, and something else meanwhile: a real one cannot be told to stand still."""
+
+    def __init__(self, store: Store, meanwhile: Callable[[], Any]) -> None:
+        self.store = store
+        self._meanwhile = meanwhile
+
+    async def require_clock(self, _now: object) -> None:
+        await self._meanwhile()
+
+
+class _Case:
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.store = Store(f"memory://{uuid.uuid4().hex}", watcher=lambda name, _: self.calls.append(name))
+        self.ticks = 0.0
+
+    async def record(self, request: StoredRequest, meanwhile: Callable[[], Any]) -> Recorded:
+        records = Records(self.store, ticks=lambda: self.ticks, later=lambda *_: None)
+        context = cast("Context", SimpleNamespace(now=lambda: NOW))
+        self.calls.clear()
+        return await record(context, cast("Any", _Root(self.store, meanwhile)), records, request, GIVEN)
+
+    async def nothing(self) -> None:
+        """Let no time pass."""
+
+    async def a_month(self, request_id: str) -> None:
+        """Have the question answered, kept for long enough and deleted, while this process stands still."""
+        await self.store.delete(keys.request_key(request_id))
+        self.ticks += MONTH_SECONDS
+
+
+@pytest.mark.parametrize(("origin", "calls"), [(BORN, ["create"]), (Origin(namespace="team"), ["read", "create"])])
+async def test_what_a_humaninput_asked_is_not_read_again_before_it_is_answered(
+    origin: Origin, calls: list[str]
+) -> None:
+    case = _Case()
+    request = await asked(case.store, "b7c8", origin=origin)
+    recorded = await case.record(request, case.nothing)
+    assert case.calls == calls
+    assert recorded.outcome is not None
+    assert recorded.outcome == await read_outcome(case.store, "b7c8")
+
+
+@pytest.mark.parametrize("origin", [BORN, Origin(namespace="team")])
+async def test_nothing_is_recorded_by_a_process_that_stood_still_until_the_question_was_deleted(
+    origin: Origin,
+) -> None:
+    case = _Case()
+    request = await asked(case.store, "b7c8", origin=origin)
+    with pytest.raises(RequestNotFound):
+        await case.record(request, lambda: case.a_month("b7c8"))
+    assert await read_outcome(case.store, "b7c8") is None

@@ -1,0 +1,44 @@
+"""What the API server answers is read, however deeply somebody nested a part of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from hitl.cluster.mapping import question_of
+from hitl.cluster.replies import parsed
+from hitl.cluster.v1alpha1 import MAX_SCHEMA_LEVELS, HumanInput
+from hitl.errors import ClusterUnavailable, InvalidRequest
+
+
+def _listed(levels: int) -> bytes:
+    schema = '{"a]}":["\\"{[",' * levels + "1" + "]}" * levels
+    spec = '"spec":{"prompt":"?","dataType":"json","schema":'
+    first = '{"metadata":{"name":"a"},' + spec + schema + "}}"
+    second = '{"metadata":{"name":"b"},' + spec + '{"type":"object"}}}'
+    return f'{{"metadata":{{"resourceVersion":"7"}},"items":[{first},{second}]}}'.encode()
+
+
+@pytest.mark.parametrize("levels", [90, MAX_SCHEMA_LEVELS, 5_000])
+def test_one_object_that_is_nested_deeply_hides_no_other_of_its_list(levels: int) -> None:
+    found = parsed(_listed(levels))
+    first, second = (HumanInput.from_object(each) for each in found["items"])
+    assert found["metadata"]["resourceVersion"] == "7"
+    assert (first.metadata.name, second.metadata.name) == ("a", "b")
+    assert question_of(second).json_schema == {"type": "object"}
+    if 2 * levels > MAX_SCHEMA_LEVELS:
+        with pytest.raises(InvalidRequest, match="nested too deeply"):
+            question_of(first)
+    else:
+        assert found == json.loads(_listed(levels))
+
+
+@pytest.mark.parametrize("data", [b"<html>", b"", b'{"items":', b"\xff", b"[" * 3_000, b"]" * 3_000, b'"{' * 300])
+def test_what_is_no_object_is_no_api_server(data: bytes) -> None:
+    with pytest.raises(ClusterUnavailable, match="sent no JSON"):
+        parsed(data)
+
+
+@pytest.mark.parametrize("value", ["👍", 2**70, 1e300, None, "\\u0000", "a\u2028b"])
+def test_what_is_read_is_what_was_sent(value: Any) -> None:
+    assert parsed(json.dumps({"value": value}).encode()) == {"value": value}
