@@ -56,7 +56,7 @@ words: $(READY) ## Name each word that docs/glossary.md rules out, and where it 
 	@$(BIN)/python docs/tools/words.py
 
 .PHONY: pictures
-pictures: $(READY) ## Take the pictures of a model's form, on a desk and on a phone, for the docs
+pictures: $(READY) ## Take the pictures of a form and of an inbox, on a desk and on a phone, for the docs
 	@$(BIN)/python docs/tools/pictures.py
 
 .PHONY: site

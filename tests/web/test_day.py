@@ -181,7 +181,7 @@ def test_a_day_of_a_team(app: WebApp, browser: Browser) -> None:
         if number < ALIKE + len(KINDS):
             clean(page)
         press_through(page, number)
-        if number == ALIKE or isinstance(KINDS[number % len(KINDS)][1], dict) and number < ALIKE + len(KINDS):
+        if number == ALIKE or (isinstance(KINDS[number % len(KINDS)][1], dict) and number < ALIKE + len(KINDS)):
             clean(page)
         tab_to(page, "a[href*='/next']")
         page.keyboard.press("Enter")
