@@ -25,11 +25,13 @@ class Site:
         base: What comes before the path of each address.
         sign_in: Where people sign in, as the settings have it; None: nobody signs in by a page.
         run: The address of a run, as the settings have it; may be empty.
+        inbox: Whether people who sign in have a list of questions.
     """
 
     base: str = ""
     sign_in: str | None = None
     run: str = ""
+    inbox: bool = False
 
     def address(self, path: str) -> str:
         """Return the address of a path of the web app, as the visitor's browser must write it."""
@@ -58,7 +60,12 @@ SITE: Final[ContextVar[Site]] = ContextVar("hitl_site", default=Site())  # noqa:
 def site_of(settings: WebSettings) -> Site:
     """Return what the settings say about the surroundings."""
     signs_in = settings.auth == "proxy"
-    return Site(base_path(settings.endpoint), settings.sign_in_url if signs_in else None, settings.run_url)
+    return Site(
+        base_path(settings.endpoint),
+        settings.sign_in_url if signs_in else None,
+        settings.run_url,
+        settings.auth != "link",
+    )
 
 
 def base_path(endpoint: str) -> str:

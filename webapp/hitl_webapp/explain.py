@@ -58,7 +58,8 @@ async def explain(request: Request, error: Exception) -> Response:
     # Only there people sign in by a page; without the token, which was not enough.
     sign_in = SITE.get().sign_in_address(path) if problem.status == 401 else ""
     again = problem.status == 503 and request.method == "GET"
-    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in, again=again)
+    home = SITE.get().inbox and problem.status != 401
+    page = pages.message_page(problem.title, problem.detail, sign_in=sign_in, again=again, home=home)
     return HTMLResponse(page, problem.status, problem.headers)
 
 

@@ -235,10 +235,11 @@ def message_page(
     sign_in: str = "",
     name: str = "",
     again: bool = False,
+    home: bool = False,
 ) -> str:
     """Return a page with one sentence, what the visitor had typed, and where to go on, if anywhere."""
-    content = {"title": title, "detail": detail, "typed": typed or {}, "sign_in": sign_in, "again": again}
-    return render("message.html", name=name, **content)
+    ways = {"sign_in": sign_in, "again": again, "home": home}
+    return render("message.html", name=name, title=title, detail=detail, typed=typed or {}, **ways)
 
 
 def _schema_text(schema: dict[str, Any]) -> str:
