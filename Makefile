@@ -56,7 +56,7 @@ words: $(READY) ## Name each word that docs/glossary.md rules out, and where it 
 	@$(BIN)/python docs/tools/words.py
 
 .PHONY: pictures
-pictures: $(READY) ## Take the pictures of a model's form and of the statistics, for the docs
+pictures: $(READY) ## Take the pictures of a form, an inbox and the statistics, for the docs
 	@$(BIN)/python docs/tools/pictures.py
 	@$(BIN)/python docs/tools/statistics_picture.py
 

@@ -1,4 +1,4 @@
-"""Write the pictures of the form into docs/images: of a model's form, on a desk and on a phone.
+"""Write the pictures of the pages into docs/images: a model's form and a team's inbox, on a desk and on a phone.
 
 Usage: ``python docs/tools/pictures.py``. It needs Chromium on the PATH, as the tests of the pages do.
 """
@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 from pydantic import BaseModel, Field
 
 IMAGES: Final = Path(__file__).parents[1] / "images"
@@ -61,10 +61,18 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HITL_DATA_DIR"] = folder
         # Loaded with the folder of this run in place.
+        from inbox_pictures import ask_team, take_inbox
+
         import hitl
 
         event = hitl.new_event("deploy", Deploy, prompt=PROMPT, timeout_seconds=3_600, default=USUAL)
-        _take(found, event.form_url)
+        team = f"{folder}/team"
+        ask_team(team)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            _take_form(browser, event.form_url)
+            take_inbox(browser, team, IMAGES)
+            browser.close()
         event.cancel("the pictures are taken")
     return 0
 
@@ -77,17 +85,14 @@ def browser_path() -> str | None:
     return found
 
 
-def _take(path: str, url: str) -> None:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        for name, width in SIZES.items():
-            context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
-            page = context.new_page()
-            page.goto(url)
-            page.wait_for_selector(".countdown:not(:empty)")
-            page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
-            context.close()
-        browser.close()
+def _take_form(browser: Browser, url: str) -> None:
+    for name, width in SIZES.items():
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
+        page = context.new_page()
+        page.goto(url)
+        page.wait_for_selector(".countdown:not(:empty)")
+        page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+        context.close()
 
 
 if __name__ == "__main__":

@@ -156,6 +156,14 @@ def test_the_page_says_what_will_happen_and_what_happened(app: WebApp) -> None:
     assert (other.stored() or {})["outcome"] == "rejected"
 
 
+def test_nothing_selected_is_said_so_and_no_page_is_a_dead_end(app: WebApp) -> None:
+    reply = httpx.get(f"{app.url}/bulk", headers=as_user("ann"))
+    assert (reply.status_code, "Select at least one question in the list" in reply.text) == (400, True)
+    missing = httpx.get(f"{app.url}/form/nobody", headers=as_user("ann"))
+    assert missing.status_code == 404
+    assert all('<a href="/">All your questions</a>' in each for each in (reply.text, missing.text))
+
+
 def test_what_a_schema_lists_is_offered_and_recorded(app: WebApp) -> None:
     listed = {"oneOf": [{"const": "eu-1", "title": "Frankfurt"}, {"const": "us-1", "title": "Ohio"}]}
     questions = ask(app, "listed", 2, data_type=str, json_schema=listed)

@@ -12,6 +12,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, TimeoutError
 
 from hitl.core.documents import Origin
+from hitl_webapp.inbox.queries import Query
+from tests.library.samples import NOW
+from tests.web.inboxes import inbox_page
 from tests.web.serving import Question, WebApp, running
 from tests.web.test_browser import shot
 
@@ -201,3 +204,11 @@ def test_who_holds_a_link_and_is_not_signed_in_gets_the_way_to_sign_in(
     assert "where you sign in" not in told
     assert to == "/oauth2/start?rd=%2Fform%2Fnamed"
     assert at_the_inbox == "/oauth2/start?rd=%2F"
+
+
+def test_what_is_filtered_by_is_said_in_one_line_and_not_by_a_screen_of_fields() -> None:
+    page = inbox_page(NOW, query=Query(state="any", sort="name", project="x", type="bool"))
+    assert "Filter and sort: <bdi>All questions, Yes or no, project x, Name</bdi>" in page
+    assert "<details open" not in page
+    assert "Remove all filters" in page
+    assert "<summary>Filter and sort</summary>" in inbox_page(NOW)

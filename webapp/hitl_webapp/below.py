@@ -31,6 +31,7 @@ class Site:
         sign_in: Where people sign in, as the settings have it; None: nobody signs in by a page.
         sign_out: Where they sign out; empty: nowhere.
         run: The address of a run, as the settings have it; may be empty.
+        inbox: Whether people who sign in have a list of questions.
         key: The key of the user's own inbox, where the page was asked for by it; else empty.
     """
 
@@ -38,6 +39,7 @@ class Site:
     sign_in: str | None = None
     sign_out: str = ""
     run: str = ""
+    inbox: bool = False
     key: str = ""
 
     def address(self, path: str) -> str:
@@ -76,6 +78,7 @@ def site_of(settings: WebSettings) -> Site:
         settings.sign_in_url if signs_in else None,
         settings.sign_out_url if signs_in else "",
         settings.run_url,
+        settings.auth != "link",
     )
 
 

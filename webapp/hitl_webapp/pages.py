@@ -249,9 +249,10 @@ def message_page(
     sign_out: str = "",
     name: str = "",
     again: bool = False,
+    home: bool = False,
 ) -> str:
     """Return a page with one sentence, what the visitor had typed, and where to go on, if anywhere."""
-    ways = {"sign_in": sign_in, "leave": sign_out, "again": again}
+    ways = {"sign_in": sign_in, "leave": sign_out, "again": again, "home": home}
     return render("message.html", name=name, title=title, detail=detail, typed=typed or {}, **ways)
 
 

@@ -27,6 +27,7 @@ from hitl_webapp.sent import SentForm, sent_form, value_fault
 
 _FIELDS: Final = frozenset(("value", "choice", "comment", "reject", "step"))
 _NAMES: Final = ("request_ids", "value", "comment", "reject")
+_SELECT: Final = "Select at least one question in the list, by the box beside it. Then answer them together."
 _DESCRIBED: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -88,8 +89,11 @@ async def confirm(request: Request) -> Response:
     """Show what one answer for several questions would do."""
     service = service_of(request)
     principal = await require_signed_in(request)
-    ids = bulk.checked_ids(request.query_params.getlist("id"))
-    found = await bulk.seen(service, request.headers, ids)
+    given = request.query_params.getlist("id")
+    if not given:
+        # The list's button was pressed and nothing was selected: nobody did anything wrong.
+        return HTMLResponse(pages.message_page("No question is selected", _SELECT, name=principal.name), 400)
+    found = await bulk.seen(service, request.headers, bulk.checked_ids(given))
     return HTMLResponse(_Page(found, principal.name).render())
 
 
@@ -192,7 +196,7 @@ class _Page:
             if each.question is not None and not each.why:
                 kinds.setdefault(bulk.kind_of(each.question), []).append(each.question)
         self._kinds = list(kinds.values())
-        # What stands for all of them.
+        # One for all of them.
         self.first = bulk.plain(self._kinds[0][0]) if self._kinds else None
 
     def stepped(self, sent: SentForm) -> str:
