@@ -16,13 +16,14 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hitl.core import arguments
+from hitl.core.approval import Approval, require_reachable
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.faults import sentence
-from hitl.core.files import require_file_alone
+from hitl.core.files import asks_for_file, require_file_alone
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
 from hitl.core.pythontypes import AnswerType, answer_type, as_json, offered_values, require_usable
-from hitl.core.respondents import Respondents
+from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.several import list_type, several
 from hitl.core.strictjson import shortened
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
@@ -36,7 +37,8 @@ class Asked(BaseModel):
     """What a question and its document share.
 
     `choices`, `default` and `proposed` are canonical texts of `data_type`, and so are the keys of `choice_labels`.
-    `proposed` is what the form holds at first; `refused` is what the program said of the answer before.
+    `proposed` is what the form holds at first; `refused` is what the program said of the answer before. With an
+    `approval`, several people must agree; `requester` is the user for whom it is asked.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -60,10 +62,20 @@ class Asked(BaseModel):
     refused: list[Annotated[str, Field(max_length=MAX_COMMENT_CHARS)]] = Field(
         default_factory=list, max_length=MAX_CHOICES
     )
+    approval: Approval | None = None
+    requester: str = Field(default="", max_length=MAX_PERSON_CHARS)
 
     COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
     # Earlier releases knew none of them: the digests of what they asked stay as they were.
-    COMPARED_WHERE_GIVEN: ClassVar = ("prompt_format", "proposed", "choice_labels", "evidence", "refused")
+    COMPARED_WHERE_GIVEN: ClassVar = (
+        "prompt_format",
+        "proposed",
+        "choice_labels",
+        "evidence",
+        "refused",
+        "approval",
+        "requester",
+    )
 
     def question_digest(self) -> str:
         """Return a digest of what is asked and who may answer: equal for equal questions, at any time."""
@@ -108,6 +120,8 @@ class Question(Asked):
         evidence: Sequence[Evidence] = (),
         refused: Sequence[str] = (),
         multiple: bool = False,
+        approval: Approval | None = None,
+        requester: str = "",
     ) -> Self:
         """Read what an author asks.
 
@@ -127,6 +141,8 @@ class Question(Asked):
             evidence: What is shown beside the question, already stored; at most 32.
             refused: What the program said of the answer before, shown above the form.
             multiple: Whether several of the choices may be given: the answer is a list of them.
+            approval: Who must agree. None: one person decides.
+            requester: The user for whom it is asked; empty: nobody knows.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
@@ -148,6 +164,8 @@ class Question(Asked):
             choice_labels=labels,
             evidence=list(evidence),
             refused=list(refused),
+            approval=_approval(approval),
+            requester=requester,
             timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
             untyped_schema=whole if asked.pydantic else own,
         )
@@ -226,6 +244,12 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
     """
     if asked.on_timeout == "default" and asked.default is None:
         raise InvalidRequest("on_timeout='default' needs a default")
+    if asked.approval is not None:
+        require_reachable(asked.approval, asked.respondents, asked.requester)
+        if asks_for_file(asked):
+            raise InvalidRequest("approval: two files are hardly ever equal, so people agree on values only")
+    elif asked.requester:
+        raise InvalidRequest("requester is whose vote may not count, and here one person decides: give approval")
     if asked.json_schema is not None:
         require_file_alone(asked)
         _schemas().check_schema(asked.json_schema)
@@ -267,6 +291,12 @@ def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str |
     if value is None:
         return None
     return arguments.canonical(asked.kind, as_json(data_type, value), argument, empty=argument == "default")
+
+
+def _approval(given: object) -> Approval | None:
+    if given is None or isinstance(given, Approval):
+        return given
+    raise InvalidRequest(f"approval is of type {type(given).__name__}: give hitl.Approval(required=2), or None")
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
