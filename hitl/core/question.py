@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -89,6 +89,17 @@ class Asked(BaseModel):
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
+class Further(TypedDict, total=False):
+    """What few questions have."""
+
+    refused: Sequence[str]
+    """What the program said of the answer before, shown above the form."""
+    approval: Approval | None
+    """Who must agree. None: one person decides."""
+    requester: str
+    """The user for whom it is asked; empty: nobody knows."""
+
+
 class Question(Asked):
     """A valid question, not stored yet. `Question.of` reads what an author writes.
 
@@ -118,10 +129,8 @@ class Question(Asked):
         prompt_format: PromptFormat = "markdown",
         proposed: Any = None,
         evidence: Sequence[Evidence] = (),
-        refused: Sequence[str] = (),
         multiple: bool = False,
-        approval: Approval | None = None,
-        requester: str = "",
+        **further: Unpack[Further],
     ) -> Self:
         """Read what an author asks.
 
@@ -139,10 +148,8 @@ class Question(Asked):
             prompt_format: ``"markdown"``, or ``"plain"`` for a prompt that is shown as it is.
             proposed: A value that fits, which the form holds at first. The outcome tells what was edited.
             evidence: What is shown beside the question, already stored; at most 32.
-            refused: What the program said of the answer before, shown above the form.
             multiple: Whether several of the choices may be given: the answer is a list of them.
-            approval: Who must agree. None: one person decides.
-            requester: The user for whom it is asked; empty: nobody knows.
+            further: See `Further`.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
@@ -163,9 +170,7 @@ class Question(Asked):
             proposed=_text(data_type, asked, proposed, "proposed"),
             choice_labels=labels,
             evidence=list(evidence),
-            refused=list(refused),
-            approval=_approval(approval),
-            requester=requester,
+            **_checked_further(further),
             timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
             untyped_schema=whole if asked.pydantic else own,
         )
@@ -293,10 +298,12 @@ def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str |
     return arguments.canonical(asked.kind, as_json(data_type, value), argument, empty=argument == "default")
 
 
-def _approval(given: object) -> Approval | None:
-    if given is None or isinstance(given, Approval):
-        return given
-    raise InvalidRequest(f"approval is of type {type(given).__name__}: give hitl.Approval(required=2), or None")
+def _checked_further(further: Further) -> dict[str, Any]:
+    approval = further.get("approval")
+    if approval is not None and not isinstance(approval, Approval):
+        kind = type(approval).__name__
+        raise InvalidRequest(f"approval is of type {kind}: give hitl.Approval(required=2), or None")
+    return {**further, "refused": list(further.get("refused", ()))}
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
