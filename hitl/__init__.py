@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.errors import (
     AlreadySettled,
+    AlreadyVoted,
     ClockApart,
     ClusterConflict,
     ClusterError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MISSING",
     "AlreadySettled",
+    "AlreadyVoted",
     "Change",
     "ClockApart",
     "ClusterConflict",

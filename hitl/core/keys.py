@@ -30,12 +30,10 @@ AUDIT: Final = f"{PREFIX}/_audit"
 
 REQUEST_ID_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 TOKEN_BYTES: Final = 16
-VOTER_CHARS: Final = 32
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 _TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
 _SEGMENT = re.compile("([0-9-]{10})/([0-9a-f]{16})/([0-9]{8})[.]jsonl", re.ASCII)
-_VOTER = re.compile(f"[0-9a-f]{{{VOTER_CHARS}}}", re.ASCII)
 _OPEN_ROW = re.compile("([0-9a-f]{8})-(.+)", re.ASCII)
 _FAR_ROW = re.compile("(.+)[.]([0-9a-f]{8})", re.ASCII)
 _LAST_SECOND = 2**32 - 1
@@ -100,23 +98,6 @@ def answer_part_key(request_id: str, submission_id: str, number: int) -> str:
     """
     folder = hashlib.sha256(submission_id.encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return f"{answers_prefix(request_id)}/{folder}/{number:05d}"
-
-
-def votes_prefix(request_id: str) -> str:
-    """Return the prefix of the votes on a question."""
-    return f"{PREFIX}/{_checked(request_id)}/votes"
-
-
-def vote_key(request_id: str, voter: str) -> str:
-    """Return the key of somebody's vote, given the hash that stands for them: 32 hexadecimal characters."""
-    if not _VOTER.fullmatch(voter):
-        raise RequestNotFound(f"this is not the hash of a voter: it has {VOTER_CHARS} hexadecimal characters")
-    return f"{votes_prefix(request_id)}/{voter}.json"
-
-
-def vote_end_key(request_id: str, voter: str) -> str:
-    """Return the key of what ended a vote: it was withdrawn, or an outcome rests on it."""
-    return vote_key(request_id, voter).removesuffix(".json") + ".end.json"
 
 
 def new_marker(request_id: str) -> str:

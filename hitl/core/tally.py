@@ -12,19 +12,16 @@ Further votes may change which outcome that is, and never that there is one.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from pydantic import JsonValue
-
-from hitl.core.approval import Approval, refusal
+from hitl.core.approval import Approval
 from hitl.core.documents import OutcomeKind, RequestDocument
 from hitl.core.lifecycle import expiry_due
-from hitl.core.votes import VoteDocument
+from hitl.core.votes import VoteDocument, lacks_comment, vote_refusal
 
 
 @dataclass(frozen=True)
@@ -117,8 +114,8 @@ def standing(request: RequestDocument, votes: Sequence[VoteDocument]) -> Standin
     counted = tuple(sorted(by_voter.values(), key=_age))
     equal: dict[str, list[VoteDocument]] = defaultdict(list)
     for each in counted:
-        if each.outcome == "answered":
-            equal[_canonical(each.value)].append(each)
+        if (answer := each.answer()) is not None:
+            equal[answer].append(each)
     ranked = [(missing(approval, given), given, text) for text, given in equal.items()]
     fewest, leading, _ = min(
         ranked,
@@ -165,22 +162,9 @@ def missing(approval: Approval, votes: Sequence[VoteDocument]) -> dict[str, int]
     return {group: number for group, number in found.items() if number > 0}
 
 
-def may_count(request: RequestDocument, approval: Approval, vote: VoteDocument) -> str:
-    """Return why a vote does not count, as a sentence for who votes; empty: it does."""
-    who = vote.respondent
-    if sentence := refusal(approval, request.requester, name=who.name, verified=who.verified):
-        return sentence
-    if request.respondents and not (who.verified and request.respondents.allow(who.name, who.groups)):
-        return "This question is for others to answer."
-    if approval.comment_required == "Always" or (
-        approval.comment_required == "OnReject" and vote.outcome == "rejected"
-    ):
-        return "" if vote.comment.strip() else "A comment is needed: write why you decide like this."
-    return ""
-
-
 def _counts(request: RequestDocument, approval: Approval, vote: VoteDocument) -> bool:
-    return vote.voted_at < request.expires_at and not may_count(request, approval, vote)
+    refused = vote.voted_at >= request.expires_at or lacks_comment(approval, vote)
+    return not (refused or vote_refusal(request, approval, vote.respondent))
 
 
 def _may_vote(request: RequestDocument, approval: Approval) -> set[str] | None:
@@ -193,16 +177,3 @@ def _may_vote(request: RequestDocument, approval: Approval) -> set[str] | None:
 
 def _age(vote: VoteDocument) -> tuple[datetime, str]:
     return vote.voted_at, vote.voter
-
-
-def _canonical(value: JsonValue) -> str:
-    """Return a text that is equal for equal answers: the order of names does not count, nor 3.0 instead of 3."""
-    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
-
-
-def _plain(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.core.lifecycle import accepts_submissions, expiry_due
+from hitl.core.lifecycle import accepts_submissions, expiry_due, may_end_by_itself
 from hitl.errors import RequestNotFound
 from hitl.records.outcomes import expire
 from hitl.records.records import Records
@@ -93,7 +93,7 @@ class Questions:
         if not due and self._seen_pending(request_id):
             return None
         began = ticks()
-        if due and await self._clock.agrees(now):
+        if may_end_by_itself(request.document, now) and await self._clock.agrees(now):
             try:
                 outcome = await expire(self._records, request, now=now)
             except RequestNotFound:
