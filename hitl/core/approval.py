@@ -7,22 +7,22 @@ never could be fulfilled is refused when the question is asked. What votes decid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from pydantic import (
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
+    field_serializer,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 
 from hitl.core.faults import sentence
-from hitl.core.respondents import MAX_PERSON_CHARS, Person, Respondents
+from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.strictjson import shortened
 from hitl.core.text import is_name
 from hitl.errors import InvalidRequest
@@ -31,23 +31,6 @@ CommentRequired: TypeAlias = Literal["Never", "OnReject", "Always"]
 
 MAX_REQUIRED: Final = 64
 MAX_GROUPS: Final = 16
-_Count: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=MAX_REQUIRED)]
-
-
-def _by_name(given: Any) -> Any:
-    # As it is stored: a list, in which the API server can merge by name.
-    if not isinstance(given, list):
-        return given
-    if not all(isinstance(each, Mapping) and set(each) == {"name", "required"} for each in given):
-        raise ValueError("each group has a name and the number that is required")
-    found = {each["name"]: each["required"] for each in given}
-    if len(found) < len(given):
-        raise ValueError("a group is there twice")
-    return found
-
-
-def _listed(groups: Mapping[str, int]) -> list[dict[str, str | int]]:
-    return [{"name": name, "required": required} for name, required in sorted(groups.items())]
 
 
 class Approval(BaseModel):
@@ -61,7 +44,7 @@ class Approval(BaseModel):
         comment_required: Who must write a comment: ``"Never"`` nobody, ``"OnReject"`` who declines, ``"Always"``
             everybody.
         allow_links: Whether votes count whose sender is not verified: one for each link, or for each name that a
-            shell gives. Whoever has two links has two votes.
+            shell gives. A person with two links has two votes.
 
     Raises:
         InvalidRequest: saying which argument is invalid and why.
@@ -71,13 +54,15 @@ class Approval(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, loc_by_alias=False
     )
 
-    required: _Count = Field(
-        validation_alias=AliasChoices("requiredResponses", "required"), serialization_alias="requiredResponses"
+    required: int = Field(
+        strict=True,
+        ge=1,
+        le=MAX_REQUIRED,
+        validation_alias=AliasChoices("requiredResponses", "required"),
+        serialization_alias="requiredResponses",
     )
-    groups: Annotated[
-        dict[Person, _Count], BeforeValidator(_by_name), PlainSerializer(_listed), Field(max_length=MAX_GROUPS)
-    ] = Field(default_factory=dict)
-    rejections: _Count = 1
+    groups: dict[str, int] = Field(default_factory=dict, max_length=MAX_GROUPS)
+    rejections: int = Field(default=1, strict=True, ge=1, le=MAX_REQUIRED)
     exclude_requester: bool = Field(default=False, strict=True)
     comment_required: CommentRequired = "Never"
     allow_links: bool = Field(default=False, strict=True)
@@ -98,19 +83,46 @@ class Approval(BaseModel):
                 f"the groups need {seats} people, as each counts for one group, and required is {self.required}: "
                 f"give required={seats} or more"
             )
-        for name in self.groups:
-            if not is_name(name):
-                raise ValueError(f"{shortened(repr(name))} is no name of a group")
+        for name, number in self.groups.items():
+            if not is_name(name) or len(name) > MAX_PERSON_CHARS:
+                raise ValueError(f"groups: {shortened(repr(name))} is no name of a group")
+            if number < 1:
+                raise ValueError(f"groups: {number} of {name} makes no sense: give 1 or more, or leave it out")
         if self.allow_links and (self.groups or self.exclude_requester):
             what = "groups" if self.groups else "exclude_requester"
             raise ValueError(f"a link does not say who uses it: leave out allow_links, or {what}")
         return self
 
-    @property
-    def needs_verified(self) -> bool:
-        """Whether only the votes of people count whose names are verified."""
-        several = self.required > 1 or self.rejections > 1
-        return not self.allow_links and (several or bool(self.groups) or self.exclude_requester)
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        # It is stored as a list, which the API server can merge by name.
+        if not isinstance(given, list):
+            return given
+        if not all(isinstance(each, Mapping) and set(each) == {"name", "required"} for each in given):
+            raise ValueError("each group has a name and the number that is required")
+        found = {each["name"]: each["required"] for each in given}
+        if len(found) < len(given):
+            raise ValueError("a group is there twice")
+        return found
+
+    @field_serializer("groups")
+    def _listed(self, groups: dict[str, int]) -> list[dict[str, str | int]]:
+        return [{"name": name, "required": required} for name, required in sorted(groups.items())]
+
+
+def needs_verified(approval: Approval) -> bool:
+    """Tell whether only the votes of people count whose names are verified."""
+    several = approval.required > 1 or approval.rejections > 1
+    return not approval.allow_links and (several or bool(approval.groups) or approval.exclude_requester)
+
+
+def policy_sentence(approval: Approval) -> str:
+    """Return who must agree, as people read it."""
+    people = "1 person" if approval.required == 1 else f"{approval.required} people"
+    groups = " and ".join(f"{number} of {name}" for name, number in sorted(approval.groups.items()))
+    enough = f"{people} must give the same answer{f', among them {groups}' if groups else ''}."
+    return enough if approval.rejections == 1 else f"{enough} {approval.rejections} who decline end the question."
 
 
 def require_reachable(approval: Approval, respondents: Respondents, requester: str) -> None:
@@ -119,7 +131,7 @@ def require_reachable(approval: Approval, respondents: Respondents, requester: s
     Args:
         approval: The policy.
         respondents: Who may answer.
-        requester: For whom the question is asked; empty: nobody knows.
+        requester: The user that the question is asked for; empty: nobody knows.
 
     Raises:
         InvalidRequest: saying what is missing.
@@ -152,11 +164,11 @@ def refusal(approval: Approval, requester: str, *, name: str, verified: bool) ->
 
     Args:
         approval: The policy.
-        requester: For whom the question is asked.
+        requester: The user that the question is asked for.
         name: Who votes.
         verified: Whether that name is verified.
     """
-    if approval.needs_verified and not (verified and name):
+    if needs_verified(approval) and not (verified and name):
         return (
             "Several people must agree on this question, so each must be known by name, and nobody has verified "
             "yours: sign in where this question is shown, or tell the sender."

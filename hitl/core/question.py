@@ -38,7 +38,7 @@ class Asked(BaseModel):
 
     `choices`, `default` and `proposed` are canonical texts of `data_type`, and so are the keys of `choice_labels`.
     `proposed` is what the form holds at first; `refused` is what the program said of the answer before. With an
-    `approval`, several people must agree; `requester` is the user for whom it is asked.
+    `approval`, several people must agree; `requester` is the user it is asked for.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -97,7 +97,7 @@ class Further(TypedDict, total=False):
     approval: Approval | None
     """Who must agree. None: one person decides."""
     requester: str
-    """The user for whom it is asked; empty: nobody knows."""
+    """The user it is asked for; empty: nobody knows."""
 
 
 class Question(Asked):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from hitl.core.approval import Approval
+from hitl.core.approval import Approval, policy_sentence
 from hitl.core.documents import OutcomeKind, RequestDocument
 from hitl.core.lifecycle import expiry_due
 from hitl.core.votes import VoteDocument, lacks_comment, vote_refusal
@@ -70,6 +70,10 @@ class Standing:
         """Whether no answer can be agreed on any more, unless somebody withdraws a vote."""
         return self.left is not None and sum(self.missing.values()) > self.left
 
+    def policy(self) -> str:
+        """Return who must agree, as people read it."""
+        return policy_sentence(self.approval)
+
     def progress(self) -> str:
         """Return how many agree, of how many, such as ``1/2``."""
         return f"{len(self.leading)}/{self.approval.required}"
@@ -77,6 +81,17 @@ class Standing:
     def needed(self) -> str:
         """Return who is still needed, as people read it, such as ``1 more of sre, 1 more``; empty: nobody."""
         return ", ".join(f"{n} more of {group}" if group else f"{n} more" for group, n in self.missing.items())
+
+    def sentence(self) -> str:
+        """Return where the question stands, as sentences."""
+        declined = f" {len(self.declined)} declined." if self.declined else ""
+        if self.decision is not None:
+            return f"{self.progress()} agree.{declined}"
+        if self.unreachable:
+            rest = "Too few people are left to agree, so the deadline decides, unless somebody withdraws a vote."
+        else:
+            rest = f"Still needed: {self.needed()}."
+        return f"{self.progress()} agree so far.{declined} {rest}"
 
     def of(self, voter: str) -> VoteDocument | None:
         """Return the vote of somebody, if it counts."""

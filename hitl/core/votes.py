@@ -54,7 +54,7 @@ class VoteDocument(Document):
 
 
 class VoteEnd(Document):
-    """What ended a vote for good: its voter withdrew it, or an outcome was about to rest on it."""
+    """What ended a vote, permanently: its voter withdrew it, or an outcome was about to rest on it."""
 
     end: Literal["withdrawn", "counted"]
     ended_at: AwareDatetime

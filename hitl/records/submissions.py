@@ -55,7 +55,16 @@ class Submission:
 
 
 Kind: TypeAlias = Literal[
-    "recorded", "already_yours", "lost", "refused", "too_late", "gone", "voted", "voted_before", "not_allowed"
+    "recorded",
+    "already_yours",
+    "lost",
+    "refused",
+    "too_late",
+    "gone",
+    "voted",
+    "voted_before",
+    "not_allowed",
+    "withdrawn",
 ]
 
 
@@ -68,11 +77,11 @@ class Settled:
             ``lost``: another outcome stands. ``refused``: the value does not fit. ``too_late``: the deadline has
             passed. ``gone``: the question is not in storage any more. Where several people must agree: ``voted``:
             the vote is stored, and waits for others. ``voted_before``: the sender's earlier vote stands, and says
-            something else. ``not_allowed``: the sender's vote does not count.
+            something else. ``not_allowed``: the sender's vote does not count. ``withdrawn``: it was withdrawn.
         outcome: The outcome that stands; None where there is none.
         error: The same as an exception, unless the outcome is the sender's.
         note: For ``already_yours``: which parts of this submission were not saved, as a sentence; may be empty.
-        standing: For ``voted``: how far the votes are.
+        standing: For ``voted`` and ``withdrawn``: how far the votes are.
     """
 
     kind: Kind

@@ -1,9 +1,9 @@
 """Votes in storage: each is created once and never changed, and so is what ended it.
 
-A vote ends at most once: by its voter, who withdraws it, or by whoever is about to create an outcome that rests on
-it. Both create the same object, so one of them succeeds. So no outcome rests on a vote that was withdrawn, and
-nobody is told that a vote was withdrawn which is counted. A person may cast another vote once the last one is
-withdrawn; it has the next number.
+A vote ends at most once: by its voter, who withdraws it, or by a process that is about to create an outcome which
+rests on it. Both create the same object, so one of them succeeds. So no outcome rests on a vote that was
+withdrawn, and nobody is told that a vote was withdrawn which is counted. A person may cast another vote once the
+last one is withdrawn; it has the next number.
 """
 
 from __future__ import annotations

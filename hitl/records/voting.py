@@ -1,7 +1,7 @@
 """Voting: from a submission to a vote, and from enough votes to the outcome.
 
-Whoever's vote was created last sees all of them, so one of the voters finds that enough agree, and settles the
-question as any other is settled. If that one is killed first, the next look at the question does it: of the
+The voter whose vote was created last sees all of them, so one of the voters finds that enough agree, and settles
+the question as any other is settled. If that one is killed first, the next look at the question does it: of the
 program that waits, of a page, of the operator after a marker, or at the deadline.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from hitl.core.audit import Right
 from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
 from hitl.core.lifecycle import accepts_submissions
 from hitl.core.strictjson import shortened
@@ -24,6 +25,7 @@ from hitl.errors import (
     NotAllowed,
     RequestNotFound,
 )
+from hitl.records.attempts import note_withdrawal
 from hitl.records.creation import create_or_read
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -118,7 +120,9 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
             return Decided(recorded, created, standing(request.document, given))
 
 
-async def withdraw(records: Records, request: StoredRequest, respondent: Respondent, *, now: datetime) -> Settled:
+async def withdraw(
+    records: Records, request: StoredRequest, respondent: Respondent, *, now: datetime, right: Right = ""
+) -> Settled:
     """Withdraw somebody's vote, which is possible until the question has an outcome.
 
     Args:
@@ -126,11 +130,18 @@ async def withdraw(records: Records, request: StoredRequest, respondent: Respond
         request: The question.
         respondent: Whose vote it is.
         now: The present moment, by a clock that was compared.
+        right: By which right it is withdrawn, for the audit.
 
     Raises:
         DocumentDamaged: what is stored cannot be read.
         StorageUnavailable: whether it was withdrawn is not known; trying again is safe.
     """
+    settled = await _withdrawn(records, request, respondent, now)
+    await note_withdrawal(records, request, respondent, settled, now, right)
+    return settled
+
+
+async def _withdrawn(records: Records, request: StoredRequest, respondent: Respondent, now: datetime) -> Settled:
     recorded = await read_outcome_of(records.store, request)
     if recorded is not None:
         return Settled("lost", recorded, AlreadySettled(recorded))
@@ -141,7 +152,7 @@ async def withdraw(records: Records, request: StoredRequest, respondent: Respond
         return Settled("refused", error=InvalidValue("You have no vote on this question that could be withdrawn."))
     if await end(records.store, request, mine, "withdrawn", now):
         left = [each.vote for each in await standing_votes(records, request)]
-        return Settled("voted", standing=standing(request.document, left))
+        return Settled("withdrawn", standing=standing(request.document, left))
     decided = await decide(records, request, now, checked=True)
     if decided.outcome is not None:
         return Settled("lost", decided.outcome, AlreadySettled(decided.outcome))

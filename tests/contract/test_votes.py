@@ -25,7 +25,7 @@ ROUNDS, RACERS = 8, 12
 # Some storages let a loser wait: a few long waits for many rounds take less.
 AT_ONCE = {"file": 1, "memory": 1}
 VOTERS_ARE_TOLD = (
-    *("voted", "recorded", "already_yours", "lost", "withdrawal voted", "withdrawal lost"),
+    *("voted", "recorded", "already_yours", "lost", "withdrawal withdrawn", "withdrawal lost"),
     *("withdrawal refused", "withdrawal voted_before"),
 )
 NEVER_NAMED = {"asker", "stranger"}

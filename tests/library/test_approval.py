@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hitl.core.approval import Approval, refusal
+from hitl.core.approval import Approval, needs_verified, policy_sentence, refusal
 from hitl.core.documents import RequestDocument
 from hitl.core.question import Question
 from hitl.errors import DocumentDamaged, InvalidRequest
@@ -32,7 +32,7 @@ def stored(**changes: Any) -> bytes:
         (lambda: Approval(required=65), "required: Input should be less than or equal to 64"),
         (lambda: Approval(required=True), "required: Input should be a valid integer"),
         (lambda: Approval(required=1, rejections=0), "rejections: "),
-        (lambda: Approval(required=1, groups={"sre": 0}), "groups.sre: "),
+        (lambda: Approval(required=1, groups={"sre": 0}), "groups: 0 of sre"),
         (lambda: Approval(required=1, groups={" sre": 1}), "is no name of a group"),
         (lambda: Approval(required=1, comment_required="Sometimes"), "comment_required: "),
         (lambda: Approval(required=1, groups={"a": 1, "b": 1}), "the groups need 2 people.* give required=2"),
@@ -167,5 +167,5 @@ def test_a_question_says_who_must_agree_by_its_type() -> None:
     asked: Question = number_question(approval=POLICY, requester="ann")
 
     assert asked.approval == POLICY
-    assert asked.approval is not None
-    assert asked.approval.needs_verified
+    assert needs_verified(POLICY)
+    assert policy_sentence(POLICY) == "2 people must give the same answer, among them 1 of security and 1 of sre."

@@ -225,13 +225,13 @@ async def test_a_vote_is_withdrawn_until_the_end_and_another_one_may_be_cast(sto
     await settle(store, request, says(4, "ann"), seconds=1)
 
     told = await withdraw(records, request, who("ann"), now=NOW + 2 * SECOND)
-    assert told.kind == "voted"
+    assert told.kind == "withdrawn"
     assert told.standing is not None
     assert told.standing.progress() == "0/2"
     assert (await withdraw(records, request, who("ann"), now=NOW + 2 * SECOND)).kind == "refused"
     assert (await settle(store, request, says(4, "bob"), seconds=3)).kind == "voted"
     assert (await settle(store, request, says(5, "ann"), seconds=4)).kind == "voted"
-    assert (await withdraw(records, request, who("ann"), now=NOW + 5 * SECOND)).kind == "voted"
+    assert (await withdraw(records, request, who("ann"), now=NOW + 5 * SECOND)).kind == "withdrawn"
     assert (await settle(store, request, says(4, "ann"), seconds=6)).kind == "recorded"
 
     assert await named(store, request) == ["bob", "ann"]
@@ -268,7 +268,7 @@ async def test_of_a_withdrawal_and_an_outcome_that_race_one_is_told_the_truth(st
 
     settled = await settle(Interrupted(store.url, at, withdrawn), request, says(4, "bob"), seconds=2)
 
-    if told and told[0].kind == "voted":
+    if told and told[0].kind == "withdrawn":
         assert (settled.kind, await read_outcome_of(store, request)) == ("voted", None)
     else:
         assert settled.kind in ("recorded", "already_yours")
