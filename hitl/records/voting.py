@@ -17,6 +17,7 @@ from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
 from hitl.core.lifecycle import accepts_submissions
 from hitl.core.strictjson import shortened
 from hitl.core.tally import Decision, Standing, standing, tally
+from hitl.core.votekeys import VoteKey
 from hitl.core.votes import VoteDocument, canonical, lacks_comment, vote_refusal, voter_of
 from hitl.errors import (
     AlreadySettled,
@@ -101,8 +102,9 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
         RequestNotFound: the question is not in storage any more; nothing was written.
         DocumentDamaged, StorageUnavailable: as `settle` raises them.
     """
+    withdrawn: set[VoteKey] = set()
     while True:
-        votes = await standing_votes(records, request)
+        votes = [each for each in await standing_votes(records, request) if each.key not in withdrawn]
         given = [each.vote for each in votes]
         decision = tally(request.document, given, now)
         if decision is None:
@@ -112,12 +114,14 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
             checked = True
         named = [each for each in votes if each.vote in decision.votes]
         # From here on none of these can be withdrawn. What was withdrawn until now is not counted: once more.
-        if all(await all_of([partial(end, records.store, request, each, "counted", now) for each in named])):
+        counted = await all_of([partial(end, records.store, request, each, "counted", now) for each in named])
+        if all(counted):
             outcome = _outcome(request, decision, named, now)
             recorded, created = await create_or_read(records, request, outcome)
             # Who settles a deadline, and whose reply was lost, has settled it all the same.
             created = created or (not named and recorded == outcome)
             return Decided(recorded, created, standing(request.document, given))
+        withdrawn |= {each.key for each, is_counted in zip(named, counted, strict=True) if not is_counted}
 
 
 async def withdraw(

@@ -16,6 +16,7 @@ import pytest
 
 from hitl.core import keys
 from hitl.core.approval import Approval
+from hitl.core.audit import Attempt
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.lifecycle import GRACE
 from hitl.core.tally import tally
@@ -497,3 +498,40 @@ def test_an_outcome_of_a_release_before_votes_is_read() -> None:
     assert outcome.by() == "ann"
     with pytest.raises(DocumentDamaged):
         OutcomeDocument.from_bytes(json.dumps({**content, "votes": [{"voter": "x"}]}).encode(), "a")
+
+
+async def test_the_audit_has_a_line_for_each_vote_refusal_withdrawal_and_outcome(store: Mortal) -> None:
+    lines: list[Attempt] = []
+
+    async def audited(line: Attempt) -> None:
+        lines.append(line)
+
+    records = Records(store, audited=audited)
+    request = await asked(store, approval=Approval(required=2, exclude_requester=True), requester="eve")
+    for seconds, by in enumerate(("ann", "eve")):
+        await outcomes.settle(records, request, says(4, by), now=NOW + seconds * SECOND)
+    await outcomes.settle(records, request, says(5, "ann"), now=NOW + 2 * SECOND)
+    await withdraw(records, request, who("ann"), now=NOW + 3 * SECOND, right="proxy")
+    await outcomes.settle(records, request, says(4, "ann"), now=NOW + 4 * SECOND)
+    await outcomes.settle(records, request, says(4, "bob"), now=NOW + 5 * SECOND)
+
+    assert [(line.result, line.name) for line in lines] == [
+        ("voted", "ann"),
+        ("not_allowed", "eve"),
+        ("voted_before", "ann"),
+        ("withdrawn", "ann"),
+        ("voted", "ann"),
+        ("recorded", "bob"),
+    ]
+    assert "others must decide" in lines[1].reason
+    assert (lines[3].right, lines[3].verified) == ("proxy", True)
+    assert lines[-1].outcome_sha256
+
+    # Whoever settles for a voter that was killed notes it.
+    left = await asked(store, "left", approval=TWO)
+    for name in ("ann", "bob"):
+        store.left, store.after = 0, True
+        with pytest.raises(Killed):
+            await settle(store, left, says(4, name))
+    await outcomes.expire(records, left, now=NOW + SECOND)
+    assert (lines[-1].request_id, lines[-1].result) == ("left", "recorded")
