@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hitl.errors import (
     AlreadySettled,
+    AlreadyVoted,
     ClockApart,
     ClusterConflict,
     ClusterError,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
     from hitl.author import evidence
     from hitl.author.events import Event, EventScope, ask, new_event
     from hitl.author.files import File
-    from hitl.author.outcome import Outcome
+    from hitl.author.outcome import Outcome, Vote
+    from hitl.core.approval import Approval
     from hitl.core.edits import Change
     from hitl.core.forms.parts import MISSING
     from hitl.core.prompts import escape
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 __all__ = [
     "MISSING",
     "AlreadySettled",
+    "AlreadyVoted",
+    "Approval",
     "Change",
     "ClockApart",
     "ClusterConflict",
@@ -87,6 +91,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailable",
     "StorageUnsuitable",
+    "Vote",
     "ask",
     "env",
     "escape",
@@ -127,10 +132,14 @@ def __getattr__(name: str) -> Any:
             from hitl.author import evidence
 
             return evidence
-        case "Outcome":
-            from hitl.author.outcome import Outcome
+        case "Outcome" | "Vote":
+            from hitl.author import outcome
 
-            return Outcome
+            return getattr(outcome, name)
+        case "Approval":
+            from hitl.core.approval import Approval
+
+            return Approval
         case "HITLSubmissionTyped":
             from hitl.core.submissions import HITLSubmissionTyped
 

@@ -9,6 +9,7 @@
     ├── RequestMismatch                   the stored request asks something else
     ├── NotAllowed                        this visitor may not see or answer the request
     ├── AlreadySettled                    somebody else's outcome was recorded; carries it
+    ├── AlreadyVoted                      this person's earlier vote stands, which says something else
     ├── Expired                           the deadline has passed; submissions are refused
     ├── EventFailed                       what `wait()` raises when no value comes
     │   ├── EventRejected
@@ -157,6 +158,10 @@ class AlreadySettled(HITLError):
     def __init__(self, outcome: RecordedOutcome) -> None:
         super().__init__(f"question {outcome.request_id} is already settled: {outcome.summary()}")
         self.outcome = outcome
+
+
+class AlreadyVoted(HITLError):
+    """This person voted before, and that vote stands: it may be withdrawn, and not be changed."""
 
 
 class Expired(HITLError):

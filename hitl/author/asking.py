@@ -17,6 +17,7 @@ from hitl.author.report import report_html
 from hitl.author.signals import signals_raise
 from hitl.author.unseen import say_if_unseen
 from hitl.core import keys
+from hitl.core.approval import needs_verified
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl.core.question import Question
 from hitl.core.text import printable
@@ -170,7 +171,7 @@ async def ask_question(
         pieces: The bytes of its evidence.
 
     Raises:
-        InvalidRequest: the key is blank.
+        InvalidRequest: the key is blank, or people must be known by name where nobody signs in.
         RequestMismatch: another question is stored under this key.
         ServeError: the web app cannot be brought up.
         ClockApart: this machine's clock, by which the deadline would be counted, is not the storage's.
@@ -179,6 +180,7 @@ async def ask_question(
     if key is not None and (not isinstance(key, str) or not key.strip()):
         raise InvalidRequest(f"key is {key!r}: give a text that names the question, or leave it out")
     context = await find_context()
+    _require_names(question, context)
     action, counted = context.action, (question.event_name, question.untyped_digest())
     if action is None or key is not None:
         return await _ask_there(question, key, 0, context, pieces)
@@ -189,6 +191,17 @@ async def ask_question(
         # Asked again, by this process or by the next, it is the same question.
         action.give_back(*counted, number)
         raise
+
+
+def _require_names(question: Question, context: Context) -> None:
+    # The operator's web app may have people sign in. Those that a program starts know links alone.
+    approval = question.approval
+    if approval is not None and needs_verified(approval) and context.mode != "operator":
+        raise InvalidRequest(
+            "approval: people must be known by name, and the web app that this program starts verifies no names: "
+            "ask through an operator's web app with sign-in (HITL_STORAGE_ROOT and HITL_ENDPOINT), or give "
+            "Approval(…, allow_links=True), so that each link has one vote"
+        )
 
 
 async def ask_again(

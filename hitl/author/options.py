@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from pydantic import JsonValue
 
 from hitl.author.evidence import Shown
+from hitl.core.approval import Approval
 from hitl.core.question import OnTimeout, PromptFormat
 from hitl.core.respondents import Respondents
 
@@ -36,6 +37,10 @@ class Options(TypedDict, total=False):
     respondents: Respondents | Mapping[str, Sequence[str]] | None
     """Who may answer where people sign in: `{"users": […]}`, `{"groups": […]}` or both. None: everyone who can
     open the form."""
+    approval: Approval | None
+    """Who must agree: `hitl.Approval(required=2)`. None: one person decides."""
+    requester: str
+    """The name of the user it is asked for. An `approval` may exclude this user. Empty by default."""
     prompt_format: PromptFormat
     """`"markdown"`, or `"plain"` for a prompt that is shown as it is: data in it keep their stars, underscores and
     new lines. In Markdown, `hitl.escape` does that for a part. `"markdown"` by default."""

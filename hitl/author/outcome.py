@@ -15,6 +15,25 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Vote:
+    """One of the votes that an outcome rests on, where several people had to agree.
+
+    Args:
+        by: Whose it is; empty where no name was given. Rely on it only if `verified`.
+        verified: Whether a proxy or the API server has authenticated the name.
+        via: The channel, as of `Outcome`.
+        at: When it was cast, with its time zone.
+        comment: What was written with it; may be empty.
+    """
+
+    by: str
+    verified: bool
+    via: Via
+    at: datetime
+    comment: str
+
+
+@dataclass(frozen=True)
 class Outcome(Generic[T]):
     """The one outcome of a question, as `Event.outcome` and `Event.result` return it.
 
@@ -32,6 +51,8 @@ class Outcome(Generic[T]):
         commit: The commit that the answer came from; empty unless it came from Git.
         changes: What the answer has otherwise than the value that was proposed, part by part, at most 256. Empty
             where nothing was proposed, or nothing was changed of it.
+        votes: The votes that it rests on, where several people had to agree; none at the deadline. The rest is of
+            the last of them.
     """
 
     kind: OutcomeKind
@@ -44,6 +65,7 @@ class Outcome(Generic[T]):
     default_used: bool
     commit: str
     changes: tuple[Change, ...] = ()
+    votes: tuple[Vote, ...] = ()
 
     @property
     def edited(self) -> bool:
@@ -71,4 +93,7 @@ class Outcome(Generic[T]):
             default_used=recorded.default_used,
             commit=sender.commit,
             changes=changes,
+            votes=tuple(
+                Vote(each.name, each.verified, each.via, each.voted_at, each.comment) for each in recorded.votes
+            ),
         )

@@ -19,6 +19,7 @@ from hitl.cli.codes import Code
 from hitl.cli.options import AsJson, span
 from hitl.cli.requests import finish
 from hitl.cli.view import RequestView, view_of
+from hitl.core.approval import Approval
 from hitl.core.pythontypes import Unusable, typed
 from hitl.core.question import Question
 from hitl.core.text import one_line
@@ -116,6 +117,22 @@ EvidenceLinks: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Agreement: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--approval",
+        metavar="NUMBER|JSON",
+        help="How many people must agree, such as 2; or all of the policy as JSON, such as "
+        '\'{"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}]}\'.',
+        show_default=False,
+    ),
+]
+Requester: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME", help="The user it is asked for, where --approval excludes this user.", show_default=False
+    ),
+]
 Key: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="KEY", help="Asked again under this key, it is the same question.", show_default=False),
@@ -144,6 +161,8 @@ def ask(
         bool, typer.Option("--plain", help="The prompt is no Markdown: the form shows it as it is.")
     ] = False,
     respondents: Respondents = None,
+    approval: Agreement = None,
+    requester: Requester = "",
     as_json: AsJson = False,
 ) -> None:
     """Ask a question, wait, and print the answer."""
@@ -163,6 +182,8 @@ def ask(
         respondents=_respondents(respondents or ()),
         proposed=value_of(wanted, proposed, "--proposed"),
         evidence=[piece.evidence for piece in pieces],
+        approval=_approval(approval),
+        requester=requester,
     )
     with signals_raise():
         view = asyncio.run(_ask(question, key, pieces))
@@ -243,6 +264,18 @@ def _respondents(named: Sequence[str]) -> dict[str, list[str]] | None:
         field = _KINDS.get(kind.strip().lower()) if equals else None
         given.setdefault(field or "users", []).append(name if field else each)
     return given or None
+
+
+def _approval(text: str | None) -> Approval | None:
+    if text is None:
+        return None
+    try:
+        given = read_json(text)
+    except InvalidValue as error:
+        raise InvalidRequest(f"--approval: {error}") from error
+    # Every field is checked by the policy itself.
+    fields: dict[str, Any] = given if isinstance(given, dict) else {"required": given}
+    return Approval(**fields)
 
 
 def _schema(path: Path | None) -> Any:

@@ -36,8 +36,8 @@ class Code(IntEnum):
 
 
 MEANING: dict[Code, str] = {
-    Code.DONE: "it was done; `ask` and `wait`: answered; `list` and `gc`: what could not be read is left out, and "
-    "named on standard error",
+    Code.DONE: "it was done, or a vote was saved; `ask` and `wait`: answered; `list` and `gc`: what could not be "
+    "read is left out, and named on standard error",
     Code.REFUSED: "rejected, refused because of what is recorded already, or not permitted: by who may answer, "
     "the API server or the web app; `doctor` and `storage check`: something needed is broken; `audit verify`: a "
     "line or an outcome is not as it was written",

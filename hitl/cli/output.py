@@ -21,8 +21,9 @@ from rich.text import Text
 
 from hitl.cli.codes import Code
 from hitl.cli.streams import fits
-from hitl.cli.view import RequestView
+from hitl.cli.view import RequestView, VoteView
 from hitl.cli.web_listing import ListedQuestion
+from hitl.core.approval import policy_sentence
 from hitl.core.documents import format_time
 from hitl.core.evidence import Evidence, shown_size
 from hitl.core.text import ascii_controls, one_line, printable
@@ -152,6 +153,9 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
         ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
+        ("Must agree", "" if view.approval is None else policy_sentence(view.approval)),
+        ("Requester", view.requester),
+        ("Votes", "\n".join(filter(None, [view.standing, *map(_vote, view.votes)]))),
         ("Asked", _moment(view.created_at, f"{duration((now - view.created_at).total_seconds())} ago")),
         ("Deadline", _moment(view.expires_at, _deadline(view, now))),
         ("Form", view.form_url if view.phase == "Pending" else ""),
@@ -246,6 +250,12 @@ def _labelled(view: RequestView, choice: str) -> str:
 def _evidence(each: Evidence) -> str:
     what = each.url or f"{each.media_type or each.kind}, {shown_size(each.size_bytes)}, sha256 {each.sha256[:12]}"
     return f"{one_line(each.name)}: {what}" + (f" ({one_line(each.alt)})" if each.alt else "")
+
+
+def _vote(vote: VoteView) -> str:
+    by = (one_line(vote.by) or "somebody") + ("" if vote.verified else " (unverified)")
+    comment = f": {one_line(vote.comment)}" if vote.comment else ""
+    return f"{by} via {vote.via} at {format_time(vote.voted_at)}{comment}"
 
 
 def _value(view: RequestView) -> str:

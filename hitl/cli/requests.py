@@ -167,6 +167,8 @@ def summary(view: RequestView) -> str:
             return f"{view.id}: answered {one_line(view.value_text())}{who}{when}{comment}"
         case "TimedOut":
             return f"{view.id}: nobody answered before the deadline"
+        case "Pending" if view.standing:
+            return f"{view.id}: {view.standing}"
         case "Pending":
             return f"{view.id}: still waits for an answer"
         case phase:
@@ -177,4 +179,5 @@ def _recorded(view: RequestView, as_json: bool) -> None:
     if as_json:
         output.print_json(view)
     else:
-        print(printable(summary(view)))
+        saved = f"{view.id}: your vote was saved. {view.standing}"
+        print(printable(saved if view.standing else summary(view)))

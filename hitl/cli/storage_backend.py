@@ -15,8 +15,10 @@ from hitl.cli.ids import meant
 from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
+from hitl.core.approval import needs_verified
 from hitl.core.documents import Respondent
 from hitl.core.files import FILE_PART_BYTES, MAX_FILE_BYTES, asks_for_file
+from hitl.core.tally import Standing, standing
 from hitl.core.values import Value, read_json
 from hitl.errors import (
     AlreadySettled,
@@ -37,6 +39,7 @@ from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
+from hitl.records.voting import standing_votes
 from hitl.records.waiting import wait_for_outcome
 from hitl.serving.programs import this_user
 from hitl.settings import Settings
@@ -82,7 +85,8 @@ class Stored:
     async def show(self, request_id: str) -> RequestView:
         """Return one request."""
         request = await self.read(request_id)
-        return view_of(request.document, await read_outcome_of(self.store, request))
+        outcome = await read_outcome_of(self.store, request)
+        return view_of(request.document, outcome, None if outcome else await self._standing(request))
 
     async def answerable(self, request_id: str) -> RequestView:
         """Return a request that waits for an answer, which may be given from here.
@@ -205,14 +209,15 @@ class Stored:
     async def _answerable(self, request_id: str, submission: Submission | None) -> StoredRequest:
         """Return a question that may be answered from here; without a submission, nobody tried to."""
         request = await self.read(request_id)
-        if request.document.respondents:
-            error = NotAllowed(
-                f"{request_id} names who may answer it, and a shell verifies no name: answer it in the web form "
-                "where you sign in, or with kubectl"
-            )
+        if (why := _needs_name(request)) is not None:
+            error = NotAllowed(f"{request_id} {why}")
             await self._refused(request, submission, error)
             raise error
         return request
+
+    async def _standing(self, request: StoredRequest) -> Standing | None:
+        votes = [each.vote for each in await standing_votes(self.records, request)]
+        return standing(request.document, votes)
 
     async def _waiting(self, request_id: str, submission: Submission | None = None) -> StoredRequest:
         request = await self._answerable(request_id, submission)
@@ -235,7 +240,22 @@ class Stored:
                 await self._refused(request, submission, error)
                 raise
         settled = await settle(self.records, request, submission)
+        if settled.standing is not None:
+            return view_of(request.document, None, settled.standing)
         return view_of(request.document, settled.outcome_or_raise())
+
+
+def _needs_name(request: StoredRequest) -> str | None:
+    """Return why a question takes no answer whose sender is not verified; None: it does."""
+    approval = request.document.approval
+    shell = "a shell verifies no name"
+    if request.document.respondents:
+        return (
+            f"names who may answer it, and {shell}: answer it in the web form where you sign in, or with kubectl"
+        )
+    if approval is not None and needs_verified(approval):
+        return f"is for several people to agree on, and {shell}: vote in the web form where you sign in"
+    return None
 
 
 def me() -> Respondent:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from hitl.core.approval import Approval
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
+from hitl.core.tally import Standing
 from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
 from hitl.serving.programs import has_ended
@@ -22,6 +24,21 @@ class EditView(BaseModel):
     """What was proposed there, as JSON, cut where it is long; null for a part that was added."""
     answered: str | None
     """What was answered there, as JSON, cut where it is long; null for a part that was left out."""
+
+
+class VoteView(BaseModel):
+    """One vote, where several people must agree."""
+
+    by: str
+    """Whose it is, or empty."""
+    verified: bool
+    """Whether a proxy or the API server has authenticated the name."""
+    via: str
+    """Over which channel."""
+    voted_at: AwareDatetime
+    """When it was cast."""
+    comment: str
+    """What was written with it, or empty."""
 
 
 class RequestView(BaseModel):
@@ -65,6 +82,14 @@ class RequestView(BaseModel):
     """The JSON Schema that answers must fit, or null."""
     respondents: Respondents
     """Who may answer: `users` and `groups`."""
+    approval: Approval | None = None
+    """Who must agree (`requiredResponses`, `groups`, …), or null: one person decides."""
+    requester: str = ""
+    """The user it is asked for, or empty."""
+    standing: str = ""
+    """How far the votes are, as sentences; empty once there is an outcome."""
+    votes: list[VoteView] = []
+    """The votes that count, or that the outcome rests on: `by`, `verified`, `via`, `voted_at`, `comment`."""
     created_at: AwareDatetime
     """When it was asked."""
     expires_at: AwareDatetime
@@ -111,8 +136,16 @@ class RequestView(BaseModel):
         return self.by if self.verified or not self.by else f"{self.by} (unverified)"
 
 
-def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> RequestView:
-    """Return a stored question as the commands show it."""
+def view_of(
+    request: RequestDocument, outcome: OutcomeDocument | None, standing: Standing | None = None
+) -> RequestView:
+    """Return a stored question as the commands show it.
+
+    Args:
+        request: The question.
+        outcome: Its outcome, if it has one.
+        standing: How far the votes are, where several people must agree.
+    """
     settled: dict[str, Value] = {}
     if outcome is not None:
         settled = {
@@ -146,6 +179,10 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             "on_timeout": request.on_timeout,
             "schema_": request.json_schema,
             "respondents": request.respondents,
+            "approval": request.approval,
+            "requester": request.requester,
+            "standing": "" if outcome is not None or standing is None else standing.sentence(),
+            "votes": _votes(outcome, standing),
             "created_at": request.created_at,
             "expires_at": request.expires_at,
             "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
@@ -155,6 +192,30 @@ def view_of(request: RequestDocument, outcome: OutcomeDocument | None) -> Reques
             **settled,
         }
     )
+
+
+def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[VoteView]:
+    if outcome is not None:
+        return [
+            VoteView(
+                by=each.name,
+                verified=each.verified,
+                via=each.via,
+                voted_at=each.voted_at,
+                comment=each.comment,
+            )
+            for each in outcome.votes
+        ]
+    return [
+        VoteView(
+            by=each.respondent.name,
+            verified=each.respondent.verified,
+            via=each.respondent.via,
+            voted_at=each.voted_at,
+            comment=each.comment,
+        )
+        for each in (standing.counted if standing is not None else ())
+    ]
 
 
 def _edited(request: RequestDocument, outcome: OutcomeDocument | None) -> list[EditView] | None:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final, Literal, Self, TypeAlias
+from typing import ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -31,15 +31,21 @@ from hitl.core.values import DataType, format_value, parse_json
 from hitl.errors import DocumentDamaged
 
 SCHEMA_VERSION: Final = 1
+# Of a question on which several people must agree. Releases that would let one of them decide refuse to read it.
+APPROVAL_VERSION: Final = 2
 
 OutcomeKind: TypeAlias = Literal["answered", "rejected", "timed_out", "cancelled"]
 Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "timeout", "operator", "program"]
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """What all documents share: a version, and how they are written and read."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     schema_version: int = SCHEMA_VERSION
+
+    VERSIONS: ClassVar[tuple[int, ...]] = (SCHEMA_VERSION,)
 
     def to_bytes(self) -> bytes:
         """Return the document as the JSON that is stored."""
@@ -59,17 +65,16 @@ class _Document(BaseModel):
         # What is as it should be is read at once, in a third of the time; anything else is looked at in steps.
         with suppress(ValidationError):
             document = cls.model_validate_json(data)
-            if document.schema_version == SCHEMA_VERSION and "schema_version" in document.model_fields_set:
+            if document.schema_version in cls.VERSIONS and "schema_version" in document.model_fields_set:
                 return document
         try:
             content = json.loads(data)
         except (ValueError, RecursionError) as error:
             raise DocumentDamaged(name, "it is not JSON") from error
         version = content.get("schema_version", 0) if isinstance(content, dict) else 0
-        if version != SCHEMA_VERSION:
-            raise DocumentDamaged(
-                name, f"its schema_version is {version!r}, and this release reads {SCHEMA_VERSION}"
-            )
+        if version not in cls.VERSIONS:
+            known = " and ".join(map(str, cls.VERSIONS))
+            raise DocumentDamaged(name, f"its schema_version is {version!r}, and this release reads {known}")
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -112,7 +117,7 @@ class Respondent(BaseModel):
     commit: str = Field(default="", max_length=256)
 
 
-class RequestDocument(_Document, Asked):
+class RequestDocument(Document, Asked):
     """A question, immutable once stored."""
 
     request_id: str = Field(pattern=REQUEST_ID_PATTERN)
@@ -124,6 +129,14 @@ class RequestDocument(_Document, Asked):
     created_at: AwareDatetime
     expires_at: AwareDatetime
     origin: Origin = Origin()
+
+    VERSIONS: ClassVar = (SCHEMA_VERSION, APPROVAL_VERSION)
+
+    @model_validator(mode="after")
+    def _version_fits(self) -> Self:
+        if (self.approval is not None) != (self.schema_version == APPROVAL_VERSION):
+            raise ValueError(f"schema_version is {APPROVAL_VERSION} with an approval, else {SCHEMA_VERSION}")
+        return self
 
     @classmethod
     def asking(
@@ -152,6 +165,7 @@ class RequestDocument(_Document, Asked):
         shared = {name: getattr(question, name) for name in Asked.model_fields}
         return cls(
             **shared,
+            schema_version=SCHEMA_VERSION if question.approval is None else APPROVAL_VERSION,
             request_id=request_id,
             app_endpoint=endpoint,
             request_path=path_under(root, request_key(request_id)),
@@ -167,10 +181,29 @@ class RequestDocument(_Document, Asked):
         return self.origin.human_input or self.request_id
 
 
-class OutcomeDocument(_Document):
+class CountedVote(BaseModel):
+    """One of the votes that an outcome rests on. `sha256` is the digest of the vote's very bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    voter: str
+    name: str = ""
+    verified: bool = False
+    via: Via
+    voted_at: AwareDatetime
+    comment: str = ""
+    sha256: str
+
+    def by(self) -> str:
+        """Return whose it is, as people should read it, on one line: an unverified name says so."""
+        return _shown_name(self.name, self.verified)
+
+
+class OutcomeDocument(Document):
     """The one terminal record of a request. `value` is null unless it was answered.
 
-    `expires_at` is the deadline of the request; the documents of release 0.1.0 lack it.
+    `expires_at` is the deadline of the request; the documents of release 0.1.0 lack it. `votes` are those that it
+    rests on, where several people had to agree; then the rest is of the one of them that came last.
     """
 
     request_id: str
@@ -185,13 +218,12 @@ class OutcomeDocument(_Document):
     comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
     request_sha256: str
     expires_at: AwareDatetime | None = None
+    votes: list[CountedVote] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _value_fits(self) -> Self:
-        if self.outcome != "answered":
-            return self
-        if not _same(parse_json(self.data_type, self.value, empty=True), self.value):
-            raise ValueError(f"the value is not of type {self.data_type}")
+        if self.outcome == "answered":
+            require_type(self.data_type, self.value)
         return self
 
     @property
@@ -205,8 +237,10 @@ class OutcomeDocument(_Document):
 
     def by(self) -> str:
         """Return who is recorded, as people should read it, on one line: an unverified name says so."""
-        name = one_line(self.respondent.name) or "somebody"
-        return name if self.respondent.verified else f"{name} (unverified)"
+        if self.votes:
+            *others, last = [each.by() for each in self.votes]
+            return f"{', '.join(others)} and {last}" if others else last
+        return _shown_name(self.respondent.name, self.respondent.verified)
 
     def channel(self) -> str:
         """Return over which channel it came, on one line, with the commit if it says one."""
@@ -237,7 +271,7 @@ class OutcomeDocument(_Document):
                 return f"{self.outcome} by {self.by()} via {self.channel()} at {when}{why}"
 
 
-class LinkDocument(_Document):
+class LinkDocument(Document):
     """A capability to answer one request; its key holds the hash of its token."""
 
     created_at: AwareDatetime
@@ -247,6 +281,21 @@ class LinkDocument(_Document):
     def valid(self, now: datetime) -> bool:
         """Tell whether the link still grants anything."""
         return self.expires_at is None or now < self.expires_at
+
+
+def _shown_name(name: str, verified: bool) -> str:
+    name = one_line(name) or "somebody"
+    return name if verified else f"{name} (unverified)"
+
+
+def require_type(data_type: DataType, value: JsonValue) -> None:
+    """Refuse a value that is not as its type has it.
+
+    Raises:
+        ValueError: naming the type.
+    """
+    if not _same(parse_json(data_type, value, empty=True), value):
+        raise ValueError(f"the value is not of type {data_type}")
 
 
 def _same(parsed: JsonValue, value: JsonValue) -> bool:

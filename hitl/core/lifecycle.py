@@ -49,6 +49,11 @@ def expiry_due(request: RequestDocument, outcome: OutcomeDocument | None, now: d
     return outcome is None and now - request.expires_at >= GRACE
 
 
+def may_end_by_itself(request: RequestDocument, now: datetime) -> bool:
+    """Tell whether a look at a pending request may settle it: by its deadline, or by the votes there."""
+    return request.approval is not None or expiry_due(request, None, now)
+
+
 def collectable(
     request: RequestDocument | None, outcome: OutcomeDocument | None, now: datetime, retention: timedelta
 ) -> bool:

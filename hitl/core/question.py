@@ -11,18 +11,19 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hitl.core import arguments
+from hitl.core.approval import Approval, require_reachable
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.faults import sentence
-from hitl.core.files import require_file_alone
+from hitl.core.files import asks_for_file, require_file_alone
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
 from hitl.core.pythontypes import AnswerType, answer_type, as_json, offered_values, require_usable
-from hitl.core.respondents import Respondents
+from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.several import list_type, several
 from hitl.core.strictjson import shortened
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
@@ -36,7 +37,8 @@ class Asked(BaseModel):
     """What a question and its document share.
 
     `choices`, `default` and `proposed` are canonical texts of `data_type`, and so are the keys of `choice_labels`.
-    `proposed` is what the form holds at first; `refused` is what the program said of the answer before.
+    `proposed` is what the form holds at first; `refused` is what the program said of the answer before. With an
+    `approval`, several people must agree; `requester` is the user it is asked for.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -60,10 +62,20 @@ class Asked(BaseModel):
     refused: list[Annotated[str, Field(max_length=MAX_COMMENT_CHARS)]] = Field(
         default_factory=list, max_length=MAX_CHOICES
     )
+    approval: Approval | None = None
+    requester: str = Field(default="", max_length=MAX_PERSON_CHARS)
 
     COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
     # Earlier releases knew none of them: the digests of what they asked stay as they were.
-    COMPARED_WHERE_GIVEN: ClassVar = ("prompt_format", "proposed", "choice_labels", "evidence", "refused")
+    COMPARED_WHERE_GIVEN: ClassVar = (
+        "prompt_format",
+        "proposed",
+        "choice_labels",
+        "evidence",
+        "refused",
+        "approval",
+        "requester",
+    )
 
     def question_digest(self) -> str:
         """Return a digest of what is asked and who may answer: equal for equal questions, at any time."""
@@ -75,6 +87,17 @@ class Asked(BaseModel):
             if getattr(self, name) != Asked.model_fields[name].get_default(call_default_factory=True)
         }
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
+
+
+class Further(TypedDict, total=False):
+    """What few questions have."""
+
+    refused: Sequence[str]
+    """What the program said of the answer before, shown above the form."""
+    approval: Approval | None
+    """Who must agree. None: one person decides."""
+    requester: str
+    """The user it is asked for; empty: nobody knows."""
 
 
 class Question(Asked):
@@ -106,8 +129,8 @@ class Question(Asked):
         prompt_format: PromptFormat = "markdown",
         proposed: Any = None,
         evidence: Sequence[Evidence] = (),
-        refused: Sequence[str] = (),
         multiple: bool = False,
+        **further: Unpack[Further],
     ) -> Self:
         """Read what an author asks.
 
@@ -125,8 +148,8 @@ class Question(Asked):
             prompt_format: ``"markdown"``, or ``"plain"`` for a prompt that is shown as it is.
             proposed: A value that fits, which the form holds at first. The outcome tells what was edited.
             evidence: What is shown beside the question, already stored; at most 32.
-            refused: What the program said of the answer before, shown above the form.
             multiple: Whether several of the choices may be given: the answer is a list of them.
+            further: See `Further`.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
@@ -147,7 +170,7 @@ class Question(Asked):
             proposed=_text(data_type, asked, proposed, "proposed"),
             choice_labels=labels,
             evidence=list(evidence),
-            refused=list(refused),
+            **_checked_further(further),
             timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
             untyped_schema=whole if asked.pydantic else own,
         )
@@ -226,6 +249,12 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
     """
     if asked.on_timeout == "default" and asked.default is None:
         raise InvalidRequest("on_timeout='default' needs a default")
+    if asked.approval is not None:
+        require_reachable(asked.approval, asked.respondents, asked.requester)
+        if asks_for_file(asked):
+            raise InvalidRequest("approval: two files are hardly ever equal, so people agree on values only")
+    elif asked.requester:
+        raise InvalidRequest("requester is whose vote may not count, and here one person decides: give approval")
     if asked.json_schema is not None:
         require_file_alone(asked)
         _schemas().check_schema(asked.json_schema)
@@ -267,6 +296,14 @@ def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str |
     if value is None:
         return None
     return arguments.canonical(asked.kind, as_json(data_type, value), argument, empty=argument == "default")
+
+
+def _checked_further(further: Further) -> dict[str, Any]:
+    approval = further.get("approval")
+    if approval is not None and not isinstance(approval, Approval):
+        kind = type(approval).__name__
+        raise InvalidRequest(f"approval is of type {kind}: give hitl.Approval(required=2), or None")
+    return {**further, "refused": list(further.get("refused", ()))}
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:

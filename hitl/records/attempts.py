@@ -40,6 +40,23 @@ async def note_settlement(
         await records.audited(of_settlement(request, submission, settled, now))
 
 
+async def note_withdrawal(
+    records: Records, request: StoredRequest, respondent: Respondent, settled: Settled, now: datetime, right: Right
+) -> None:
+    """Tell the audit the result of an attempt to withdraw a vote."""
+    if records.audited is not None:
+        await records.audited(
+            Attempt(
+                at=now,
+                request_id=request.request_id,
+                result=settled.kind,
+                reason=_text(str(settled.error or ""), _MOST_REFUSED_CHARS),
+                **_of_respondent(respondent, right, request.document.respondents),
+                **_of_request(request),
+            )
+        )
+
+
 async def note_expired(records: Records, request: StoredRequest, outcome: OutcomeDocument) -> None:
     """Report to the audit that a deadline was settled."""
     if records.audited is not None:

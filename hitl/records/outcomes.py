@@ -1,43 +1,28 @@
 """The only way to an outcome, for people, programs, deadlines and withdrawals alike.
 
-The caller that creates `response.json` has settled the request; the others learn who did. The marker goes
-first, so that an operator that sweeps markers cannot miss an outcome whose writer died in between. And a question
-that was deleted gets no outcome any more: its holder in memory looks right before the creation whether
-it is still there (see `hitl.records.retention` for the other half).
+The caller that creates `response.json` has settled the request; the others learn who did
+(`hitl.records.creation`). Where several people must agree, a submission is a vote (`hitl.records.voting`), and
+enough votes are an outcome.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
-from typing import Final
 
-from hitl.core import keys
-from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
-from hitl.core.files import require_uploaded
-from hitl.core.lifecycle import accepts_submissions, expiry_due
-from hitl.core.question import parse_answer
-from hitl.core.values import Value, format_value
-from hitl.errors import (
-    AlreadySettled,
-    Expired,
-    InvalidValue,
-    RequestNotFound,
-    StorageError,
-    StorageUnavailable,
-)
+from hitl.core.documents import OutcomeDocument
+from hitl.core.lifecycle import may_end_by_itself
+from hitl.errors import AlreadySettled, RequestNotFound
 from hitl.records.attempts import note_expired, note_settlement
-from hitl.records.index import note_settled
+from hitl.records.creation import create_or_read
 from hitl.records.records import Records
-from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
+from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.submissions import Kind as Kind
 from hitl.records.submissions import Settled as Settled
 from hitl.records.submissions import Submission as Submission
+from hitl.records.submissions import attempt
 from hitl.records.submissions import new_submission_id as new_submission_id
-
-# A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
-# minutes ago: what was seen before the creation of an outcome counts for much less than that.
-_FRESH_SECONDS: Final = 60.0
+from hitl.records.submissions import timeout_outcome as timeout_outcome
+from hitl.records.voting import decide, vote
 
 
 async def settle(
@@ -48,7 +33,7 @@ async def settle(
     now: datetime | None = None,
     looked: float | None = None,
 ) -> Settled:
-    """Record a submission as the request's outcome, or say why it is not.
+    """Record a submission as the request's outcome, or as a vote on it, or say why it is not.
 
     Args:
         records: Where the request lies.
@@ -73,9 +58,11 @@ async def settle(
 async def _settled(
     records: Records, request: StoredRequest, submission: Submission, now: datetime, looked: float | None
 ) -> Settled:
-    mine, refusal = _attempt(request, submission, now)
+    if request.document.approval is not None and submission.outcome != "cancelled":
+        return await vote(records, request, submission, now=now, looked=looked)
+    mine, refusal = attempt(request, submission, now)
     try:
-        standing, created = await _create_or_read(records, request, None if refusal else mine, looked)
+        standing, created = await create_or_read(records, request, None if refusal else mine, looked)
     except RequestNotFound as error:
         return Settled("gone", error=error)
     if standing is None:
@@ -93,7 +80,9 @@ async def _settled(
 async def expire(
     records: Records, request: StoredRequest, *, now: datetime | None = None
 ) -> OutcomeDocument | None:
-    """Settle the deadline of a request, if that is due, after a last read.
+    """Settle the deadline of a request, if that is due, after a last read; and what enough people agreed on.
+
+    Somebody whose vote completed an agreement may have been killed before the outcome was created.
 
     Args:
         records: Where the request lies.
@@ -111,14 +100,12 @@ async def expire(
     """
     moment = records.now() if now is None else now
     standing = await read_outcome_of(records.store, request)
-    if standing is not None or not expiry_due(request.document, standing, moment):
+    if standing is not None or not may_end_by_itself(request.document, moment):
         return standing
-    await _checked(records, now)
-    mine = timeout_outcome(request, moment)
-    outcome, _ = await _create_or_read(records, request, mine)
-    if outcome == mine:
-        await note_expired(records, request, mine)
-    return outcome
+    decided = await decide(records, request, moment, checked=now is not None)
+    if decided.created and decided.outcome is not None:
+        await note_expired(records, request, decided.outcome)
+    return decided.outcome
 
 
 async def _checked(records: Records, now: datetime | None) -> datetime:
@@ -126,78 +113,6 @@ async def _checked(records: Records, now: datetime | None) -> datetime:
         now = records.now()
         await records.store.require_clock(now)
     return now
-
-
-async def _create_or_read(
-    records: Records, request: StoredRequest, mine: OutcomeDocument | None, looked: float | None = None
-) -> tuple[OutcomeDocument | None, bool]:
-    """Create an outcome unless there is one; return the one that stands, and whether it was just created.
-
-    This is the one place that reads back the recorded outcome. Without an outcome to create, it only reads.
-
-    Raises:
-        RequestNotFound: the question is not in storage any more; nothing was written.
-    """
-    store, key = records.store, keys.response_key(request.request_id)
-    created, unknown = False, StorageUnavailable(f"{key} exists but cannot be read yet: try again")
-    # Where an operator listens, one that lost is not announced; elsewhere the creation finds out by itself.
-    if mine is not None and not (records.announce and await store.exists(key)):
-        looked = await _announce(records, request, looked)
-        try:
-            created = await store.create_once(key, mine.to_bytes())
-        except StorageUnavailable as error:
-            # The reply may have been lost after the object was created: only reading back tells.
-            unknown = error
-    standing = mine if created else await read_outcome_of(store, request)
-    if standing is None and mine is not None:
-        raise unknown
-    stale = looked is not None and records.ticks() - looked > _FRESH_SECONDS
-    if mine is not None and stale and not await is_stored(store, request):
-        if standing == mine:
-            # Who may not delete leaves it: without its question nobody believes it, and retention removes it.
-            with suppress(StorageError):
-                await store.delete(key)
-        raise _gone(request)
-    if standing is not None and (created or standing == mine):
-        await note_settled(records, request.document, standing)
-    return standing, created
-
-
-def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
-    """Return what the deadline of a request makes of it: the default, or a timeout."""
-    document = request.document
-    use_default = document.on_timeout == "default" and document.default is not None
-    submission = Submission(
-        outcome="answered" if use_default else "timed_out",
-        respondent=Respondent(via="timeout"),
-        value=document.default,
-        reason="DefaultUsed" if use_default else "DeadlinePassed",
-    )
-    return _as_outcome(request, submission, now)
-
-
-async def _announce(records: Records, request: StoredRequest, looked: float | None) -> float:
-    """Make sure that the question is still there, write the marker, and return when it was last looked at.
-
-    Counted from before the calls, as the storage may have done what they ask long before it answered. Nothing may
-    be awaited between the return and the creation.
-    """
-    while True:
-        if looked is None:
-            looked = records.ticks()
-            if not await is_stored(records.store, request):
-                raise _gone(request)
-        if records.announce:
-            await records.store.mark(keys.answered_marker(request.request_id))
-        if records.ticks() - looked <= _FRESH_SECONDS:
-            return looked
-        looked = None
-
-
-def _gone(request: StoredRequest) -> RequestNotFound:
-    return RequestNotFound(
-        f"question {request.request_id} was deleted meanwhile: nothing is recorded for it any more"
-    )
 
 
 def _same_submission(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
@@ -230,55 +145,3 @@ def _difference(standing: OutcomeDocument, mine: OutcomeDocument) -> str:
     return (
         f"The same submission was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
     )
-
-
-def _attempt(
-    request: StoredRequest, submission: Submission, now: datetime
-) -> tuple[OutcomeDocument | None, Settled | None]:
-    """Return the outcome that a submission may become, or else what it is refused with.
-
-    Who comes late with what was recorded before gets both: it is compared, and never created.
-    """
-    try:
-        mine = _as_outcome(request, submission, now)
-    except InvalidValue as error:
-        return None, Settled("refused", error=error)
-    if submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now):
-        late = Expired(f"the deadline of question {request.request_id} has passed: nothing was recorded")
-        return mine, Settled("too_late", error=late)
-    return mine, None
-
-
-def _as_outcome(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument:
-    document = request.document
-    if len(submission.comment) > MAX_COMMENT_CHARS:
-        raise InvalidValue(
-            f"The comment has {len(submission.comment):,} characters: at most {MAX_COMMENT_CHARS:,} are allowed."
-        )
-    format_value("str", submission.comment)
-    value: Value = None
-    if submission.outcome == "answered":
-        require_uploaded(document, uploaded=submission.uploaded)
-        value = parse_answer(document, submission.value, text=submission.text)
-    return OutcomeDocument(
-        request_id=document.request_id,
-        data_type=document.data_type,
-        status="completed" if submission.outcome == "answered" else submission.outcome,
-        value=value,
-        outcome=submission.outcome,
-        reason=submission.reason or _REASONS[submission.outcome],
-        submission_id=submission.submission_id,
-        answered_at=now,
-        respondent=submission.respondent,
-        comment=submission.comment,
-        request_sha256=request.sha256,
-        expires_at=document.expires_at,
-    )
-
-
-_REASONS: Final[dict[OutcomeKind, str]] = {
-    "answered": "Answered",
-    "rejected": "Rejected",
-    "timed_out": "DeadlinePassed",
-    "cancelled": "Cancelled",
-}

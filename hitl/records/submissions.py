@@ -1,15 +1,21 @@
-"""One attempt to end a question, and its result, as `hitl.records.outcomes` takes and returns them."""
+"""One attempt to end a question, what it would become, and its result."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from datetime import datetime
+from typing import Final, Literal, TypeAlias
 
 from hitl.core.audit import Right
-from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
-from hitl.core.values import Value
-from hitl.errors import HITLError
+from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
+from hitl.core.files import require_uploaded
+from hitl.core.lifecycle import accepts_submissions
+from hitl.core.question import parse_answer
+from hitl.core.tally import Standing
+from hitl.core.values import Value, format_value
+from hitl.errors import Expired, HITLError, InvalidValue
+from hitl.records.requests import StoredRequest
 
 
 def new_submission_id() -> str:
@@ -48,7 +54,18 @@ class Submission:
         return replace(self, respondent=respondent)
 
 
-Kind: TypeAlias = Literal["recorded", "already_yours", "lost", "refused", "too_late", "gone"]
+Kind: TypeAlias = Literal[
+    "recorded",
+    "already_yours",
+    "lost",
+    "refused",
+    "too_late",
+    "gone",
+    "voted",
+    "voted_before",
+    "not_allowed",
+    "withdrawn",
+]
 
 
 @dataclass(frozen=True)
@@ -58,27 +75,111 @@ class Settled:
     Args:
         kind: ``recorded``: it is the outcome. ``already_yours``: the same sender had recorded the same before.
             ``lost``: another outcome stands. ``refused``: the value does not fit. ``too_late``: the deadline has
-            passed. ``gone``: the question is not in storage any more.
+            passed. ``gone``: the question is not in storage any more. Where several people must agree: ``voted``:
+            the vote is stored, and waits for others. ``voted_before``: the sender's earlier vote stands, and says
+            something else. ``not_allowed``: the sender's vote does not count. ``withdrawn``: it was withdrawn.
         outcome: The outcome that stands; None where there is none.
         error: The same as an exception, unless the outcome is the sender's.
         note: For ``already_yours``: which parts of this submission were not saved, as a sentence; may be empty.
+        standing: For ``voted`` and ``withdrawn``: how far the votes are.
     """
 
     kind: Kind
     outcome: OutcomeDocument | None = None
     error: HITLError | None = None
     note: str = ""
+    standing: Standing | None = None
 
     def outcome_or_raise(self) -> OutcomeDocument:
-        """Return the outcome, if it is the sender's.
+        """Return the outcome, if it is the sender's. A vote that waits for others has none.
 
         Raises:
             AlreadySettled: another outcome stands, or the same one by somebody else.
             InvalidValue: the value does not fit; nothing was written.
             Expired: the deadline has passed; nothing was written.
             RequestNotFound: the question is not in storage any more; nothing was written.
+            AlreadyVoted, NotAllowed: where several people must agree: the vote was not stored.
         """
         if self.error is not None:
             raise self.error
         assert self.outcome is not None
         return self.outcome
+
+
+def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
+    """Return what the deadline of a request makes of it: the default, or a timeout."""
+    document = request.document
+    use_default = document.on_timeout == "default" and document.default is not None
+    submission = Submission(
+        outcome="answered" if use_default else "timed_out",
+        respondent=Respondent(via="timeout"),
+        value=document.default,
+        reason="DefaultUsed" if use_default else "DeadlinePassed",
+    )
+    return as_outcome(request, submission, now)
+
+
+def attempt(
+    request: StoredRequest, submission: Submission, now: datetime
+) -> tuple[OutcomeDocument | None, Settled | None]:
+    """Return the outcome that a submission may become, or else what it is refused with.
+
+    Who comes late with what was recorded before gets both: it is compared, and never created.
+
+    Args:
+        request: The question.
+        submission: The attempt.
+        now: Its moment.
+    """
+    try:
+        mine = as_outcome(request, submission, now)
+    except InvalidValue as error:
+        return None, Settled("refused", error=error)
+    if submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now):
+        return mine, Settled("too_late", error=late(request))
+    return mine, None
+
+
+def late(request: StoredRequest) -> Expired:
+    """Return the error for what comes after the deadline."""
+    return Expired(f"the deadline of question {request.request_id} has passed: nothing was recorded")
+
+
+def as_outcome(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument:
+    """Return the outcome that a submission would be.
+
+    Raises:
+        InvalidValue: it does not fit its question.
+    """
+    document = request.document
+    if len(submission.comment) > MAX_COMMENT_CHARS:
+        raise InvalidValue(
+            f"The comment has {len(submission.comment):,} characters: at most {MAX_COMMENT_CHARS:,} are allowed."
+        )
+    format_value("str", submission.comment)
+    value: Value = None
+    if submission.outcome == "answered":
+        require_uploaded(document, uploaded=submission.uploaded)
+        value = parse_answer(document, submission.value, text=submission.text)
+    return OutcomeDocument(
+        request_id=document.request_id,
+        data_type=document.data_type,
+        status="completed" if submission.outcome == "answered" else submission.outcome,
+        value=value,
+        outcome=submission.outcome,
+        reason=submission.reason or REASONS[submission.outcome],
+        submission_id=submission.submission_id,
+        answered_at=now,
+        respondent=submission.respondent,
+        comment=submission.comment,
+        request_sha256=request.sha256,
+        expires_at=document.expires_at,
+    )
+
+
+REASONS: Final[dict[OutcomeKind, str]] = {
+    "answered": "Answered",
+    "rejected": "Rejected",
+    "timed_out": "DeadlinePassed",
+    "cancelled": "Cancelled",
+}

@@ -10,7 +10,7 @@ from hitl.cluster.conditions import HumanInputCondition, TroubleReason
 from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import OutcomeDocument
-from hitl.core.lifecycle import expiry_due
+from hitl.core.lifecycle import may_end_by_itself
 from hitl.errors import RequestMismatch, RequestNotFound
 from hitl.records.index import Later
 from hitl.records.outcomes import expire
@@ -111,17 +111,18 @@ class Requests:
         return self._keep(root, await read_request(store, request_id))
 
     async def outcome(self, root: Root, request: StoredRequest) -> tuple[OutcomeDocument | None, bool]:
-        """Return the outcome, and whether it was made just now, as the deadline has passed.
+        """Return the outcome, and whether it was made just now without a marker, as the deadline has passed.
 
         Raises:
             HITLError: it is to be tried again later, or what is stored cannot be read.
         """
         now = self._context.now()
         standing = await read_outcome_of(root.store, request)
-        if standing is not None or not expiry_due(request.document, None, now):
+        if standing is not None or not may_end_by_itself(request.document, now):
             return standing, False
         await root.require_clock(now)
-        return await expire(self.records(root), request, now=now), True
+        # Votes have a marker.
+        return await expire(self.records(root), request, now=now), request.document.approval is None
 
     def forget(self, root: Root, request_id: str) -> None:
         """Read a question from storage the next time, as it was found to be gone or another one."""

@@ -129,6 +129,11 @@ async def _evidence_changed(root: Root, request: StoredRequest) -> Refusal | Non
 
 
 def _not_allowed(request: StoredRequest, given: Given) -> Refusal | None:
+    if request.document.approval is not None:
+        # A status has no room yet for a vote that waits for others.
+        return Refusal(
+            RefusalReason.NOT_ALLOWED, "several people must agree on this question: vote in the web app instead"
+        )
     named, respondent = request.document.respondents, given.respondent
     if not named or (respondent.verified and named.allow(respondent.name, respondent.groups)):
         return None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.budgets import show
 
-PARTS = ("web", "operator", "churn", "retention", "inbox")
+PARTS = ("web", "operator", "churn", "retention", "inbox", "votes")
 BUILD = Path(__file__).parents[2] / "build"
 
 
@@ -44,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.bench import inbox
 
             kept &= show("inbox", inbox.measure(BUILD, given.open))
+        elif part == "votes":
+            from tests.bench import votes
+
+            kept &= show("votes", votes.measure(BUILD))
         elif part == "churn":
             from tests.bench import churn
 

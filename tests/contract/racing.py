@@ -3,7 +3,7 @@
 import asyncio
 import multiprocessing
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -30,17 +30,19 @@ class Race:
         requests: The requests to settle, one after another.
         at_once: How many of them a racer settles at once. All racers wait for one another before each such
             group. A storage that lets losers wait for seconds lets them wait together.
+        act: What a racer does with a request; returns what it was told. None: it answers.
     """
 
     url: str
     options: dict[str, Any]
     requests: Sequence[StoredRequest]
     at_once: int = 1
+    act: Callable[[Store, StoredRequest, str], Awaitable[str]] | None = None
 
 
 @dataclass(frozen=True)
 class Told:
-    """What one racer was told about one request: who won, and whether it had to try to know."""
+    """What one racer was told about one request, such as who won, and whether it had to try to know."""
 
     request_id: str
     racer: str
@@ -103,13 +105,13 @@ def _run(race: Race, racer: str) -> list[Told]:
 
 
 async def _submit_all(race: Race, racer: str) -> list[Told]:
-    store = _Watched(race.url, race.options)
+    store, act = _Watched(race.url, race.options), race.act or submit
     told: list[Told] = []
     for start in range(0, len(race.requests), race.at_once):
         # The loop has nothing else to do while everybody comes to the line.
         _barrier.wait(120)
         group = race.requests[start : start + race.at_once]
-        winners = await asyncio.gather(*(submit(store, request, racer) for request in group))
+        winners = await asyncio.gather(*(act(store, request, racer) for request in group))
         told += [
             Told(request.request_id, racer, winner, keys.response_key(request.request_id) in store.attempted)
             for request, winner in zip(group, winners, strict=True)

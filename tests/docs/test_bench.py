@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import answers, churn, inbox, kept, many, pending, web
+from tests.bench import answers, churn, inbox, kept, many, pending, votes, web
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (churn, "churn"),
         (kept, "retention"),
         (inbox, "inbox"),
+        (votes, "votes"),
     )
     for module, part in parts:
         monkeypatch.setattr(module, "measure", stand_in(part))
@@ -37,12 +38,13 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator beside its floor", "operator", "churn", "retention", "inbox"]),
+        ([], ["web", "operator beside its floor", "operator", "churn", "retention", "inbox", "votes"]),
         (["churn", "--minutes", "10"], ["churn"]),
         (["web"], ["web"]),
         (["operator"], ["operator beside its floor", "operator"]),
         (["operator", "--large"], ["large"]),
         (["retention"], ["retention"]),
+        (["votes"], ["votes"]),
         (["inbox", "--open", "500"], ["inbox"]),
         (["operator", "web"], ["operator beside its floor", "operator", "web"]),
     ],

@@ -114,7 +114,7 @@ def _headings(page: Path) -> set[str]:
 
 def _bare(page: str) -> str:
     """Return the page with methods taken out of its code spans, so that `GET /x` counts as `/x`."""
-    return re.sub(r"`(?:GET|POST|PUT|HEAD) (/[^`]*)`", r"`\1`", page)
+    return re.sub(r"`(?:GET|POST|PUT|DELETE|HEAD) (/[^`]*)`", r"`\1`", page)
 
 
 def test_every_table_is_whole() -> None:

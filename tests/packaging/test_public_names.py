@@ -4,6 +4,7 @@ import hitl
 from hitl import errors
 
 NAMES = {
+    "Approval",
     "Change",
     "Event",
     "EventFormLink",
@@ -12,6 +13,7 @@ NAMES = {
     "HITLSubmissionTyped",
     "MISSING",
     "Outcome",
+    "Vote",
     "ask",
     "env",
     "escape",

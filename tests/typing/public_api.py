@@ -95,6 +95,13 @@ def a_question_is_an_event_of_its_type() -> None:
     assert_type(hitl.Event.create.aio("ship", bool), Awaitable[hitl.Event[bool]])
 
 
+def several_people_may_have_to_agree(outcome: hitl.Outcome[bool]) -> None:
+    policy = hitl.Approval(required=2, groups={"sre": 1}, exclude_requester=True, comment_required="OnReject")
+    assert_type(hitl.new_event("ship", bool, approval=policy, requester="ann"), hitl.Event[bool])
+    assert_type(hitl.ask("Ship it?", bool, approval=hitl.Approval(required=2, allow_links=True)), bool)
+    assert_type([vote.by for vote in outcome.votes], list[str])
+
+
 def an_outcome_has_the_type_of_its_value(event: hitl.Event[int]) -> None:
     assert_type(event.result(), hitl.Outcome[int])
     assert_type(event.outcome, hitl.Outcome[int] | None)

@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from hitl.core.approval import Approval
 from tests.web.serving import PAST, WebApp, running
 
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -131,6 +132,9 @@ def test_a_two_way_choice_has_no_default(shared_app: WebApp, page: Page) -> None
     assert question.stored() is None
 
 
+POLICY = Approval(required=2, rejections=2, allow_links=True)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_axe_finds_nothing_on_any_page_and_nothing_sticks_out(
@@ -145,8 +149,13 @@ def test_axe_finds_nothing_on_any_page_and_nothing_sticks_out(
     answered = asked(shared_app, data_type=str)
     answered.form("yes " * 200, name="Ann", comment="because")
     failed = asked(shared_app, data_type=int)
+    voting, voted = (asked(shared_app, data_type=str, approval=POLICY) for _ in range(2))
+    voted.form("yes " * 200, name="Ann", comment="because " * 40)
+    agreed = asked(shared_app, data_type=int, approval=Approval(required=1))
+    agreed.form("4", name="Ann")
     pages = {f"form-{name}": question.url for name, question in questions.items()}
     pages |= {"outcome": answered.url, "links": shared_app.url, "docs": f"{shared_app.url}/docs"}
+    pages |= {"voting": voting.url, "voted": voted.url, "agreed": agreed.url}
     pages |= {"refused": f"{shared_app.url}/form/nothing"}
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
     page = context.new_page()

@@ -28,6 +28,16 @@ def recorded(submission: Submission, principal: Principal, outcome: OutcomeDocum
     _write(outcome.request_id, submission, principal, "Recorded" if first else "RecordedBefore")
 
 
+def voted(request_id: str, submission: Submission, principal: Principal) -> None:
+    """Note a vote that waits for others."""
+    _write(request_id, submission, principal, "Voted")
+
+
+def withdrawn(request_id: str, principal: Principal) -> None:
+    """Note a vote that was withdrawn."""
+    _write(request_id, None, principal, "VoteWithdrawn")
+
+
 def refused(request_id: str, submission: Submission | None, principal: Principal | None, error: Exception) -> None:
     """Note a submission that was refused.
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Protocol
 
 from starlette.datastructures import Headers
 
+from hitl.core.approval import refusal
 from hitl.core.audit import Right
 from hitl.core.documents import RequestDocument
 from hitl.core.text import is_name
@@ -86,12 +87,14 @@ class Principal:
         Raises:
             NotAllowed: saying what is missing.
         """
-        if not request.respondents:
-            return
-        if not self.verified:
+        if request.respondents and not self.verified:
             raise NotAllowed(NAMED_ONLY[self.site])
-        if not self._named_in(request):
+        if request.respondents and not self._named_in(request):
             raise NotAllowed(f"This question is for others to answer; you are {self.name}.")
+        if request.approval is not None:
+            why = refusal(request.approval, request.requester, name=self.name, verified=self.verified)
+            if why:
+                raise NotAllowed(why)
 
     async def refusal(self, request: RequestDocument) -> str:
         """Return why this visitor may not answer the question, as a sentence; empty: they may."""

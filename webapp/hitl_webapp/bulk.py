@@ -16,7 +16,7 @@ from hitl.errors import HITLError, InvalidValue
 from hitl.records.outcomes import Submission
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.problems import BadInput, Problem, problem_of
-from hitl_webapp.sentences import ended
+from hitl_webapp.sentences import ended, vote_note
 from hitl_webapp.service import Service
 
 MOST: Final = 100
@@ -133,7 +133,7 @@ async def submit(
             settled = await service.submissions.settle(admitted, submission, fault)
         except HITLError as error:
             return Result(request_id, error=error)
-        return Result(request_id, settled.outcome, settled.error, settled.note)
+        return Result(request_id, settled.outcome, settled.error, vote_note(settled))
 
     return await _each(request_ids, one)
 

@@ -22,7 +22,9 @@ from markupsafe import Markup, escape
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.files import asks_for_file
 from hitl.core.forms.plan import FEW
+from hitl.core.tally import Standing
 from hitl.core.text import printable
+from hitl.core.votes import VoteDocument
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.durations import duration, span
@@ -38,6 +40,22 @@ STATIC: Final = Path(__file__).parent / "static"
 _LONG_SCHEMA_CHARS: Final = 100_000
 # Embeddings, overrides and isolates of direction.
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """The votes on a question, as its form shows them to one visitor.
+
+    Args:
+        standing: How far they are.
+        mine: The visitor's own, if there is one.
+        told: What has just become of it, as sentences.
+    """
+
+    standing: Standing
+    mine: VoteDocument | None = None
+    told: str = ""
+
 
 Place: TypeAlias = Literal["value", "comment", "name", "parts"]
 
@@ -154,6 +172,7 @@ def form_page(
     declining: bool = False,
     parts: PartsForm | None = None,
     evidence: Shown = NOTHING,
+    ballot: Ballot | None = None,
 ) -> str:
     """Return a question's form, or the one by which it is declined.
 
@@ -169,6 +188,7 @@ def form_page(
         declining: Whether it is the form by which the question is declined.
         parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
         evidence: What is shown beside the question.
+        ballot: How far the votes are, where several people must agree.
     """
     answer = "file.html" if asks_for_file(request) else "form.html"
     return render(
@@ -186,6 +206,7 @@ def form_page(
         refusal=refusal,
         sign_in=sign_in,
         evidence=evidence,
+        ballot=ballot,
     )
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hitl.core.documents import OutcomeDocument
+from hitl.core.tally import Standing
 from hitl.errors import (
     AlreadySettled,
+    AlreadyVoted,
     ClockApart,
     ClusterError,
     ClusterUnavailable,
@@ -26,6 +28,7 @@ from hitl.errors import (
 from hitl.records.evidence import EvidenceChanged
 
 RETRY_AFTER_SECONDS: Final = 5
+_TELL: Final = "tell the administrators of this service."
 EVIDENCE_CHANGED: Final = (
     "What belongs beside this question is missing, or was changed after it was asked. So no answer is taken: tell "
     "the sender, and the administrators of this service."
@@ -107,6 +110,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(410, "Too late", _sentence(outcome), extra=_winner(outcome), outcome=outcome)
         case AlreadySettled(outcome=OutcomeDocument() as outcome):
             return Problem(409, "Already settled", _sentence(outcome), extra=_winner(outcome), outcome=outcome)
+        case AlreadyVoted():
+            return Problem(409, "Already voted", str(error))
         case Expired():
             return Problem(410, "Too late", "The deadline has passed: nothing was recorded.")
         case InvalidValue(details=details):
@@ -115,8 +120,7 @@ def problem_of(error: Exception) -> Problem:
         case EvidenceChanged():
             return Problem(502, "Not as it was asked", EVIDENCE_CHANGED)
         case DocumentDamaged():
-            sentence = "The stored question is damaged: tell the administrators of this service."
-            return Problem(502, "The question cannot be read", sentence)
+            return Problem(502, "The question cannot be read", f"The stored question is damaged: {_TELL}")
         case ClockApart():
             sentence = (
                 "The clocks of this service and of its storage disagree, so nothing was recorded. Tell the "
@@ -132,15 +136,11 @@ def problem_of(error: Exception) -> Problem:
             )
             return Problem(503, "Try again soon", sentence, {"Retry-After": str(RETRY_AFTER_SECONDS)})
         case ClusterError():
-            return Problem(
-                502, "Cannot authenticate", "The API server refuses: tell the administrators of this service."
-            )
+            return Problem(502, "Cannot authenticate", f"The API server refuses: {_TELL}")
         case StorageError():
-            return Problem(502, "Storage error", "The storage refuses: tell the administrators of this service.")
+            return Problem(502, "Storage error", f"The storage refuses: {_TELL}")
         case _:
-            return Problem(
-                500, "Something went wrong", "This should not happen: tell the administrators of this service."
-            )
+            return Problem(500, "Something went wrong", f"This should not happen: {_TELL}")
 
 
 def public_outcome(outcome: OutcomeDocument) -> dict[str, Any]:
@@ -148,6 +148,29 @@ def public_outcome(outcome: OutcomeDocument) -> dict[str, Any]:
     content = outcome.model_dump(mode="json")
     content["respondent"].pop("link")
     return content
+
+
+def public_standing(standing: Standing) -> dict[str, Any]:
+    """Return how far the votes on a question are, for programs."""
+    return {
+        "agree": len(standing.leading),
+        "required": standing.approval.required,
+        "declined": len(standing.declined),
+        "needed": [{"group": group, "required": number} for group, number in standing.missing.items()],
+        "unreachable": standing.unreachable,
+        "votes": [
+            {
+                "name": each.respondent.name,
+                "verified": each.respondent.verified,
+                "via": each.respondent.via,
+                "outcome": each.outcome,
+                "value": each.value,
+                "comment": each.comment,
+                "voted_at": each.voted_at.isoformat(),
+            }
+            for each in standing.counted
+        ],
+    }
 
 
 def _sentence(outcome: OutcomeDocument) -> str:

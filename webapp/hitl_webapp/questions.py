@@ -10,11 +10,13 @@ from collections.abc import Callable
 from typing import Final
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.core.lifecycle import accepts_submissions, expiry_due
+from hitl.core.lifecycle import accepts_submissions, expiry_due, may_end_by_itself
+from hitl.core.tally import Standing, standing
 from hitl.errors import RequestNotFound
 from hitl.records.outcomes import expire
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
+from hitl.records.voting import standing_votes
 from hitl.storage import ticks
 from hitl_webapp.caches import Memory, Read, size_of_outcome, size_of_request
 from hitl_webapp.clock import Clock
@@ -93,7 +95,7 @@ class Questions:
         if not due and self._seen_pending(request_id):
             return None
         began = ticks()
-        if due and await self._clock.agrees(now):
+        if may_end_by_itself(request.document, now) and await self._clock.agrees(now):
             try:
                 outcome = await expire(self._records, request, now=now)
             except RequestNotFound:
@@ -106,6 +108,11 @@ class Questions:
         else:
             self.keep(request, outcome)
         return outcome
+
+    async def standing(self, request: StoredRequest) -> Standing | None:
+        """Return how far the votes on a question are, as they are now; None where one person decides."""
+        votes = [each.vote for each in await standing_votes(self._records, request)]
+        return standing(request.document, votes)
 
     async def over(self, request: StoredRequest) -> bool:
         """Tell whether the deadline of a question has passed, so that no answer to it is taken any more.

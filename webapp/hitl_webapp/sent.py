@@ -148,6 +148,13 @@ class SentForm:
             )
         return None
 
+    def lacks_comment(self, question: RequestDocument) -> Fault | None:
+        """Return what is wrong with a form without a comment, where each vote needs one."""
+        always = question.approval is not None and question.approval.comment_required == "Always"
+        if not always or self.submission.comment.strip():
+            return None
+        return Fault("comment", "A comment is needed: write why you decide like this.")
+
     def recordable_name(self) -> str:
         """Return the typed name. Too long a one is refused before it could be recorded."""
         return self.name.strip()[:_MAX_NAME_CHARS]

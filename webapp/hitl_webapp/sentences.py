@@ -11,6 +11,7 @@ from hitl.core.forms.moments import canonical
 from hitl.core.forms.offers import offered
 from hitl.core.text import one_line
 from hitl.errors import InvalidValue
+from hitl.records.outcomes import Settled
 from hitl_webapp.fields import Field, field_for
 
 RUN_ABORTED: Final = "RunAborted"
@@ -114,6 +115,11 @@ def standing(outcome: OutcomeDocument) -> str:
             return "The workflow has ended. This question needs no answer any more."
         case "cancelled":
             return "This question was withdrawn. It needs no answer any more."
+
+
+def vote_note(settled: Settled) -> str:
+    """Return what else there is to say of a submission that was saved: of a vote, how far the votes are."""
+    return " ".join(filter(None, (settled.note, settled.standing.sentence() if settled.standing else "")))
 
 
 def sender(outcome: OutcomeDocument) -> str:

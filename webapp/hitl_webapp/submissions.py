@@ -8,10 +8,12 @@ from dataclasses import replace
 
 from starlette.datastructures import Headers
 
+from hitl.core.documents import Via
 from hitl.errors import AlreadySettled, HITLError, InvalidValue, RequestNotFound
 from hitl.records.attempts import note_refused, note_settlement
 from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
+from hitl.records.voting import withdraw
 from hitl_webapp import audit, metrics
 from hitl_webapp.admission import Address, Admission, Admitted
 from hitl_webapp.auth import Principal
@@ -111,6 +113,10 @@ class Submissions:
                 self._questions.forget(request_id)
             audit.refused(request_id, submission, principal, settled.error)
             return settled
+        if settled.kind == "voted":
+            audit.voted(request_id, submission, principal)
+            self._hints.send(request_id)
+            return settled
         outcome = settled.outcome_or_raise()
         # What was sent twice was recorded, and counted, by the first one.
         first = settled.kind == "recorded"
@@ -119,6 +125,35 @@ class Submissions:
             metrics.count_answer(admitted.request.document.created_at, outcome)
         self._questions.keep(admitted.request, outcome)
         self._hints.send(request_id)
+        return settled
+
+    async def withdraw(self, admitted: Admitted, via: Via) -> Settled:
+        """Withdraw a visitor's vote, or say why it stays. The audit notes it either way.
+
+        Args:
+            admitted: The question, on which several people must agree, and the visitor.
+            via: The channel.
+
+        Raises:
+            ClockApart: this machine's clock is not the storage's; trying again is safe.
+            HITLError: storage or API server cannot say the result.
+        """
+        request, principal = admitted.request, admitted.principal
+        now = self._clock.now()
+        try:
+            await self._clock.require(now)
+            await principal.require_may_answer(request.document)
+            respondent = admitted.respondent(via)
+            settled = await withdraw(self._records, request, respondent, now=now, right=principal.right)
+        except HITLError as error:
+            audit.refused(request.request_id, None, principal, error)
+            await note_refused(self._records, request.request_id, error, request=request, name=principal.name)
+            raise
+        if settled.error is not None:
+            audit.refused(request.request_id, None, principal, settled.error)
+        else:
+            audit.withdrawn(request.request_id, principal)
+            self._hints.send(request.request_id)
         return settled
 
     async def _try(self, admitted: Admitted, submission: Submission) -> Settled:

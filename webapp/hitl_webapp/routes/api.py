@@ -15,25 +15,31 @@ from starlette.datastructures import Headers
 from hitl.core.documents import Respondent
 from hitl.core.lifecycle import phase_of
 from hitl.core.submissions import HITLSubmissionTyped, split_token
+from hitl.core.tally import Standing
+from hitl.core.votes import voter_of
 from hitl.records.outcomes import Settled, Submission, new_submission_id
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
 from hitl_webapp.edited import public_changes
-from hitl_webapp.problems import BadInput, public_outcome
+from hitl_webapp.problems import BadInput, public_outcome, public_standing
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
+from hitl_webapp.sentences import vote_note
 from hitl_webapp.service import Service
 
 
 class Submitted(BaseModel):
     """What was recorded."""
 
-    status: str = "submitted"
+    status: str = Field(
+        default="submitted", description="`submitted`; `voted` for a vote that waits for others; or `withdrawn`"
+    )
     request_id: str
     value: JsonValue
     data_type: str
     message: str
-    outcome: dict[str, Any]
+    outcome: dict[str, Any] | None = Field(description="The whole record; null for a vote that waits for others")
+    approval: dict[str, Any] | None = Field(default=None, description="How far the votes are, for a vote")
     edited: bool = Field(description="Whether the answer is another than what was proposed")
     changes: list[dict[str, Any]] = Field(
         description="What it changed: `place` is a JSON Pointer, `before` what was proposed, `after` the answer"
@@ -48,6 +54,9 @@ class Status(BaseModel):
     phase: str = Field(description="Pending, Answered, Rejected, TimedOut or Cancelled")
     request: dict[str, Any]
     response: dict[str, Any] | None
+    approval: dict[str, Any] | None = Field(
+        description="How far the votes are; null where one person decides, or once there is an outcome"
+    )
     edited: bool = Field(description="Whether the answer is another than what was proposed")
     changes: list[dict[str, Any]] = Field(
         description="What it changed: `place` is a JSON Pointer, `before` what was proposed, `after` the answer"
@@ -129,11 +138,13 @@ async def submitted(service: Service, headers: Headers, body: bytes) -> Response
 
 
 def saved(admitted: Admitted, settled: Settled) -> Response:
-    """Return the reply to a submission that is the outcome.
+    """Return the reply to a submission that is the outcome, or a vote.
 
     Raises:
         HITLError: what keeps it from being that.
     """
+    if settled.standing is not None:
+        return Response(to_json(_voted(admitted, settled, settled.standing)), media_type="application/json")
     outcome = settled.outcome_or_raise()
     content = {
         "status": "submitted",
@@ -146,6 +157,32 @@ def saved(admitted: Admitted, settled: Settled) -> Response:
     }
     # `Submitted` describes this for clients; making one takes longer than writing it.
     return Response(to_json(content), media_type="application/json")
+
+
+def _voted(admitted: Admitted, settled: Settled, standing: Standing) -> dict[str, Any]:
+    mine = standing.of(voter_of(admitted.respondent("api")))
+    said = "Your vote was saved." if mine else "Your vote was withdrawn."
+    question = admitted.request.document
+    return {
+        "status": "voted" if mine else "withdrawn",
+        "request_id": question.request_id,
+        "value": mine.value if mine else None,
+        "data_type": question.data_type,
+        "message": f"{said} {vote_note(settled)}",
+        "outcome": None,
+        "approval": public_standing(standing),
+        **public_changes(question, None),
+    }
+
+
+@router.delete("/votes/{request_id}", response_model=Submitted)
+async def withdraw_vote(request: Request, request_id: str) -> Response:
+    """Withdraw the caller's vote, where several people must agree, until the question has an outcome."""
+    service = service_of(request)
+    admitted = await service.submissions.admit(Address(request_id, bearer(request.headers)), request.headers)
+    if admitted.request.document.approval is None:
+        raise BadInput("One person decides on this question, so there is no vote to withdraw.")
+    return saved(admitted, await service.submissions.withdraw(admitted, "api"))
 
 
 @dataclass(frozen=True)
@@ -191,11 +228,13 @@ async def status(
     check_request_path(request_path, stored.document)
     check_path(path, stored.document.response_path, "response_path")
     outcome = await service.questions.outcome(stored)
+    standing = None if outcome is not None else await service.questions.standing(stored)
     return Status(
         request_id=request_id,
         status="pending" if outcome is None else "completed",
         phase=phase_of(outcome),
         request=stored.document.model_dump(mode="json", by_alias=True),
         response=None if outcome is None else public_outcome(outcome),
+        approval=None if standing is None else public_standing(standing),
         **public_changes(stored.document, outcome),
     )

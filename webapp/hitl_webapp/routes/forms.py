@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
+from hitl.core.votes import voter_of
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.evidence import EvidenceChanged
 from hitl.records.outcomes import Settled, Submission
@@ -48,11 +49,13 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
         refusal=beside.trouble or await principal.refusal(question),
         sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
         evidence=beside,
+        ballot=await ballot_of(service, admitted),
     ).encode()
-    # Evidence is looked at each time, and who has a link may have signed in meanwhile.
+    # Evidence and votes are looked at each time, and who has a link may have signed in meanwhile.
     if (
         service.settings.auth == "link"
         and not question.evidence
+        and question.approval is None
         and principal.link
         and service.admission.knows_link(address.request_id, principal.link)
     ):
@@ -97,6 +100,8 @@ async def submit(request: Request) -> Response:
 
 
 async def _submitted(service: Service, request: Request, sent: SentForm) -> Response:
+    if sent.step == "withdraw":
+        return await _withdraw(service, sent, request.headers)
     if sent.step:
         return await _step(service, sent, request.headers)
     try:
@@ -127,7 +132,7 @@ async def settle_form(
     Raises:
         HITLError: as `Submissions.settle` does.
     """
-    fault = sent.fault(named=bool(admitted.principal.name))
+    fault = sent.fault(named=bool(admitted.principal.name)) or sent.lacks_comment(admitted.request.document)
     wrong = None if fault is None else InvalidValue(fault.sentence)
     submission = submission.by(admitted.respondent("web", sent.recordable_name()))
     return await service.submissions.settle(admitted, submission, wrong), fault
@@ -138,12 +143,17 @@ async def shown_result(
 ) -> Response:
     """Return the page with the result of a submission."""
     question, principal = admitted.request.document, admitted.principal
+    if settled.kind == "voted":
+        told = f"Your vote was saved. {settled.note}".rstrip()
+        return await _ballot_page(service, admitted, sent, told=told)
     if settled.error is None:
         page = pages.outcome_page(
             question, settled.outcome_or_raise(), recorded=True, note=settled.note, name=principal.name
         )
         return HTMLResponse(page)
     problem = problem_of(settled.error)
+    if settled.kind == "voted_before":
+        return await _ballot_page(service, admitted, sent, notice=problem.detail, status=problem.status)
     if isinstance(settled.error, InvalidValue):
         sent = sent.placed(question, settled.error)
         fault = fault or sent.fault(named=bool(principal.name)) or value_fault(question, sent.value, settled.error)
@@ -186,8 +196,48 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         declining=sent.step == "decline",
         parts=parts,
         evidence=beside,
+        ballot=await ballot_of(service, admitted),
     )
     return _form_reply(page, beside)
+
+
+async def _withdraw(service: Service, sent: SentForm, headers: Headers) -> Response:
+    """Withdraw the visitor's vote, and show the form again."""
+    admitted = await service.submissions.admit(sent.address, headers)
+    if admitted.request.document.approval is None:
+        raise BadInput("One person decides on this question, so there is no vote to withdraw.")
+    settled = await service.submissions.withdraw(admitted, "web")
+    if settled.error is None:
+        return await _ballot_page(service, admitted, sent, told="Your vote was withdrawn.")
+    ended = await _ended(service, admitted)
+    if ended is not None:
+        return ended
+    problem = problem_of(settled.error)
+    return await _ballot_page(service, admitted, sent, notice=problem.detail, status=problem.status)
+
+
+async def _ballot_page(
+    service: Service, admitted: Admitted, sent: SentForm, *, told: str = "", notice: str = "", status: int = 200
+) -> Response:
+    """Return the form of a question with the votes on it as they are now."""
+    beside = await service.evidence.beside(admitted)
+    page = pages.form_page(
+        admitted.request.document,
+        token=sent.address.token,
+        name=admitted.principal.name,
+        notice=notice,
+        evidence=beside,
+        ballot=await ballot_of(service, admitted, told),
+    )
+    return _form_reply(page, beside, status)
+
+
+async def ballot_of(service: Service, admitted: Admitted, told: str = "") -> pages.Ballot | None:
+    """Return the votes on a question as a visitor sees them; None where one person decides."""
+    standing = await service.questions.standing(admitted.request)
+    if standing is None:
+        return None
+    return pages.Ballot(standing, standing.of(voter_of(admitted.respondent("web"))), told)
 
 
 async def _ended(service: Service, admitted: Admitted) -> Response | None:
@@ -227,6 +277,7 @@ async def form_again(
         declining=sent.declines and not (fault and fault.place == "value"),
         parts=parts_form(question, sent.parts or None, sent.wrong),
         evidence=beside,
+        ballot=await ballot_of(service, admitted),
     )
     return _form_reply(page, beside, problem.status, problem.headers)
 

@@ -1,0 +1,106 @@
+"""A vote: what one person says to a question on which several must agree."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal, Self
+
+from pydantic import AwareDatetime, Field, JsonValue, model_validator
+
+from hitl.core.approval import Approval, refusal
+from hitl.core.documents import Document, RequestDocument, Respondent, require_type, sha256_hex
+from hitl.core.limits import MAX_COMMENT_CHARS
+from hitl.core.values import DataType, format_value
+from hitl.core.votekeys import VOTER_CHARS
+
+
+class VoteDocument(Document):
+    """What one person says to a question on which several must agree. It never changes.
+
+    `request_sha256` is the digest of the question's very bytes: a vote counts for that question alone.
+    """
+
+    request_id: str
+    request_sha256: str
+    data_type: DataType
+    outcome: Literal["answered", "rejected"]
+    value: JsonValue = None
+    comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
+    submission_id: str
+    voted_at: AwareDatetime
+    respondent: Respondent
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Self:
+        if self.outcome == "answered":
+            require_type(self.data_type, self.value)
+        return self
+
+    @property
+    def voter(self) -> str:
+        """Whose vote it is, as its key has it: each person has one, over whatever channel it comes."""
+        return voter_of(self.respondent)
+
+    def value_text(self) -> str | None:
+        """Return the answer as its canonical text, or None for who declined."""
+        return format_value(self.data_type, self.value) if self.outcome == "answered" else None
+
+    def answer(self) -> str | None:
+        """Return a text that is equal for equal answers; None for who declined.
+
+        The order of names does not count in JSON, nor 3.0 instead of 3.
+        """
+        return canonical(self.value) if self.outcome == "answered" else None
+
+
+class VoteEnd(Document):
+    """What ended a vote, permanently: its voter withdrew it, or an outcome was about to rest on it."""
+
+    end: Literal["withdrawn", "counted"]
+    ended_at: AwareDatetime
+
+
+def voter_of(respondent: Respondent) -> str:
+    """Return the hash of what tells a person from others: a verified name, else the link, else the name given."""
+    if respondent.verified and respondent.name:
+        known = f"user:{respondent.name}"
+    else:
+        known = f"link:{respondent.link}" if respondent.link else f"unverified:{respondent.name}"
+    return sha256_hex(known.encode("utf-8", "surrogatepass"))[:VOTER_CHARS]
+
+
+def canonical(value: JsonValue) -> str:
+    """Return a text that is equal for JSON values that say the same."""
+    return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def vote_refusal(request: RequestDocument, approval: Approval, who: Respondent) -> str:
+    """Return why somebody's vote does not count, as a sentence for them; empty: it does.
+
+    Args:
+        request: The question.
+        approval: Its policy.
+        who: Who votes.
+    """
+    if why := refusal(approval, request.requester, name=who.name, verified=who.verified):
+        return why
+    named = request.respondents
+    if named and not (who.verified and named.allow(who.name, who.groups)):
+        return f"This question is for others to answer; you are {who.name or 'not signed in'}."
+    return ""
+
+
+def lacks_comment(approval: Approval, vote: VoteDocument) -> bool:
+    """Tell whether a vote has no comment, and needs one."""
+    needed = approval.comment_required == "Always" or (
+        approval.comment_required == "OnReject" and vote.outcome == "rejected"
+    )
+    return needed and not vote.comment.strip()
+
+
+def _plain(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,103 @@
+"""The creation of an outcome: the one place that creates `response.json`, and reads back which one stands.
+
+The marker goes first, so that an operator that sweeps markers cannot miss an outcome whose writer died in between.
+And a question that was deleted gets no outcome any more: its holder in memory looks right before the creation
+whether it is still there (see `hitl.records.retention` for the other half).
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from hitl.core import keys
+from hitl.core.documents import OutcomeDocument
+from hitl.errors import RequestNotFound, StorageError, StorageUnavailable
+from hitl.records.index import note_settled
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
+
+# A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
+# minutes ago: what was seen before the creation of an outcome counts for much less than that.
+FRESH_SECONDS: Final = 60.0
+
+
+async def create_or_read(
+    records: Records, request: StoredRequest, mine: OutcomeDocument | None, looked: float | None = None
+) -> tuple[OutcomeDocument | None, bool]:
+    """Create an outcome unless there is one; return the one that stands, and whether it was just created.
+
+    This is the one place that reads back the recorded outcome. Without an outcome to create, it only reads.
+
+    Raises:
+        RequestNotFound: the question is not in storage any more; nothing was written.
+    """
+    store, key = records.store, keys.response_key(request.request_id)
+    created, unknown = False, StorageUnavailable(f"{key} exists but cannot be read yet: try again")
+    # Where an operator listens, one that lost is not announced; elsewhere the creation finds out by itself.
+    if mine is not None and not (records.announce and await store.exists(key)):
+        looked = await announce(records, request, looked)
+        try:
+            created = await store.create_once(key, mine.to_bytes())
+        except StorageUnavailable as error:
+            # The reply may have been lost after the object was created: only reading back tells.
+            unknown = error
+    standing = mine if created else await read_outcome_of(store, request)
+    if standing is None and mine is not None:
+        raise unknown
+    if mine is not None and looked is not None:
+        await require_still_there(records, request, looked, key if standing == mine else None)
+    if standing is not None and (created or standing == mine):
+        await note_settled(records, request.document, standing)
+    return standing, created
+
+
+async def announce(records: Records, request: StoredRequest, looked: float | None) -> float:
+    """Make sure that the question is still there, write the marker, and return when it was last looked at.
+
+    Counted from before the calls, as the storage may have done what they ask long before it answered. Nothing may
+    be awaited between the return and the creation.
+
+    Raises:
+        RequestNotFound: the question is not in storage any more.
+    """
+    while True:
+        if looked is None:
+            looked = records.ticks()
+            if not await is_stored(records.store, request):
+                raise gone(request)
+        if records.announce:
+            await records.store.mark(keys.answered_marker(request.request_id))
+        if records.ticks() - looked <= FRESH_SECONDS:
+            return looked
+        looked = None
+
+
+def gone(request: StoredRequest) -> RequestNotFound:
+    """Return the error for a question that is not in storage any more."""
+    return RequestNotFound(
+        f"question {request.request_id} was deleted meanwhile: nothing is recorded for it any more"
+    )
+
+
+async def require_still_there(
+    records: Records, request: StoredRequest, looked: float, created: str | None
+) -> None:
+    """Take back what was created for a question that was deleted meanwhile, as its writer was held up.
+
+    Args:
+        records: Where the question lies.
+        request: The question.
+        looked: What `announce` returned before the creation.
+        created: The key of what was created; None: nothing was.
+
+    Raises:
+        RequestNotFound: the question is not in storage any more.
+    """
+    if records.ticks() - looked <= FRESH_SECONDS or await is_stored(records.store, request):
+        return
+    if created is not None:
+        # Who may not delete leaves it: without its question nobody believes it, and retention removes it.
+        with suppress(StorageError):
+            await records.store.delete(created)
+    raise gone(request)

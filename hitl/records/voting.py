@@ -1,0 +1,259 @@
+"""Voting: from a submission to a vote, and from enough votes to the outcome.
+
+The voter whose vote was created last sees all of them, so one of the voters finds that enough agree, and settles
+the question as any other is settled. If that one is killed first, the next look at the question does it: of the
+program that waits, of a page, of the operator after a marker, or at the deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from hitl.core.audit import Right
+from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
+from hitl.core.lifecycle import accepts_submissions
+from hitl.core.strictjson import shortened
+from hitl.core.tally import Decision, Standing, standing, tally
+from hitl.core.votekeys import VoteKey
+from hitl.core.votes import VoteDocument, canonical, lacks_comment, vote_refusal, voter_of
+from hitl.errors import (
+    AlreadySettled,
+    AlreadyVoted,
+    InvalidValue,
+    NotAllowed,
+    RequestNotFound,
+)
+from hitl.records.attempts import note_withdrawal
+from hitl.records.creation import create_or_read
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.submissions import REASONS, Settled, Submission, attempt, late, timeout_outcome
+from hitl.records.votes import Cast, cast, end, last_of, read_votes
+from hitl.storage import all_of
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What the votes on a question come to.
+
+    Args:
+        outcome: The outcome that stands; None: the question waits.
+        created: Whether it was created just now.
+        standing: How far the votes are; None where one person decides.
+    """
+
+    outcome: OutcomeDocument | None
+    created: bool
+    standing: Standing | None
+
+
+async def vote(
+    records: Records, request: StoredRequest, submission: Submission, *, now: datetime, looked: float | None
+) -> Settled:
+    """Store a submission as a vote, and settle the question if enough agree.
+
+    Args:
+        records: Where the question lies.
+        request: The question, on which several people must agree.
+        submission: The attempt, which answers or rejects.
+        now: The present moment, by a clock that was compared.
+        looked: As `settle` takes it.
+
+    Raises:
+        DocumentDamaged: what is stored cannot be read.
+        StorageUnavailable: whether it was stored is not known; the same submission may be made again.
+    """
+    given, refused = _vote_of(request, submission, now)
+    recorded = await read_outcome_of(records.store, request)
+    if recorded is not None or refused is not None:
+        if recorded is not None:
+            return _told(recorded, given, created=False)
+        assert refused is not None
+        return refused
+    assert given is not None
+    try:
+        stands = await cast(records, request, given, looked)
+        if not _same(stands.vote, given):
+            return Settled("voted_before", error=_voted_before(stands.vote))
+        decided = await decide(records, request, now, checked=True)
+    except RequestNotFound as error:
+        return Settled("gone", error=error)
+    if decided.outcome is not None:
+        return _told(decided.outcome, given, created=decided.created)
+    kept = stands.vote.submission_id != given.submission_id and stands.vote.comment != given.comment
+    note = "You voted like this before: the comment of that vote is kept, and yours was not saved." if kept else ""
+    return Settled("voted", note=note, standing=decided.standing)
+
+
+async def decide(records: Records, request: StoredRequest, now: datetime, *, checked: bool) -> Decided:
+    """Settle a question if enough people agree, or decline, or if its deadline is due.
+
+    Args:
+        records: Where the question lies.
+        request: The question, which has no outcome as far as is known.
+        now: The present moment, with a time zone.
+        checked: Whether that was compared with the storage's clock. Else it is, before anything is settled.
+
+    Raises:
+        ClockApart: something is to be settled, and the clock is not the storage's.
+        RequestNotFound: the question is not in storage any more; nothing was written.
+        DocumentDamaged, StorageUnavailable: as `settle` raises them.
+    """
+    withdrawn: set[VoteKey] = set()
+    while True:
+        votes = [each for each in await standing_votes(records, request) if each.key not in withdrawn]
+        given = [each.vote for each in votes]
+        decision = tally(request.document, given, now)
+        if decision is None:
+            return Decided(None, False, standing(request.document, given))
+        if not checked:
+            await records.store.require_clock(now)
+            checked = True
+        named = [each for each in votes if each.vote in decision.votes]
+        # From here on none of these can be withdrawn. What was withdrawn until now is not counted: once more.
+        counted = await all_of([partial(end, records.store, request, each, "counted", now) for each in named])
+        if all(counted):
+            outcome = _outcome(request, decision, named, now)
+            recorded, created = await create_or_read(records, request, outcome)
+            # Who settles a deadline, and whose reply was lost, has settled it all the same.
+            created = created or (not named and recorded == outcome)
+            return Decided(recorded, created, standing(request.document, given))
+        withdrawn |= {each.key for each, is_counted in zip(named, counted, strict=True) if not is_counted}
+
+
+async def withdraw(
+    records: Records, request: StoredRequest, respondent: Respondent, *, now: datetime, right: Right = ""
+) -> Settled:
+    """Withdraw somebody's vote, which is possible until the question has an outcome.
+
+    Args:
+        records: Where the question lies.
+        request: The question.
+        respondent: Whose vote it is.
+        now: The present moment, by a clock that was compared.
+        right: By which right it is withdrawn, for the audit.
+
+    Raises:
+        DocumentDamaged: what is stored cannot be read.
+        StorageUnavailable: whether it was withdrawn is not known; trying again is safe.
+    """
+    settled = await _withdrawn(records, request, respondent, now)
+    await note_withdrawal(records, request, respondent, settled, now, right)
+    return settled
+
+
+async def _withdrawn(records: Records, request: StoredRequest, respondent: Respondent, now: datetime) -> Settled:
+    recorded = await read_outcome_of(records.store, request)
+    if recorded is not None:
+        return Settled("lost", recorded, AlreadySettled(recorded))
+    if not accepts_submissions(request.document, None, now):
+        return Settled("too_late", error=late(request))
+    mine = last_of(await read_votes(records.store, request), voter_of(respondent))
+    if mine is None:
+        return Settled("refused", error=InvalidValue("You have no vote on this question that could be withdrawn."))
+    if await end(records.store, request, mine, "withdrawn", now):
+        left = [each.vote for each in await standing_votes(records, request)]
+        return Settled("withdrawn", standing=standing(request.document, left))
+    decided = await decide(records, request, now, checked=True)
+    if decided.outcome is not None:
+        return Settled("lost", decided.outcome, AlreadySettled(decided.outcome))
+    counted = AlreadyVoted("Your vote was being counted at that moment, so it stays.")
+    return Settled("voted_before", error=counted)
+
+
+async def standing_votes(records: Records, request: StoredRequest) -> list[Cast]:
+    """Return the votes on a question that were not withdrawn; none where one person decides.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    if request.document.approval is None:
+        return []
+    return [each for each in await read_votes(records.store, request) if each.end != "withdrawn"]
+
+
+def _vote_of(
+    request: StoredRequest, submission: Submission, now: datetime
+) -> tuple[VoteDocument | None, Settled | None]:
+    """Return the vote that a submission is, or what it is refused with; both for one that comes too late."""
+    document, approval = request.document, request.document.approval
+    assert approval is not None
+    who = submission.respondent
+    if why := vote_refusal(document, approval, who):
+        return None, Settled("not_allowed", error=NotAllowed(why))
+    would_be, refused = attempt(request, submission, now)
+    if would_be is None:
+        return None, refused
+    given = VoteDocument(
+        request_id=request.request_id,
+        request_sha256=request.sha256,
+        data_type=document.data_type,
+        outcome="rejected" if submission.outcome == "rejected" else "answered",
+        value=would_be.value,
+        comment=submission.comment,
+        submission_id=submission.submission_id,
+        voted_at=now,
+        respondent=who,
+    )
+    if refused is None and lacks_comment(approval, given):
+        missing = InvalidValue("A comment is needed: write why you decide like this.")
+        return None, Settled("refused", error=missing)
+    return given, refused
+
+
+def _told(outcome: OutcomeDocument, given: VoteDocument | None, *, created: bool) -> Settled:
+    rests_on = given is not None and any(each.voter == given.voter for each in outcome.votes)
+    if given is not None and rests_on and (outcome.outcome, _answer(outcome)) == (given.outcome, given.answer()):
+        return Settled("recorded" if created else "already_yours", outcome)
+    return Settled("lost", outcome, AlreadySettled(outcome))
+
+
+def _outcome(request: StoredRequest, decision: Decision, votes: Sequence[Cast], now: datetime) -> OutcomeDocument:
+    if not decision.votes:
+        return timeout_outcome(request, now)
+    last = decision.votes[-1]
+    by_voter = {each.key.voter: each for each in votes}
+    return OutcomeDocument(
+        request_id=request.request_id,
+        data_type=request.document.data_type,
+        status="completed" if decision.outcome == "answered" else decision.outcome,
+        value=last.value,
+        outcome=decision.outcome,
+        reason=REASONS[decision.outcome],
+        submission_id=last.submission_id,
+        answered_at=now,
+        respondent=last.respondent,
+        comment=last.comment,
+        request_sha256=request.sha256,
+        expires_at=request.document.expires_at,
+        votes=[_counted(by_voter[each.voter]) for each in decision.votes],
+    )
+
+
+def _counted(each: Cast) -> CountedVote:
+    vote, who = each.vote, each.vote.respondent
+    return CountedVote(
+        voter=each.key.voter,
+        name=who.name,
+        verified=who.verified,
+        via=who.via,
+        voted_at=vote.voted_at,
+        comment=vote.comment,
+        sha256=each.sha256,
+    )
+
+
+def _same(one: VoteDocument, other: VoteDocument) -> bool:
+    return (one.outcome, one.answer()) == (other.outcome, other.answer())
+
+
+def _answer(outcome: OutcomeDocument) -> str | None:
+    return canonical(outcome.value) if outcome.outcome == "answered" else None
+
+
+def _voted_before(vote: VoteDocument) -> AlreadyVoted:
+    said = "declined" if vote.outcome == "rejected" else f"answered {shortened(vote.value_text() or '')}"
+    return AlreadyVoted(f"You {said} before, and that vote stands: withdraw it before you vote otherwise.")

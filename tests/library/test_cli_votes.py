@@ -1,0 +1,118 @@
+"""The command, where several people must agree: what it shows, which votes it takes, and how it asks."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hitl.cli.app import app
+from hitl.core.approval import Approval
+from hitl.records import outcomes
+from hitl.records.outcomes import Submission
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, read_outcome, read_request
+from hitl.records.votes import read_votes
+from hitl.storage import Store
+from tests.library.samples import answer, asked, person
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(tmp_path / "root"))
+    return Store(str(tmp_path / "root"))
+
+
+def hitl_(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments))
+
+
+def ask(store: Store, **changes: Any) -> StoredRequest:
+    return asyncio.run(asked(store, now=datetime.now(UTC), **changes))
+
+
+def vote(store: Store, request: StoredRequest, submission: Submission) -> str:
+    return asyncio.run(outcomes.settle(Records(store), request, submission)).kind
+
+
+def test_show_says_who_must_agree_and_where_it_stands(root: Store) -> None:
+    request = ask(root, approval=Approval(required=2, groups={"sre": 1}, exclude_requester=True), requester="eve")
+    assert vote(root, request, answer("4", "ann", comment="fine")) == "voted"
+
+    shown = hitl_("show", "a-question")
+
+    assert shown.exit_code == 0
+    lines = " ".join(shown.stdout.split())
+    assert "Must agree: 2 people must give the same answer, among them 1 of sre." in lines
+    assert "Requester: eve" in lines
+    assert "Votes: 1/2 agree so far. Still needed: 1 more of sre. ann via web at" in lines
+    found = json.loads(hitl_("show", "a-question", "--json").stdout)
+    assert found["approval"]["requiredResponses"] == 2
+    assert [(each["by"], each["comment"]) for each in found["votes"]] == [("ann", "fine")]
+
+    sre = person("bob").model_copy(update={"groups": ["sre"]})
+    assert vote(root, request, answer("4", sre)) == "recorded"
+    settled = json.loads(hitl_("show", "a-question", "--json").stdout)
+    assert [each["by"] for each in settled["votes"]] == ["ann", "bob"]
+    assert settled["standing"] == ""
+
+
+@pytest.mark.parametrize("command", [("answer", "a-question", "4"), ("reject", "a-question", "--comment", "no")])
+def test_a_shell_verifies_no_name_so_it_has_no_vote(root: Store, command: tuple[str, ...]) -> None:
+    request = ask(root, approval=Approval(required=2))
+
+    done = hitl_(*command)
+
+    assert done.exit_code == 1
+    assert "a-question is for several people to agree on, and a shell verifies no name" in done.stderr
+    assert asyncio.run(read_votes(root, request)) == []
+
+
+def test_where_links_may_vote_a_shell_has_one_vote(root: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = ask(root, approval=Approval(required=2, allow_links=True))
+    monkeypatch.setenv("LOGNAME", "ann")
+
+    for _ in range(2):
+        done = hitl_("answer", "a-question", "4")
+        assert done.exit_code == 0
+        assert done.stdout == "a-question: your vote was saved. 1/2 agree so far. Still needed: 1 more.\n"
+    assert hitl_("answer", "a-question", "5").exit_code == 1
+    assert asyncio.run(read_outcome(root, request.request_id)) is None
+
+    monkeypatch.setenv("LOGNAME", "bob")
+    assert hitl_("answer", "a-question", "4").stdout.startswith("a-question: answered 4 by bob (unverified)")
+    outcome = asyncio.run(read_outcome(root, request.request_id))
+    assert outcome is not None
+    assert outcome.by() == "ann (unverified) and bob (unverified)"
+
+
+def test_ask_takes_a_policy(root: Store) -> None:
+    policy = '{"requiredResponses": 2, "rejections": 2, "allowLinks": true}'
+
+    done = hitl_("ask", "Ship?", "--timeout=0.1s", "--json", f"--approval={policy}")
+
+    found = json.loads(done.stdout)
+    assert found["phase"] == "TimedOut"
+    asked_for = asyncio.run(read_request(root, found["id"])).document.approval
+    assert asked_for == Approval(required=2, rejections=2, allow_links=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--approval=2"], "people must be known by name, and the web app that this program starts verifies no"),
+        (["--approval=two"], "--approval: "),
+        (["--approval=0"], "approval: required: Input should be greater than or equal to 1"),
+        (['--approval={"majority": true}'], "approval: "),
+        (["--requester=ann"], "requester is whose vote may not count"),
+    ],
+)
+def test_ask_refuses_a_policy_that_it_cannot_keep(root: Store, options: list[str], sentence: str) -> None:
+    done = hitl_("ask", "Ship?", "--timeout=0.1s", *options)
+
+    assert done.exit_code == 2
+    assert sentence in done.stderr

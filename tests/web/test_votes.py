@@ -1,0 +1,225 @@
+"""Several people agree: what each sees and is told, in the form and over the API, and who is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from hitl.core.approval import Approval
+from hitl.core.tally import tally
+from hitl.records.requests import read_request
+from hitl.records.votes import read_votes
+from tests.web.serving import Question, WebApp, run, running, visible_text
+from tests.web.test_identity import SECRET, as_user
+
+POLICY = Approval(required=2, groups={"sre": 1}, exclude_requester=True, comment_required="OnReject")
+
+
+@pytest.fixture(scope="module")
+def signed_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebApp]:
+    folder = tmp_path_factory.mktemp("signed-in")
+    with running(str(folder / "root"), folder, HITL_AUTH="proxy", HITL_PROXY_SECRET=SECRET) as app:
+        yield app
+
+
+def asked(app: WebApp, request_id: str, **changes: Any) -> Question:
+    content = {"data_type": bool, "prompt": "Ship it?", "approval": POLICY, "requester": "asker"}
+    return app.ask(request_id, **{**content, **changes})
+
+
+def form(question: Question, name: str, groups: str = "", **fields: str) -> httpx.Response:
+    headers = {**as_user(name, groups), "Origin": question.app.url}
+    data = {"request_id": question.request_id, **fields}
+    return httpx.post(f"{question.app.url}/submit", data=data, headers=headers)
+
+
+def api(question: Question, name: str, groups: str = "", **fields: Any) -> httpx.Response:
+    body = {"request_id": question.request_id, **fields}
+    return httpx.post(f"{question.app.url}/submit/json", json=body, headers=as_user(name, groups))
+
+
+def page(question: Question, name: str) -> str:
+    reply = httpx.get(f"{question.app.url}/form/{question.request_id}", headers=as_user(name))
+    assert reply.status_code == 200
+    return visible_text(reply.text)
+
+
+def status(question: Question, name: str = "ann") -> dict[str, Any]:
+    found: dict[str, Any] = httpx.get(
+        f"{question.app.url}/status/{question.request_id}", headers=as_user(name)
+    ).json()
+    return found
+
+
+def test_two_people_agree_in_the_form_and_over_the_api(signed_in: WebApp) -> None:
+    question = asked(signed_in, "agreed")
+    assert "2 people must give the same answer, among them 1 of sre" in page(question, "ann")
+    assert "0/2 agree so far. Still needed: 1 more of sre, 1 more." in page(question, "ann")
+
+    first = form(question, "ann", value="true", comment="looks good")
+    assert first.status_code == 200
+    text = visible_text(first.text)
+    assert "Your vote was saved." in text
+    assert "1/2 agree so far. Still needed: 1 more of sre." in text
+    assert question.stored() is None
+
+    # Whoever looks sees who said what; who voted has no second form.
+    assert "looks good" in page(question, "bob")
+    assert "Send answer" in page(question, "bob")
+    assert "Send answer" not in page(question, "ann")
+    pending = status(question)
+    assert (pending["status"], pending["approval"]["agree"], pending["approval"]["needed"]) == (
+        "pending",
+        1,
+        [{"group": "sre", "required": 1}],
+    )
+    again = form(question, "ann", value="true")
+    assert again.status_code == 200
+    assert "the comment of that vote is kept" in visible_text(again.text)
+
+    last = api(question, "bob", "sre", value=True)
+    assert last.status_code == 200
+    assert last.json()["status"] == "submitted"
+    assert [each["name"] for each in last.json()["outcome"]["votes"]] == ["ann", "bob"]
+    assert status(question)["approval"] is None
+    ended = page(question, "ann")
+    assert "Agreed by" in ended
+    assert "ann" in ended
+    assert "bob" in ended
+    assert form(question, "eve", "sre", value="false").status_code == 409
+
+
+def test_the_requester_is_refused_on_each_channel_and_told_why(signed_in: WebApp) -> None:
+    question = asked(signed_in, "asked-by-asker")
+
+    for refused in (
+        form(question, "asker", "sre", value="true"),
+        form(question, "asker", "sre", reject="1", comment="no"),
+        api(question, "asker", "sre", value=True),
+        api(question, "asker", "sre", reject=True, comment="no"),
+        httpx.post(
+            f"{signed_in.url}/bulk",
+            json={"request_ids": [question.request_id], "value": True},
+            headers=as_user("asker"),
+        ),
+    ):
+        assert "others must decide" in refused.text
+        assert refused.status_code == 403 or refused.json()["results"][0]["status"] == 403
+    assert "others must decide" in page(question, "asker")
+    assert run(votes(question)) == []
+    lines = [line for line in signed_in.logged("hitl.audit") if line["request_id"] == question.request_id]
+    assert [line["result"] for line in lines] == ["NotAllowed"] * 5
+
+
+async def votes(question: Question) -> list[str]:
+    store = question.app.store
+    request = await read_request(store, question.request_id)
+    found = [each for each in await read_votes(store, request) if each.end != "withdrawn"]
+    assert tally(request.document, [each.vote for each in found], request.document.created_at) is None
+    return [each.vote.respondent.name for each in found]
+
+
+def test_a_vote_is_changed_by_withdrawing_it_in_the_form_or_over_the_api(signed_in: WebApp) -> None:
+    question = asked(signed_in, "changed")
+    form(question, "ann", value="true")
+
+    changed = form(question, "ann", value="false")
+    assert changed.status_code == 409
+    assert "You answered true before, and that vote stands" in visible_text(changed.text)
+    assert api(question, "ann", value=False).status_code == 409
+
+    withdrawn = form(question, "ann", step="withdraw")
+    assert withdrawn.status_code == 200
+    assert "Your vote was withdrawn." in visible_text(withdrawn.text)
+    assert "0/2 agree so far" in visible_text(withdrawn.text)
+    assert run(votes(question)) == []
+    assert form(question, "ann", step="withdraw").status_code == 422
+
+    assert api(question, "ann", value=False).json()["status"] == "voted"
+    url = f"{signed_in.url}/votes/{question.request_id}"
+    gone = httpx.delete(url, headers=as_user("ann"))
+    assert (gone.status_code, gone.json()["status"], gone.json()["outcome"]) == (200, "withdrawn", None)
+    assert httpx.delete(url, headers=as_user("ann")).status_code == 422
+    assert httpx.delete(url).status_code == 401
+
+
+def test_a_page_of_another_site_cannot_withdraw_a_vote(signed_in: WebApp) -> None:
+    question = asked(signed_in, "not-yours")
+    form(question, "ann", value="true")
+    evil = {**as_user("ann"), "Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+
+    assert httpx.delete(f"{signed_in.url}/votes/{question.request_id}", headers=evil).status_code == 403
+    sent = {"request_id": question.request_id, "step": "withdraw"}
+    assert httpx.post(f"{signed_in.url}/submit", data=sent, headers=evil).status_code == 403
+    assert run(votes(question)) == ["ann"]
+
+
+def test_who_declines_says_why_and_ends_it(signed_in: WebApp) -> None:
+    question = asked(signed_in, "declined")
+
+    assert api(question, "ann", reject=True).status_code == 422
+    assert form(question, "ann", reject="1", comment="too risky").status_code == 200
+
+    outcome = question.stored()
+    assert outcome is not None
+    assert (outcome["outcome"], outcome["comment"]) == ("rejected", "too risky")
+    assert [each["name"] for each in outcome["votes"]] == ["ann"]
+
+
+def test_a_comment_that_is_needed_is_asked_for_in_its_field(signed_in: WebApp) -> None:
+    question = asked(
+        signed_in, "commented", approval=Approval(required=2, comment_required="Always"), requester=""
+    )
+
+    reply = form(question, "ann", value="true")
+    assert reply.status_code == 422
+    assert 'id="comment-error"' in reply.text
+    assert api(question, "ann", value=True).status_code == 422
+    assert form(question, "ann", value="true", comment="fine").status_code == 200
+
+
+def test_several_questions_are_voted_on_at_once(signed_in: WebApp) -> None:
+    one, other = asked(signed_in, "at-once-1"), asked(signed_in, "at-once-2")
+    body = {"request_ids": [one.request_id, other.request_id], "value": True}
+
+    results = httpx.post(f"{signed_in.url}/bulk", json=body, headers=as_user("ann", "sre")).json()["results"]
+
+    assert [each["status"] for each in results] == [200, 200]
+    assert {each["detail"] for each in results} == {"1/2 agree so far. Still needed: 1 more."}
+    assert run(votes(one)) == ["ann"]
+
+
+def test_where_nobody_signs_in_a_vote_is_refused_with_a_sentence(shared_app: WebApp) -> None:
+    question = shared_app.ask("by-name", approval=Approval(required=2))
+
+    assert "nobody has verified yours" in visible_text(httpx.get(question.url).text)
+    assert question.form("1").status_code == 403
+    assert question.api(1).status_code == 403
+    assert question.stored() is None
+
+
+def test_with_links_each_link_has_one_vote_where_the_policy_says_so(shared_app: WebApp) -> None:
+    question = shared_app.ask("by-links", approval=Approval(required=2, allow_links=True))
+
+    assert question.form("4", name="ann").status_code == 200
+    assert question.form("4", name="bob").status_code == 200
+    assert "unverified" in visible_text(httpx.get(question.url).text)
+    assert question.stored() is None
+    withdrawn = question.form("", step="withdraw")
+    assert "Your vote was withdrawn." in visible_text(withdrawn.text)
+    assert question.form("4", name="ann").status_code == 200
+    headers = {"Authorization": f"Bearer {question.token}"}
+    assert httpx.delete(f"{shared_app.url}/votes/{question.request_id}", headers=headers).status_code == 200
+    assert httpx.delete(f"{shared_app.url}/votes/{question.request_id}").status_code == 403
+
+
+def test_a_question_for_one_person_has_no_votes(shared_app: WebApp) -> None:
+    question = shared_app.ask("for-one")
+    headers = {"Authorization": f"Bearer {question.token}"}
+
+    assert httpx.delete(f"{shared_app.url}/votes/{question.request_id}", headers=headers).status_code == 400
+    assert question.form("", step="withdraw").status_code == 400
+    assert "Who must agree" not in httpx.get(question.url).text
