@@ -224,6 +224,15 @@ def test_the_side_car_is_what_people_reach_and_what_the_web_app_believes() -> No
     assert session["proxy"] not in json.dumps([each for each in objects if each["kind"] != "Secret"])
 
 
+def test_the_tests_run_the_oauth2_proxy_that_the_chart_names() -> None:
+    tag = yaml.safe_load((CHART / "values.yaml").read_text())["webapp"]["oidc"]["image"]["tag"]
+
+    assert (
+        f"github.com/oauth2-proxy/oauth2-proxy/v7 {tag} "
+        in (REPOSITORY / "tests/cluster/oauth2proxy/go.mod").read_text()
+    )
+
+
 def test_sessions_end_when_who_may_sign_in_changes_and_not_otherwise() -> None:
     def cookie(values: Object) -> str:
         [(_, template)] = pods(applied_by_operator(render(values)))
