@@ -16,10 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
+from hitl.errors import InvalidValue
 from hitl_webapp import pages
+from hitl_webapp.bulk import Result, Seen
 from hitl_webapp.fields import chosen, field_for
 from hitl_webapp.inbox.queries import Query
 from hitl_webapp.problems import BadInput, problem_of
+from hitl_webapp.routes.bulk import ConfirmingPage
 from tests.library.samples import draft_request
 from tests.web.inboxes import inbox_page
 
@@ -71,6 +74,7 @@ def every_page(text: str) -> dict[str, str]:
     fault = pages.Fault("value", f"{text} does not fit.", (text, text))
     listed: Any = {"waiting": [asked], "ended": [(asked, answered), (asked, declined)]}
     problem = problem_of(BadInput(text))
+    result = Result("q", error=InvalidValue(text))
     forms = {
         f"{name} of {kind}": pages.form_page(
             each, token="t", name=name, typed=typed, fault=fault, declining=declining
@@ -84,6 +88,10 @@ def every_page(text: str) -> dict[str, str]:
         "answered": pages.outcome_page(asked, answered, recorded=False),
         "declined": pages.outcome_page(asked, declined, recorded=True, note="x"),
         "inbox": inbox_page(NOW, **listed, name=text, query=Query(text=text, namespace=text, run=text)),
+        "several": ConfirmingPage(
+            [Seen("q", asked), Seen("r", asked, text), Seen("s", None, text)], text
+        ).render(),
+        "several, done": pages.render("bulk_done.html", results=[(asked, result)], saved=0, name=text),
         "message": pages.message_page(problem.title, problem.detail, {"value": text, "comment": text}),
     }
 
@@ -93,6 +101,17 @@ def every_page(text: str) -> dict[str, str]:
 def test_no_page_holds_a_control_character_or_one_that_turns_the_writing(text: str) -> None:
     for name, page in every_page(text).items():
         assert not UNSAFE & set(page), name
+
+
+@pytest.mark.parametrize("text", ["w" * 16_384, "<b>" * 5_461, "**w** " * 2_730, "\u202ew\x1b[31m\n" * 2_000])
+def test_a_list_shows_the_longest_texts_short(text: str) -> None:
+    asked = question(event_name=text[:128], prompt=text)
+    answered = outcome(asked, value=text, comment=text[:4_096], respondent=Respondent(via="web", name=text[:256]))
+    nothing = len(inbox_page(NOW))
+    entry = len(inbox_page(NOW, waiting=[asked])) - nothing
+    ended = len(inbox_page(NOW, ended=[(asked, answered)])) - nothing
+    # Markup takes some characters for each one that is shown.
+    assert (entry < 4_000, ended < 6_000) == (True, True), (entry, ended)
 
 
 @pytest.mark.parametrize(

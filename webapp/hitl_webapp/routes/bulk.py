@@ -94,7 +94,7 @@ async def confirm(request: Request) -> Response:
         # The list's button was pressed and nothing was selected: nobody did anything wrong.
         return HTMLResponse(pages.message_page("No question is selected", _SELECT, name=principal.name), 400)
     found = await bulk.seen(service, request.headers, bulk.checked_ids(given))
-    return HTMLResponse(_Page(found, principal.name).render())
+    return HTMLResponse(ConfirmingPage(found, principal.name).render())
 
 
 @router.post("/bulk", openapi_extra=_DESCRIBED)
@@ -145,7 +145,7 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     if form.fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     ids, sent, service = bulk.checked_ids(given), sent_form(form), service_of(request)
-    page = _Page(await bulk.seen(service, request.headers, ids), principal.name)
+    page = ConfirmingPage(await bulk.seen(service, request.headers, ids), principal.name)
     if sent.step:
         return HTMLResponse(page.stepped(sent))
     checked, fault = sent, sent.fault(named=True)
@@ -180,7 +180,7 @@ def _submission(sent: SentForm, question: RequestDocument) -> Submission:
     return replace(resolved.submission, submission_id=new_submission_id())
 
 
-class _Page:
+class ConfirmingPage:
     """The page that says what will happen.
 
     Args:
