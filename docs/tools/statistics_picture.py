@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from pictures import IMAGES, browser_path
 from playwright.sync_api import Route, sync_playwright
 
+from docs.tools.pictures import IMAGES, browser_path
 from hitl_webapp.pages import STATIC
 from hitl_webapp.stats.figures import Ended, Open, Team, report
 from hitl_webapp.stats.page import page
@@ -49,8 +49,8 @@ def main() -> int:
 
         shown.route("**/*", answer)
         shown.goto(SITE)
-        first = {"x": 0.0, "y": 0.0, "width": 1_000.0, "height": 1_040.0}
-        shown.screenshot(path=IMAGES / "statistics-desk.png", full_page=True, clip=first)
+        target = IMAGES / "statistics-desk.png"
+        shown.screenshot(path=target, full_page=True, clip={"x": 0, "y": 0, "width": 1_000, "height": 1_040})
         browser.close()
     return 0
 
