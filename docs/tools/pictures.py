@@ -61,9 +61,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["HITL_DATA_DIR"] = folder
         # Loaded with the folder of this run in place.
-        from inbox_pictures import ask_team, take_inbox
-
         import hitl
+        from docs.tools.inbox_pictures import ask_team, take_inbox
 
         event = hitl.new_event("deploy", Deploy, prompt=PROMPT, timeout_seconds=3_600, default=USUAL)
         team = f"{folder}/team"
