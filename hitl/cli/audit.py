@@ -187,4 +187,5 @@ def _cell(value: Any) -> str:
         return ""
     text = " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = printable(text)
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    formula = text.startswith(_FORMULA) or text.lstrip().startswith(_FORMULA)
+    return f"'{text}" if formula else text

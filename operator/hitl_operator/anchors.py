@@ -90,6 +90,7 @@ class Anchors:
         Raises:
             StorageError, ClusterError: it is to be tried again later.
         """
+        await _still_there(root, seen)
         now = self._now()
         newest = await _newest(root, seen, now.date())
         heads = [head for head in await all_of(partial(_head, root, name) for name in newest) if head is not None]
@@ -145,6 +146,7 @@ class Seen:
         since: The same day, until everything was looked at; None: from the first day on.
         segments: The newest segment of each writer of today and yesterday.
         anchored: What the anchor says.
+        missing: Whether a line that was anchored was found to be missing.
     """
 
     def __init__(self, before: Head | None = None, since: date | None = None) -> None:
@@ -152,6 +154,7 @@ class Seen:
         self.since = since
         self.segments: dict[str, SegmentName] = {}
         self.anchored: Head | None = None
+        self.missing = False
 
     def take(self, newest: list[SegmentName], today: date) -> None:
         """Take note that segments were noted."""
@@ -160,6 +163,18 @@ class Seen:
         self.segments |= {name.writer: name for name in newest}
         # Who writes again on a later day is looked at again.
         self.segments = {writer: name for writer, name in self.segments.items() if name.day >= self.since}
+
+
+async def _still_there(root: Root, seen: Seen) -> None:
+    """Say so if the line that was anchored last is gone. `hitl audit verify` names it, and what else is."""
+    anchored = seen.anchored or next(iter(seen.before), None)
+    if anchored is None:
+        return
+    missing = await _head(root, anchored.name) != anchored
+    if missing and not seen.missing:
+        _log.error("root %s: %s is not as it was written: verify the audit", root.name, anchored.name.key)
+    seen.missing = seen.missing or missing
+    metrics.AUDIT_ANCHOR_MISSING.labels(root=root.name).set(int(seen.missing))
 
 
 async def _newest(root: Root, seen: Seen, today: date) -> list[SegmentName]:

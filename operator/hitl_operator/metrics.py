@@ -110,6 +110,12 @@ AUDIT_ANCHORED: Final = Gauge(
     ["root"],
     registry=REGISTRY,
 )
+AUDIT_ANCHOR_MISSING: Final = Gauge(
+    "hitl_audit_anchor_missing",
+    "1 while the line of a root's audit that was anchored last is not in storage as it was written.",
+    ["root"],
+    registry=REGISTRY,
+)
 AUDIT_WAITING: Final = Gauge(
     "hitl_audit_waiting_lines", "Lines of the audit that are not in storage yet.", ["root"], registry=REGISTRY
 )

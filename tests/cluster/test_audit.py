@@ -104,6 +104,11 @@ def test_what_comes_by_kubernetes_has_a_line_and_the_cluster_holds_the_newest_ha
     for name in names:
         run(root.store.delete(name.key))
     assert [each.file for each in _faults(root, last)] == [last.name.key]
+    # The operator notices by itself, and does not let it be forgotten.
+    operator.start()
+    control_plane.until("the metric", lambda: operator.metric("hitl_audit_anchor_missing", root="default") == 1)
+    control_plane.until("a new anchor", lambda: (found := anchor()) is not None and found.writer != last.writer)
+    assert last.name.key in {each.file for each in _faults(root, anchor())}
 
 
 async def _exported(root: Root) -> list[Attempt]:
@@ -120,7 +125,7 @@ async def _names(root: Root) -> list[keys.SegmentName]:
     ]
 
 
-def _faults(root: Root, anchor: Anchor) -> list[Finding]:
+def _faults(root: Root, anchor: Anchor | None) -> list[Finding]:
     async def found() -> list[Finding]:
         checked = Verification(root.store, now=datetime.now(UTC), anchor=anchor)
         return [each async for each in checked.findings() if each.fault]

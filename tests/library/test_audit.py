@@ -140,7 +140,7 @@ def following(name: str, names: Sequence[str]) -> list[str]:
     return [each for each in names if each > name and each.split("/")[-2] == writer][:1]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(tampered())
 def test_any_single_change_is_named_with_its_file(change: tuple[dict[str, bytes], set[str]]) -> None:
     objects, touched = change
@@ -473,6 +473,21 @@ async def test_retention_leaves_the_audit_alone() -> None:
 
     assert not await store.exists(keys.request_key(question.request_id))
     assert [name async for name in segments_of(store, DAY)] == before != []
+
+
+async def test_what_was_seen_of_a_day_is_not_listed_again() -> None:
+    store = Counting(f"memory://audit-{uuid.uuid4().hex}", page=10)
+    for writer in (ANN, BOB):
+        for number in range(1, 51):
+            await store.create_once(key(writer, number), b"")
+    seen = await newest_of_day(store, DAY, {})
+    assert seen == {each: SegmentName(DAY, each, 50) for each in (ANN, BOB)}
+    await store.create_once(key(BOB, 51), b"")
+
+    assert await newest_of_day(store, DAY, seen) == {BOB: SegmentName(DAY, BOB, 51)}
+
+    # A page for each writer, one with what is new, and one that says that there is no more.
+    assert await store.cost(newest_of_day(store, DAY, seen)) <= 4
 
 
 async def test_a_full_scan_does_not_look_at_the_audit() -> None:

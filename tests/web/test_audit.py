@@ -23,7 +23,7 @@ from hitl.core.chain import Finding
 from hitl.core.respondents import Respondents
 from hitl.records.audit_check import Verification
 from tests.backends.seaweed import BUCKET, Seaweed
-from tests.library.running import Program
+from tests.library.running import Program, answer, form_url
 from tests.web.serving import Question, WebApp, run, running
 from tests.web.test_identity import SECRET, as_user
 
@@ -153,6 +153,21 @@ def test_a_program_that_withdraws_its_question_has_a_line(tmp_path: Path, monkey
     [line] = exported(WebApp(str(tmp_path / "root"), tmp_path / "none"))
 
     assert (line["attempt"], line["result"], line["via"]) == ("cancelled", "recorded", "program")
+
+
+def test_a_program_that_ends_right_after_its_answer_has_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(tmp_path / "root"))
+    monkeypatch.setenv("HITL_SERVE", "local")
+    program = Program("ending", "blocking")
+    assert answer(form_url(program.line("Answer at")), 4).status_code == 200
+    assert program.end() == 0
+
+    [line] = exported(WebApp(str(tmp_path / "root"), tmp_path / "none"))
+
+    assert (line["attempt"], line["result"], line["via"], line["value"]) == ("answered", "recorded", "api", "4")
+    assert line["line"] is not None
 
 
 def test_a_killed_web_app_loses_at_most_lines_that_verify_names(s3_server: Seaweed, tmp_path: Path) -> None:
