@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from hitl.author import evidence
+from hitl.core import keys
 from hitl.core.respondents import Respondents
 from hitl.serving.keys import inbox_key
 from hitl.settings import Settings
@@ -134,6 +136,16 @@ def test_the_program_that_asks_serves_it_and_goes_on_with_the_answer(
         assert (asking.ended(), asking.stdout) == (0, "5\n")
     finally:
         asking.close()
+
+
+def test_what_is_damaged_is_named_to_its_owner(own: Own) -> None:
+    question = own.ask("damaged")
+    (own.folder / keys.request_key(question.request_id)).write_text("{}")
+    deadline = time.monotonic() + PATIENCE
+    while "Cannot be read" not in (page := httpx.get(own.inbox).text):
+        assert time.monotonic() < deadline, page
+        time.sleep(0.2)
+    assert "<code>damaged</code>" in page
 
 
 def test_without_the_key_nothing_is_told_and_nothing_taken(own: Own) -> None:
