@@ -11,6 +11,7 @@ from functools import cache
 from typing import Final
 
 import kopf
+import uvloop
 from prometheus_client import Counter
 
 from hitl.cluster.client import Kube
@@ -39,13 +40,16 @@ def run(settings: OperatorSettings) -> None:
     """
     process = _Process(settings)
     try:
-        kopf.run(
-            registry=process.registry(),
-            settings=_settings(),
-            standalone=True,
-            clusterwide=True,
-            stop_flag=process.stop,
-        )
+        # kopf's own command does the same.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            kopf.run(
+                loop=runner.get_loop(),
+                registry=process.registry(),
+                settings=_settings(),
+                standalone=True,
+                clusterwide=True,
+                stop_flag=process.stop,
+            )
     except Exception:
         # What kopf says then is only that something of ours failed.
         if process.error is None:
