@@ -109,14 +109,16 @@ def of_settlement(request: StoredRequest, submission: Submission, settled: Settl
         now: The moment of the submission, with a time zone.
     """
     standing = settled.outcome
-    if settled.kind == "recorded" and standing is not None:
+    # An outcome that rests on votes has a line of its own, and so has each vote.
+    votes = request.document.approval is not None and submission.outcome != "cancelled"
+    if settled.kind == "recorded" and standing is not None and not votes:
         return of_outcome(request, standing, submission.right)
     return Attempt(
         at=now,
         request_id=request.request_id,
-        result=settled.kind,
+        result="voted" if settled.kind == "recorded" else settled.kind,
         reason=_text(str(settled.error or settled.note), _MOST_REFUSED_CHARS),
-        lost_to=_text(standing.submission_id, 64) if standing is not None else "",
+        lost_to=_text(standing.submission_id, 64) if standing is not None and settled.kind != "recorded" else "",
         **_of_submission(submission, request, _MOST_REFUSED_CHARS),
         **_of_request(request),
     )

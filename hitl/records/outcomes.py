@@ -12,7 +12,7 @@ from datetime import datetime
 from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
 from hitl.errors import AlreadySettled, RequestNotFound
-from hitl.records.attempts import note_expired, note_settlement
+from hitl.records.attempts import note_settlement
 from hitl.records.creation import create_or_read
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -102,10 +102,7 @@ async def expire(
     standing = await read_outcome_of(records.store, request)
     if standing is not None or not may_end_by_itself(request.document, moment):
         return standing
-    decided = await decide(records, request, moment, checked=now is not None)
-    if decided.created and decided.outcome is not None:
-        await note_expired(records, request, decided.outcome)
-    return decided.outcome
+    return (await decide(records, request, moment, checked=now is not None)).outcome
 
 
 async def _checked(records: Records, now: datetime | None) -> datetime:

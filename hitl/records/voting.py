@@ -26,7 +26,7 @@ from hitl.errors import (
     NotAllowed,
     RequestNotFound,
 )
-from hitl.records.attempts import note_withdrawal
+from hitl.records.attempts import note_expired, note_withdrawal
 from hitl.records.creation import create_or_read
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -120,6 +120,9 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
             recorded, created = await create_or_read(records, request, outcome)
             # Who settles a deadline, and whose reply was lost, has settled it all the same.
             created = created or (not named and recorded == outcome)
+            if created:
+                # Here, as the voter that found it may be none of those who agree.
+                await note_expired(records, request, outcome)
             return Decided(recorded, created, standing(request.document, given))
         withdrawn |= {each.key for each, is_counted in zip(named, counted, strict=True) if not is_counted}
 

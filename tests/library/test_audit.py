@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hitl.core import keys
+from hitl.core.approval import Approval
 from hitl.core.audit import (
     FIRST,
     Anchor,
@@ -509,3 +510,25 @@ def test_a_line_of_a_kind_that_a_later_release_writes_is_no_fault() -> None:
 
     assert found is not None
     assert (found[0].kind, found[0].n) == ("later", 7)
+
+
+async def test_each_vote_has_a_line_and_so_has_the_outcome_whoever_finds_it() -> None:
+    store = Timed(f"memory://audit-{uuid.uuid4().hex}")
+    question = await asked(store, approval=Approval(required=2))
+    lines: list[Attempt] = []
+
+    async def note(line: Attempt) -> None:
+        lines.append(line)
+
+    audited = Records(store, now=lambda: NOW, audited=note)
+    for name, value in (("ann", "7"), ("bob", "8"), ("cy", "7")):
+        await outcomes.settle(audited, question, answer(value, by=name, right="proxy"), now=NOW)
+
+    assert [(each.name, each.result, each.value, each.right) for each in lines if each.result == "voted"] == [
+        ("ann", "voted", "7", "proxy"),
+        ("bob", "voted", "8", "proxy"),
+        ("cy", "voted", "7", "proxy"),
+    ]
+    [recorded] = [each for each in lines if each.result == "recorded"]
+    assert recorded.value == "7"
+    assert len(lines) == 4
