@@ -23,19 +23,20 @@ FIRST: Final = "0" * 64
 """The hash that the first line names as the one before it."""
 
 Component: TypeAlias = Literal["web", "operator", "cli", "program"]
-Result: TypeAlias = Literal[
+# What a submission may come to.
+Kind: TypeAlias = Literal[
     "recorded",
     "already_yours",
     "lost",
     "refused",
     "too_late",
     "gone",
-    "failed",
     "voted",
     "voted_before",
     "not_allowed",
     "withdrawn",
 ]
+Result: TypeAlias = Kind | Literal["failed"]
 Right: TypeAlias = Literal["", "link", "proxy", "kubernetes", "storage", "deadline", "operator"]
 
 # Half of what an object of a root may have, and more than the longest line has.

@@ -16,7 +16,6 @@ from hitl.records.attempts import note_settlement
 from hitl.records.creation import create_or_read
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import Kind as Kind
 from hitl.records.submissions import Settled as Settled
 from hitl.records.submissions import Submission as Submission
 from hitl.records.submissions import attempt

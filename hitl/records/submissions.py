@@ -5,9 +5,9 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
-from hitl.core.audit import Right
+from hitl.core.audit import Kind, Right
 from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
 from hitl.core.files import require_uploaded
 from hitl.core.lifecycle import accepts_submissions
@@ -52,20 +52,6 @@ class Submission:
     def by(self, respondent: Respondent) -> Submission:
         """Return the same submission, once it is known who makes it."""
         return replace(self, respondent=respondent)
-
-
-Kind: TypeAlias = Literal[
-    "recorded",
-    "already_yours",
-    "lost",
-    "refused",
-    "too_late",
-    "gone",
-    "voted",
-    "voted_before",
-    "not_allowed",
-    "withdrawn",
-]
 
 
 @dataclass(frozen=True)
