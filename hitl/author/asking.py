@@ -200,7 +200,14 @@ def _require_names(question: Question, context: Context) -> None:
         raise InvalidRequest(
             "approval: people must be known by name, and the web app that this program starts verifies no names: "
             "ask through an operator's web app with sign-in (HITL_STORAGE_ROOT and HITL_ENDPOINT), or give "
-            "Approval(…, allow_links=True), so that each link has one vote"
+            'Approval(…, allow_links=True), in JSON "allowLinks": true, so that each link has one vote'
+        )
+    if question.respondents and context.mode != "operator":
+        _log.warning(
+            "%s: the question names who may answer it, and nobody can sign in to the form that this program "
+            "serves, so nobody can answer it there: leave out respondents, or ask through a web app with sign-in "
+            "(HITL_STORAGE_ROOT and HITL_ENDPOINT)",
+            question.event_name,
         )
 
 

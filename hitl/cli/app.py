@@ -35,7 +35,7 @@ class _Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except HITLError as error:
-            details = getattr(error, "details", ())
+            details = [each for each in getattr(error, "details", ()) if each not in str(error)]
             fail("\n  ".join([str(error), *details]), code_of(error))
         except (SettingsError, ValidationError) as error:
             fail(settings_sentences(error)[0], Code.USAGE)

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar, Final
 
+import typer
 from typer.core import TyperCommand
 
 from hitl.cli.codes import Code
 from hitl.cli.output import fail
 from hitl.cli.streams import BOM, read_input
+from hitl.core.faults import plain_message
 from hitl.core.text import one_line
 from hitl.errors import InvalidRequest
 
@@ -79,7 +81,12 @@ class Command(TyperCommand):
                 args = arranged(args, _options(self, ctx), read_input if self.reads_input else None)
             except (NotUnderstood, InvalidRequest) as error:
                 fail(f"{error}\nTry '{ctx.command_path} --help' for help.", Code.USAGE)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            # typer hands on what pydantic says of a value.
+            error.message = plain_message(error.message)
+            raise
 
 
 class ReadingCommand(Command):

@@ -22,7 +22,7 @@ from hitl.core.audit import Anchor, Attempt, Omitted
 from hitl.core.chain import Finding
 from hitl.core.text import ascii_controls, one_line, printable
 from hitl.errors import InvalidRequest
-from hitl.records.audit_check import Verification
+from hitl.records.audit_check import Counts, Verification
 from hitl.records.audit_export import Row, export
 from hitl.settings import Settings
 from hitl.storage import open_store
@@ -134,18 +134,20 @@ def verify(
         return faults
 
     faults, counts = asyncio.run(all_findings()), verification.counts
-    summary = (
-        f"{counts.lines:,} lines in {counts.segments:,} segments by {counts.writers:,} writers, of which "
-        f"{counts.open_writers:,} did not say that they ended"
-    )
     if as_json:
         _print_line({"kind": "summary", "faults": faults, **vars(counts)})
     elif not counts.segments:
         output.say("There is no audit here.")
     else:
-        output.say(summary)
+        output.say(_summary(counts, faults))
     if faults:
-        output.fail(f"the audit has {faults:,} faults", Code.REFUSED)
+        output.fail(f"the audit has {faults:,} {'fault' if faults == 1 else 'faults'}", Code.REFUSED)
+
+
+def _summary(counts: Counts, faults: int) -> str:
+    read = f"{counts.lines:,} lines in {counts.segments:,} segments by {counts.writers:,} writers"
+    killed = f", {counts.open_writers:,} of which did not say that they ended" if counts.open_writers else ""
+    return f"{read}{killed}{'' if faults else ': no faults'}"
 
 
 def _print_finding(finding: Finding, as_json: bool) -> None:

@@ -30,7 +30,7 @@ task_env = flyte.TaskEnvironment(name="hitl-tour", depends_on=[hitl.env])
 class Step(BaseModel):
     """How much of the traffic the new model gets, and for how long."""
 
-    percent: int = Field(ge=1, le=100, title="Share of the traffic", description="In percent, 1 to 100.")
+    percent: int = Field(ge=1, le=100, title="Share of the traffic", description="In percent.")
     hours: int = Field(ge=1, le=168, title="Hours until the next step")
 
 

@@ -192,4 +192,5 @@ def _nothing(query: Query) -> str:
 
 def _say_more(number: int) -> None:
     if number > 0:
-        output.say(f"{number} more {'matches' if number == 1 else 'match'}: raise --limit to see {number} more")
+        match, them = ("matches", "it") if number == 1 else ("match", "them")
+        output.say(f"{number} more {match}: raise --limit to see {them}")

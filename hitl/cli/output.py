@@ -253,9 +253,8 @@ def _evidence(each: Evidence) -> str:
 
 
 def _vote(vote: VoteView) -> str:
-    by = (one_line(vote.by) or "somebody") + ("" if vote.verified else " (unverified)")
     comment = f": {one_line(vote.comment)}" if vote.comment else ""
-    return f"{by} via {vote.via} at {format_time(vote.voted_at)}{comment}"
+    return f"{vote.voter()} via {vote.via} at {format_time(vote.voted_at)}{comment}"
 
 
 def _value(view: RequestView) -> str:

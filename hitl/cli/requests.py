@@ -159,7 +159,8 @@ def finish(view: RequestView, as_json: bool) -> None:
 
 def summary(view: RequestView) -> str:
     """Return one sentence that says what was recorded, on one line whatever people wrote."""
-    who = f" by {one_line(view.respondent())}" if view.by else ""
+    respondent = one_line(view.respondent())
+    who = f" by {respondent}" if respondent else ""
     when = f" at {format_time(view.settled_at)}" if view.settled_at else ""
     comment = f": {one_line(view.comment)}" if view.comment else ""
     match view.phase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.approval import Approval
-from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents
+from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents, joined, named_as
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.tally import Standing
@@ -39,6 +39,10 @@ class VoteView(BaseModel):
     """When it was cast."""
     comment: str
     """What was written with it, or empty."""
+
+    def voter(self) -> str:
+        """Return whose it is, as people should read it: an unverified name says so."""
+        return named_as(self.by, self.verified)
 
 
 class RequestView(BaseModel):
@@ -132,7 +136,9 @@ class RequestView(BaseModel):
         return format_value(self.data_type, self.value) if self.phase == "Answered" else ""
 
     def respondent(self) -> str:
-        """Return who answered, as people should read it: an unverified name says so."""
+        """Return who answered, as people should read it, of several each: an unverified name says so."""
+        if self.phase != "Pending" and len(self.votes) > 1:
+            return joined([each.voter() for each in self.votes])
         return self.by if self.verified or not self.by else f"{self.by} (unverified)"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal, Self, TypeAlias
@@ -197,7 +198,7 @@ class CountedVote(BaseModel):
 
     def by(self) -> str:
         """Return whose it is, as people should read it, on one line: an unverified name says so."""
-        return _shown_name(self.name, self.verified)
+        return named_as(self.name, self.verified)
 
 
 class OutcomeDocument(Document):
@@ -239,9 +240,8 @@ class OutcomeDocument(Document):
     def by(self) -> str:
         """Return who is recorded, as people should read it, on one line: an unverified name says so."""
         if self.votes:
-            *others, last = [each.by() for each in self.votes]
-            return f"{', '.join(others)} and {last}" if others else last
-        return _shown_name(self.respondent.name, self.respondent.verified)
+            return joined([each.by() for each in self.votes])
+        return named_as(self.respondent.name, self.respondent.verified)
 
     def channel(self) -> str:
         """Return over which channel it came, on one line, with the commit if it says one."""
@@ -284,7 +284,14 @@ class LinkDocument(Document):
         return self.expires_at is None or now < self.expires_at
 
 
-def _shown_name(name: str, verified: bool) -> str:
+def joined(names: Sequence[str]) -> str:
+    """Return the names of at least one, as a sentence has them."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def named_as(name: str, verified: bool) -> str:
+    """Return who somebody is, as people should read it, on one line: an unverified name says so."""
     name = one_line(name) or "somebody"
     return name if verified else f"{name} (unverified)"
 

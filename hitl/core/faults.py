@@ -28,7 +28,7 @@ class Fault(NamedTuple):
 def faults(error: ValidationError) -> list[Fault]:
     """Return all that pydantic found wrong, at least one. What was given is not repeated: it may be secret."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    return [Fault(".".join(map(str, each["loc"])), _plain(each["msg"])) for each in found]
+    return [Fault(".".join(map(str, each["loc"])), plain_message(each["msg"])) for each in found]
 
 
 def sentence(error: ValidationError, whole: str = "") -> str:
@@ -64,7 +64,8 @@ def _of_setting(fault: Fault, given: object) -> str:
     return f"HITL_{field.upper()}{f', {inside}' if inside else ''}{shown}: {fault.why}"
 
 
-def _plain(message: str) -> str:
+def plain_message(message: str) -> str:
+    """Return what pydantic says of a fault without the name of the exception behind it."""
     for prefix in _OF_VALIDATORS:
         message = message.removeprefix(prefix)
     return message

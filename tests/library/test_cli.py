@@ -127,6 +127,24 @@ def test_list_says_when_nothing_waits(root: Store) -> None:
     assert data("list") == []
 
 
+def test_a_value_that_an_option_does_not_take_is_told_in_plain_words(root: Store) -> None:
+    done = hitl_("list", "--type", "model")
+
+    assert done.exit_code == 2
+    assert "Invalid value for '--type': 'model' is not one of 'int'" in " ".join(done.stderr.split())
+
+
+def test_each_fault_of_an_answer_is_told_once(root: Store) -> None:
+    ask(root, data_type="json", schema={"properties": {"a": {"maximum": 9}, "b": {"maximum": 9}}})
+
+    one = hitl_("answer", "a-question", '{"a": 12}')
+    two = hitl_("answer", "a-question", '{"a": 12, "b": 13}')
+
+    assert one.exit_code == two.exit_code == 2
+    assert one.stderr.count("12 is greater") == two.stderr.count("12 is greater") == 1
+    assert two.stderr.count("13 is greater") == 1
+
+
 def test_list_leaves_out_what_is_damaged_and_names_it(root: Store) -> None:
     ask(root, "good")
     asyncio.run(root.create_once(keys.request_key("bad"), b"{"))

@@ -84,10 +84,13 @@ def test_where_links_may_vote_a_shell_has_one_vote(root: Store, monkeypatch: pyt
     assert asyncio.run(read_outcome(root, request.request_id)) is None
 
     monkeypatch.setenv("LOGNAME", "bob")
-    assert hitl_("answer", "a-question", "4").stdout.startswith("a-question: answered 4 by bob (unverified)")
+    both = "ann (unverified) and bob (unverified)"
+    assert hitl_("answer", "a-question", "4").stdout.startswith(f"a-question: answered 4 by {both} at")
+    assert f"By: {both}" in " ".join(hitl_("show", "a-question").stdout.split())
+    assert both in hitl_("list", "--all").stdout
     outcome = asyncio.run(read_outcome(root, request.request_id))
     assert outcome is not None
-    assert outcome.by() == "ann (unverified) and bob (unverified)"
+    assert outcome.by() == both
 
 
 def test_ask_takes_a_policy(root: Store) -> None:

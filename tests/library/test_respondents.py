@@ -156,3 +156,15 @@ def test_a_stored_question_that_names_nobody_is_still_everybodys() -> None:
 def test_a_stored_field_that_is_not_known_is_damage_and_lets_nobody_in() -> None:
     with pytest.raises(DocumentDamaged, match=r"respondents\.teams"):
         RequestDocument.from_bytes(stored({"teams": ["sre"]}), "request.json")
+
+
+def test_where_nobody_can_sign_in_the_asker_is_told_that_nobody_can_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    event = hitl.new_event("pay", bool, respondents={"users": ["ann"]})
+    assert "nobody can answer it there: leave out respondents" in caplog.text
+    event.cancel()
+
+    caplog.clear()
+    hitl.new_event("pay", bool).cancel()
+    assert "nobody can answer" not in caplog.text

@@ -279,3 +279,20 @@ def test_a_name_in_the_audit_forges_no_finding(tmp_path: Path) -> None:
         (line,) = [each for each in printed.splitlines() if "forged" in each]
         assert not line.startswith("forged")
         assert "\x1b" not in line
+
+
+def test_the_end_of_verify_says_plainly_whether_there_are_faults(tmp_path: Path) -> None:
+    with running(str(tmp_path / "root"), tmp_path) as app:
+        app.ask("tampered").form("42")
+        app.stop()
+    assert command(app, "audit", "verify").stderr.rstrip().endswith("writers: no faults")
+
+    segment = next(
+        path for path in (tmp_path / "root").rglob("_audit/**/*.jsonl") if "tampered" in path.read_text()
+    )
+    segment.chmod(0o600)
+    segment.write_text(segment.read_text().replace("recorded", "refused"))
+
+    said = command(app, "audit", "verify", code=1)
+    assert f"{segment.name}:" in said.stdout
+    assert said.stderr.rstrip().endswith("the audit has 1 fault")

@@ -232,7 +232,8 @@ def test_what_is_settled_or_takes_a_file_is_not_said_to_be_saved(app: WebApp) ->
 
     page = " ".join(visible_text(httpx.get(f"{app.url}/bulk", params=ids, headers=as_user("ann")).text).split())
 
-    assert "The same answer will be saved for this question" in page
+    assert "Your answer will be saved for this question" in page
+    assert "Decline to answer" in page
     assert "Send 1 answer" in page
     assert "This question was answered. Recorded: 7, by bob." in page
     assert "Nobody answered" in page

@@ -174,7 +174,7 @@ def test_pages_are_asked_for_as_far_as_they_are_wanted(team: Team) -> None:
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["ID", "NAMESPACE", "PROMPT", "TYPE", "DEADLINE", "AGE"]
     assert [row.split()[0] for row in rows] == [f"q-{number:03}" for number in range(119, 59, -1)]
-    assert "60 more match: raise --limit" in done.stderr
+    assert "60 more match: raise --limit to see them" in done.stderr
     [row] = hitl_("list", "--server", team.server, "--state", "answered").stdout.splitlines()[1:]
     assert row.split()[0] == "done"
     assert {"Answered", "42", "ann"} <= set(row.split())

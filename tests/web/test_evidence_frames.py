@@ -155,6 +155,10 @@ def test_evidence_is_beside_the_form_on_a_desk_and_above_it_on_a_phone(
         assert beside["x"] > form["x"] + form["width"]
         # What is beside it leaves no gaps in the form.
         assert form["y"] < 400
+        # The card does not touch the window's edge.
+        card = page.locator("main").bounding_box()
+        assert card is not None
+        assert card["x"] > 20
     else:
         assert form["y"] > beside["y"] + beside["height"]
     assert violations == []

@@ -52,10 +52,10 @@ def test_a_model_is_filled_in_part_by_part(shared_app: WebApp, visitor: Page) ->
     visitor.goto(question.url)
 
     visitor.get_by_role("radio", name="us").check()
-    visitor.get_by_role("button", name="Add to Places").click()
+    visitor.get_by_role("button", name="Add one to Places").click()
     assert question.stored() is None
     visitor.get_by_label("Zone").fill("a")
-    visitor.get_by_role("button", name="Add to Places").click()
+    visitor.get_by_role("button", name="Add another to Places").click()
     visitor.get_by_label("Zone").nth(1).fill("b")
     visitor.get_by_label("Replicas").nth(1).fill("12")
     visitor.get_by_label("Budget").fill("0,42")
@@ -115,7 +115,7 @@ def test_by_keyboard_alone_rows_and_branches_are_changed_and_recorded_as_seen(
             visitor.keyboard.press(key)
 
     for stop in ("b", "c"):
-        press("Add to Stops")
+        press("Add another to Stops")
         # The new row has the focus.
         visitor.locator(".rows > li").last.locator(":focus").wait_for()
         visitor.keyboard.type(stop)
@@ -127,7 +127,7 @@ def test_by_keyboard_alone_rows_and_branches_are_changed_and_recorded_as_seen(
     visitor.keyboard.press("ArrowDown")
     tab_to(visitor, "Number")
     visitor.keyboard.type("4" * 21)
-    press("Leave Home out")
+    press("Leave this out: Home")
     press("Send answer")
     assert question.stored() is None
     assert "Shorten it to at most 20 characters: it has 21." in visitor.inner_text("main")

@@ -47,7 +47,7 @@ def test_what_is_proposed_is_approved_or_edited(shared_app: WebApp, page: Page) 
 
     page.get_by_label("Replicas").fill("4")
     page.get_by_role("radio", name="us").check()
-    page.get_by_role("button", name="Add to Places").click()
+    page.get_by_role("button", name="Add another to Places").click()
     page.get_by_label("Availability zone").nth(1).fill("b")
     page.get_by_label("Replicas").nth(1).fill("1")
     page.get_by_role("button", name="Send answer").click()

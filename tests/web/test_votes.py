@@ -69,6 +69,8 @@ def test_two_people_agree_in_the_form_and_over_the_api(signed_in: WebApp) -> Non
     # Whoever looks sees who said what; who voted has no second form.
     assert "looks good" in page(question, "bob")
     assert "Send answer" in page(question, "bob")
+    assert "ann (you)" in " ".join(page(question, "ann").split())
+    assert "(you)" not in page(question, "bob")
     assert "Send answer" not in page(question, "ann")
     pending = status(question)
     assert (pending["status"], pending["approval"]["agree"], pending["approval"]["needed"]) == (
@@ -89,6 +91,8 @@ def test_two_people_agree_in_the_form_and_over_the_api(signed_in: WebApp) -> Non
     assert "Agreed by" in ended
     assert "ann" in ended
     assert "bob" in ended
+    inbox = httpx.get(f"{signed_in.url}/", params={"state": "settled"}, headers=as_user("eve"))
+    assert "answered by ann and bob via" in " ".join(visible_text(inbox.text).split())
     assert form(question, "eve", "sre", value="false").status_code == 409
 
 

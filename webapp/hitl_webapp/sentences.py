@@ -123,7 +123,9 @@ def vote_note(settled: Settled) -> str:
 
 
 def sender(outcome: OutcomeDocument) -> str:
-    """Return who is recorded. What no person sent says so."""
+    """Return who is recorded: of several who agreed, each. What no person sent says so."""
+    if len(outcome.votes) > 1:
+        return outcome.by()
     return outcome.respondent.name or _NAMELESS.get(outcome.respondent.via, "somebody with a link")
 
 

@@ -29,7 +29,7 @@ class Ended:
         outcome: The kind of its outcome.
         at: When.
         by: Who, as `hitl_webapp.sentences.sender` says it.
-        named: Whether that is a name that a respondent gave.
+        named: Whether that is one name that a respondent gave.
         verified: Whether the name is verified.
         channel: Over which channel it came; may be empty.
         value: The beginning of the value's text; empty: there is none.
@@ -140,7 +140,8 @@ def ended_of(outcome: OutcomeDocument, request: RequestDocument | None = None, v
         outcome=outcome.outcome,
         at=outcome.answered_at,
         by=sender(outcome),
-        named=bool(outcome.respondent.name),
+        # The names of several say themselves whether each is verified.
+        named=bool(outcome.respondent.name) and len(outcome.votes) < 2,
         verified=outcome.respondent.verified,
         channel=channel(outcome),
         value=text[:VALUE_CHARS],

@@ -16,7 +16,7 @@ from hitl_webapp.stats.shown import Statistics
 _MOST_BARS: Final = 12
 _LABEL_CHARS: Final = 22
 _NO_PROJECT: Final = "no project"
-_NO_TEAM: Final = "no group and no namespace"
+_NO_TEAM: Final = "no group, no namespace"
 
 
 @dataclass(frozen=True, slots=True)
