@@ -41,6 +41,8 @@ Right: TypeAlias = Literal["", "link", "proxy", "kubernetes", "storage", "deadli
 
 # Half of what an object of a root may have, and more than the longest line has.
 _MOST_BYTES: Final = 2 * 1024 * 1024
+# What a database takes, and more lines than any writer writes.
+_MOST_LINES: Final = 2**53
 _HASH: Final = r"^[0-9a-f]{64}$"
 _SEALED: Final = re.compile(rb'(\{.*),"hash":"([0-9a-f]{64})"\}', re.DOTALL)
 
@@ -153,7 +155,7 @@ class Head(BaseModel):
     day: date
     writer: str = Field(pattern=r"^[0-9a-f]{16}$")
     segment: int = Field(ge=1, le=99_999_999)
-    n: int = Field(ge=1)
+    n: int = Field(ge=1, le=_MOST_LINES)
     hash: str = Field(pattern=_HASH)
 
     @property
@@ -233,7 +235,9 @@ def unseal(stored: bytes) -> tuple[Line, str] | None:
         return None
     for read in (_KNOWN.validate_json, Other.model_validate_json):
         with suppress(ValidationError):
-            return read(stored), found[2].decode()
+            line = read(stored)
+            # Anybody may seal a line: one with another number is none of ours.
+            return (line, found[2].decode()) if 1 <= line.n <= _MOST_LINES else None
     return None
 
 

@@ -33,7 +33,7 @@ TOKEN_BYTES: Final = 16
 
 _REQUEST_ID = re.compile(REQUEST_ID_PATTERN, re.ASCII)
 _TOKEN_HASH = re.compile("[0-9a-f]{64}", re.ASCII)
-_SEGMENT = re.compile("([0-9-]{10})/([0-9a-f]{16})/([0-9]{8})[.]jsonl", re.ASCII)
+_SEGMENT = re.compile("([0-9-]{10})/([0-9a-f]{16})/(?!0{8})([0-9]{8})[.]jsonl", re.ASCII)
 _OPEN_ROW = re.compile("([0-9a-f]{8})-(.+)", re.ASCII)
 _FAR_ROW = re.compile("(.+)[.]([0-9a-f]{8})", re.ASCII)
 _LAST_SECOND = 2**32 - 1

@@ -165,10 +165,17 @@ class Verification:
             if self._since is not None and head.day < self._since:
                 continue
             # It may have been written while others were listed.
-            if await head_of(self._store, head.name) != head:
+            if await self._head_of(head.name) != head:
                 where = file if line is None else f"{file}:{line}"
                 text = f"its last line was line {n} of its writer, with the hash {own}, as {where} says"
                 yield Finding("missing", head.name.key, None, text)
+
+    async def _head_of(self, name: SegmentName) -> Head | None:
+        try:
+            return await head_of(self._store, name)
+        except DocumentDamaged:
+            # Its segment was named as unreadable.
+            return None
 
     async def _outcomes(self, database: sqlite3.Connection) -> AsyncIterator[Finding]:
         rows = database.execute("select request_id, sha256, file, line from told")

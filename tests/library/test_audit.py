@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -532,3 +533,62 @@ async def test_each_vote_has_a_line_and_so_has_the_outcome_whoever_finds_it() ->
     [recorded] = [each for each in lines if each.result == "recorded"]
     assert recorded.value == "7"
     assert len(lines) == 4
+
+
+def resealed(content: str) -> bytes:
+    """Return a line with a hash that fits, as anybody who may write the root can make one."""
+    said = content.encode()
+    return b'%s,"hash":"%s"}\n' % (said, hashlib.sha256(said + b"}").hexdigest().encode())
+
+
+_SAID = '"kind":"attempt","at":"2031-05-06T00:00:00Z","request_id":"q","result":"lost"'
+_HEAD = '{"day":"2031-05-06","writer":"aaaaaaaaaaaaaaaa","segment":1,"hash":"' + "0" * 64 + '","n":'
+
+
+@pytest.mark.parametrize("since", [None, DAY])
+@pytest.mark.parametrize(
+    ("content", "number"),
+    [
+        ('{"n":0,' + _SAID, 1),
+        ('{"n":-1,' + _SAID, 1),
+        ("{" + _SAID, 1),
+        (f'{{"n":{10**30},{_SAID}', 1),
+        (f'{{"n":1,"kind":"heads","at":"2031-05-06T00:00:00Z","heads":[{_HEAD}{10**30}}}]', 1),
+        ('{"n":1,"kind":"attempt","at":"0001-01-01T00:00:00+14:00","request_id":"../x","result":"recorded"', 1),
+        (f'{{"n":1,"kind":"segment","writer":"../x","segment":{10**40},"day":"9999-12-31","component":""', 1),
+        ('{"n":0,' + _SAID, 0),
+    ],
+)
+async def test_no_line_that_fits_its_hash_keeps_the_rest_from_being_verified_and_exported(
+    content: str, number: int, since: date | None
+) -> None:
+    objects, anchor = whole()
+    name = key("c" * 16, number)
+    store = await stored({**objects, name: resealed(content)})
+
+    found = await verified(store, anchor, since)
+    assert {each.file for each in found if each.fault} == {name}
+    assert len([row for row in await exported(store) if row.file != name]) == len(
+        await exported(await stored(objects))
+    )
+    segment = SegmentName.of_key(name)
+    assert segment is None or (head := await head_of(store, segment)) is None or head.n >= 1
+
+
+async def test_a_segment_that_cannot_be_read_is_named_though_others_saw_its_last_line() -> None:
+    objects, anchor = whole()
+    name = key(ANN, 3, DAY + timedelta(days=1))
+    found = await verified(await stored({**objects, name: b"x" * 6_000_000}), anchor)
+    assert faults(found) == [("unreadable", name, None), ("missing", name, None)]
+
+
+async def test_an_export_has_the_lines_that_are_verified_by_the_same_numbers() -> None:
+    objects, _ = segments(ANN, [1])
+    (name,) = objects
+    odd = resealed('{"n":1,\r' + _SAID)
+    store = await stored({name: odd + objects[name]})
+    first, second = await exported(store)
+    assert (first.line, second.line) == (1, 3)
+    left: list[str] = []
+    assert len([row async for row in export(store, date.min, date.max, left=left)]) == 2
+    assert left == []
