@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,12 @@ from hitl.core.values import DataType
 from hitl.errors import HITLError, InvalidRequest, NotAllowed, ServeError
 from hitl_webapp.inbox.queries import Query
 
+# For a piece of a page, and for all of it: a server may send one byte after another for ever.
 _SECONDS: Final = 30.0
+_PAGE_SECONDS: Final = 60.0
 _MOST_BYTES: Final = 4 * 1024 * 1024
+# Of all pages together: some hundred thousand questions.
+_MOST_BYTES_OF_ALL: Final = 256 * 1024 * 1024
 _MOST_CHARS: Final = 500
 _PROBLEM: Final = "application/problem+json"
 
@@ -89,6 +94,7 @@ class WebListing:
     query: Query
     token: str = field(default="", repr=False)
     total: int = field(default=0, init=False)
+    _bytes: int = field(default=0, init=False)
     complete: bool = field(default=True, init=False)
     notice: str = field(default="", init=False)
 
@@ -106,6 +112,8 @@ class WebListing:
         address = f"{self.server.rstrip('/')}/questions{self.query.url()}"
         headers = {
             "Accept": "application/json",
+            # Few bytes can be packed that are more than a machine has memory for.
+            "Accept-Encoding": "identity",
             **({"Authorization": f"Bearer {self.token}"} if self.token else {}),
         }
         left = limit
@@ -118,23 +126,32 @@ class WebListing:
                     yield each
                 if left is not None:
                     left -= len(page.questions)
-                address = self._next(address, page.next) if page.next and (left is None or left > 0) else ""
+                address = self._next(address, page) if left is None or left > 0 else ""
 
     async def _page(self, client: httpx.AsyncClient, address: str) -> _Page:
         try:
-            async with client.stream("GET", address) as reply:
+            async with asyncio.timeout(_PAGE_SECONDS), client.stream("GET", address) as reply:
                 body = b""
-                async for piece in reply.aiter_bytes():
+                async for piece in reply.aiter_raw():
                     body += piece
                     if len(body) > _MOST_BYTES:
                         raise ServeError(
                             f"{self.server} sends more than a page of questions: is it a HITL web app?"
                         )
+        except TimeoutError as error:
+            raise ServeError(
+                f"{self.server} sent no page within {_PAGE_SECONDS:g} s: check --server, and try again"
+            ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             why = str(error) or type(error).__name__
             raise ServeError(f"{self.server} does not answer: {why}: check --server, and try again") from error
         if reply.status_code != httpx.codes.OK:
             raise self._refusal(reply, body)
+        self._bytes += len(body)
+        if self._bytes > _MOST_BYTES_OF_ALL:
+            raise ServeError(
+                f"{self.server} lists more questions than fit in memory here: give --limit, or filters"
+            )
         try:
             return _Page.model_validate_json(body)
         except ValidationError as error:
@@ -142,11 +159,20 @@ class WebListing:
                 f"{self.server} lists no questions: is it a HITL web app? ({sentence(error)})"
             ) from error
 
-    def _next(self, address: str, given: str) -> str:
+    def _next(self, address: str, page: _Page) -> str:
         """Return the address of the next page, which is on the same server: the token is sent there."""
-        found = urljoin(address, given)
-        if urlsplit(found)[:2] != urlsplit(address)[:2]:
+        if not page.next:
+            return ""
+        try:
+            found = urljoin(address, page.next)
+            same = urlsplit(found)[:2] == urlsplit(address)[:2]
+        except ValueError:
+            # It is no address at all.
+            same = False
+        if not same:
             raise ServeError(f"{self.server} names another server for its next page: nothing is sent there")
+        if not page.questions:
+            raise ServeError(f"{self.server} lists no questions, and yet more: is it a HITL web app?")
         return found
 
     def _refusal(self, reply: httpx.Response, body: bytes) -> HITLError:

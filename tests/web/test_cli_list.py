@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from hitl.cli import web_listing
 from hitl.core.documents import Origin, Respondents
 from tests.library.samples import asked
 from tests.library.test_cli import hitl_
@@ -29,15 +31,20 @@ Reply = tuple[int, str, dict[str, str], bytes]
 @contextmanager
 def serving(reply: Callable[[str, dict[str, str]], Reply]) -> Iterator[str]:
     """Serve what a function returns for a path and header fields."""
+    ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, media_type, headers, body = reply(self.path, dict(self.headers))
             self.send_response(status)
-            for name, value in {**headers, "Content-Type": media_type, "Content-Length": str(len(body))}.items():
+            length = {} if "Drip" in headers else {"Content-Length": str(len(body))}
+            for name, value in {**headers, "Content-Type": media_type, **length}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+            # One piece after another: each comes in time, and none is the last one.
+            while "Drip" in headers and not ended.wait(0.05):
+                self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Nothing is printed."""
@@ -47,6 +54,7 @@ def serving(reply: Callable[[str, dict[str, str]], Reply]) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{server.server_port}"
         finally:
+            ended.set()
             server.shutdown()
 
 
@@ -215,6 +223,10 @@ def _page(**more: Any) -> Reply:
     return 200, "application/json", {}, json.dumps(page).encode()
 
 
+# What it holds is more than a page may have: if it were unpacked, that would be told.
+_BOMB = gzip.compress(gzip.compress(bytes(50_000_000)))
+
+
 @pytest.mark.parametrize(
     ("reply", "code", "told"),
     [
@@ -233,6 +245,9 @@ def _page(**more: Any) -> Reply:
         ((200, "application/json", {}, b" " * 5_000_000), 5, "is it a HITL web app?"),
         (_page(next="//evil.test/questions"), 5, "names another server"),
         (_page(next="https://127.0.0.1/questions"), 5, "names another server"),
+        (_page(next="http://[x"), 5, "names another server"),
+        (_page(next="/questions"), 5, "no questions, and yet more"),
+        ((200, "application/json", {"Content-Encoding": "gzip, gzip"}, _BOMB), 5, "lists no questions"),
     ],
 )
 def test_a_web_app_in_trouble_or_none_at_all_is_told_in_a_sentence(reply: Reply, code: int, told: str) -> None:
@@ -249,3 +264,21 @@ def test_a_server_that_is_not_there_is_told_in_a_sentence(server: str) -> None:
     done = hitl_("list", "--server", server)
     assert (done.exit_code, done.stdout) == (5, "")
     assert "check --server, and try again" in done.stderr
+
+
+def test_pages_without_an_end_and_a_page_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = "2031-05-06T00:00:00Z"
+    question = dict.fromkeys(("request_id", "state", "name", "prompt", "namespace"), "x" * 100)
+    listed = {**question, "data_type": "int", "asked_at": at, "expires_at": at, "ended": None}
+    monkeypatch.setattr(web_listing, "_MOST_BYTES_OF_ALL", 10_000)
+    with serving(lambda _, __: _page(questions=[listed], next="/questions?after=here")) as server:
+        done = hitl_("list", "--server", server)
+        assert (done.exit_code, done.stdout) == (5, "")
+        assert "more questions than fit in memory here" in done.stderr
+        assert hitl_("list", "--server", server, "--limit", "3").exit_code == 0
+
+    monkeypatch.setattr(web_listing, "_PAGE_SECONDS", 0.3)
+    with serving(lambda _, __: (200, "application/json", {"Drip": "1"}, b" " * 100)) as server:
+        done = hitl_("list", "--server", server)
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert "sent no page within 0.3 s" in done.stderr
