@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from hitl.core.documents import Origin, Respondents
+from tests.backends.processes import PATIENCE
 from tests.web.serving import WebApp, run, running, visible_text
 
 SECRET = "s"
@@ -121,6 +122,20 @@ def test_what_cannot_be_asked_for_is_a_problem_that_says_what_can(
     reply = httpx.get(f"{team.url}/questions", params=parameters, headers=as_user("ann"))
     assert (reply.status_code, reply.headers["content-type"]) == (400, "application/problem+json")
     assert told in reply.json()["detail"]
+
+
+@pytest.mark.parametrize("text", ["\0", "\0\0 \0", '"', "*", "NOT", "a:b", "\u202e", "-", "(" * 256, "a " * 128])
+def test_no_words_are_taken_for_a_search_of_another_kind(team: WebApp, text: str) -> None:
+    assert names(listed(team, text=text)) == []
+
+
+def test_the_head_of_a_stream_has_an_end(team: WebApp) -> None:
+    with httpx.Client(headers=as_user("ann"), timeout=PATIENCE) as client:
+        # More than one visitor may have, so each of them was let go of.
+        for _ in range(25):
+            assert client.head(f"{team.url}/questions/events").status_code == 200
+        # Over the same connection, so the reply before it was at its end.
+        assert client.get(f"{team.url}/questions").status_code == 200
 
 
 def test_who_did_not_sign_in_sees_no_list(team: WebApp, shared_app: WebApp) -> None:

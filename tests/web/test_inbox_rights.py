@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final
 
@@ -18,7 +18,7 @@ from hitl_webapp.auth import Principal
 from hitl_webapp.inbox.finding import Found, find, namespaces
 from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.queries import Query, read_query
-from hitl_webapp.inbox.rights import rights_of
+from hitl_webapp.inbox.rights import Rights, rights_of
 from hitl_webapp.inbox.rows import asked_by, row_of, tie_of
 from hitl_webapp.problems import BadInput
 
@@ -284,6 +284,20 @@ def test_what_cannot_be_asked_for_is_refused_with_a_sentence(given: dict[str, st
         read_query(given)
     with pytest.raises(BadInput, match="use view, state"):
         read_query({"namespaces": "x"}, strict=True)
+
+
+@pytest.mark.parametrize("character", ["😀", "\0", '"', "ẞ"])
+def test_each_page_of_names_leads_to_the_next_one(character: str) -> None:
+    index = Index()
+    later = NOW + timedelta(hours=1)
+    for number in range(3):
+        request = RequestDocument(
+            request_id=f"q-{number}", event_name="x", prompt="?", data_type="int", created_at=NOW, expires_at=later
+        )
+        index.put([(replace(row_of(request, None, SHA256), name=character * 200), 1.0)], 1)
+    found = list(pages(index, Rights("ann"), Query(sort="name"), 1))
+    assert [len(page.rows) for page in found] == [1, 1, 1]
+    index.close()
 
 
 def test_a_url_asks_for_the_same_again() -> None:

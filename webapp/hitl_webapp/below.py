@@ -137,9 +137,15 @@ class Heads:
             await self._app(scope, receive, send)
             return
 
+        ended = False
+
         async def without_body(message: Message) -> None:
+            nonlocal ended
+            if ended:
+                return
             if message["type"] == "http.response.body":
-                message = {**message, "body": b""}
+                # A stream of events has no end, but its head has: the stream is told that nobody listens.
+                message, ended = {"type": "http.response.body", "body": b"", "more_body": False}, True
             await send(message)
 
         await self._app({**scope, "method": "GET"}, receive, without_body)

@@ -46,7 +46,9 @@ class Key:
 
     def text(self) -> str:
         """Return the key as a URL holds it."""
-        return base64.urlsafe_b64encode(json.dumps([self.value, self.tie]).encode()).decode().rstrip("=")
+        # Written as \uXXXX, a name could be longer than a URL's place may be.
+        said = json.dumps([self.value, self.tie], ensure_ascii=False)
+        return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,9 @@ def read_texts(
         offered = choices.get(name)
         if offered is not None and text not in offered:
             raise BadInput(f"{name} is one of {', '.join(filter(None, offered))}.")
-        if len(text) > (_MOST_KEY_CHARS if name in ("after", "before") else _MOST_CHARS):
-            raise BadInput(f"{name} has more than {_MOST_CHARS} characters.")
+        most = _MOST_KEY_CHARS if name in ("after", "before") else _MOST_CHARS
+        if len(text) > most:
+            raise BadInput(f"{name} has more than {most:,} characters.")
     return texts
 
 
@@ -177,5 +180,6 @@ def read_key(query: Query) -> Key | None:
 
 def words_of(text: str) -> str:
     """Return words as SQLite's full-text search takes them: beginnings of words, all of which must be there."""
-    several = text.replace("\0", " ").split()[:_MOST_WORDS]
+    # Of nothing but NULs one empty word is left, which is nowhere. Without any word, there is no search.
+    several = text.replace("\0", " ").split()[:_MOST_WORDS] or [""]
     return " ".join('"' + each.replace('"', '""') + '"*' for each in several)
