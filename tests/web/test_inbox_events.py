@@ -142,6 +142,20 @@ async def test_there_are_only_so_many_streams_and_all_end_with_the_server(store:
 
 
 @pytest.mark.usefixtures("quick")
+async def test_streams_that_are_asked_for_at_once_are_no_more_than_there_may_be(store: Store) -> None:
+    ending = asyncio.Event()
+    inbox = Inbox(store)
+    streams = Streams(inbox, ending, most=2)
+    tasks = [asyncio.create_task(each.follow()) for each in [Visits(streams, "ann") for _ in range(5)]]
+    # Those that are too many end by themselves.
+    await until(lambda: sum(each.done() for each in tasks) == 3)
+    assert streams.open == 2
+    ending.set()
+    await asyncio.gather(*tasks)
+    inbox.close()
+
+
+@pytest.mark.usefixtures("quick")
 async def test_one_visitor_leaves_streams_for_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_MOST_EACH", 2)
     ending = asyncio.Event()

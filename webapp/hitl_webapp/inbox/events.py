@@ -84,6 +84,9 @@ class Streams:
         return self._stream(visitor, self._events(look, query, now, version))
 
     async def _stream(self, visitor: str, events: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        # Of many that were asked for in the same moment, none had begun yet.
+        if not self._places.free_for(visitor):
+            return
         with self._places.one(visitor):
             async for each in events:
                 yield each
