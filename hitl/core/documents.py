@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN, path_under, request_key, response_key
@@ -20,6 +20,7 @@ from hitl.core.limits import MAX_CHOICES as MAX_CHOICES
 from hitl.core.limits import MAX_COMMENT_CHARS as MAX_COMMENT_CHARS
 from hitl.core.limits import MAX_PROMPT_CHARS as MAX_PROMPT_CHARS
 from hitl.core.limits import MAX_TIMEOUT_SECONDS as MAX_TIMEOUT_SECONDS
+from hitl.core.moments import Moment
 from hitl.core.question import Asked, Question
 from hitl.core.question import OnTimeout as OnTimeout
 from hitl.core.question import PromptFormat as PromptFormat
@@ -126,8 +127,8 @@ class RequestDocument(Document, Asked):
     app_endpoint: str = ""
     request_path: str = ""
     response_path: str = ""
-    created_at: AwareDatetime
-    expires_at: AwareDatetime
+    created_at: Moment
+    expires_at: Moment
     origin: Origin = Origin()
 
     VERSIONS: ClassVar = (SCHEMA_VERSION, APPROVAL_VERSION)
@@ -190,7 +191,7 @@ class CountedVote(BaseModel):
     name: str = ""
     verified: bool = False
     via: Via
-    voted_at: AwareDatetime
+    voted_at: Moment
     comment: str = ""
     sha256: str
 
@@ -213,11 +214,11 @@ class OutcomeDocument(Document):
     outcome: OutcomeKind
     reason: str
     submission_id: str
-    answered_at: AwareDatetime
+    answered_at: Moment
     respondent: Respondent
     comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
     request_sha256: str
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     votes: list[CountedVote] = Field(default_factory=list)
 
     @model_validator(mode="after")
@@ -274,9 +275,9 @@ class OutcomeDocument(Document):
 class LinkDocument(Document):
     """A capability to answer one request; its key holds the hash of its token."""
 
-    created_at: AwareDatetime
+    created_at: Moment
     label: str = Field(default="", max_length=256)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
     def valid(self, now: datetime) -> bool:
         """Tell whether the link still grants anything."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from hitl.core.approval import Approval, refusal
 from hitl.core.documents import Document, RequestDocument, Respondent, require_type, sha256_hex
 from hitl.core.limits import MAX_COMMENT_CHARS
+from hitl.core.moments import Moment
 from hitl.core.values import DataType, format_value
 from hitl.core.votekeys import VOTER_CHARS
 
@@ -27,7 +28,7 @@ class VoteDocument(Document):
     value: JsonValue = None
     comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
     submission_id: str
-    voted_at: AwareDatetime
+    voted_at: Moment
     respondent: Respondent
 
     @model_validator(mode="after")
@@ -57,7 +58,7 @@ class VoteEnd(Document):
     """What ended a vote, permanently: its voter withdrew it, or an outcome was about to rest on it."""
 
     end: Literal["withdrawn", "counted"]
-    ended_at: AwareDatetime
+    ended_at: Moment
 
 
 def voter_of(respondent: Respondent) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
 from hitl.core import keys
+from hitl.core.documents import Origin
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.core.respondents import Respondents
 from hitl.records.requests import StoredRequest
@@ -19,7 +22,7 @@ from hitl_webapp.auth import Principal
 from hitl_webapp.inbox import inbox as inboxes
 from hitl_webapp.inbox.inbox import Inbox
 from hitl_webapp.inbox.listing import Listing
-from hitl_webapp.inbox.queries import Query
+from hitl_webapp.inbox.queries import Query, read_query
 from tests.library.counting import Counting, filled
 from tests.library.samples import NOW, Timed, answer, asked, settle
 from tests.web.test_inbox import ADMIN
@@ -295,6 +298,38 @@ async def test_what_is_damaged_costs_its_own_row_and_is_shown_once_it_is_mended(
         found = await seen(inbox, store, principal=ADMIN)
         clock.seconds += 60
     assert (sorted(ids(found.rows)), found.unreadable) == (["damaged", "open"], ())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"created_at": "0001-01-01T00:00:00+14:00"},
+        {"expires_at": "9999-12-31T23:59:59.999999Z"},
+        {"expires_at": "9999-12-31T23:59:59-12:00"},
+    ],
+)
+async def test_a_moment_at_an_end_of_the_calendar_costs_its_own_row(
+    store: Timed, clock: Ticking, changed: dict[str, str]
+) -> None:
+    await indexed(store)
+    document = json.loads((await waiting(store, "odd")).document.to_bytes())
+    await store.delete(keys.request_key("odd"))
+    await store.create_once(keys.request_key("odd"), json.dumps(document | changed).encode())
+    found = await seen(inbox_of(store, clock), store, principal=ADMIN)
+    assert (ids(found.rows), found.unreadable) == (["open"], ("odd",))
+
+
+@pytest.mark.parametrize("name", ["x" * 5_000, " padded ", f"{'y' * 255} z"])
+async def test_whatever_a_run_and_a_project_are_called_their_links_find_them(
+    store: Timed, clock: Ticking, name: str
+) -> None:
+    await waiting(store, "named", origin=Origin(project=name, run=name))
+    inbox = inbox_of(store, clock)
+    (row,) = (await seen(inbox, store)).rows
+    for url in (Query().but(run=row.run), Query().but(project=row.project)):
+        assert len(url) < 300
+        query = read_query(dict(parse_qsl(url.removeprefix("?"))))
+        assert ids((await seen(inbox, store, query)).rows) == ["named"]
 
 
 async def test_the_next_question_is_the_one_with_the_next_deadline_that_the_visitor_may_see(

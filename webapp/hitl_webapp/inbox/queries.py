@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from hitl_webapp.problems import BadInput
 
 PAGE: Final = 50
-_MOST_CHARS: Final = 256
+MOST_CHARS: Final = 256
 _MOST_KEY_CHARS: Final = 1_000
 _MOST_SECONDS: Final = 1e12
 _MOST_WORDS: Final = 12
@@ -150,7 +150,7 @@ def read_texts(
         offered = choices.get(name)
         if offered is not None and text not in offered:
             raise BadInput(f"{name} is one of {', '.join(filter(None, offered))}.")
-        most = _MOST_KEY_CHARS if name in ("after", "before") else _MOST_CHARS
+        most = _MOST_KEY_CHARS if name in ("after", "before") else MOST_CHARS
         if len(text) > most:
             raise BadInput(f"{name} has more than {most:,} characters.")
     return texts

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 from hitl.core.documents import Origin, OutcomeDocument, OutcomeKind, RequestDocument
 from hitl.core.question import PromptFormat
 from hitl.core.respondents import Respondents
+from hitl_webapp.inbox.queries import MOST_CHARS
 from hitl_webapp.sentences import channel, sender, shown_value
 
 # Enough for the line that is shown, and for finding a question by its words.
@@ -101,9 +102,10 @@ def row_of(
         name=request.event_name,
         prompt=request.prompt[:PROMPT_CHARS],
         prompt_format=request.prompt_format,
-        namespace=origin.namespace,
-        project=origin.project,
-        run=origin.run,
+        # Rights are those of a namespace, so it is never made another one that there is.
+        namespace=origin.namespace[:MOST_CHARS],
+        project=_filtered_by(origin.project),
+        run=_filtered_by(origin.run),
         data_type=request.data_type,
         asked_by=asked_by(origin),
         asked_at=request.created_at,
@@ -111,6 +113,11 @@ def row_of(
         respondents=request.respondents,
         ended=None if outcome is None else ended_of(outcome, request, value),
     )
+
+
+def _filtered_by(text: str) -> str:
+    """Return a name as a filter can have it, so that a link to its questions finds them."""
+    return text.strip()[:MOST_CHARS].strip()
 
 
 def asked_by(origin: Origin) -> AskedBy:
