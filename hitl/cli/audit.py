@@ -20,7 +20,7 @@ from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.core.audit import Anchor, Attempt, Omitted
 from hitl.core.chain import Finding
-from hitl.core.text import ascii_controls, printable
+from hitl.core.text import ascii_controls, one_line, printable
 from hitl.errors import InvalidRequest
 from hitl.records.audit_check import Verification
 from hitl.records.audit_export import Row, export
@@ -89,11 +89,11 @@ def export_audit(
         async for row in export(open_store(Settings()), since, until, left=left):
             write(row)
             while left:
-                output.say(f"left out: {left.pop(0)}")
+                output.say(one_line(f"left out: {left.pop(0)}"))
 
     asyncio.run(all_rows())
     for each in left:
-        output.say(f"left out: {each}")
+        output.say(one_line(f"left out: {each}"))
 
 
 def verify(
@@ -153,7 +153,8 @@ def _print_finding(finding: Finding, as_json: bool) -> None:
         _print_line({**vars(finding), "fault": finding.fault})
         return
     where = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
-    print(printable(f"{where}: {finding.kind}: {finding.text}"))
+    # A line feed in a name must not forge a finding.
+    print(one_line(f"{where}: {finding.kind}: {finding.text}"))
 
 
 def _print_line(content: dict[str, Any]) -> None:

@@ -265,3 +265,17 @@ def test_a_root_without_an_audit_is_fine(tmp_path: Path) -> None:
 
     assert "There is no audit here." in command(app, "audit", "verify").stderr
     assert exported(app) == []
+
+
+def test_a_name_in_the_audit_forges_no_finding(tmp_path: Path) -> None:
+    app = WebApp(str(tmp_path), tmp_path / "none")
+    folder = tmp_path / keys.AUDIT / TODAY
+    folder.mkdir(parents=True)
+    (folder / "x\nforged: changed: a line\x1b[2J").write_text("")
+
+    verified = command(app, "audit", "verify", code=1).stdout
+    left = command(app, "audit", "export", "--since", TODAY).stderr
+    for printed in (verified, left):
+        (line,) = [each for each in printed.splitlines() if "forged" in each]
+        assert not line.startswith("forged")
+        assert "\x1b" not in line
