@@ -150,9 +150,14 @@ async def _reached(part: str, url: str, advice: str) -> Finding:
     import httpx
 
     try:
-        async with httpx.AsyncClient(timeout=_HTTP_SECONDS) as client:
-            response = await client.get(url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # Of the reply its head is enough, however much of it there is.
+        async with (
+            asyncio.timeout(_HTTP_SECONDS),
+            httpx.AsyncClient(timeout=_HTTP_SECONDS) as client,
+            client.stream("GET", url) as response,
+        ):
+            pass
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return Finding(part=part, state="broken", detail=f"{url}: {error or type(error).__name__}", advice=advice)
     state: State = "ok" if response.is_success else "broken"
     return Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Final
 
@@ -25,8 +26,13 @@ async def send_hint(operator: str, request_id: str) -> None:
     import httpx
 
     try:
-        async with httpx.AsyncClient(timeout=HINT_SECONDS) as client:
-            await client.post(hint_url(operator, request_id))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        # Of the reply its head is enough: what is no operator may send more and more of it.
+        async with (
+            asyncio.timeout(HINT_SECONDS),
+            httpx.AsyncClient(timeout=HINT_SECONDS) as client,
+            client.stream("POST", hint_url(operator, request_id)),
+        ):
+            pass
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         # The operator finds the marker without it.
         _log.debug("no hint to the operator: %s", error)
