@@ -97,7 +97,7 @@ async def _read_day(store: Store, day: date, database: sqlite3.Connection, left:
 
 
 def _insert_segment(database: sqlite3.Connection, name: SegmentName, data: bytes, left: list[str]) -> None:
-    # A line feed alone ends a line, as for whoever verifies it: each says the same of it.
+    # A line feed alone ends a line, as where it is verified: both give it the same number.
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
     for number, stored in enumerate(lines, 1):
         found = unseal(stored)
