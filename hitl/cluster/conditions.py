@@ -61,6 +61,9 @@ class AcceptedReason(StrEnum):
     """The result of a HumanInputResponse: a reason of `Accepted`."""
 
     ACCEPTED = "Accepted"
+    VOTED = "Voted"
+    VOTED_BEFORE = "VotedBefore"
+    WITHDRAWN = "Withdrawn"
     SUPERSEDED = "Superseded"
     INVALID = "Invalid"
     NOT_ALLOWED = "NotAllowed"

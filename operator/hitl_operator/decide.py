@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from hitl.cluster.conditions import (
     ACCEPTED,
@@ -32,9 +32,9 @@ _ACCEPTED_LATER: Final = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a response was not recorded."""
+    """Why a response was not recorded. Only a HumanInputResponse can vote, so only its reasons tell of votes."""
 
-    reason: RefusalReason
+    reason: RefusalReason | Literal[AcceptedReason.VOTED_BEFORE, AcceptedReason.WITHDRAWN]
     message: str
 
 

@@ -147,7 +147,7 @@ class HumanInputs:
         given = given_by(human_input, believed=self._context.settings.identity_verified)
         if given is None or not awaits_response(human_input):
             return Recorded()
-        return await record(self._context, root, self._requests.records(root), request, given)
+        return await record(self._context, root, self._requests.records(root), request, given, may_vote=False)
 
     async def _note_trouble(self, look: _Look, error: HITLError) -> None:
         root, human_input = look.root, look.human_input
