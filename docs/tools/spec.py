@@ -33,6 +33,7 @@ HUMAN_INPUT = """## Conditions
 
 Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `Answered`, `DefaultUsed`,
 `Rejected`, `DeadlinePassed`, `Cancelled`, `RunAborted`. The last one: its workflow was aborted or has ended.
+The reason of `QuorumUnreachable`: `TooFewLeft`.
 
 | reason of `Reconciling` or `Stalled` | what to do |
 |---|---|
@@ -70,7 +71,8 @@ tell a pipeline that calls `kubectl apply` from a person: the commit, and the se
 ## Kubernetes Events
 
 `hitl-operator` posts `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `RunAborted`,
-`SubmissionRefused`, `LinkRefused`, `OutcomeMissing` and `WriteRefused`, each once for what happened.
+`SubmissionRefused`, `LinkRefused`, `OutcomeMissing`, `QuorumUnreachable` and `WriteRefused`, each once for
+what happened.
 """
 TYPES = {
     "Settled": "there is an outcome of any kind: wait for this condition",
@@ -81,6 +83,8 @@ TYPES = {
     "ResponseRefused": "`spec.response` was not recorded; absent otherwise",
     "LinkIssued": "never: it is `False` while the Secret with the link cannot be created; absent otherwise",
     "OutcomeMissing": "storage does not hold the outcome that the status shows; absent otherwise",
+    "QuorumUnreachable": "too few people are left to agree on any answer, unless somebody withdraws a vote. The "
+    "deadline decides; absent otherwise",
 }
 TROUBLE = {
     "StorageUnavailable": "nothing: it is retried automatically. Answers that come meanwhile are settled later",

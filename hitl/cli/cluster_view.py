@@ -8,11 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from hitl.cli.view import RequestView
+from hitl.cluster.agreeing import approval_of, requester_of
 from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import Object
 from hitl.cluster.conditions import DEFAULT_USED, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
 from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, Metadata
+from hitl.core.approval import Approval
 from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import phase_of
@@ -68,6 +70,9 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "on_timeout": on_timeout_of(spec),
             "schema_": spec.json_schema,
             "respondents": respondents_of(spec),
+            "approval": _approval(human_input),
+            "requester": requester_of(spec),
+            "standing": settled.message if settled and settled.status != "True" and status.approval else "",
             "created_at": created,
             "form_url": status.form_url or "",
             "link_secret": status.link_secret or "",
@@ -95,6 +100,14 @@ def _typed(human_input: HumanInput) -> Value:
         return value_of(human_input)
     except InvalidValue as error:
         raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
+
+
+def _approval(human_input: HumanInput) -> Approval | None:
+    try:
+        return approval_of(human_input.spec)
+    except InvalidRequest as error:
+        metadata = human_input.metadata
+        raise _damaged(metadata.namespace, metadata.name, f"spec.{error}") from error
 
 
 def _evidence(human_input: HumanInput) -> list[Evidence]:

@@ -20,6 +20,7 @@ class HumanInputCondition(StrEnum):
     RESPONSE_REFUSED = "ResponseRefused"
     LINK_ISSUED = "LinkIssued"
     OUTCOME_MISSING = "OutcomeMissing"
+    QUORUM_UNREACHABLE = "QuorumUnreachable"
 
 
 ACCEPTED: Final = "Accepted"
@@ -27,6 +28,8 @@ ACCEPTED: Final = "Accepted"
 
 PENDING: Final = "Pending"
 AWAITING_ANSWER: Final = "AwaitingAnswer"
+TOO_FEW_LEFT: Final = "TooFewLeft"
+"""Why a quorum cannot be reached any more: the reason of `QuorumUnreachable`."""
 DEADLINE_PASSED: Final = "DeadlinePassed"
 DEFAULT_USED: Final = "DefaultUsed"
 RUN_ABORTED: Final = "RunAborted"

@@ -49,7 +49,7 @@ def vote_in_the_web_app(running: Running, request: StoredRequest, name: str, val
 
 @pytest.fixture(scope="module")
 def voters(stamped: Installed) -> Installed:
-    for each in ("ruth", "sam"):
+    for each in ("ruth", "sam", "liz"):
         stamped.bind(each, "responder")
     return stamped
 
@@ -70,6 +70,9 @@ def test_each_person_has_one_vote_over_all_channels_and_the_requester_has_none(
 ) -> None:
     request = ask(running, voters.namespace)
     question = request.request_id
+    spec = voters.seen(question)["spec"]
+    policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
+    assert (spec["approval"], spec["requester"]) == (policy, {"username": "ruth"})
 
     refused = vote(voters, running, question, "ruth", "NotAllowed", "42")
     assert refused == "This question is asked for ruth, so others must decide: your vote does not count."
@@ -90,4 +93,38 @@ def test_each_person_has_one_vote_over_all_channels_and_the_requester_has_none(
         ("sam", True, "kubectl"),
     ]
     assert running.questions.until(question, "Answered")["status"]["value"] == "42"
-    vote(voters, running, question, "ed", "Superseded", "42")
+    vote(voters, running, question, "liz", "Superseded", "42")
+
+
+def test_a_manifest_asks_several_people_and_kubectl_shows_how_many_agree(
+    voters: Installed, running: Running
+) -> None:
+    voters.bind("ruth", "requester")
+    voters.bind("eva", "editor")
+    policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
+    voters.create(voters.question("ship", approval=policy), "ruth")
+    questions, plane = running.questions, voters.plane
+    asked = questions.until("ship", "Pending")
+    assert asked["spec"]["requester"] == {"username": "ruth"}
+    assert asked["status"]["approval"]["progress"] == "0/2"
+
+    assert "is asked for ruth" in vote(voters, running, "ship", "ruth", "NotAllowed", "42")
+    patched = voters.patch("ship", {"spec": {"response": {"value": "42"}}}, "eva", check=False)
+    assert "create a HumanInputResponse for each vote" in patched.err
+    vote(voters, running, "ship", "ada", "Voted", "42")
+
+    def shown(progress: str) -> bool:
+        return progress in plane.kubectl("get", "hi", "ship", "-n", voters.namespace).out.split()
+
+    plane.until("1/2", lambda: shown("1/2"))
+    pending = questions.get("ship")
+    assert pending is not None
+    assert pending["status"]["approval"] == {"progress": "1/2", "needed": "1 more of sre", "agreed": ["ada"]}
+    vote(voters, running, "ship", "sam", "Accepted", "42")
+
+    status = questions.until("ship", "Answered")["status"]
+    assert status["approval"] == {"progress": "2/2", "agreed": ["ada", "sam"]}
+    assert shown("2/2")
+    outcome = running.root.outcome(asked["status"]["requestID"])
+    assert outcome is not None
+    assert [each.name for each in outcome.votes] == ["ada", "sam"]
