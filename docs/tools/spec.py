@@ -33,6 +33,7 @@ HUMAN_INPUT = """## Conditions
 
 Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `Answered`, `DefaultUsed`,
 `Rejected`, `DeadlinePassed`, `Cancelled`, `RunAborted`. The last one: its workflow was aborted or has ended.
+The reason of `QuorumUnreachable`: `TooFewLeft`.
 
 | reason of `Reconciling` or `Stalled` | what to do |
 |---|---|
@@ -70,7 +71,8 @@ tell a pipeline that calls `kubectl apply` from a person: the commit, and the se
 ## Kubernetes Events
 
 `hitl-operator` posts `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `RunAborted`,
-`SubmissionRefused`, `LinkRefused`, `OutcomeMissing` and `WriteRefused`, each once for what happened.
+`SubmissionRefused`, `LinkRefused`, `OutcomeMissing`, `QuorumUnreachable` and `WriteRefused`, each once for
+what happened.
 """
 TYPES = {
     "Settled": "there is an outcome of any kind: wait for this condition",
@@ -81,6 +83,8 @@ TYPES = {
     "ResponseRefused": "`spec.response` was not recorded; absent otherwise",
     "LinkIssued": "never: it is `False` while the Secret with the link cannot be created; absent otherwise",
     "OutcomeMissing": "storage does not hold the outcome that the status shows; absent otherwise",
+    "QuorumUnreachable": "too few people are left to agree on any answer, unless somebody withdraws a vote. The "
+    "deadline decides; absent otherwise",
 }
 TROUBLE = {
     "StorageUnavailable": "nothing: it is retried automatically. Answers that come meanwhile are settled later",
@@ -108,7 +112,8 @@ MISSING = {
 REFUSAL = {
     "Superseded": "somebody else was first; the message says who",
     "Invalid": "it does not fit the JSON Schema, or is not JSON; it may be changed",
-    "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified",
+    "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified. Or "
+    "several people must agree: vote by a HumanInputResponse",
     "Expired": "it came after the deadline",
     "EvidenceChanged": "what storage holds of the evidence is not what was asked with the question: ask again",
 }
@@ -125,9 +130,15 @@ kstatus it is always *current*. It may be deleted at any time, which does not ch
 """
 ACCEPTED = {
     "Accepted": "it is the outcome",
+    "Voted": "it is a vote, and waits for others: [who must agree](../policy.md). The message tells how many "
+    "agreed at that moment",
+    "VotedBefore": "this user voted otherwise before, over any channel, and that vote stands; the message says "
+    "how",
+    "Withdrawn": "this vote was withdrawn before its result was written here: it does not count",
     "Superseded": "the question was settled already, or its deadline has passed",
     "Invalid": "the value does not fit the question; the message says why",
-    "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified",
+    "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified. Or this "
+    "user's vote does not count, as the requester's; the message says why",
     "EvidenceChanged": "what storage holds of the evidence is not what was asked with the question: ask again",
     "RequestNotFound": "there is no such question in this namespace (yet): it is settled as soon as there is",
     "StorageUnavailable": "it is retried automatically",

@@ -9,45 +9,39 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
+from hitl.cli.cluster_view import read, shown
 from hitl.cli.ids import meant
 from hitl.cli.output import say
 from hitl.cli.view import RequestView
-from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
-from hitl.cluster.conditions import ACCEPTED, DEFAULT_USED, AcceptedReason, HumanInputCondition
-from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
+from hitl.cluster.conditions import ACCEPTED, AcceptedReason
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
     CLI_MANAGER,
-    LEFT_OUT_ANNOTATION,
+    Condition,
     HumanInput,
     HumanInputResponse,
     HumanInputResponseSpec,
     Metadata,
     ResponseTarget,
 )
-from hitl.core.evidence import Evidence
-from hitl.core.faults import sentence
-from hitl.core.lifecycle import phase_of
-from hitl.core.values import Value, format_value, parse_json, read_json
+from hitl.core.values import format_value, parse_json, read_json
 from hitl.errors import (
+    AlreadyVoted,
     ClusterConflict,
     ClusterError,
     ClusterUnavailable,
     DocumentDamaged,
+    HITLError,
     InvalidRequest,
     InvalidValue,
     NotAllowed,
     RequestNotFound,
     StorageError,
 )
-from hitl_webapp.inbox.rows import asked_by
 
 # The API server's rule; anything else could name other objects by its path or its selector.
 _NAME: Final = re.compile("[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
@@ -56,6 +50,15 @@ _PAUSE_GROWS: Final = 1.5
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _OPERATOR_SECONDS: Final = 30.0
 _LONGEST_PAUSE_FOR_OPERATOR_SECONDS: Final = 1.0
+_REFUSED: Final[dict[str, type[HITLError]]] = {
+    AcceptedReason.INVALID: InvalidValue,
+    AcceptedReason.NOT_ALLOWED: NotAllowed,
+    AcceptedReason.VOTED_BEFORE: AlreadyVoted,
+    AcceptedReason.WITHDRAWN: ClusterConflict,
+    AcceptedReason.SUPERSEDED: ClusterConflict,
+    AcceptedReason.OUTCOME_MISSING: ClusterConflict,
+    AcceptedReason.EVIDENCE_CHANGED: StorageError,
+}
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class InCluster:
                 # One of the same name that was created since is another question.
                 if found is None or found["metadata"].get("uid") != metadata.uid:
                     return view.model_copy(update={"phase": "Cancelled"})
-                human_input = _read(found)
+                human_input = read(found)
             return view
 
     @asynccontextmanager
@@ -173,7 +176,7 @@ class InCluster:
 
     def _row(self, content: Object) -> RequestView | None:
         try:
-            return self._view(_read(content))
+            return self._view(read(content))
         except DocumentDamaged as error:
             # One object that cannot be read must not hide the others.
             self._warn(f"left out: {error}")
@@ -192,16 +195,16 @@ class InCluster:
             )
         if _NAME.fullmatch(name):
             if (found := await kube.get(HUMAN_INPUTS, name, namespace)) is not None:
-                return _read(found)
+                return read(found)
             async for each in kube.items(HUMAN_INPUTS, namespace, fields={"status.requestID": name}):
-                return _read(each)
+                return read(each)
         begun = {
             each["metadata"]["name"]: each
             async for each in kube.items(HUMAN_INPUTS, namespace)
             if each["metadata"]["name"].startswith(name)
         }
         if (whole := meant(name, begun)) is not None:
-            return _read(begun[whole])
+            return read(begun[whole])
         raise RequestNotFound(
             f"there is no HumanInput {name!r} in namespace {namespace}: `kubectl hitl list` shows what waits; "
             "-n names another namespace"
@@ -220,7 +223,9 @@ class InCluster:
             {"apiVersion": API_VERSION, "kind": HUMAN_INPUTS.kind, "name": metadata.name, "uid": metadata.uid}
         ]
         await kube.create(RESPONSES, content, manager=CLI_MANAGER)
-        await self._accepted(kube, given)
+        accepted = await self._accepted(kube, given)
+        if accepted.reason == AcceptedReason.VOTED:
+            return self._view(human_input).model_copy(update={"standing": accepted.message})
         deadline, gaps = time.monotonic() + _OPERATOR_SECONDS, pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
         while time.monotonic() < deadline:
             view = self._view(await self._find(kube, f"{metadata.namespace}/{metadata.name}"))
@@ -229,23 +234,16 @@ class InCluster:
             await asyncio.sleep(next(gaps))
         raise ClusterUnavailable(f"recorded, but HumanInput {metadata.name} does not show it yet")
 
-    async def _accepted(self, kube: Kube, given: HumanInputResponse) -> None:
+    async def _accepted(self, kube: Kube, given: HumanInputResponse) -> Condition:
         metadata = given.metadata
         deadline, gaps = time.monotonic() + _OPERATOR_SECONDS, pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
         while time.monotonic() < deadline:
             found: Object | None = await kube.get(RESPONSES, metadata.name, metadata.namespace)
             accepted = HumanInputResponse.from_object(found).status.condition(ACCEPTED) if found else None
-            match accepted.reason if accepted else "":
-                case AcceptedReason.ACCEPTED:
-                    return
-                case AcceptedReason.INVALID:
-                    raise InvalidValue(accepted.message if accepted else "")
-                case AcceptedReason.NOT_ALLOWED:
-                    raise NotAllowed(accepted.message if accepted else "")
-                case AcceptedReason.SUPERSEDED | AcceptedReason.OUTCOME_MISSING:
-                    raise ClusterConflict(accepted.message if accepted else "")
-                case AcceptedReason.EVIDENCE_CHANGED:
-                    raise StorageError(accepted.message if accepted else "")
+            if accepted is not None and accepted.status == "True":
+                return accepted
+            if accepted is not None and (error := _REFUSED.get(accepted.reason)) is not None:
+                raise error(accepted.message)
             await asyncio.sleep(next(gaps))
         raise ClusterUnavailable(
             f"HumanInputResponse {metadata.namespace}/{metadata.name} was created, and nobody looked at it for "
@@ -253,49 +251,7 @@ class InCluster:
         )
 
     def _view(self, human_input: HumanInput) -> RequestView:
-        metadata, spec, status = human_input.metadata, human_input.spec, human_input.status
-        created, origin = metadata.creation_timestamp, shown_origin_of(human_input)
-        settled = status.condition(HumanInputCondition.SETTLED)
-        return _checked(
-            metadata,
-            {
-                "id": f"{metadata.namespace}/{metadata.name}" if self._target.everywhere else metadata.name,
-                "request_id": human_input.request_id,
-                "namespace": metadata.namespace,
-                "project": origin.project,
-                "run": origin.run,
-                "asked_by": asked_by(origin),
-                "event_name": event_name_of(human_input),
-                "prompt": spec.prompt,
-                "data_type": spec.data_type,
-                "choices": spec.choices,
-                "choice_labels": spec.choice_labels,
-                "default": spec.default,
-                "proposed": spec.proposed,
-                "evidence": _evidence(human_input),
-                "refused": spec.refused,
-                "on_timeout": on_timeout_of(spec),
-                "schema_": spec.json_schema,
-                "respondents": respondents_of(spec),
-                "created_at": created,
-                "form_url": status.form_url or "",
-                "link_secret": status.link_secret or "",
-                "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
-                "phase": status.phase or phase_of(None),
-                "value": _typed(human_input),
-                "by": status.answered_by or "",
-                "via": status.answered_via or "",
-                "commit": status.commit or "",
-                "verified": bool(status.verified),
-                "settled_at": status.answered_at,
-                "reason": settled.reason if settled and settled.status == "True" else "",
-                "comment": status.comment or "",
-                "default_used": settled is not None and settled.reason == DEFAULT_USED,
-                "edited": None if status.edited is None else [each.model_dump() for each in status.edited],
-                "edits_left_out": status.edits_left_out or 0,
-                "left_out": metadata.annotations.get(LEFT_OUT_ANNOTATION, "").split(),
-            },
-        )
+        return shown(human_input, everywhere=self._target.everywhere)
 
 
 def pauses(longest: float) -> Iterator[float]:
@@ -304,41 +260,6 @@ def pauses(longest: float) -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * _PAUSE_GROWS, longest)
-
-
-def _read(content: Object) -> HumanInput:
-    try:
-        return HumanInput.from_object(content)
-    except InvalidRequest as error:
-        metadata = content.get("metadata") or {}
-        raise _damaged(metadata.get("namespace"), metadata.get("name"), str(error)) from error
-
-
-def _typed(human_input: HumanInput) -> Value:
-    metadata = human_input.metadata
-    try:
-        return value_of(human_input)
-    except InvalidValue as error:
-        raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
-
-
-def _evidence(human_input: HumanInput) -> list[Evidence]:
-    try:
-        return evidence_of(human_input.spec)
-    except InvalidRequest as error:
-        metadata = human_input.metadata
-        raise _damaged(metadata.namespace, metadata.name, f"spec.{error}") from error
-
-
-def _checked(metadata: Metadata, content: dict[str, Any]) -> RequestView:
-    try:
-        return RequestView.model_validate(content)
-    except ValidationError as error:
-        raise _damaged(metadata.namespace, metadata.name, sentence(error)) from error
-
-
-def _damaged(namespace: str | None, name: str | None, why: str) -> DocumentDamaged:
-    return DocumentDamaged(f"HumanInput {namespace}/{name}", why)
 
 
 def _as_text(human_input: HumanInput, value: str) -> str:

@@ -20,6 +20,7 @@ class HumanInputCondition(StrEnum):
     RESPONSE_REFUSED = "ResponseRefused"
     LINK_ISSUED = "LinkIssued"
     OUTCOME_MISSING = "OutcomeMissing"
+    QUORUM_UNREACHABLE = "QuorumUnreachable"
 
 
 ACCEPTED: Final = "Accepted"
@@ -27,6 +28,8 @@ ACCEPTED: Final = "Accepted"
 
 PENDING: Final = "Pending"
 AWAITING_ANSWER: Final = "AwaitingAnswer"
+TOO_FEW_LEFT: Final = "TooFewLeft"
+"""Why a quorum cannot be reached any more: the reason of `QuorumUnreachable`."""
 DEADLINE_PASSED: Final = "DeadlinePassed"
 DEFAULT_USED: Final = "DefaultUsed"
 RUN_ABORTED: Final = "RunAborted"
@@ -61,6 +64,9 @@ class AcceptedReason(StrEnum):
     """The result of a HumanInputResponse: a reason of `Accepted`."""
 
     ACCEPTED = "Accepted"
+    VOTED = "Voted"
+    VOTED_BEFORE = "VotedBefore"
+    WITHDRAWN = "Withdrawn"
     SUPERSEDED = "Superseded"
     INVALID = "Invalid"
     NOT_ALLOWED = "NotAllowed"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from hitl.cluster.agreeing import approval_of, approval_shown, requester_of
 from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
 from hitl.cluster.v1alpha1 import (
@@ -90,6 +91,8 @@ def question_of(human_input: HumanInput) -> Question:
         proposed=_value_in(spec, "proposed", spec.proposed),
         evidence=evidence_of(spec),
         refused=spec.refused,
+        approval=approval_of(spec),
+        requester=requester_of(spec),
     )
 
 
@@ -133,6 +136,7 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
     """
     origin, named = request.origin, request.respondents
     seconds = math.ceil((request.expires_at - request.created_at).total_seconds())
+    approval, requester = approval_shown(request)
     annotations = {_EVENT: request.event_name}
     annotations |= {f"{GROUP}/{name}": text for name in _ORIGIN if (text := getattr(origin, name))}
     whole = HumanInput(
@@ -151,6 +155,8 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
             refused=request.refused,
             json_schema=request.json_schema,
             respondents=ShownRespondents(users=named.users, groups=named.groups) if named else None,
+            approval=approval,
+            requester=requester,
             ttl_seconds_after_finished=ttl_seconds,
             request=RequestRef(id=request.request_id),
         ),

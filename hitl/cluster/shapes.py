@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from hitl.core.approval import MAX_GROUPS, MAX_REQUIRED, CommentRequired
 from hitl.core.evidence import MAX_ALT_CHARS, MAX_URL_CHARS, EvidenceKind
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.limits import MAX_NAME_CHARS
@@ -64,6 +65,68 @@ class Respondents(Shape):
         default=[],
         max_length=MAX_RESPONDENTS,
         description="Groups, any member of which may answer; at least one, or no `groups` at all.",
+    )
+
+
+class ApprovalGroup(Shape):
+    """How many of those who agree must be of a group. Each person counts for one group."""
+
+    name: Person = Field(description="The group, as the API server or the proxy knows it.")
+    required: int = Field(ge=1, le=MAX_REQUIRED, description="How many people of it must agree.")
+
+
+class ShownApproval(Shape):
+    """Who must agree: several people, who give the same answer. Each votes by a HumanInputResponse or in the web
+    app. Absent: one person decides."""
+
+    required_responses: int = Field(
+        ge=1, le=MAX_REQUIRED, description="How many people must give the same answer. Each person counts once."
+    )
+    groups: list[ApprovalGroup] = Field(
+        default=[], max_length=MAX_GROUPS, description="How many of them must be of which group."
+    )
+    rejections: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_REQUIRED,
+        description="How many people must decline, so that the question is rejected. Absent: 1.",
+    )
+    exclude_requester: bool = Field(default=False, description="true: the requester may not vote.")
+    comment_required: CommentRequired | None = Field(
+        default=None,
+        description="Who must write a comment: Never nobody, OnReject who declines, Always everybody. Absent: "
+        "Never.",
+    )
+    allow_links: bool = Field(
+        default=False,
+        description="true: votes count whose sender is not verified, one for each link. For people who trust each "
+        "other.",
+    )
+
+
+class Requester(Shape):
+    """The user that the question is asked for: who created the HumanInput, stamped at admission, or whom the
+    program named. Only with an approval."""
+
+    username: Person = Field(description="The user's name.")
+
+
+class Agreement(Shape):
+    """How far the votes are, where several people must agree."""
+
+    progress: str = Field(max_length=16, description="How many people agree, of how many, such as 1/2.")
+    needed: str | None = Field(
+        default=None,
+        max_length=8_192,
+        description="Who is still needed, such as 1 more of sre; absent once there is an outcome.",
+    )
+    agreed: list[Annotated[str, Field(max_length=512)]] | None = Field(
+        default=None,
+        max_length=MAX_REQUIRED,
+        description="Who gave the answer that needs the fewest further votes; absent: nobody.",
+    )
+    declined: list[Annotated[str, Field(max_length=512)]] | None = Field(
+        default=None, max_length=MAX_REQUIRED, description="Who declined; absent: nobody."
     )
 
 

@@ -10,14 +10,17 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue, ValidationError
 
+from hitl.cluster.shapes import Agreement as Agreement
 from hitl.cluster.shapes import Condition as Condition
 from hitl.cluster.shapes import ConditionStatus as ConditionStatus
 from hitl.cluster.shapes import Edit as Edit
 from hitl.cluster.shapes import Identity as Identity
 from hitl.cluster.shapes import Metadata as Metadata
+from hitl.cluster.shapes import Requester as Requester
 from hitl.cluster.shapes import RequestRef as RequestRef
 from hitl.cluster.shapes import Respondents as Respondents
 from hitl.cluster.shapes import Shape
+from hitl.cluster.shapes import ShownApproval as ShownApproval
 from hitl.cluster.shapes import ShownEvidence as ShownEvidence
 from hitl.core.documents import (
     MAX_CHOICE_CHARS,
@@ -137,6 +140,16 @@ class HumanInputSpec(Shape):
         description="Who may answer: at least one user or group. Absent: everyone who may answer in the "
         "namespace, or has a link.",
     )
+    approval: ShownApproval | None = Field(
+        default=None,
+        description="Who must agree: several people, who vote by HumanInputResponses or in the web app. Absent: "
+        "one person decides.",
+    )
+    requester: Requester | None = Field(
+        default=None,
+        description="The user that the question is asked for, where there is an approval. Stamped at admission: "
+        "who creates the HumanInput.",
+    )
     ttl_seconds_after_finished: int | None = Field(
         default=None,
         ge=0,
@@ -192,6 +205,9 @@ class HumanInputStatus(Shape):
     edits_left_out: int | None = Field(
         default=None, description="How many changes are not in `edited`, as it would be too long; absent: none."
     )
+    approval: Agreement | None = Field(
+        default=None, description="How far the votes are; absent where one person decides."
+    )
     form_url: str | None = Field(
         default=None,
         alias="formURL",
@@ -214,7 +230,8 @@ class HumanInputStatus(Shape):
     conditions: list[Condition] = Field(
         default=[],
         max_length=16,
-        description="Settled, Answered, Ready, Reconciling, Stalled, ResponseRefused, LinkIssued, OutcomeMissing.",
+        description="Settled, Answered, Ready, Reconciling, Stalled, ResponseRefused, LinkIssued, OutcomeMissing, "
+        "QuorumUnreachable.",
     )
 
     def condition(self, kind: str) -> Condition | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from hitl.cluster.conditions import (
     ACCEPTED,
@@ -18,6 +18,7 @@ from hitl.cluster.conditions import (
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse, HumanInputStatus
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.lifecycle import GRACE
+from hitl.core.tally import Standing
 
 # Of these a question that was never stored cannot be rid, so it ends at its deadline without storage.
 _NEVER_STORED: Final = (TroubleReason.INVALID_REQUEST, TroubleReason.FOREIGN_NAMESPACE)
@@ -32,9 +33,9 @@ _ACCEPTED_LATER: Final = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a response was not recorded."""
+    """Why a response was not recorded. Only a HumanInputResponse can vote, so only its reasons tell of votes."""
 
-    reason: RefusalReason
+    reason: RefusalReason | Literal[AcceptedReason.VOTED_BEFORE, AcceptedReason.WITHDRAWN]
     message: str
 
 
@@ -79,6 +80,7 @@ class Findings:
         trouble: Why it cannot go on, if it cannot.
         link: The result for the Secret with a link, if one was due.
         stored: What storage holds of the outcome that the status shows, for one that is settled.
+        standing: How far the votes are, where several people must agree.
     """
 
     request: RequestDocument | None = None
@@ -87,6 +89,7 @@ class Findings:
     trouble: Trouble | None = None
     link: Link | None = None
     stored: Stored = Stored.NOT_LOOKED
+    standing: Standing | None = None
 
 
 @dataclass(frozen=True)

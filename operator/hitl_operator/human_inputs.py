@@ -15,8 +15,10 @@ from hitl.cluster.mapping import given_by
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
+from hitl.core.tally import Standing, standing
 from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
 from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.voting import standing_votes
 from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import (
@@ -63,10 +65,11 @@ class _Look:
     link: Link | None = None
     trouble: Trouble | None = None
     failure: HITLError | None = None
+    standing: Standing | None = None
 
     def findings(self) -> Findings:
         request = self.request.document if self.request else None
-        return Findings(request, self.outcome, self.refusal, self.trouble, self.link)
+        return Findings(request, self.outcome, self.refusal, self.trouble, self.link, standing=self.standing)
 
 
 class HumanInputs:
@@ -142,12 +145,15 @@ class HumanInputs:
                 request = look.request = await self._requests.of(root, human_input)
         if look.outcome is None:
             look.outcome = await self._runs.cancel(root, human_input, request)
+        if request.document.approval is not None:
+            votes = await standing_votes(self._requests.records(root), request)
+            look.standing = standing(request.document, [each.vote for each in votes])
 
     async def _respond(self, root: Root, request: StoredRequest, human_input: HumanInput) -> Recorded:
         given = given_by(human_input, believed=self._context.settings.identity_verified)
         if given is None or not awaits_response(human_input):
             return Recorded()
-        return await record(self._context, root, self._requests.records(root), request, given)
+        return await record(self._context, root, self._requests.records(root), request, given, may_vote=False)
 
     async def _note_trouble(self, look: _Look, error: HITLError) -> None:
         root, human_input = look.root, look.human_input

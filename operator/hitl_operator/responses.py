@@ -22,16 +22,19 @@ from hitl_operator.statuses import response_status
 from hitl_operator.submissions import record
 from hitl_operator.work_items import CheckOutcome, HandleResponse, ReconcileHumanInput
 
-_REFUSED: dict[RefusalReason, AcceptedReason] = {
+_REFUSED: dict[str, AcceptedReason] = {
     RefusalReason.SUPERSEDED: AcceptedReason.SUPERSEDED,
     RefusalReason.EXPIRED: AcceptedReason.SUPERSEDED,
     RefusalReason.INVALID: AcceptedReason.INVALID,
     RefusalReason.NOT_ALLOWED: AcceptedReason.NOT_ALLOWED,
     RefusalReason.EVIDENCE_CHANGED: AcceptedReason.EVIDENCE_CHANGED,
+    AcceptedReason.VOTED_BEFORE: AcceptedReason.VOTED_BEFORE,
+    AcceptedReason.WITHDRAWN: AcceptedReason.WITHDRAWN,
 }
+_GOOD = (AcceptedReason.ACCEPTED, AcceptedReason.VOTED)
 # Not yet decided for a reason that is nobody's mistake.
 _NO_NOTICE = (
-    AcceptedReason.ACCEPTED,
+    *_GOOD,
     AcceptedReason.REQUEST_NOT_FOUND,
     AcceptedReason.STORAGE_UNAVAILABLE,
     AcceptedReason.CLOCK_APART,
@@ -122,11 +125,13 @@ class Responses:
             given = given_in(response, believed=self._context.settings.identity_verified)
             # A marker announces the outcome: after a restart, nothing else would have the HumanInput looked at.
             records = self._requests.records(root, announce=True)
-            recorded = await record(self._context, root, records, request, given)
+            recorded = await record(self._context, root, records, request, given, may_vote=True)
         except (RequestNotFound, DocumentDamaged):
             self._requests.forget(root, human_input.request_id)
             raise
         self._context.queue.add(ReconcileHumanInput(metadata.namespace, metadata.name))
+        if recorded.standing is not None:
+            return _Verdict(AcceptedReason.VOTED, recorded.standing.sentence())
         if recorded.refusal is None:
             return _Verdict(AcceptedReason.ACCEPTED, "recorded as the outcome")
         return _Verdict(_REFUSED[recorded.refusal.reason], recorded.refusal.message)
@@ -144,7 +149,7 @@ class Responses:
         self._context.queue.add_after(work, SLOW_SECONDS)
 
     async def _decided(self, work: HandleResponse, response: HumanInputResponse, verdict: _Verdict) -> None:
-        accepted = verdict.reason == AcceptedReason.ACCEPTED
+        accepted = verdict.reason in _GOOD
         status = response_status(response, accepted, verdict.reason, verdict.message, self._context.now())
         if status == response.status:
             return

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
+from hitl.cluster.agreeing import agreement
 from hitl.cluster.beside import edited_shown
 from hitl.cluster.conditions import (
     ACCEPTED,
@@ -13,6 +14,7 @@ from hitl.cluster.conditions import (
     DEADLINE_PASSED,
     PENDING,
     RUN_ABORTED,
+    TOO_FEW_LEFT,
     AcceptedReason,
     HumanInputCondition,
     LinkReason,
@@ -31,6 +33,7 @@ from hitl.cluster.v1alpha1 import (
     Response,
 )
 from hitl.core.documents import OutcomeDocument, OutcomeKind, format_time
+from hitl.core.tally import Standing
 from hitl_operator.decide import (
     Findings,
     Notice,
@@ -85,12 +88,14 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
         wanted = _unasked(human_input, found.trouble)
         shown = {"phase": "TimedOut", "answered_via": "timeout", "answered_at": whole_second(now)}
     else:
-        wanted = _pending(found.trouble)
+        wanted = _pending(found.trouble, found.standing)
     wanted += _response_refused(human_input, found) + _link_refused(human_input, found)
+    if found.standing is not None:
+        shown["approval"] = agreement(found.standing, found.outcome)
     request = found.request
     deadline = request.expires_at if request else old.expires_at or own_deadline(human_input)
     return HumanInputStatus(
-        **shown,
+        **{"approval": old.approval, **shown},
         form_url=form_url or None if request else old.form_url,
         link_secret=found.link.secret if found.link else old.link_secret,
         request_id=human_input.request_id if request else old.request_id,
@@ -131,6 +136,7 @@ def notices_for(
         (HumanInputCondition.RESPONSE_REFUSED, "SubmissionRefused"),
         (HumanInputCondition.LINK_ISSUED, "LinkRefused"),
         (HumanInputCondition.OUTCOME_MISSING, "OutcomeMissing"),
+        (HumanInputCondition.QUORUM_UNREACHABLE, "QuorumUnreachable"),
     ):
         condition, before = status.condition(kind), old.condition(kind)
         if condition is not None and condition != before:
@@ -220,8 +226,18 @@ def _link_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:
     return [(kept.type, kept.status, kept.reason, kept.message)] if kept is not None else []
 
 
-def _pending(trouble: Trouble | None) -> list[_Wanted]:
+def _pending(trouble: Trouble | None, standing: Standing | None = None) -> list[_Wanted]:
     kind = HumanInputCondition
+    if trouble is None and standing is not None:
+        told = standing.sentence()
+        wanted: list[_Wanted] = [
+            (kind.SETTLED, "False", PENDING, told),
+            (kind.READY, "False", PENDING, told),
+            (kind.RECONCILING, "True", AWAITING_ANSWER, told),
+        ]
+        if standing.decision is None and standing.unreachable:
+            wanted.append((kind.QUORUM_UNREACHABLE, "True", TOO_FEW_LEFT, told))
+        return wanted
     if trouble is None:
         return [
             (kind.SETTLED, "False", PENDING, "nobody has answered yet"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hitl.cluster.conditions import RefusalReason
+from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.mapping import Given
 from hitl.core.documents import OutcomeDocument
+from hitl.core.tally import Standing
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
 from hitl.records.attempts import note_refused
 from hitl.records.evidence import EvidenceChanged, check_evidence
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.votes import read_votes
 from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Refusal
@@ -22,14 +24,20 @@ from hitl_operator.roots import Root
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of a submission: the outcome that stands, and why it is not this one, if it is not."""
+    """What became of a submission: the outcome that stands, and why it is not this one, if it is not.
+
+    Of a vote that waits for others there is no outcome: `standing` tells how far the votes are.
+    """
 
     outcome: OutcomeDocument | None = None
     refusal: Refusal | None = None
+    standing: Standing | None = None
 
 
-async def record(context: Context, root: Root, records: Records, request: StoredRequest, given: Given) -> Recorded:
-    """Try to make a submission the outcome.
+async def record(
+    context: Context, root: Root, records: Records, request: StoredRequest, given: Given, *, may_vote: bool
+) -> Recorded:
+    """Try to make a submission the outcome, or a vote where several people must agree.
 
     Args:
         context: The operator's parts.
@@ -37,6 +45,7 @@ async def record(context: Context, root: Root, records: Records, request: Stored
         records: The records there.
         request: The question.
         given: What an object says.
+        may_vote: Whether it may be a vote. An object of which there is one for each question has room for none.
 
     Raises:
         RequestNotFound: when the question was deleted meanwhile.
@@ -44,7 +53,7 @@ async def record(context: Context, root: Root, records: Records, request: Stored
         ClockApart: when this machine's clock is not the storage's; trying again is safe.
         StorageUnavailable: trying again is safe.
     """
-    recorded = await _settle(context, root, records, request, given)
+    recorded = await _settle(context, root, records, request, given, may_vote=may_vote)
     refusal = recorded.refusal
     if refusal is not None:
         metrics.REFUSED.labels(reason=refusal.reason).inc()
@@ -56,7 +65,7 @@ async def record(context: Context, root: Root, records: Records, request: Stored
         verified=given.respondent.verified,
         via=given.respondent.via,
         commit=given.respondent.commit,
-        result=refusal.reason if refusal else "Recorded",
+        result=refusal.reason if refusal else "Voted" if recorded.standing else "Recorded",
     )
     return recorded
 
@@ -68,7 +77,7 @@ def superseded(outcome: OutcomeDocument) -> Recorded:
 
 
 async def _settle(
-    context: Context, root: Root, records: Records, request: StoredRequest, given: Given
+    context: Context, root: Root, records: Records, request: StoredRequest, given: Given, *, may_vote: bool
 ) -> Recorded:
     submission = Submission(
         outcome=given.outcome,
@@ -79,7 +88,11 @@ async def _settle(
         # The command may have written it, too: always by rights in the cluster.
         right="kubernetes",
     )
-    refusal = _not_allowed(request, given) or await _evidence_changed(root, request)
+    if may_vote and request.document.approval is not None:
+        refusal = await _withdrawn(root, request, given)
+    else:
+        refusal = _not_allowed(request, given)
+    refusal = refusal or await _evidence_changed(root, request)
     if refusal is not None:
         why = f"{refusal.reason}: {refusal.message}"
         await note_refused(records, request.request_id, why, request=request, submission=submission)
@@ -90,6 +103,10 @@ async def _settle(
     now = context.now()
     await root.require_clock(now)
     settled = await settle(records, request, submission, now=now, looked=looked)
+    return _recorded(settled)
+
+
+def _recorded(settled: Settled) -> Recorded:
     match settled.kind:
         case "gone":
             raise RequestNotFound(str(settled.error))
@@ -98,13 +115,17 @@ async def _settle(
             return superseded(settled.outcome)
         case "too_late":
             return Recorded(refusal=Refusal(RefusalReason.EXPIRED, "not recorded, as the deadline has passed"))
+        case "not_allowed":
+            return Recorded(refusal=Refusal(RefusalReason.NOT_ALLOWED, str(settled.error)))
+        case "voted_before":
+            return Recorded(refusal=Refusal(AcceptedReason.VOTED_BEFORE, str(settled.error)))
         case "refused":
             details = settled.error.details if isinstance(settled.error, InvalidValue) else ()
             # The first of them is told by the error itself.
             sentences = [str(settled.error), *details[1:]]
             message = " ".join(f"{each.rstrip('.')}." for each in sentences)
             return Recorded(refusal=Refusal(RefusalReason.INVALID, message))
-    return Recorded(settled.outcome)
+    return Recorded(settled.outcome, standing=settled.standing)
 
 
 def _surely_stored(records: Records, request: StoredRequest) -> float | None:
@@ -128,11 +149,22 @@ async def _evidence_changed(root: Root, request: StoredRequest) -> Refusal | Non
     return None
 
 
+async def _withdrawn(root: Root, request: StoredRequest, given: Given) -> Refusal | None:
+    """Tell whether this very vote was withdrawn: it is not cast again by an operator that was killed after it."""
+    votes = await read_votes(root.store, request)
+    if any(each.end == "withdrawn" and each.vote.submission_id == given.submission_id for each in votes):
+        return Refusal(
+            AcceptedReason.WITHDRAWN, "this vote was withdrawn: create another HumanInputResponse to vote"
+        )
+    return None
+
+
 def _not_allowed(request: StoredRequest, given: Given) -> Refusal | None:
     if request.document.approval is not None:
-        # A status has no room yet for a vote that waits for others.
         return Refusal(
-            RefusalReason.NOT_ALLOWED, "several people must agree on this question: vote in the web app instead"
+            RefusalReason.NOT_ALLOWED,
+            "several people must agree on this question, and spec.response holds one response: vote by a "
+            "HumanInputResponse, with `kubectl hitl answer`, or in the web app",
         )
     named, respondent = request.document.respondents, given.respondent
     if not named or (respondent.verified and named.allow(respondent.name, respondent.groups)):

@@ -1,13 +1,17 @@
 """A real API server on which the chart is installed twice, for namespaces of its own each."""
 
 import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.backends.plugin import Backend
+from tests.backends.seaweed import BUCKET, Seaweed
 from tests.chart.charts import CHART, text
 from tests.chart.installed import AUDIT_LOG, Audit, Installed, install
+from tests.chart.running import Running, started
 from tests.cluster.control_plane import ControlPlane
 
 
@@ -77,3 +81,11 @@ def unstamped(plane: ControlPlane, chart: Path, stamped: Installed) -> Installed
     """A release in whose namespace nobody stamps it, as on Kubernetes before 1.36."""
     values = {"identity": {"mutatingAdmissionPolicy": False}, "crds": {"enabled": False}}
     return install(plane, chart, "plain", "blue", values)
+
+
+@pytest.fixture(scope="module")
+def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """The operator of `stamped`, with its service account's rights alone, and a root of its own."""
+    backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
+    with started(stamped, backend, tmp_path_factory.mktemp("operator")) as running:
+        yield running

@@ -16,7 +16,7 @@ def spoofed(**more: object) -> dict[str, object]:
 
 
 def test_policies_compile(stamped: Installed, unstamped: Installed) -> None:
-    for kind, count in {"validatingadmissionpolicies": 6, "mutatingadmissionpolicies": 2}.items():
+    for kind, count in {"validatingadmissionpolicies": 6, "mutatingadmissionpolicies": 3}.items():
         policies = json.loads(stamped.plane.kubectl("get", kind, "-o=json").out)["items"]
 
         assert len(policies) == count
@@ -86,6 +86,38 @@ def test_applying_the_same_again_changes_nothing(stamped: Installed) -> None:
     assert before["spec"]["response"]["respondent"]["username"] == "sync"
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert "f:respondent" not in json.dumps(after["metadata"]["managedFields"])
+
+
+TWO = {"requiredResponses": 2, "excludeRequester": True}
+
+
+def test_who_creates_a_question_is_its_requester(stamped: Installed) -> None:
+    stamped.bind("writer", "editor", "requester")
+    content = stamped.question("requested", approval=TWO)
+
+    spoofed = stamped.create(
+        {**content, "spec": {**content["spec"], "requester": {"username": "boss"}}}, "writer", check=False
+    )
+    assert "the requester of a question is who creates it, writer: leave spec.requester out" in spoofed.err
+
+    stamped.apply(content, "writer")
+    before = stamped.seen("requested")
+    assert before["spec"]["requester"] == {"username": "writer"}
+    for _ in range(2):
+        stamped.apply(content, "writer")
+    stamped.bind("other", "editor")
+    for change in ({"username": "other"}, None):
+        stamped.patch("requested", {"spec": {"requester": change}}, "other", check=False)
+    assert stamped.seen("requested")["spec"] == before["spec"]
+
+
+def test_where_nobody_is_verified_several_people_cannot_agree_unless_links_vote(unstamped: Installed) -> None:
+    refused = unstamped.create(unstamped.question("several", approval=TWO), "asker", check=False)
+    assert "this cluster cannot verify who votes, so several people cannot agree on a question here" in refused.err
+
+    by_links = {"requiredResponses": 2, "allowLinks": True}
+    unstamped.create(unstamped.question("several-links", approval=by_links), "asker")
+    assert "requester" not in unstamped.seen("several-links")["spec"]
 
 
 @pytest.mark.parametrize("user", ["viewer", "asker"])

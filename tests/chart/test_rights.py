@@ -3,63 +3,25 @@
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from hitl.core import keys
 from hitl.core.documents import Origin
-from tests.backends.plugin import Backend
-from tests.backends.seaweed import BUCKET, Seaweed
-from tests.chart.charts import NAMESPACE, PLAIN, Object, environment, found, pods, render
+from tests.chart.charts import NAMESPACE, PLAIN, Object, found, render
 from tests.chart.installed import ANSWER, Audit, Installed
+from tests.chart.running import OPERATOR, Running, values_of
 from tests.cluster.flyte_actions import FlyteActions
-from tests.cluster.operators import OperatorProcess, Questions, Root, run
+from tests.cluster.operators import Root, run
 from tests.library.samples import create_request, draft_request
 
-_OPERATOR = "hitl-operator"
 _EXPECTED = {  # role -> what it allows on our kinds, by `kubectl auth can-i`
     "viewer": {"get humaninputs", "list humaninputs", "watch humaninputs"},
     "responder": {"answer humaninputs", "create humaninputresponses"},
     "editor": {"answer humaninputs", "create humaninputresponses", "patch humaninputs"},
     "requester": {"create humaninputs", "delete humaninputs"},
 }
-
-
-@dataclass(frozen=True)
-class Running:
-    """An operator that has the chart's rights and settings."""
-
-    process: OperatorProcess
-    questions: Questions
-    root: Root
-
-
-@pytest.fixture(scope="module")
-def running(stamped: Installed, s3_server: Seaweed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The operator as the chart's Deployment would run it, with its service account's rights alone."""
-    folder = tmp_path_factory.mktemp("operator")
-    FlyteActions(stamped.plane, stamped.namespace).install()
-    objects = render({**_values(stamped), "identity": {"mutatingAdmissionPolicy": True}})
-    [(_, template)] = [each for each in pods(objects) if each[0] == _OPERATOR]
-    for name, manifests in found(objects, "ConfigMap", "hitl-webapp")["data"].items():
-        (folder / name).write_text(manifests)
-    backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
-    # What other tests asked here would keep the web app up.
-    stamped.plane.kubectl("delete", "humaninputs,humaninputresponses", "--all", "-n", stamped.namespace)
-    account = stamped.plane.service_account(NAMESPACE, _OPERATOR)
-    process = OperatorProcess(stamped.plane, backend, folder, kubeconfig=account)
-    own = {"OPERATOR_NAMESPACE": NAMESPACE, "WEBAPP_TEMPLATES": str(folder), "IDLE_SECONDS": "0"}
-    own["ANCHOR_SECONDS"] = "0.5"
-    process.environment |= environment(template) | {f"HITL_{name}": value for name, value in own.items()}
-    process.start()
-    yield Running(process, Questions(stamped.plane, stamped.namespace), Root(backend))
-    process.terminate()
-
-
-def _values(installed: Installed) -> Object:
-    return {**PLAIN, "namespaces": [installed.namespace], "operator": {"flyte": {"taskActions": True}}}
 
 
 def _ask_in_storage(root: Root, namespace: str, run_name: str = "") -> str:
@@ -99,9 +61,9 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
 
     # All that it made for itself goes with its Deployment.
     for kind in ("Deployment", "Lease"):
-        made = plane.get(NAMESPACE, kind, "hitl-webapp" if kind == "Deployment" else _OPERATOR)
+        made = plane.get(NAMESPACE, kind, "hitl-webapp" if kind == "Deployment" else OPERATOR)
         assert made is not None
-        assert [each["name"] for each in made["metadata"]["ownerReferences"]] == [_OPERATOR]
+        assert [each["name"] for each in made["metadata"]["ownerReferences"]] == [OPERATOR]
 
     # Answered as whoever admission saw.
     stamped.patch("rights", {"spec": {"response": ANSWER}}, "ed")
@@ -146,7 +108,7 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
     plane.until("the web app's end", lambda: _replicas(stamped) == 0)
 
     # The audit's newest hash, which stays when the Deployment goes.
-    kept = plane.until("the anchor", lambda: plane.get(NAMESPACE, "ConfigMap", f"{_OPERATOR}-audit"))
+    kept = plane.until("the anchor", lambda: plane.get(NAMESPACE, "ConfigMap", f"{OPERATOR}-audit"))
     assert "ownerReferences" not in kept["metadata"]
 
     refused = [each for each in _itself(audit, stamped) if each["responseStatus"]["code"] == 403]
@@ -160,8 +122,8 @@ def test_every_right_of_the_operator_is_used(running: Running, stamped: Installe
 
     rules = [
         rule
-        for each in render(_values(stamped))
-        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"].startswith(_OPERATOR)
+        for each in render(values_of(stamped))
+        if each["kind"] in ("Role", "ClusterRole") and each["metadata"]["name"].startswith(OPERATOR)
         for rule in each["rules"]
     ]
     given = {
@@ -221,10 +183,10 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
     anybody = may("nobody-in-particular", NAMESPACE)
     listed = stamped.plane.kubectl("get", "serviceaccounts", "-n", NAMESPACE, "-o=name").out.split()
     accounts = {name.removeprefix("serviceaccount/") for name in listed}
-    for account in {each for each in accounts if each.startswith("hitl-")} - {_OPERATOR}:
+    for account in {each for each in accounts if each.startswith("hitl-")} - {OPERATOR}:
         assert may(account, NAMESPACE) | may(account, stamped.namespace) <= anybody, account
     # What the operator may do where the questions are.
-    assert may(_OPERATOR, stamped.namespace) - anybody == {
+    assert may(OPERATOR, stamped.namespace) - anybody == {
         "humaninputs.hitl.flyte.org [] [] [get list watch create delete]",
         "humaninputresponses.hitl.flyte.org [] [] [get list watch]",
         "humaninputs.hitl.flyte.org/status [] [] [patch]",

@@ -86,6 +86,29 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "a prompt that is no Markdown": {"dataType": "int", "prompt": "Delete *.tmp?", "promptFormat": "plain"},
     "a long default": {"dataType": "str", "default": "d" * 65_536},
     "a JSON Schema": {"dataType": "json", "schema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+    "an approval": {
+        "dataType": "int",
+        "approval": {
+            "requiredResponses": 2,
+            "groups": [{"name": "security", "required": 1}, {"name": "sre", "required": 1}],
+            "rejections": 2,
+            "excludeRequester": True,
+            "commentRequired": "OnReject",
+        },
+        "requester": {"username": "ruth"},
+        "respondents": {"users": ["ruth"], "groups": ["sre", "security"]},
+    },
+    "an approval at its largest": {
+        "dataType": "int",
+        "approval": {
+            "requiredResponses": 64,
+            "groups": [{"name": f"{n:02d}" + "g" * 254, "required": 4} for n in range(16)],
+            "excludeRequester": True,
+        },
+        "requester": {"username": "r" * 256},
+        "respondents": {"users": [f"{n:03d}" + "u" * 253 for n in range(64)]},
+    },
+    "votes by links": {"dataType": "int", "approval": {"requiredResponses": 2, "allowLinks": True}},
 }
 
 _NOBODY = (
@@ -107,7 +130,51 @@ _NO_EVIDENCE: list[tuple[str, dict[str, Any], str]] = [
     ("without a name", {"name": "", "url": "https://example.org"}, "spec.evidence[0].name"),
 ]
 
+_TWO = {"requiredResponses": 2}
+
+_NO_APPROVAL: dict[str, tuple[dict[str, Any], str]] = {
+    "an approval of nobody": ({"approval": {"requiredResponses": 0}}, "spec.approval.requiredResponses"),
+    "an approval of too many": ({"approval": {"requiredResponses": 65}}, "spec.approval.requiredResponses"),
+    "an approval of a group twice": (
+        {"approval": {**_TWO, "groups": [{"name": "sre", "required": 1}] * 2}},
+        "spec.approval.groups[1]",
+    ),
+    "more of groups than there are": (
+        {"approval": {**_TWO, "groups": [{"name": "sre", "required": 2}, {"name": "db", "required": 1}]}},
+        "spec.approval: Invalid value: the groups need more people than requiredResponses",
+    ),
+    "links of groups": (
+        {"approval": {**_TWO, "allowLinks": True, "groups": [{"name": "sre", "required": 1}]}},
+        "a link does not say who uses it",
+    ),
+    "links and respondents": (
+        {"approval": {**_TWO, "allowLinks": True}, "respondents": {"groups": ["sre"]}},
+        "allowLinks lets links vote, and respondents names who may",
+    ),
+    "too few respondents": (
+        {"approval": _TWO, "respondents": {"users": ["ada"]}},
+        "spec.approval: Invalid value: more people must agree than respondents names",
+    ),
+    "too few respondents but the requester": (
+        {
+            "approval": {**_TWO, "excludeRequester": True},
+            "respondents": {"users": ["ada", "ruth"]},
+            "requester": {"username": "ruth"},
+        },
+        "more people must agree than respondents names, without the requester who may not vote",
+    ),
+    "a requester where one person decides": (
+        {"requester": {"username": "ruth"}},
+        "spec.requester: Invalid value: requester is whose vote may not count",
+    ),
+    "one response where several must agree": (
+        {"approval": _TWO, "response": {"value": "1"}},
+        "create a HumanInputResponse for each vote",
+    ),
+}
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    **{what: ({"dataType": "int", **spec}, why) for what, (spec, why) in _NO_APPROVAL.items()},
     "no prompt": ({"dataType": "int", "prompt": ""}, "spec.prompt"),
     "an unknown type": ({"dataType": "complex"}, "spec.dataType"),
     "no deadline at all": ({"dataType": "int", "timeoutSeconds": 0}, "spec.timeoutSeconds"),
@@ -318,6 +385,8 @@ CHANGES: dict[str, Any] = {
     "evidence": [{"name": "Run", "url": "https://example.org/run/7"}],
     "refused": ["number: choose an even number"],
     "respondents": {"users": ["eve"]},
+    "approval": {"requiredResponses": 2},
+    "requester": {"username": "eve"},
     "ttlSecondsAfterFinished": 1,
     "request": {"id": "another"},
 }
@@ -332,6 +401,28 @@ def test_a_change_of_the_question_is_refused(control_plane: ControlPlane, namesp
     _asked(control_plane, namespace, default="1", choices=["1", "2"])
     done = _patch(control_plane, namespace, "asked", {field: CHANGES[field]})
     assert f"{field} cannot be changed, as the question was asked: create another HumanInput" in done.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"approval": {"requiredResponses": 1}},
+        {"approval": {"groups": None}},
+        {"approval": {"excludeRequester": False}},
+        {"approval": {"allowLinks": True}},
+        {"approval": None, "requester": None},
+        {"requester": {"username": "eve"}},
+    ],
+)
+def test_who_must_agree_cannot_be_changed_while_people_vote(
+    control_plane: ControlPlane, namespace: str, change: dict[str, Any]
+) -> None:
+    policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
+    _asked(control_plane, namespace, approval=policy, requester={"username": "ruth"})
+    done = _patch(control_plane, namespace, "asked", change)
+    assert "cannot be changed, as the question was asked: create another HumanInput" in done.err
+    done = _patch(control_plane, namespace, "asked", {"response": {"value": "1"}})
+    assert "create a HumanInputResponse for each vote, as `kubectl hitl answer` does" in done.err
 
 
 def test_what_is_not_given_for_the_deadline_is_not_filled_in(control_plane: ControlPlane, namespace: str) -> None:

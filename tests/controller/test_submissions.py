@@ -9,10 +9,13 @@ import pytest
 
 from hitl.cluster.mapping import Given
 from hitl.core import keys
+from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
 from hitl.errors import RequestNotFound
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome
+from hitl.records.votes import read_votes
+from hitl.records.voting import withdraw
 from hitl.storage import Store
 from hitl_operator.context import Context
 from hitl_operator.submissions import Recorded, record
@@ -44,7 +47,8 @@ class _Case:
         records = Records(self.store, ticks=lambda: self.ticks, later=lambda *_: None)
         context = cast("Context", SimpleNamespace(now=lambda: NOW))
         self.calls.clear()
-        return await record(context, cast("Any", _Root(self.store, meanwhile)), records, request, GIVEN)
+        root = cast("Any", _Root(self.store, meanwhile))
+        return await record(context, root, records, request, GIVEN, may_vote=True)
 
     async def nothing(self) -> None:
         """Let no time pass."""
@@ -76,3 +80,21 @@ async def test_nothing_is_recorded_by_a_process_that_stood_still_until_the_quest
     with pytest.raises(RequestNotFound):
         await case.record(request, lambda: case.a_month("b7c8"))
     assert await read_outcome(case.store, "b7c8") is None
+
+
+async def test_a_vote_that_was_withdrawn_is_not_cast_again_after_a_restart() -> None:
+    case = _Case()
+    request = await asked(case.store, "b7c8", origin=BORN, approval=Approval(required=2, allow_links=True))
+    cast = await case.record(request, case.nothing)
+    assert cast.standing is not None
+    again = await case.record(request, case.nothing)
+    assert again.standing is not None
+    assert again.standing.progress() == "1/2"
+
+    await withdraw(Records(case.store), request, GIVEN.respondent, now=NOW)
+
+    refused = await case.record(request, case.nothing)
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "Withdrawn"
+    [only] = await read_votes(case.store, request)
+    assert only.end == "withdrawn"

@@ -32,6 +32,7 @@ from hitl.cluster.v1alpha1 import (
     HumanInputResponse,
     HumanInputStatus,
 )
+from hitl.core.approval import Approval
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.values import parse_text
@@ -74,6 +75,16 @@ _FILES = st.builds(
 _SCHEMAS: list[dict[str, Any] | None] = [None, {"description": "any", "x": [None, 1]}]
 
 
+_APPROVALS = st.builds(
+    lambda groups, more, **fields: Approval(required=sum(groups.values()) + more, groups=groups, **fields),
+    groups=st.dictionaries(st.sampled_from(["sre", "security"]), st.integers(1, 3), max_size=2),
+    more=st.integers(1, 3),
+    rejections=st.integers(1, 3),
+    exclude_requester=st.booleans(),
+    comment_required=st.sampled_from(["Never", "OnReject", "Always"]),
+)
+
+
 @st.composite
 def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | _FILES) -> RequestDocument:
     kind = draw(st.sampled_from(sorted(_VALUES)))
@@ -85,6 +96,8 @@ def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | 
     labelled = choices is not None and draw(st.booleans())
     respondents = {"users": draw(_NAMES), "groups": draw(_NAMES)}
     named = {kind: names for kind, names in respondents.items() if names}
+    # Of those who are named, too few could agree.
+    approval = None if named else draw(st.none() | _APPROVALS)
     return draft_request(
         request_id=draw(_LABEL),
         event_name=draw(_LABEL),
@@ -101,6 +114,8 @@ def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | 
         on_timeout=draw(st.none() | st.sampled_from(["fail", "default"] if default is not None else ["fail"])),
         respondents=named or None,
         prompt_format=draw(st.sampled_from(["markdown", "plain"])),
+        approval=approval,
+        requester="ruth" if approval is not None and (approval.exclude_requester or draw(st.booleans())) else "",
         origin=Origin(namespace="team", project=draw(_LABEL), run=draw(_LABEL)),
     )
 

@@ -1,7 +1,8 @@
 """The rules by which the API server refuses invalid objects, in CEL, with sentences for people.
 
 Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before;
-those of `spec.respondents` to that field. A rule that names `oldSelf` counts for updates only.
+those of `spec.respondents` and of `spec.approval` to that field. A rule that names `oldSelf` counts for updates
+only.
 They are written by hand: no library makes CEL of a pydantic model.
 """
 
@@ -24,6 +25,8 @@ IMMUTABLE: Final = (
     "evidence",
     "refused",
     "respondents",
+    "approval",
+    "requester",
     "ttlSecondsAfterFinished",
     "request",
 )
@@ -66,6 +69,7 @@ def human_input_rules() -> list[Rule]:
         *(_unchanged(field) for field in IMMUTABLE),
         *_rules_for_a_response(),
         *_rules_for_a_question(),
+        *_rules_for_an_approval(),
         {
             "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending' || "
             f"(has(self.status) && {_equal('status.phase')} && {_equal('status.value')})",
@@ -164,6 +168,58 @@ def _rules_for_a_value(field: str, called: str) -> list[Rule]:
             "rule": f"!has({value}) || {_NO_CHOICES} || {value} in self.spec.choices",
             "message": f"the {called} must be one of the choices",
             "fieldPath": f".spec.{field}",
+        },
+    ]
+
+
+def _rules_for_an_approval() -> list[Rule]:
+    """Return the rules of who must agree, together with the rest of the question."""
+    approval, named = "self.spec.approval", "self.spec.respondents"
+    links = f"(has({approval}.allowLinks) && {approval}.allowLinks)"
+    excludes = f"(has({approval}.excludeRequester) && {approval}.excludeRequester)"
+    voters = (
+        f"{named}.users.filter(u, !{excludes} || !has(self.spec.requester) || u != self.spec.requester.username)"
+    )
+    return [
+        {
+            "rule": f"!has({approval}) || !has(self.spec.response)",
+            "message": "several people must agree on this question, and response holds one response: create a "
+            "HumanInputResponse for each vote, as `kubectl hitl answer` does",
+            "fieldPath": ".spec.response",
+        },
+        {
+            "rule": f"!has(self.spec.requester) || has({approval})",
+            "message": "requester is whose vote may not count, and here one person decides: give approval, or "
+            "leave requester out",
+            "fieldPath": ".spec.requester",
+        },
+        {
+            "rule": f"!has({approval}) || !{links} || !has({named})",
+            "message": "allowLinks lets links vote, and respondents names who may: leave one of them out",
+            "fieldPath": ".spec.approval",
+        },
+        {
+            "rule": f"!has({approval}) || !has({named}) || !has({named}.users) || has({named}.groups) || "
+            f"size({voters}) >= {approval}.requiredResponses",
+            "message": "more people must agree than respondents names, without the requester who may not vote: "
+            "name more, or a group",
+            "fieldPath": ".spec.approval",
+        },
+    ]
+
+
+def approval_rules() -> list[Rule]:
+    """Return the rules of `spec.approval` alone."""
+    grouped = "(has(self.groups) && size(self.groups) > 0)"
+    excludes = "(has(self.excludeRequester) && self.excludeRequester)"
+    return [
+        {
+            "rule": f"!{grouped} || self.groups.map(g, g.required).sum() <= self.requiredResponses",
+            "message": "the groups need more people than requiredResponses, as each person counts for one group",
+        },
+        {
+            "rule": f"!has(self.allowLinks) || !self.allowLinks || !({grouped} || {excludes})",
+            "message": "a link does not say who uses it: leave out allowLinks, or groups and excludeRequester",
         },
     ]
 

@@ -50,6 +50,7 @@ _COLUMNS: Final = (
     ("Prompt", "string", ".spec.prompt", "The question.", 0),
     ("Type", "string", ".spec.dataType", "What kind of value answers it.", 0),
     ("Phase", "string", ".status.phase", "Where it stands.", 0),
+    ("Agree", "string", ".status.approval.progress", "How many people agree, of how many.", 0),
     ("Value", "string", ".status.value", "The recorded answer.", 0),
     ("By", "string", ".status.answeredBy", "Who answered.", 0),
     ("Via", "string", ".status.answeredVia", "Over which channel.", 0),
@@ -182,7 +183,9 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
         result["default"] = schema.get("default", _DEFAULTS[name])
     if schema["type"] == "array":
         result["items"] = _structural(schema["items"], defs, "")
-        if name in _SETS:
+        if name == "groups" and result["items"]["type"] == "object":
+            result |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+        elif name in _SETS:
             result["x-kubernetes-list-type"] = "set"
         if name in _NEVER_EMPTY:
             result["minItems"] = 1
@@ -200,6 +203,9 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
         }
     if name == "respondents":
         _names_somebody(result)
+    if name == "approval" and "requiredResponses" in result["properties"]:
+        result["x-kubernetes-validations"] = cel.approval_rules()
+        result["properties"]["groups"]["items"]["properties"]["name"]["pattern"] = _NAME
     return result
 
 

@@ -1,0 +1,58 @@
+"""Who must agree, between a HumanInput and storage, and how far the votes are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hitl.cluster.v1alpha1 import Agreement, HumanInputSpec, Requester, ShownApproval
+from hitl.core.approval import MAX_REQUIRED, Approval
+from hitl.core.documents import OutcomeDocument, RequestDocument, named_as
+from hitl.core.tally import Standing
+from hitl.core.votes import VoteDocument
+
+
+def approval_of(spec: HumanInputSpec) -> Approval | None:
+    """Return who must agree; None: one person decides.
+
+    Raises:
+        InvalidRequest: when the policy never could be fulfilled.
+    """
+    shown = spec.approval
+    return None if shown is None else Approval(**shown.model_dump(by_alias=True, exclude_none=True))
+
+
+def requester_of(spec: HumanInputSpec) -> str:
+    """Return the user that the question is asked for; empty: nobody knows."""
+    return "" if spec.requester is None else spec.requester.username
+
+
+def approval_shown(request: RequestDocument) -> tuple[ShownApproval | None, Requester | None]:
+    """Return who must agree, and the requester, as a HumanInput shows them."""
+    approval, name = request.approval, request.requester
+    if approval is None:
+        return None, None
+    shown = ShownApproval.model_validate(approval.model_dump(by_alias=True, exclude_defaults=True))
+    return shown, Requester(username=name) if name else None
+
+
+def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:
+    """Return how far the votes are, as a status shows it.
+
+    Args:
+        standing: How far they are.
+        outcome: The outcome, if there is one. It names the votes that it rests on.
+    """
+    agreed, declined = _names(standing.leading), _names(standing.declined)
+    if outcome is not None and outcome.votes:
+        named = [each.by() for each in outcome.votes]
+        agreed, declined = (named, declined) if outcome.outcome == "answered" else (agreed, named)
+    return Agreement(
+        progress=f"{len(agreed)}/{standing.approval.required}",
+        needed=None if outcome is not None else standing.needed() or None,
+        agreed=agreed[:MAX_REQUIRED] or None,
+        declined=declined[:MAX_REQUIRED] or None,
+    )
+
+
+def _names(votes: Sequence[VoteDocument]) -> list[str]:
+    return [named_as(each.respondent.name, each.respondent.verified) for each in votes]

@@ -1,0 +1,130 @@
+"""Several people vote by kubectl, each known by the name that the API server knows, over all channels."""
+
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+
+from hitl.core import keys
+from hitl.core.approval import Approval
+from hitl.core.documents import Origin, Respondent
+from hitl.records import outcomes
+from hitl.records.outcomes import Settled, Submission
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest
+from hitl.records.votes import read_votes
+from tests.chart.installed import Installed
+from tests.chart.running import Running
+from tests.cluster.operators import run
+from tests.library.samples import asked
+
+POLICY = Approval(required=2, groups={"sre": 1}, exclude_requester=True)
+
+
+def ask(running: Running, namespace: str) -> StoredRequest:
+    request_id = f"voted-{uuid.uuid4().hex[:8]}"
+
+    async def stored() -> StoredRequest:
+        store = running.root.store
+        request = await asked(
+            store,
+            request_id,
+            now=datetime.now(UTC),
+            origin=Origin(namespace=namespace),
+            approval=POLICY,
+            requester="ruth",
+        )
+        await store.mark(keys.new_marker(request_id))
+        return request
+
+    request = run(stored())
+    running.questions.until(request_id, "Pending")
+    return request
+
+
+def vote_in_the_web_app(running: Running, request: StoredRequest, name: str, value: str) -> Settled:
+    submission = Submission("answered", Respondent(name=name, via="web", verified=True), value)
+    return run(outcomes.settle(Records(running.root.store, announce=True), request, submission))
+
+
+@pytest.fixture(scope="module")
+def voters(stamped: Installed) -> Installed:
+    for each in ("ruth", "sam", "liz"):
+        stamped.bind(each, "responder")
+    return stamped
+
+
+def vote(installed: Installed, running: Running, question: str, user: str, reason: str, value: str) -> str:
+    """Vote by kubectl, and return what the status says of it."""
+    name = f"vote-{uuid.uuid4().hex[:8]}"
+    groups = ("sre",) if user == "sam" else ()
+    installed.create(installed.response(name, question, value=value), user, *groups)
+    found = running.questions.until_condition(name, "Accepted", reason, "HumanInputResponse")
+    [accepted] = found["status"]["conditions"]
+    assert accepted["status"] == ("True" if reason in ("Accepted", "Voted") else "False")
+    return str(accepted["message"])
+
+
+def test_each_person_has_one_vote_over_all_channels_and_the_requester_has_none(
+    voters: Installed, running: Running
+) -> None:
+    request = ask(running, voters.namespace)
+    question = request.request_id
+    spec = voters.seen(question)["spec"]
+    policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
+    assert (spec["approval"], spec["requester"]) == (policy, {"username": "ruth"})
+
+    refused = vote(voters, running, question, "ruth", "NotAllowed", "42")
+    assert refused == "This question is asked for ruth, so others must decide: your vote does not count."
+    for _ in range(2):
+        told = vote(voters, running, question, "ada", "Voted", "42")
+        assert told == "1/2 agree so far. Still needed: 1 more of sre."
+    assert "You answered 42 before" in vote(voters, running, question, "ada", "VotedBefore", "41")
+    assert vote_in_the_web_app(running, request, "ada", "42").kind == "voted"
+    assert vote_in_the_web_app(running, request, "ada", "7").kind == "voted_before"
+    [only] = run(read_votes(running.root.store, request))
+    assert (only.vote.respondent.name, only.vote.respondent.via) == ("ada", "kubectl")
+
+    vote(voters, running, question, "sam", "Accepted", "42")
+    outcome = running.root.outcome(question)
+    assert outcome is not None
+    assert [(each.name, each.verified, each.via) for each in outcome.votes] == [
+        ("ada", True, "kubectl"),
+        ("sam", True, "kubectl"),
+    ]
+    assert running.questions.until(question, "Answered")["status"]["value"] == "42"
+    vote(voters, running, question, "liz", "Superseded", "42")
+
+
+def test_a_manifest_asks_several_people_and_kubectl_shows_how_many_agree(
+    voters: Installed, running: Running
+) -> None:
+    voters.bind("ruth", "requester")
+    voters.bind("eva", "editor")
+    policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
+    voters.create(voters.question("ship", approval=policy), "ruth")
+    questions, plane = running.questions, voters.plane
+    asked = questions.until("ship", "Pending")
+    assert asked["spec"]["requester"] == {"username": "ruth"}
+    assert asked["status"]["approval"]["progress"] == "0/2"
+
+    assert "is asked for ruth" in vote(voters, running, "ship", "ruth", "NotAllowed", "42")
+    patched = voters.patch("ship", {"spec": {"response": {"value": "42"}}}, "eva", check=False)
+    assert "create a HumanInputResponse for each vote" in patched.err
+    vote(voters, running, "ship", "ada", "Voted", "42")
+
+    def shown(progress: str) -> bool:
+        return progress in plane.kubectl("get", "hi", "ship", "-n", voters.namespace).out.split()
+
+    plane.until("1/2", lambda: shown("1/2"))
+    pending = questions.get("ship")
+    assert pending is not None
+    assert pending["status"]["approval"] == {"progress": "1/2", "needed": "1 more of sre", "agreed": ["ada"]}
+    vote(voters, running, "ship", "sam", "Accepted", "42")
+
+    status = questions.until("ship", "Answered")["status"]
+    assert status["approval"] == {"progress": "2/2", "agreed": ["ada", "sam"]}
+    assert shown("2/2")
+    outcome = running.root.outcome(asked["status"]["requestID"])
+    assert outcome is not None
+    assert [each.name for each in outcome.votes] == ["ada", "sam"]
