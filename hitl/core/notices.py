@@ -70,7 +70,8 @@ class Notice:
             request_id: The question.
             request_sha256: The digest of the question, as another may be asked under the same id much later.
         """
-        return f"{request_id}.{self.name}.{hashlib.sha256(request_sha256.encode()).hexdigest()[:12]}"
+        # No dot: signatures join it with what follows by one.
+        return f"{request_id}_{self.name}_{hashlib.sha256(request_sha256.encode()).hexdigest()[:12]}"
 
 
 def due(
