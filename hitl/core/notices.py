@@ -5,7 +5,7 @@
     asked ──▶ reminder ──▶ reminder ──▶ (the question ends) ──▶ settled
 
 Nothing is told before it is true, and only ``settled`` after the question ended. Of several reminders whose
-time has come, only the last is sent: whoever was away needs one.
+time has come, only the last is sent.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ _ORIGIN: Final = {"org", "project", "domain", "run", "namespace"}
 def cloud_event(message: Message) -> bytes:
     """Return a message as the body of a request.
 
-    It holds the prompt, and says that there is an answer, by whom and when. It holds neither the answer nor the
-    comment, nor anything by which somebody could answer.
+    It holds the prompt, and says that there is an answer, who gave it and when. It holds neither the answer nor
+    the comment, nor anything by which somebody could answer.
     """
     question = message.question
     content: dict[str, Any] = {

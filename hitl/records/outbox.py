@@ -1,7 +1,7 @@
-"""The outbox: each notice reaches its target at least once, whoever is killed meanwhile.
+"""The outbox: each notice reaches its target at least once, also if processes are killed.
 
 A try is claimed by creating ``{n}.try``, n being one more than the last, so that of any number of processes one
-sends. Its claim holds for two minutes, by the storage's own clock. What became of it is an object as well:
+sends. Its claim holds for two minutes, by the storage's own clock. Its result is an object as well:
 ``done.json``, ``dead.json``, or ``{n}.failed.json``, which says when the next try is due. Who is killed after
 sending, and before saying so, leaves a claim that runs out: then it is sent once more, under the same id.
 
@@ -11,6 +11,7 @@ A library for retries within one process (tenacity, stamina) does not fit: these
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from hitl.storage import Store
 CLAIM: Final = timedelta(minutes=2)
 """How long a claim holds: much longer than sending takes, even if two clocks are half a minute apart."""
 SEND_SECONDS: Final = 15.0
+
+_log = logging.getLogger("hitl")
 
 _HELD_UP_SECONDS: Final = 30.0
 _PAUSE_SECONDS: Final = 1.0
@@ -127,6 +130,9 @@ async def deliver(
     retry_at = next_try_at(now, number, failure.wait, random.random())  # noqa: S311 - no secret
     if failure.gone or retry_at >= notice.until:
         await _insist(records.store, box.dead, Ended(at=now, tries=number, why=failure.why))
+        _log.warning(
+            "%s: the notice %r to %s is given up: %s", box.request_id, box.notice, box.target, failure.why
+        )
         return None
     await _insist(records.store, box.failed(number), Failed(at=now, why=failure.why, retry_at=retry_at))
     return retry_at
@@ -199,7 +205,7 @@ async def _why(store: Store, box: NoticeBox, seen: _Seen) -> str:
 
 
 async def _insist(store: Store, key: str, document: Document) -> None:
-    # It was sent. Giving up here would send it again, so this lasts as long as the storage is away.
+    # It was sent. Giving up here would send it again, so this lasts until the storage answers.
     while True:
         try:
             await store.create_once(key, document.to_bytes())

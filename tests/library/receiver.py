@@ -26,6 +26,7 @@ class Receiver:
     bodies: list[bytes] = field(default_factory=list)
     replies: list[bytes | None] = field(default_factory=list)
     endless: bool = False
+    held: asyncio.Event | None = None
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -53,6 +54,8 @@ class Receiver:
             self.heads.append(headers)
             self.bodies.append(body)
             self.came.set()
+            if self.held is not None:
+                await self.held.wait()
             reply = self.replies.pop(0) if self.replies else TAKEN
             if reply is None:
                 await reader.read()
