@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from hitl.core.documents import OutcomeDocument
+from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import Notice, due, next_due_at
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError
@@ -92,6 +93,9 @@ class Driver:
                     again[notice.name] = at
                 left.append(again[notice.name])
             if outcome is not None and not left:
+                return
+            if outcome is None and self._records.now() >= self._request.document.expires_at + KEPT_AT_LEAST:
+                # Nobody waits any more: who did would have recorded the timeout.
                 return
             if outcome is self.outcome:
                 await self._rest(left)

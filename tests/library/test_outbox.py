@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hitl.core.keys import question_prefix
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, Notice
 from hitl.errors import StorageUnavailable
 from hitl.records import outbox
 from hitl.records.outbox import CLAIM, deliver, notice_states
 from hitl.records.records import Records
+from hitl.records.retention import collect
 from hitl.storage import Store
 from tests.backends.plugin import Backend
+from tests.library.samples import DEADLINE, NOW, Timed, answer, asked, settle
 
 BOX = NoticeBox("ship-1", "asked", "ops")
 
@@ -196,6 +200,19 @@ async def test_a_storage_that_goes_away_after_the_sending_causes_no_duplicate(
     assert await tell(store, target) is None
     assert await tell(Mortal(root), target, after=2 * CLAIM) is None
     assert (target.took, refusals) == (1, [])
+
+
+async def test_notices_are_deleted_with_their_question() -> None:
+    store = Timed(f"memory://{uuid.uuid4().hex}")
+    request = await asked(store, BOX.request_id)
+    records = Records(store, now=lambda: store.time)
+    target, about = Target([NotDelivered("it answered 503")]), Notice("asked", NOW, DEADLINE)
+    await deliver(records, BOX, about, target.send, target.still)
+    await settle(store, request, answer("7"), now=NOW)
+    for _ in range(4):
+        store.time += timedelta(days=31)
+        await collect(store, now=store.time, retention=timedelta(days=30))
+    assert [key async for key, _ in store.list_keys(question_prefix(BOX.request_id))] == []
 
 
 async def test_what_cannot_be_read_holds_nothing_up(root: Backend) -> None:

@@ -136,6 +136,28 @@ async def test_a_target_that_is_away_delays_and_fails_no_question(
     await all_sent()
 
 
+async def test_a_target_that_is_silent_holds_no_other_target_up(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook, "REPLY_SECONDS", 120)
+    monkeypatch.setattr(outbox, "SEND_SECONDS", 120)
+    receiver.held = asyncio.Event()
+    async with receiving() as other:
+        targets = [{"name": name, "url": each.url} for name, each in (("silent", receiver), ("other", other))]
+        monkeypatch.setenv("HITL_NOTIFY", json.dumps(targets))
+        monkeypatch.setenv("HITL_NOTIFY_PRIVATE", "allow")
+        event = await ask()
+        wait = asyncio.ensure_future(event.wait.aio())
+        await receiver.until(1)
+        await answered(event.request_id)
+        assert await wait is True
+        await other.until(2)
+        assert len(receiver.bodies) == 1
+        receiver.held.set()
+        await all_sent()
+        assert (len(receiver.bodies), len(other.bodies)) == (2, 2)
+
+
 async def test_who_is_gone_is_given_up_and_that_is_said(
     receiver: Receiver, tell: Tell, caplog: pytest.LogCaptureFixture
 ) -> None:
