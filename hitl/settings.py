@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import platformdirs
 from pydantic import Field, SecretStr
@@ -90,5 +90,13 @@ class Settings(StorageSettings):
     Empty: one is built, with both from the index that your builds use."""
     namespace: str = ""
     """The Kubernetes namespace that a question belongs to. Empty: Flyte's `{project}-{domain}`."""
+    notify: SecretStr = SecretStr("")
+    """Who is told of the questions that a program waits for: a webhook's URL, or a JSON list of targets, see
+    [Notices](notify.md). Empty: nobody."""
+    notify_reminders: Annotated[list[Annotated[int, Field(ge=1)]], Field(max_length=16)] = []
+    """JSON: how many seconds before the deadline people are reminded, such as `[3600, 600]`."""
+    notify_private: Literal["refuse", "allow"] = "refuse"
+    """`allow`: send notices by http, and to addresses that are not public, too. For development, and for receivers
+    inside the cluster."""
     retention_days: float = Field(default=30, ge=0)
     """How many days after its outcome a question is kept by `hitl gc`."""

@@ -98,8 +98,10 @@ class AskedQuestion:
         # A forked child may wait as well. Its end is not that of the program that asked.
         if self.context.action is None and self.process == os.getpid():
             at_exit(self.request_id, self.abandon)
+        self.context.telling.begin(self.context.records, self.request)
         with signals_raise():
             outcome = await self._outcome(longest_pause)
+        self.context.telling.end(self.context.records, self.request, outcome)
         settled(self.request_id)
         return outcome
 
@@ -142,7 +144,8 @@ class AskedQuestion:
             RequestNotFound: when it was deleted.
             ClockApart: when this machine's clock is not the storage's.
         """
-        (await _withdraw(self.context.records, self.request, comment)).outcome_or_raise()
+        outcome = (await _withdraw(self.context.records, self.request, comment)).outcome_or_raise()
+        self.context.telling.end(self.context.records, self.request, outcome)
         settled(self.request_id)
 
     async def abandon(self) -> None:

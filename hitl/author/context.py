@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from hitl.author.telling import Telling, telling_of
 from hitl.core.documents import Origin
 from hitl.engines.base import Action
 from hitl.errors import ServeError
@@ -24,6 +25,8 @@ class Context:
         mode: Who serves the web app.
         action: The Flyte action that asks, or None outside Flyte.
         hint_url: The operator's address, or empty.
+        origin: Where it comes from.
+        telling: Whom to tell of it.
     """
 
     records: Records
@@ -32,6 +35,7 @@ class Context:
     action: Action | None = None
     hint_url: str = ""
     origin: Origin = field(default_factory=Origin)
+    telling: Telling = field(default_factory=Telling)
 
 
 async def find_context(settings: Settings | None = None) -> Context:
@@ -42,6 +46,10 @@ async def find_context(settings: Settings | None = None) -> Context:
         StorageError: when the root cannot be used.
     """
     settings = settings or Settings()
+    return replace(await _find_context(settings), telling=telling_of(settings))
+
+
+async def _find_context(settings: Settings) -> Context:
     action = current_action()
     mode = choose_mode(settings, action)
     origin = action.origin if action else Origin()

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Final, TypeAlias
 
 from hitl.author.syncify import Syncified
+from hitl.author.telling import finish
 from hitl.errors import AlreadySettled, HITLError, RequestNotFound
 
 NOBODY_WAITS: Final = "nobody waits for the answer any more"
@@ -83,6 +84,7 @@ async def _end_all() -> None:
 def _at_exit() -> None:
     if _left:
         Syncified(_end_all)()
+    finish()
 
 
 # `atexit` comes too late: by then, executors take no more work, and a storage may need some.

@@ -12,13 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import functools
-import os
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent import futures
 from concurrent.futures import Future
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar, overload
 
+from hitl.author.loop import own_loop
 from hitl.author.signals import signals_raise
 
 _P = ParamSpec("_P")
@@ -55,7 +54,7 @@ class Syncified(Generic[_P, _R]):
         except BaseException:
             # A signal may come even while the way back from it is given up: then nobody gets the result either.
             if self._undo is not None and done.done() and done.exception() is None:
-                undoing = asyncio.run_coroutine_threadsafe(self._undo(done.result()), _loop(os.getpid()))
+                undoing = asyncio.run_coroutine_threadsafe(self._undo(done.result()), own_loop())
                 futures.wait([undoing], timeout=_TIDY_SECONDS)
             raise
 
@@ -77,7 +76,7 @@ class Syncified(Generic[_P, _R]):
 
 
 def _run(coroutine: Coroutine[Any, Any, _R], done: Future[_R]) -> _R:
-    loop = _loop(os.getpid())
+    loop = own_loop()
     task: list[asyncio.Task[None]] = []
 
     async def supervised() -> None:
@@ -97,12 +96,3 @@ def _run(coroutine: Coroutine[Any, Any, _R], done: Future[_R]) -> _R:
         loop.call_soon_threadsafe(loop.call_soon, lambda: [each.cancel() for each in task])
         futures.wait([done], timeout=_TIDY_SECONDS)
         raise
-
-
-@functools.cache
-def _loop(_process: int) -> asyncio.AbstractEventLoop:
-    # One for each process: a forked child has no threads of its parent. It keeps its parent's loop and never
-    # closes it, which would end the selector that both share.
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="hitl-sync", daemon=True).start()
-    return loop

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from typer.core import TyperGroup
 
-from hitl.cli import ask, audit, demo, doctor, links, listing, requests, root, serve
+from hitl.cli import ask, audit, demo, doctor, links, listing, notify, requests, root, serve
 from hitl.cli.arguments import Command, ReadingCommand, looks_like_an_option
 from hitl.cli.codes import Code, code_of
 from hitl.cli.options import in_cluster, rooted
@@ -77,6 +77,10 @@ audits = typer.Typer(help="What happened to the questions under the root.", no_a
 audits.command("export", cls=Command)(audit.export_audit)
 audits.command("verify", cls=Command)(audit.verify)
 app.add_typer(audits, name="audit")
+notices = typer.Typer(help="Whether people are told of questions.", no_args_is_help=True)
+notices.command("test", cls=Command)(notify.send_test)
+notices.command("status", cls=Command)(notify.status)
+app.add_typer(notices, name="notify")
 app.command("doctor", cls=Command)(doctor.doctor)
 
 
@@ -94,6 +98,11 @@ def _storage() -> None:
 @audits.callback()
 def _audits() -> None:
     """Export and verify what happened to the questions under the root."""
+
+
+@notices.callback()
+def _notices() -> None:
+    """Try out who is told of questions, and see who was."""
 
 
 @app.callback()

@@ -1,0 +1,62 @@
+"""What a channel is, and what it is given to tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.notices import Notice, NoticeEvent
+from hitl.core.urls import form_url
+from hitl.records.requests import StoredRequest
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is told.
+
+    Args:
+        id: The same at each try, and for no other message.
+        event: What happened; empty: a test.
+        at: Since when it is true, with a time zone.
+        question: The question; None for a test.
+        outcome: Its outcome, if it has one.
+    """
+
+    id: str
+    event: NoticeEvent | None
+    at: datetime
+    question: RequestDocument | None = None
+    outcome: OutcomeDocument | None = None
+
+    @classmethod
+    def of(cls, request: StoredRequest, notice: Notice, outcome: OutcomeDocument | None) -> Message:
+        """Return the message that a notice is."""
+        notice_id = notice.id_of(request.request_id, request.sha256)
+        return cls(notice_id, notice.event, notice.due_at, request.document, outcome)
+
+    def form_url(self) -> str:
+        """Return the address of the form, by which nobody can answer without signing in; empty: not known."""
+        if self.question is None or not self.question.app_endpoint:
+            return ""
+        return form_url(self.question.app_endpoint, self.question.request_id)
+
+
+class Channel(Protocol):
+    """A way to tell people, to one target."""
+
+    @property
+    def name(self) -> str:
+        """The target's name: in keys and logs, where its address and its secrets never are."""
+
+    @property
+    def events(self) -> frozenset[NoticeEvent]:
+        """What it wants to be told of."""
+
+    async def send(self, message: Message) -> None:
+        """Deliver a message, which may be delivered already: its id says which it is.
+
+        Raises:
+            NotDelivered: says why, without secrets and without anything that the other side wrote.
+        """

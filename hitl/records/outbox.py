@@ -1,0 +1,215 @@
+"""The outbox: each notice reaches its target at least once, also if processes are killed.
+
+A try is claimed by creating ``{n}.try``, n being one more than the last, so that of any number of processes one
+sends. Its claim holds for two minutes, by the storage's own clock. Its result is an object as well:
+``done.json``, ``dead.json``, or ``{n}.failed.json``, which says when the next try is due. Who is killed after
+sending, and before saying so, leaves a claim that runs out: then it is sent once more, under the same id.
+
+A library for retries within one process (tenacity, stamina) does not fit: these tries go on in other processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import AwareDatetime
+
+from hitl.core.documents import Document
+from hitl.core.noticekeys import NoticeBox, NoticeKey, notices_prefix
+from hitl.core.notices import NotDelivered, Notice, next_try_at
+from hitl.errors import DocumentDamaged, StorageUnavailable
+from hitl.records.records import Records
+from hitl.storage import Store
+
+CLAIM: Final = timedelta(minutes=2)
+"""How long a claim holds: much longer than sending takes, even if two clocks are half a minute apart."""
+SEND_SECONDS: Final = 15.0
+
+_log = logging.getLogger("hitl")
+
+_HELD_UP_SECONDS: Final = 30.0
+_PAUSE_SECONDS: Final = 1.0
+
+
+class Claimed(Document):
+    """A claim to a try."""
+
+    at: AwareDatetime
+
+
+class Failed(Document):
+    """How a try failed, and when the next one is due."""
+
+    at: AwareDatetime
+    why: str
+    retry_at: AwareDatetime
+
+
+class Ended(Document):
+    """The end of a notice: it was delivered, or why it is given up."""
+
+    at: AwareDatetime
+    tries: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class NoticeState:
+    """Where a notice to a target stands.
+
+    Args:
+        box: Which notice and which target.
+        tries: How often it was tried.
+        ended: ``done``, ``dead``, or empty while it is tried.
+        why: Why the last try failed, if it did.
+    """
+
+    box: NoticeBox
+    tries: int
+    ended: str
+    why: str
+
+
+@dataclass(frozen=True)
+class _Seen:
+    tries: int = 0
+    claimed_at: datetime | None = None
+    failed: bool = False
+    ended: str = ""
+
+
+async def deliver(
+    records: Records,
+    box: NoticeBox,
+    notice: Notice,
+    send: Callable[[], Awaitable[None]],
+    still: Callable[[], Awaitable[bool]],
+) -> datetime | None:
+    """Try to deliver a notice, unless somebody else does, or it is too early to try again.
+
+    Args:
+        records: Where the question lies.
+        box: Where the notice lies.
+        notice: What is told.
+        send: Sends it; raises `NotDelivered`.
+        still: Tells, right before it is sent, whether it is still true.
+
+    Returns:
+        When to look again; None: there is nothing more to do about it.
+
+    Raises:
+        StorageError: when the storage did not answer before it was sent, or the clocks are apart.
+    """
+    now, began = records.now(), records.ticks()
+    await records.store.require_clock(now)
+    seen = await _look(records.store, box)
+    if seen.ended:
+        return None
+    free_at = await _free_at(records.store, box, seen)
+    if free_at is not None and free_at > now:
+        return free_at
+    number = seen.tries + 1
+    if not await records.store.create_once(box.claim(number), Claimed(at=now).to_bytes()):
+        return now + CLAIM
+    if not await still():
+        return None
+    if records.ticks() - began > _HELD_UP_SECONDS:
+        # This process was stopped meanwhile: the claim may be somebody else's soon.
+        return now + CLAIM
+    failure = await _sent(send)
+    now = records.now()
+    if failure is None:
+        await _insist(records.store, box.done, Ended(at=now, tries=number))
+        return None
+    retry_at = next_try_at(now, number, failure.wait, random.random())  # noqa: S311 - no secret
+    if failure.gone or retry_at >= notice.until:
+        await _insist(records.store, box.dead, Ended(at=now, tries=number, why=failure.why))
+        _log.warning(
+            "%s: the notice %r to %s is given up: %s", box.request_id, box.notice, box.target, failure.why
+        )
+        return None
+    await _insist(records.store, box.failed(number), Failed(at=now, why=failure.why, retry_at=retry_at))
+    return retry_at
+
+
+async def notice_states(store: Store, request_id: str) -> list[NoticeState]:
+    """Return where the notices about a question stand, in the order of their names.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    found = await _all_seen(store, request_id, notices_prefix(request_id))
+    return [
+        NoticeState(box, seen.tries, seen.ended, await _why(store, box, seen))
+        for box, seen in sorted(found.items(), key=lambda each: each[0].prefix)
+    ]
+
+
+async def _sent(send: Callable[[], Awaitable[None]]) -> NotDelivered | None:
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            await send()
+    except NotDelivered as failure:
+        return failure
+    except TimeoutError:
+        return NotDelivered(f"it took more than {SEND_SECONDS:.0f} s")
+    return None
+
+
+async def _look(store: Store, box: NoticeBox) -> _Seen:
+    return (await _all_seen(store, box.request_id, box.prefix)).get(box, _Seen())
+
+
+async def _all_seen(store: Store, request_id: str, prefix: str) -> dict[NoticeBox, _Seen]:
+    listed: dict[NoticeBox, dict[tuple[str, int], datetime]] = {}
+    async for key, written_at in store.list_keys(prefix):
+        if (said := NoticeKey.of(request_id, key)) is not None:
+            listed.setdefault(said.box, {})[said.kind, said.number] = written_at
+    return {box: _seen(found) for box, found in listed.items()}
+
+
+def _seen(found: dict[tuple[str, int], datetime]) -> _Seen:
+    tries = max((number for kind, number in found if kind == "try"), default=0)
+    ended = next((kind for kind in ("done", "dead") if (kind, 0) in found), "")
+    return _Seen(tries, found.get(("try", tries)), ("failed", tries) in found, ended)
+
+
+async def _free_at(store: Store, box: NoticeBox, seen: _Seen) -> datetime | None:
+    if seen.claimed_at is None:
+        return None
+    if seen.failed:
+        try:
+            if (data := await store.read(box.failed(seen.tries))) is not None:
+                return Failed.from_bytes(data, box.failed(seen.tries)).retry_at
+        except DocumentDamaged:
+            # As if it had never been written.
+            pass
+    return seen.claimed_at + CLAIM
+
+
+async def _why(store: Store, box: NoticeBox, seen: _Seen) -> str:
+    try:
+        if seen.ended == "dead" and (data := await store.read(box.dead)) is not None:
+            return Ended.from_bytes(data, box.dead).why
+        if not seen.ended and seen.failed and (data := await store.read(box.failed(seen.tries))) is not None:
+            return Failed.from_bytes(data, box.failed(seen.tries)).why
+    except DocumentDamaged as error:
+        return str(error)
+    return ""
+
+
+async def _insist(store: Store, key: str, document: Document) -> None:
+    # It was sent. Giving up here would send it again, so this lasts until the storage answers.
+    while True:
+        try:
+            await store.create_once(key, document.to_bytes())
+        except StorageUnavailable:
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
