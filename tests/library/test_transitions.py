@@ -12,6 +12,7 @@ from tests.library.test_documents import outcome, request
 MICROSECOND = timedelta(microseconds=1)
 MONTH = timedelta(days=30)
 END_OF_TIME = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+LAST_DEADLINE = datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def settled(kind: OutcomeKind = "answered") -> OutcomeDocument:
@@ -53,12 +54,13 @@ def test_around_the_deadline(now: datetime, accepts: bool, expires: bool) -> Non
         assert not expiry_due(pending, settled("rejected"), moment)
 
 
-def test_a_deadline_at_the_end_of_time_is_never_due() -> None:
-    endless = RequestDocument(**{**request().model_dump(by_alias=True), "expires_at": END_OF_TIME})
+def test_the_last_deadline_that_there_may_be_is_reckoned_with_up_to_the_end_of_time() -> None:
+    endless = RequestDocument(**{**request().model_dump(by_alias=True), "expires_at": LAST_DEADLINE})
 
     assert accepts_submissions(endless, None, NOW)
-    assert not expiry_due(endless, None, END_OF_TIME)
-    assert not collectable(endless, settled(), END_OF_TIME, MONTH)
+    assert not expiry_due(endless, None, LAST_DEADLINE)
+    assert expiry_due(endless, None, END_OF_TIME)
+    assert collectable(endless, settled(), END_OF_TIME, MONTH)
 
 
 @pytest.mark.parametrize(
