@@ -22,7 +22,6 @@ from tests.library.test_cli import hitl_
 from tests.web.serving import WebApp, run, running
 from tests.web.test_inbox_api import SECRET, as_user
 
-NOW = datetime.now(UTC)
 TOKEN = "the-token-of-ann"
 
 Reply = tuple[int, str, dict[str, str], bytes]
@@ -96,19 +95,20 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 
 async def _ask_all(app: WebApp) -> None:
-    store = app.store
+    # A module is loaded long before its tests run.
+    store, now = app.store, datetime.now(UTC)
     for number in range(120):
         origin = Origin(project=f"p{number % 2}", run=f"r{number % 40}", namespace="payments")
-        at = NOW - timedelta(seconds=number)
+        at = now - timedelta(seconds=number)
         await asked(store, f"q-{number:03}", name=f"of {number}", origin=origin, now=at, timeout_seconds=9_000)
     yes: dict[str, Any] = {"data_type": bool, "prompt": "Löschen wir EU-West?"}
     origin = Origin(human_input="yes", namespace="data")
-    await asked(store, "yes", now=NOW, timeout_seconds=9_000, origin=origin, **yes)
-    await asked(store, "mine", now=NOW, timeout_seconds=900, respondents=Respondents(users=["ann"]))
-    await asked(store, "ours", now=NOW, timeout_seconds=900, respondents=Respondents(groups=["sre"]))
-    await asked(store, "over", now=NOW - timedelta(seconds=700), timeout_seconds=600)
-    await asked(store, "done", now=NOW - timedelta(seconds=60), timeout_seconds=900)
-    await asked(store, "of-bob", now=NOW, timeout_seconds=900, respondents=Respondents(users=["bob"]))
+    await asked(store, "yes", now=now, timeout_seconds=9_000, origin=origin, **yes)
+    await asked(store, "mine", now=now, timeout_seconds=900, respondents=Respondents(users=["ann"]))
+    await asked(store, "ours", now=now, timeout_seconds=900, respondents=Respondents(groups=["sre"]))
+    await asked(store, "over", now=now - timedelta(seconds=700), timeout_seconds=600)
+    await asked(store, "done", now=now - timedelta(seconds=60), timeout_seconds=900)
+    await asked(store, "of-bob", now=now, timeout_seconds=900, respondents=Respondents(users=["bob"]))
 
 
 @pytest.fixture(autouse=True)
