@@ -24,7 +24,7 @@ def test_every_question_ends_as_the_storage_says_whatever_failed_meanwhile(
     folder.mkdir()
 
     with World(folder, seed, own_control_plane, seaweed) as world:
-        report = asyncio.run(soak(world, seed, SECONDS, rate=3, patience=240, progress=lambda _: None))
+        report = asyncio.run(soak(world, seed, SECONDS, rate=3, patience=480, progress=lambda _: None))
 
     assert report.faults == []
     # Otherwise nothing was shown.

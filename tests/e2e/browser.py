@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from tests.backends.processes import PATIENCE
 from tests.e2e.cluster import HOST, RELEASE, SYSTEM, get
 
 _SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -17,7 +18,9 @@ def browsing(chromium: str, *flags: str, headers: Mapping[str, str] | None = Non
     name = f"--host-resolver-rules=MAP {HOST}:80 {by_the_rules_of_the_ingress()}"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", name, *flags])
-        yield browser.new_context(extra_http_headers=dict(headers or {})).new_page()
+        page = browser.new_context(extra_http_headers=dict(headers or {})).new_page()
+        page.set_default_timeout(PATIENCE * 1_000)
+        yield page
         browser.close()
 
 
