@@ -3,6 +3,7 @@
 The provider is a stand-in, see `tests.web.identity_provider`: it signs real tokens. It runs beside the tests.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -97,8 +98,15 @@ def _rolled_out(container: str, argument: str) -> None:
         containers = deployment["spec"]["template"]["spec"].get("containers", [])
         return any(each["name"] == container and argument in str(each) for each in containers)
 
+    def is_alone() -> bool:
+        pods = json.loads(kubectl("get", "pods", "-n", SYSTEM, "-o", "json").stdout)["items"]
+        ours = [each["metadata"] for each in pods if each["metadata"]["name"].startswith(f"{RELEASE}-webapp-")]
+        return bool(ours) and not any("deletionTimestamp" in each for each in ours)
+
     until("the web app as it is now", is_applied)
     kubectl("rollout", "status", f"deployment/{RELEASE}-webapp", "-n", SYSTEM, "--timeout=90s")
+    # A pod that ends answers as before, and would sign nobody in.
+    until("the pods before are gone", is_alone)
 
 
 def _open(page: Page, name: str) -> None:
@@ -107,9 +115,11 @@ def _open(page: Page, name: str) -> None:
     def is_open() -> bool:
         if page.locator("form[method=post] [name=value]").count() > 0:
             return True
+        page.goto(ENDPOINT)
         with suppress(Error):
-            page.click(f"main a:has-text('{name}')", timeout=2_000)
-        return False
+            page.click(f"main a:has-text('{name}')", timeout=5_000)
+            page.wait_for_selector("form[method=post] [name=value]", timeout=5_000)
+        return page.locator("form[method=post] [name=value]").count() > 0
 
     until(f"the form of {name}", is_open)
 
@@ -150,8 +160,16 @@ def test_two_users_of_different_groups_sign_in_and_each_sees_and_answers_only_th
                 page.goto(ENDPOINT)
                 return page.locator("text=You are not signed in").count() == 1
 
+            def is_at_the_provider(page: Page = page, name: str = name) -> bool:
+                page.goto(ENDPOINT)
+                with suppress(Error):
+                    page.click("a:has-text('Sign in')", timeout=5_000)
+                    page.wait_for_selector(f"a:has-text('{name}')", timeout=5_000)
+                return page.locator(f"a:has-text('{name}')").count() > 0
+
             until("the way in", asks_to_sign_in)
-            page.click("a:has-text('Sign in')")
+            # Connections that the browser keeps may still lead to a pod that ended.
+            until("the provider", is_at_the_provider)
             page.click(f"a:has-text('{name}')")
             page.wait_for_selector("nav.site")
             assert page.locator(f"text=for-{group}").count() == 1
