@@ -124,7 +124,6 @@ def verify(
     Ends with 1 if there are any. What a writer that was killed leaves is told, and is no fault.
     """
     verification = Verification(open_store(Settings()), now=datetime.now(UTC), since=since, anchor=anchor)
-    faults = 0
 
     async def all_findings() -> int:
         faults = 0

@@ -14,10 +14,11 @@ from hitl_webapp.inbox.rows import Row
 
 _NONE: Final = Counts()
 _AWAY: Final = "The storage does not answer, so questions may be missing here."
-_NOWHERE: Final = (
+NOWHERE: Final = (
     "You may see no questions here: no question is in a namespace where you have the verb get or answer on "
     "humaninputs.hitl.flyte.org. An admin can give you that right."
 )
+"""What a visitor is told who has no right in any namespace that has questions."""
 _UNREAD: Final = Progress()
 _VERSION_CHARS: Final = 32
 
@@ -62,7 +63,7 @@ class Listing:
         """Why questions may be missing, as a sentence; empty: none is known to be."""
         if self.away:
             return _AWAY
-        return _NOWHERE if self.nowhere else ""
+        return NOWHERE if self.nowhere else ""
 
     @property
     def total(self) -> int:

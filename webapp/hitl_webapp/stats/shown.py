@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from hitl_webapp.auth import Principal
 from hitl_webapp.inbox.index import Index
+from hitl_webapp.inbox.listing import NOWHERE
 from hitl_webapp.inbox.rights import Rights
 from hitl_webapp.stats.counting import count, settled_from
 from hitl_webapp.stats.figures import Report
@@ -41,6 +42,11 @@ class Statistics:
     as_of: datetime | None = None
     away: bool = False
     nowhere: bool = False
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing is counted, as a sentence; empty: something may be."""
+        return NOWHERE if self.nowhere else ""
 
     @property
     def cut(self) -> bool:
