@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +23,7 @@ class Message:
         at: Since when it is true, with a time zone.
         question: The question; None for a test.
         outcome: Its outcome, if it has one.
+        receipts: What the target gave for earlier notices about the question, by their names.
     """
 
     id: str
@@ -29,12 +31,19 @@ class Message:
     at: datetime
     question: RequestDocument | None = None
     outcome: OutcomeDocument | None = None
+    receipts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, request: StoredRequest, notice: Notice, outcome: OutcomeDocument | None) -> Message:
+    def of(
+        cls,
+        request: StoredRequest,
+        notice: Notice,
+        outcome: OutcomeDocument | None,
+        receipts: Mapping[str, str],
+    ) -> Message:
         """Return the message that a notice is."""
         notice_id = notice.id_of(request.request_id, request.sha256)
-        return cls(notice_id, notice.event, notice.due_at, request.document, outcome)
+        return cls(notice_id, notice.event, notice.due_at, request.document, outcome, receipts)
 
     def form_url(self) -> str:
         """Return the address of the form, by which nobody can answer without signing in; empty: not known."""
@@ -54,8 +63,11 @@ class Channel(Protocol):
     def events(self) -> frozenset[NoticeEvent]:
         """What it wants to be told of."""
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: Message) -> str:
         """Deliver a message, which may be delivered already: its id says which it is.
+
+        Returns:
+            By what the target knows the message, to be told of it with later ones; empty: by nothing.
 
         Raises:
             NotDelivered: says why, without secrets and without anything that the other side wrote.

@@ -16,7 +16,7 @@ from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import Notice, due, next_due_at
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError
 from hitl.notify.channels import Channel, Message
-from hitl.records.outbox import deliver
+from hitl.records.outbox import deliver, receipts
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 
@@ -116,7 +116,7 @@ class Driver:
 
     async def _deliver(self, channel: Channel, notice: Notice, outcome: OutcomeDocument | None) -> datetime | None:
         box = NoticeBox(self._request.request_id, notice.name, channel.name)
-        send = partial(channel.send, Message.of(self._request, notice, outcome))
+        send = partial(self._send, channel, notice, outcome)
         try:
             async with self._slot(channel.name):
                 return await deliver(self._records, box, notice, send, partial(self._still, notice))
@@ -125,6 +125,11 @@ class Driver:
         except StorageError as error:
             _log.debug("%s: the storage holds up a notice: %s", self._request.request_id, error)
             return self._records.now() + _STORAGE_AWAY
+
+    async def _send(self, channel: Channel, notice: Notice, outcome: OutcomeDocument | None) -> str:
+        first = notice.event == "asked"
+        earlier = {} if first else await receipts(self._records.store, self._request.request_id, channel.name)
+        return await channel.send(Message.of(self._request, notice, outcome, earlier))
 
     async def _still(self, notice: Notice) -> bool:
         if notice.event == "settled":

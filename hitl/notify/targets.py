@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
@@ -20,21 +20,30 @@ _MOST_SECRETS: Final = 4
 _URL: Final = ("http://", "https://")
 
 
-class WebhookTarget(BaseModel):
-    """A URL to which notices are posted."""
+class Target(BaseModel):
+    """What all targets share."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True
     )
 
+    name: Annotated[str, Field(pattern=TARGET_PATTERN)]
+    """Its name in keys, logs and commands: at most 40 of a-z, 0-9 and `-`."""
+    events: list[NoticeEvent] = ["asked", "reminder", "settled"]
+    """What it is told of."""
+
+
+class WebhookTarget(Target):
+    """A URL to which notices are posted."""
+
+    type: Literal["webhook"] = "webhook"
+    """Its channel."""
     name: Annotated[str, Field(pattern=TARGET_PATTERN)] = "webhook"
     """Its name in keys, logs and commands: at most 40 of a-z, 0-9 and `-`."""
     url: SecretStr
     """Where to post: https, unless `HITL_NOTIFY_PRIVATE` is `allow`. It is never logged."""
     secrets: Annotated[list[SecretStr], Field(max_length=_MOST_SECRETS)] = []
     """The keys that sign, `whsec_…`, at most 4. Receivers accept any one of them."""
-    events: list[NoticeEvent] = ["asked", "reminder", "settled"]
-    """What it is told of."""
 
     @field_validator("url")
     @classmethod

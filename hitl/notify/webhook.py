@@ -57,8 +57,8 @@ class Webhook:
         self._now = now
         self._resolve = resolve
 
-    async def send(self, message: Message) -> None:
-        """Post a message.
+    async def send(self, message: Message) -> str:
+        """Post a message. Webhooks give no receipt.
 
         Raises:
             NotDelivered: the target did not take it.
@@ -77,6 +77,7 @@ class Webhook:
             raise NotDelivered("its URL cannot be used") from None
         except httpx.HTTPError as error:
             raise NotDelivered(_why(error)) from None
+        return ""
 
     async def _post(self, url: httpx.URL, headers: dict[str, str], body: bytes) -> None:
         import httpx

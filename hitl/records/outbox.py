@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -52,11 +53,12 @@ class Failed(Document):
 
 
 class Ended(Document):
-    """The end of a notice: it was delivered, or why it is given up."""
+    """The end of a notice: it was delivered, or why it is given up. The receipt is the target's own."""
 
     at: AwareDatetime
     tries: int
     why: str = ""
+    receipt: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ async def deliver(
     records: Records,
     box: NoticeBox,
     notice: Notice,
-    send: Callable[[], Awaitable[None]],
+    send: Callable[[], Awaitable[str]],
     still: Callable[[], Awaitable[bool]],
 ) -> datetime | None:
     """Try to deliver a notice, unless somebody else does, or it is too early to try again.
@@ -97,7 +99,7 @@ async def deliver(
         records: Where the question lies.
         box: Where the notice lies.
         notice: What is told.
-        send: Sends it; raises `NotDelivered`.
+        send: Sends it, and returns the target's receipt; raises `NotDelivered`.
         still: Tells, right before it is sent, whether it is still true.
 
     Returns:
@@ -122,19 +124,17 @@ async def deliver(
     if records.ticks() - began > _HELD_UP_SECONDS:
         # This process was stopped meanwhile: the claim may be somebody else's soon.
         return now + CLAIM
-    failure = await _sent(send)
+    sent = await _sent(send)
     now = records.now()
-    if failure is None:
-        await _insist(records.store, box.done, Ended(at=now, tries=number))
+    if isinstance(sent, str):
+        await _insist(records.store, box.done, Ended(at=now, tries=number, receipt=sent))
         return None
-    retry_at = next_try_at(now, number, failure.wait, random.random())  # noqa: S311 - no secret
-    if failure.gone or retry_at >= notice.until:
-        await _insist(records.store, box.dead, Ended(at=now, tries=number, why=failure.why))
-        _log.warning(
-            "%s: the notice %r to %s is given up: %s", box.request_id, box.notice, box.target, failure.why
-        )
+    retry_at = next_try_at(now, number, sent.wait, random.random())  # noqa: S311 - no secret
+    if sent.gone or retry_at >= notice.until:
+        await _insist(records.store, box.dead, Ended(at=now, tries=number, why=sent.why))
+        _log.warning("%s: the notice %r to %s is given up: %s", box.request_id, box.notice, box.target, sent.why)
         return None
-    await _insist(records.store, box.failed(number), Failed(at=now, why=failure.why, retry_at=retry_at))
+    await _insist(records.store, box.failed(number), Failed(at=now, why=sent.why, retry_at=retry_at))
     return retry_at
 
 
@@ -151,15 +151,29 @@ async def notice_states(store: Store, request_id: str) -> list[NoticeState]:
     ]
 
 
-async def _sent(send: Callable[[], Awaitable[None]]) -> NotDelivered | None:
+async def receipts(store: Store, request_id: str, target: str) -> Mapping[str, str]:
+    """Return what a target gave for the notices about a question that it took, by their names.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    found: dict[str, str] = {}
+    for box, seen in (await _all_seen(store, request_id, notices_prefix(request_id))).items():
+        if box.target == target and seen.ended == "done" and (data := await store.read(box.done)) is not None:
+            # Damaged: as if it had given none.
+            with suppress(DocumentDamaged):
+                found[box.notice] = Ended.from_bytes(data, box.done).receipt
+    return {notice: receipt for notice, receipt in found.items() if receipt}
+
+
+async def _sent(send: Callable[[], Awaitable[str]]) -> NotDelivered | str:
     try:
         async with asyncio.timeout(SEND_SECONDS):
-            await send()
+            return await send()
     except NotDelivered as failure:
         return failure
     except TimeoutError:
         return NotDelivered(f"it took more than {SEND_SECONDS:.0f} s")
-    return None
 
 
 async def _look(store: Store, box: NoticeBox) -> _Seen:

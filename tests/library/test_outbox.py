@@ -16,7 +16,7 @@ from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, Notice
 from hitl.errors import StorageUnavailable
 from hitl.records import outbox
-from hitl.records.outbox import CLAIM, deliver, notice_states
+from hitl.records.outbox import CLAIM, deliver, notice_states, receipts
 from hitl.records.records import Records
 from hitl.records.retention import collect
 from hitl.storage import Store
@@ -68,12 +68,13 @@ class Target:
     took: int = 0
     kill: bool = False
 
-    async def send(self) -> None:
+    async def send(self) -> str:
         if self.failures:
             raise self.failures.pop(0)
         self.took += 1
         if self.kill:
             raise Killed
+        return f"taken as {self.took}"
 
     async def still(self) -> bool:
         return True
@@ -191,6 +192,12 @@ async def test_what_is_no_longer_true_is_not_sent(root: Backend) -> None:
 
     assert await deliver(Records(Mortal(root)), BOX, notice(), target.send, ended) is None
     assert target.took == 0
+
+
+async def test_what_a_target_gave_for_a_notice_is_kept_for_later_ones(root: Backend) -> None:
+    await tell(Mortal(root), Target())
+    assert await receipts(Mortal(root), BOX.request_id, BOX.target) == {BOX.notice: "taken as 1"}
+    assert await receipts(Mortal(root), BOX.request_id, "another") == {}
 
 
 async def test_a_storage_that_goes_away_after_the_sending_causes_no_duplicate(

@@ -51,10 +51,10 @@ async def message(*, answered: bool = False) -> Message:
     store = Store(f"memory://{datetime.now(UTC).timestamp()}")
     request = await asked(store, prompt=PROMPT, endpoint="https://hitl.example.org")
     if not answered:
-        return Message.of(request, Notice("asked", NOW, DEADLINE), None)
+        return Message.of(request, Notice("asked", NOW, DEADLINE), None, {})
     given = answer("42", person("ann"), comment="a secret comment")
     outcome = await settle(store, request, given, now=NOW)
-    return Message.of(request, Notice("settled", NOW, DEADLINE), outcome)
+    return Message.of(request, Notice("settled", NOW, DEADLINE), outcome, {})
 
 
 async def test_a_message_is_a_cloudevent_that_each_key_verifies(receiver: Receiver) -> None:
