@@ -208,7 +208,8 @@ class _Watch:
     def look_again(self) -> None:
         # A list that is under way began too early.
         self._again = True
-        if self._cut is not None:
+        # One that is being cut cannot be cut again.
+        if self._cut is not None and not self._cut.expired():
             self._cut.reschedule(0)
 
     async def _list(self) -> None:

@@ -22,6 +22,11 @@ _MOST: Final = 500
 _CONNECTIONS: Final = 16
 # Pods come and go seldom, and a name without any pod is asked for as often.
 _RESOLVED_SECONDS: Final = 5.0
+# A web app that is busy or just starts takes a hint a moment later.
+_TRIES: Final = 3
+_AGAIN_SECONDS: Final = 1.0
+# Of a hint: to whichever web apps there are.
+_ALL: Final = ""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -68,16 +73,14 @@ class _Line:
     def __init__(self, url: str, resolve: Resolve) -> None:
         self._url = urlsplit(url)
         self._resolve = resolve
-        self._waiting: dict[str, None] = {}
+        # By question and address: how often it was tried.
+        self._waiting: dict[tuple[str, str], int] = {}
         self._wake = asyncio.Event()
         self._known: tuple[float, Sequence[str]] = (0.0, ())
 
     def add(self, request_id: str) -> None:
-        if len(self._waiting) >= _MOST:
-            WEBAPP_HINTS.labels(result="dropped").inc()
-            return
-        self._waiting[request_id] = None
-        self._wake.set()
+        if self._wait(request_id, _ALL, 0):
+            self._wake.set()
 
     async def run(self) -> None:
         limits = aiohttp.TCPConnector(limit=_CONNECTIONS)
@@ -87,12 +90,41 @@ class _Line:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                some, self._waiting = self._waiting, {}
-                addresses = await self._addresses()
-                await asyncio.gather(*(self._send(session, to, each) for each in some for to in addresses))
+                await self._round(session)
+
+    async def _round(self, session: aiohttp.ClientSession) -> None:
+        """Send what waits, each hint once; have what failed wait for another round."""
+        some, self._waiting = self._waiting, {}
+        try:
+            addresses = await self._addresses()
+        except TimeoutError:
+            failed = list(some)
+        else:
+            due: dict[tuple[str, str], int] = {}
+            for (request_id, to), tries in some.items():
+                for each in addresses if to == _ALL else [to]:
+                    due[request_id, each] = min(tries, due.get((request_id, each), tries))
+            some = due
+            sent = await asyncio.gather(*(self._send(session, to, request_id) for request_id, to in due))
+            failed = [each for each, reached in zip(due, sent, strict=True) if not reached]
+        again = [self._wait(*each, some[each] + 1) for each in failed if some[each] + 1 < _TRIES]
+        if any(again):
+            asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._wake.set)
+
+    def _wait(self, request_id: str, address: str, tries: int) -> bool:
+        """Have a hint sent in the next round; False where more wait than inboxes would take."""
+        if len(self._waiting) >= _MOST:
+            WEBAPP_HINTS.labels(result="dropped").inc()
+            return False
+        self._waiting[request_id, address] = min(tries, self._waiting.get((request_id, address), tries))
+        return True
 
     async def _addresses(self) -> Sequence[str]:
-        """Return the addresses of all web apps; none while they are scaled to zero."""
+        """Return the addresses of all web apps; none while they are scaled to zero.
+
+        Raises:
+            TimeoutError: nobody says in time.
+        """
         at, known = self._known
         if time.monotonic() - at < _RESOLVED_SECONDS and at:
             return known
@@ -100,19 +132,23 @@ class _Line:
         try:
             async with asyncio.timeout(HINT_SECONDS):
                 found = await self._resolve(self._url.hostname or "", self._url.port or 80)
+        except TimeoutError:
+            raise
         except OSError as error:
             _log.debug("no web app is told: %s", error)
         self._known = (time.monotonic(), found)
         return found
 
-    async def _send(self, session: aiohttp.ClientSession, address: str, request_id: str) -> None:
+    async def _send(self, session: aiohttp.ClientSession, address: str, request_id: str) -> bool:
+        """Tell one web app; False when it did not take the hint."""
         host = f"[{address}]" if ":" in address else address
         base = f"http://{host}:{self._url.port or 80}{self._url.path}"
         try:
             # By its name, as a web app may answer to no other.
             async with session.post(hint_url(base, request_id), headers={"Host": self._url.netloc}) as reply:
-                result = "sent" if reply.ok else "failed"
+                reached = reply.ok
         except (aiohttp.ClientError, OSError) as error:
             _log.debug("no hint to the web app at %s: %s", address, error)
-            result = "failed"
-        WEBAPP_HINTS.labels(result=result).inc()
+            reached = False
+        WEBAPP_HINTS.labels(result="sent" if reached else "failed").inc()
+        return reached

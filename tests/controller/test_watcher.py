@@ -10,6 +10,7 @@ from hitl.cluster.client import HUMAN_INPUTS, Object, Resource
 from hitl.errors import ClusterForbidden, ClusterUnavailable
 from hitl_operator import watcher
 from hitl_operator.watcher import Watching
+from tests.backends.processes import PATIENCE
 
 Step = Object | Exception | Callable[[], Awaitable[None]]
 
@@ -35,6 +36,7 @@ class _Kube:
         self.listed = 0
         self.since: list[str] = []
         self.done = asyncio.Event()
+        self.at_the_end: Callable[[], None] | None = None
 
     async def pages(self, resource: Resource, namespace: str | None) -> AsyncIterator[tuple[list[Object], str]]:
         if resource is not HUMAN_INPUTS:
@@ -51,7 +53,11 @@ class _Kube:
         self.since.append(since)
         if not self.watches:
             self.done.set()
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                if self.at_the_end is not None:
+                    self.at_the_end()
         opened()
         for step in self.watches.pop(0):
             if isinstance(step, Exception):
@@ -87,7 +93,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> _Seen:
 async def _play(kube: _Kube, seen: _Seen) -> Watching:
     watching = Watching(kube, (), seen.changed, seen.listed)  # type: ignore[arg-type]  # only what it calls
     running = asyncio.create_task(watching.run())
-    await asyncio.wait_for(kube.done.wait(), 5)
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
     running.cancel()
     return watching
 
@@ -140,11 +146,14 @@ async def test_looking_again_lists_again_while_it_follows_and_while_it_lists(see
     kube = _Kube([[_object("a", 1)]], [])
     watching = Watching(kube, (), seen.changed, seen.listed)  # type: ignore[arg-type]  # only what it calls
     running = asyncio.create_task(watching.run())
-    await asyncio.wait_for(kube.done.wait(), 5)
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
     kube.done.clear()
+    # Somebody says so again while the watch is being cut.
+    kube.at_the_end = watching.look_again
     watching.look_again()
-    await asyncio.wait_for(kube.done.wait(), 5)
-    assert kube.listed == 2
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
+    assert (kube.listed, watching.sights[0].trouble) == (2, "")
+    kube.at_the_end = None
     running.cancel()
 
     kube = _Kube([[_object("a", 1)]], [])
@@ -156,6 +165,6 @@ async def test_looking_again_lists_again_while_it_follows_and_while_it_lists(see
         again.listed,
     )
     running = asyncio.create_task(watching.run())
-    await asyncio.wait_for(kube.done.wait(), 5)
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
     assert kube.listed == 2, "the list that was under way began too early"
     running.cancel()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import web
 from pydantic import ValidationError
 
+from hitl_operator import webapp_hints
 from hitl_operator.settings import RootSettings
 from hitl_operator.webapp_hints import WebAppHints, addresses_of
 from tests.backends.processes import PATIENCE, free_ports
@@ -18,17 +19,22 @@ NAME = "hitl-webapp-pods.hitl.svc"
 
 
 class Pod:
-    """A stand-in for a web app's pod, which notes what it is told; or hangs."""
+    """A stand-in for a web app's pod, which notes what it is told; or hangs, or is busy for some hints."""
 
-    def __init__(self, address: str, *, hangs: bool = False) -> None:
+    def __init__(self, address: str, *, hangs: bool = False, busy: int = 0) -> None:
         self.address = address
+        self.asked = 0
         self.told: list[str] = []
         self.hosts: set[str] = set()
         self._hangs = hangs
+        self._busy = busy
 
     async def _hint(self, request: web.Request) -> web.Response:
         if self._hangs:
             await asyncio.sleep(PATIENCE)
+        self.asked += 1
+        if self.asked <= self._busy:
+            return web.Response(status=503)
         self.told.append(request.match_info["request_id"])
         self.hosts.add(request.headers["Host"])
         return web.Response(status=202)
@@ -84,6 +90,41 @@ async def test_every_pod_is_told_beside_one_that_hangs_and_one_that_is_gone() ->
     assert set(asked) == {(NAME, port)}
     assert len(set(pods[0].told)) <= 502
     assert "untold" not in pods[0].told
+
+
+async def test_what_a_web_app_did_not_take_is_sent_again_to_that_one_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webapp_hints, "_AGAIN_SECONDS", 0.01)
+    [port] = free_ports(1)
+    pods = [Pod("127.0.0.1"), Pod("127.0.0.2", busy=1), Pod("127.0.0.3", busy=10)]
+    resolved: list[str] = []
+
+    async def resolve(host: str, given: int) -> Sequence[str]:
+        """The cluster's DNS, which is a fake here: it is slow at first."""
+        resolved.append(host)
+        if len(resolved) == 1:
+            raise TimeoutError
+        return [pod.address for pod in pods]
+
+    hints = WebAppHints([RootSettings(url="s3://a/b", webapp_url=f"http://{NAME}:{port}")], resolve)
+    async with AsyncExitStack() as stack:
+        for pod in pods:
+            await stack.enter_async_context(pod.serving(port))
+        running = asyncio.create_task(hints.run())
+        hints.tell("default", "first")
+        await until(pods[1], 1)
+        hints.tell("default", "second")
+        await until(pods[1], 2)
+        for pod in pods[:2]:
+            assert pod.told == ["first", "second"]
+        async with asyncio.timeout(PATIENCE):
+            while pods[2].asked < 5:
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+    # The first one was tried once without an address.
+    assert (pods[2].asked, pods[2].told) == (5, [])
 
 
 async def test_a_name_without_pods_tells_nobody() -> None:

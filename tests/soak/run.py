@@ -25,6 +25,7 @@ from tests.soak.world import World
 
 _RESOURCES: Final = f"/apis/{API_VERSION}"
 _AT_ONCE: Final = 16
+_PAUSE_SECONDS: Final = 2.0
 
 
 @dataclass
@@ -102,20 +103,18 @@ async def _until_right(
     progress: Callable[[str], None],
 ) -> list[str]:
     """Answer what is open, and wait until all is right; return what is wrong at last."""
-    answered: set[str] = set()
     while True:
         found = await _look(world, api)
+        # At each look: an answer whose connection ended, or that was put off with 503, is nobody's.
         for asked in unsettled(ledger, found):
-            if asked.request_id not in answered:
-                answered.add(asked.request_id)
-                await people.answer_surely(asked)
+            await people.answer_surely(asked)
         for operator in world.operators:
             operator.look()
         wrong = faults(ledger, found)
         if not wrong or time.monotonic() > until:
             return wrong
         progress(f"quiet: {len(wrong)} things to be mended, {until - time.monotonic():.0f} s left; {wrong[0]}")
-        await asyncio.sleep(2)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _look(world: World, api: httpx.AsyncClient) -> Found:
