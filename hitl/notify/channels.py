@@ -24,6 +24,7 @@ class Message:
         question: The question; None for a test.
         outcome: Its outcome, if it has one.
         receipts: What the target gave for earlier notices about the question, by their names.
+        digest: The messages that it stands for, if it is a digest; then it is of no question and no event.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Message:
     question: RequestDocument | None = None
     outcome: OutcomeDocument | None = None
     receipts: Mapping[str, str] = field(default_factory=dict)
+    digest: tuple[Message, ...] = ()
 
     @classmethod
     def of(

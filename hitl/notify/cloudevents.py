@@ -21,17 +21,25 @@ def cloud_event(message: Message) -> bytes:
     """Return a message as the body of a request.
 
     It holds the prompt, and says that there is an answer, who gave it and when. It holds neither the answer nor
-    the comment, nor anything by which somebody could answer.
+    the comment, nor anything by which somebody could answer. A digest lists what it stands for in `data.notices`.
     """
     question = message.question
     content: dict[str, Any] = {
         "specversion": "1.0",
         "id": message.id,
         "source": (question.app_endpoint if question is not None else "") or "hitl",
-        "type": f"{TYPES}.{message.event or 'test'}",
+        "type": f"{TYPES}.{message.event or ('digest' if message.digest else 'test')}",
         "time": message.at,
         "datacontenttype": "application/json",
     }
+    if message.digest:
+        content["data"] = {
+            "notices": [
+                {"id": each.id, "event": each.event, "time": each.at, **_data(each, each.question)}
+                for each in message.digest
+                if each.question is not None
+            ]
+        }
     if question is not None:
         content |= {"subject": question.request_id, "data": _data(message, question)}
     return to_json(content)

@@ -92,6 +92,20 @@ async def test_the_end_says_who_answered_and_not_what(receiver: Receiver) -> Non
     assert b"secret" not in receiver.bodies[0]
 
 
+async def test_a_digest_lists_the_messages_that_it_stands_for(receiver: Receiver) -> None:
+    told, ended = await message(), await message(answered=True)
+    await to(receiver.url, SECRET).send(Message("digest_1", None, NOW, digest=(told, ended)))
+    event = receiver.verified(0)
+    assert (event["type"], "subject" in event) == ("org.flyte.hitl.question.digest", False)
+    assert [(each["id"], each["event"]) for each in event["data"]["notices"]] == [
+        (told.id, "asked"),
+        (ended.id, "settled"),
+    ]
+    assert event["data"]["notices"][0]["form_url"] == told.form_url()
+    assert event["data"]["notices"][1]["outcome"]["by"]["name"] == "ann"
+    assert b"secret" not in receiver.bodies[0]
+
+
 @pytest.mark.parametrize(
     ("reply", "why", "gone"),
     [
