@@ -7,6 +7,8 @@ import hashlib
 import hmac
 
 from hitl.core import keys
+from hitl.core.approval import needs_verified
+from hitl.core.documents import RequestDocument
 
 
 def personal_token(key: bytes, request_sha256: str, person: str) -> str:
@@ -29,3 +31,15 @@ def revoked_marker(request_id: str, token_hash: str) -> str:
     """Return the key of the marker that a personal link was revoked, so that no notice makes it again."""
     name = keys.link_key(request_id, token_hash).rpartition("/")[2]
     return f"{keys.question_prefix(request_id)}/revoked/{name.removesuffix('.json')}"
+
+
+def link_is_enough(question: RequestDocument, person: str) -> bool:
+    """Tell whether a link of their own lets a person answer, where people do not sign in.
+
+    Args:
+        question: The question.
+        person: The person, whose name nobody has verified.
+    """
+    if question.approval is not None and needs_verified(question.approval):
+        return False
+    return question.respondents.allow(person, [])

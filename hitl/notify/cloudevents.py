@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.notify.channels import Message
+from hitl.notify.words import ending
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 TYPES: Final = "org.flyte.hitl.question"
@@ -69,5 +70,5 @@ def _outcome(outcome: OutcomeDocument) -> dict[str, JsonValue]:
         "reason": outcome.reason,
         "answered_at": outcome.answered_at.isoformat(),
         "by": {"name": respondent.name, "verified": respondent.verified, "via": respondent.via},
-        "summary": outcome.model_copy(update={"comment": ""}).summary(),
+        "summary": ending(outcome),
     }

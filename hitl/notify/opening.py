@@ -10,6 +10,8 @@ from hitl.core.faults import sentence
 from hitl.core.strictjson import read_json
 from hitl.errors import InvalidRequest, InvalidValue
 from hitl.notify.channels import Channel
+from hitl.notify.mail.channel import Mail
+from hitl.notify.mail.target import MailTarget
 from hitl.notify.targets import HTTP, WebhookTarget
 from hitl.notify.webhook import Webhook
 
@@ -24,9 +26,11 @@ def _type_of(target: Any) -> Any:
 
 # A kind of target is added here and in `channel_of`.
 AnyTarget: TypeAlias = Annotated[
-    Annotated[WebhookTarget, Tag("webhook")],
+    Annotated[WebhookTarget, Tag("webhook")] | Annotated[MailTarget, Tag("mail")],
     Discriminator(
-        _type_of, custom_error_type="type", custom_error_message="a target is an object whose type is webhook"
+        _type_of,
+        custom_error_type="type",
+        custom_error_message="a target is an object whose type is webhook or mail",
     ),
 ]
 
@@ -46,6 +50,8 @@ def channel_of(target: AnyTarget, *, private: bool) -> Channel:
     match target:
         case WebhookTarget():
             return Webhook(target, private=private)
+        case MailTarget():
+            return Mail(target, private=private)
 
 
 def channels_of(text: str, *, private: bool) -> list[Channel]:
