@@ -273,10 +273,14 @@ class OutcomeDocument(Document):
 
 
 class LinkDocument(Document):
-    """A capability to answer one request; its key holds the hash of its token."""
+    """A capability to answer one request; its key holds the hash of its token.
+
+    `person` is who gets a personal link: who uses it answers in their name, which nobody has verified.
+    """
 
     created_at: Moment
     label: str = Field(default="", max_length=256)
+    person: str = Field(default="", max_length=256)
     expires_at: Moment | None = None
 
     def valid(self, now: datetime) -> bool:

@@ -11,6 +11,22 @@ from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.notices import Notice, NoticeEvent
 from hitl.core.urls import form_url
 from hitl.records.requests import StoredRequest
+from hitl.storage import Store
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where a message's notice lies, for channels that write links, or note who of several people was told.
+
+    Args:
+        store: Where the question lies.
+        request: The question.
+        notice: The notice's name.
+    """
+
+    store: Store
+    request: StoredRequest
+    notice: str
 
 
 @dataclass(frozen=True)
@@ -24,6 +40,8 @@ class Message:
         question: The question; None for a test.
         outcome: Its outcome, if it has one.
         receipts: What the target gave for earlier notices about the question, by their names.
+        digest: The messages that it stands for, if it is a digest; then it is of no question and no event.
+        kept: Where its notice lies; None: a test, a digest, or nothing may be written about it.
     """
 
     id: str
@@ -32,6 +50,8 @@ class Message:
     question: RequestDocument | None = None
     outcome: OutcomeDocument | None = None
     receipts: Mapping[str, str] = field(default_factory=dict)
+    digest: tuple[Message, ...] = ()
+    kept: Kept | None = field(default=None, repr=False, kw_only=True)
 
     @classmethod
     def of(
@@ -40,10 +60,20 @@ class Message:
         notice: Notice,
         outcome: OutcomeDocument | None,
         receipts: Mapping[str, str],
+        store: Store | None = None,
     ) -> Message:
-        """Return the message that a notice is."""
+        """Return the message that a notice is.
+
+        Args:
+            request: The question.
+            notice: The notice.
+            outcome: The question's outcome, if it has one.
+            receipts: What the target gave for earlier notices about the question, by their names.
+            store: Where the question lies; None: the channel writes nothing.
+        """
         notice_id = notice.id_of(request.request_id, request.sha256)
-        return cls(notice_id, notice.event, notice.due_at, request.document, outcome, receipts)
+        kept = None if store is None else Kept(store, request, notice.name)
+        return cls(notice_id, notice.event, notice.due_at, request.document, outcome, receipts, kept=kept)
 
     def form_url(self) -> str:
         """Return the address of the form, by which nobody can answer without signing in; empty: not known."""

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.notify.channels import Message
+from hitl.notify.words import ending
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 TYPES: Final = "org.flyte.hitl.question"
@@ -21,17 +22,25 @@ def cloud_event(message: Message) -> bytes:
     """Return a message as the body of a request.
 
     It holds the prompt, and says that there is an answer, who gave it and when. It holds neither the answer nor
-    the comment, nor anything by which somebody could answer.
+    the comment, nor anything by which somebody could answer. A digest lists what it stands for in `data.notices`.
     """
     question = message.question
     content: dict[str, Any] = {
         "specversion": "1.0",
         "id": message.id,
         "source": (question.app_endpoint if question is not None else "") or "hitl",
-        "type": f"{TYPES}.{message.event or 'test'}",
+        "type": f"{TYPES}.{message.event or ('digest' if message.digest else 'test')}",
         "time": message.at,
         "datacontenttype": "application/json",
     }
+    if message.digest:
+        content["data"] = {
+            "notices": [
+                {"id": each.id, "event": each.event, "time": each.at, **_data(each, each.question)}
+                for each in message.digest
+                if each.question is not None
+            ]
+        }
     if question is not None:
         content |= {"subject": question.request_id, "data": _data(message, question)}
     return to_json(content)
@@ -61,5 +70,5 @@ def _outcome(outcome: OutcomeDocument) -> dict[str, JsonValue]:
         "reason": outcome.reason,
         "answered_at": outcome.answered_at.isoformat(),
         "by": {"name": respondent.name, "verified": respondent.verified, "via": respondent.via},
-        "summary": outcome.model_copy(update={"comment": ""}).summary(),
+        "summary": ending(outcome),
     }

@@ -129,7 +129,7 @@ class Driver:
     async def _send(self, channel: Channel, notice: Notice, outcome: OutcomeDocument | None) -> str:
         first = notice.event == "asked"
         earlier = {} if first else await receipts(self._records.store, self._request.request_id, channel.name)
-        return await channel.send(Message.of(self._request, notice, outcome, earlier))
+        return await channel.send(Message.of(self._request, notice, outcome, earlier, self._records.store))
 
     async def _still(self, notice: Notice) -> bool:
         if notice.event == "settled":

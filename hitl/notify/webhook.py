@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
 import re
 import ssl
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from hitl.notify.channels import Message
 from hitl.notify.cloudevents import CONTENT_TYPE, cloud_event
 from hitl.notify.signing import key_of, signed_headers
 from hitl.notify.targets import WebhookTarget
+from hitl.notify.tls import tls_context
 from hitl.records.records import utc_now
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 REPLY_SECONDS: Final = 10.0
 
 _CONNECT_SECONDS: Final = 3.0
-_CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _GONE: Final = 410
 _PORTS: Final = {"http": 80, "https": 443}
 
@@ -87,7 +85,7 @@ class Webhook:
         port = url.port or _PORTS[url.scheme]
         addresses = await checked_addresses(url.host, port, private=self._private, resolve=self._resolve)
         # The transport alone: a client would follow proxies, which resolve the name once more, and log the URL.
-        async with httpx.AsyncHTTPTransport(verify=_tls(*map(os.environ.get, _CERTIFICATES))) as transport:
+        async with httpx.AsyncHTTPTransport(verify=tls_context()) as transport:
             for number, address in enumerate(addresses, 1):
                 request = httpx.Request(
                     "POST",
@@ -109,14 +107,6 @@ class Webhook:
                     await reply.aclose()
                     _require_taken(reply.status_code, reply.headers.get("retry-after", ""), self._now())
                     return
-
-
-@functools.cache
-def _tls(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    # Reading all certificates takes longer than sending.
-    import httpx
-
-    return httpx.create_ssl_context()
 
 
 def _require_taken(status: int, retry_after: str, now: datetime) -> None:

@@ -1,4 +1,8 @@
-"""Links in storage: everyone who has the token may answer one question, until the link is revoked or ends."""
+"""Links in storage: everyone who has the token may answer one question, until the link is revoked or ends.
+
+A personal link is one that a notice takes to one person. Its token is made of a key and the question, so that a
+notice that is sent again holds the same link.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from datetime import datetime
 
 from hitl.core import keys
 from hitl.core.documents import LinkDocument
+from hitl.core.personal import personal_token, revoked_marker
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageUnavailable
+from hitl.records.requests import StoredRequest
 from hitl.storage import Store
 
 _log = logging.getLogger("hitl")
@@ -27,6 +33,32 @@ async def add_link(
     # Nobody else has this key: "taken" means that the reply to this very creation was lost, or a fault.
     if not await store.create_once(key, data) and await store.read(key) != data:
         raise StorageUnavailable(f"{key} could not be written: try again")
+    return token
+
+
+async def personal_link(store: Store, request: StoredRequest, person: str, *, key: bytes, now: datetime) -> str:
+    """Write a person's link to a question, unless it is there, and return its token; empty: it was revoked.
+
+    It answers until the question ends, then shows the outcome, and is deleted with the question.
+
+    Args:
+        store: Where the question lies.
+        request: The question.
+        person: Who gets the link.
+        key: The secret that the token is made of.
+        now: The present moment, with a time zone.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    token = personal_token(key, request.sha256, person)
+    token_hash = keys.hash_token(token)
+    document = LinkDocument(created_at=now, label=person, person=person)
+    await store.create_once(keys.link_key(request.request_id, token_hash), document.to_bytes())
+    # Looked at last: who revokes writes the marker first, so that a link which is made meanwhile is found here.
+    if await store.exists(revoked_marker(request.request_id, token_hash)):
+        await store.delete(keys.link_key(request.request_id, token_hash))
+        return ""
     return token
 
 
@@ -73,7 +105,9 @@ async def revoke_link(store: Store, request_id: str, token_hash: str) -> bool:
         StorageUnavailable: when the storage did not answer in time; trying again is safe.
     """
     key = keys.link_key(request_id, token_hash)
-    found = await store.exists(key)
-    if found:
-        await store.delete(key)
-    return found
+    if not await store.exists(key):
+        return False
+    # Also for a link that is nobody's, and for one that cannot be read: no notice makes those.
+    await store.mark(revoked_marker(request_id, token_hash))
+    await store.delete(key)
+    return True

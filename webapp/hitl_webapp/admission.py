@@ -63,7 +63,7 @@ class Admitted:
         """
         principal = self.principal
         return Respondent(
-            name=principal.name or name,
+            name=principal.name or principal.person or name,
             via=via,
             verified=principal.verified,
             groups=list(principal.groups),
@@ -154,8 +154,8 @@ class Admission:
         request = self._questions.remembered(address.request_id)
         principal = await self.authenticate(headers)
         token_hash = keys.hash_token(address.token)
-        if principal is None and self._links.get(f"{address.request_id}/{token_hash}") is not None:
-            principal = Principal(link=token_hash, site=self._auth)
+        if principal is None and (seen := self._links.get(f"{address.request_id}/{token_hash}")) is not None:
+            principal = Principal(link=token_hash, site=self._auth, person=seen.value.person)
         if request is None or principal is None:
             return None
         await principal.require_may_see(request.document)
@@ -178,18 +178,20 @@ class Admission:
         token_hash = link or keys.hash_token(address.token)
         name, now = f"{address.request_id}/{token_hash}", self._clock.now()
         seen = self._links.get(name) if remembered else None
-        fresh = seen is not None and ticks() - seen.at < SEEN_SECONDS
-        if not (fresh and seen is not None and await self._valid(seen.value, now)):
-            await self._read_link(address.request_id, token_hash, name, now)
-        return Principal(link=token_hash, site=self._auth)
+        if seen is not None and ticks() - seen.at < SEEN_SECONDS and await self._valid(seen.value, now):
+            document = seen.value
+        else:
+            document = await self._read_link(address.request_id, token_hash, name, now)
+        return Principal(link=token_hash, site=self._auth, person=document.person)
 
-    async def _read_link(self, request_id: str, token_hash: str, name: str, now: datetime) -> None:
+    async def _read_link(self, request_id: str, token_hash: str, name: str, now: datetime) -> LinkDocument:
         readable, began = request_id if keys.is_request_id(request_id) else _NOBODY, ticks()
         link = await read_link_of(self._store, readable, token_hash)
         if link is None or not await self._valid(link, now):
             self._links.drop(name)
             raise NotAllowed(NO_LINK)
         self._links.put(name, Read(link, began))
+        return link
 
     async def _valid(self, link: LinkDocument, now: datetime) -> bool:
         # By a clock that is wrong, a link has neither ended nor not.

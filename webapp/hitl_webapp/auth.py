@@ -45,7 +45,7 @@ SIGN_IN: Final[dict[AuthMode, str]] = {
 
 @dataclass(frozen=True)
 class Principal:
-    """Who calls: an authenticated name, or the hash of the link that was used.
+    """Who calls: an authenticated name, or the hash of the link that was used, and whose link it is, if anybody's.
 
     What they may do, the question says. Where others have a say too, what keeps those from it is raised as well.
     """
@@ -55,10 +55,16 @@ class Principal:
     verified: bool = False
     link: str = ""
     site: AuthMode = "link"
+    person: str = ""
     # Whether it depends on the namespace what this visitor may see.
     limited: ClassVar[bool] = False
     # Whether all questions of the root are this visitor's own, also those that name others.
     owns: ClassVar[bool] = False
+
+    @property
+    def known(self) -> bool:
+        """Whether this visitor has a name, so that none is typed."""
+        return bool(self.name or self.person)
 
     @property
     def right(self) -> Right:
@@ -87,10 +93,11 @@ class Principal:
         Raises:
             NotAllowed: saying what is missing.
         """
-        if request.respondents and not self.verified:
+        # Where people sign in, a link is not enough: it may have been passed on.
+        if request.respondents and not (self.verified or (self.person and self.site == "link")):
             raise NotAllowed(NAMED_ONLY[self.site])
         if request.respondents and not self._named_in(request):
-            raise NotAllowed(f"This question is for others to answer; you are {self.name}.")
+            raise NotAllowed(f"This question is for others to answer; you are {self.name or self.person}.")
         if request.approval is not None:
             why = refusal(request.approval, request.requester, name=self.name, verified=self.verified)
             if why:
@@ -105,7 +112,7 @@ class Principal:
         return ""
 
     def _named_in(self, request: RequestDocument) -> bool:
-        return request.respondents.allow(self.name, list(self.groups))
+        return request.respondents.allow(self.name or self.person, list(self.groups))
 
 
 class NotAMember(NotAllowed):

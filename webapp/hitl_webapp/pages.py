@@ -164,6 +164,7 @@ def form_page(
     *,
     token: str,
     name: str,
+    person: str = "",
     typed: dict[str, str] | None = None,
     fault: Fault | None = None,
     notice: str = "",
@@ -180,6 +181,7 @@ def form_page(
         request: The question.
         token: The link's token, which the form sends back; empty for a visitor who signed in.
         name: The visitor's verified name; empty lets them type one.
+        person: Whose link the visitor has; empty: nobody's.
         typed: What was typed before, to be kept. None: nothing yet, so the form holds what it holds at first.
         fault: What is wrong with it.
         notice: Something that is wrong with none of it, such as a storage that does not answer.
@@ -199,6 +201,7 @@ def form_page(
         few=FEW,
         token=token,
         name=name,
+        person=person,
         typed={"value": initial(request) or ""} if typed is None else typed,
         prefilled=_prefilled(request) if typed is None else "",
         fault=fault,

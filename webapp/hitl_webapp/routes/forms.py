@@ -46,6 +46,7 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
         question,
         token=address.token if principal.link else "",
         name=principal.name,
+        person=principal.person,
         refusal=beside.trouble or await principal.refusal(question),
         sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
         evidence=beside,
@@ -132,7 +133,7 @@ async def settle_form(
     Raises:
         HITLError: as `Submissions.settle` does.
     """
-    fault = sent.fault(named=bool(admitted.principal.name)) or sent.lacks_comment(admitted.request.document)
+    fault = sent.fault(named=admitted.principal.known) or sent.lacks_comment(admitted.request.document)
     wrong = None if fault is None else InvalidValue(fault.sentence)
     submission = submission.by(admitted.respondent("web", sent.recordable_name()))
     return await service.submissions.settle(admitted, submission, wrong), fault
@@ -156,7 +157,7 @@ async def shown_result(
         return await _ballot_page(service, admitted, sent, notice=problem.detail, status=problem.status)
     if isinstance(settled.error, InvalidValue):
         sent = sent.placed(question, settled.error)
-        fault = fault or sent.fault(named=bool(principal.name)) or value_fault(question, sent.value, settled.error)
+        fault = fault or sent.fault(named=principal.known) or value_fault(question, sent.value, settled.error)
         return await form_again(service, admitted, sent, problem, fault)
     typed = sent.typed(question)
     if settled.kind == "too_late":
@@ -192,6 +193,7 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         question,
         token=sent.address.token,
         name=admitted.principal.name,
+        person=admitted.principal.person,
         typed=(sent if sent.parts else sent.resolved(question)).typed(question),
         declining=sent.step == "decline",
         parts=parts,
@@ -225,6 +227,7 @@ async def _ballot_page(
         admitted.request.document,
         token=sent.address.token,
         name=admitted.principal.name,
+        person=admitted.principal.person,
         notice=notice,
         evidence=beside,
         ballot=await ballot_of(service, admitted, told),
@@ -270,6 +273,7 @@ async def form_again(
         question,
         token=sent.address.token,
         name=principal.name,
+        person=principal.person,
         typed=sent.typed(question),
         fault=fault,
         notice="" if fault else problem.detail,

@@ -1,0 +1,187 @@
+"""Mails: what they say, as text and as HTML with the same words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from html import escape
+from typing import Final
+
+from hitl.core.documents import RequestDocument
+from hitl.core.strictjson import shortened
+from hitl.core.text import one_line
+from hitl.notify.channels import Message
+from hitl.notify.mail.addresses import mark_of
+from hitl.notify.mail.target import MailTarget
+from hitl.notify.targets import HTTP
+from hitl.notify.words import Words, ending, subject_of, words_of
+
+_SAFE_ID: Final = re.compile("[^A-Za-z0-9_-]")
+_FONT: Final = (
+    "font-family:system-ui,-apple-system,'Segoe UI',Roboto,Arial,sans-serif;font-size:16px;line-height:1.5"
+)
+_PROMPT: Final = (
+    "margin:16px 0;padding:0 0 0 12px;border-left:3px solid #888;white-space:pre-wrap;word-wrap:break-word"
+)
+_BUTTON: Final = (
+    "display:inline-block;padding:10px 18px;border-radius:6px;"
+    "background:#0b57d0;color:#ffffff;text-decoration:none"
+)
+_SMALL: Final = "font-size:13px;color:#666"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a mail says about one question.
+
+    Args:
+        message: The message.
+        question: The question.
+        url: Where it is answered; empty: nobody knows where the web app is.
+        personal: Whether that is the reader's own link.
+    """
+
+    message: Message
+    question: RequestDocument
+    url: str
+    personal: bool
+
+
+def letter(
+    target: MailTarget, person: str, message: Message, parts: Sequence[Part], now: datetime
+) -> EmailMessage:
+    """Return a mail.
+
+    Args:
+        target: From whom it is.
+        person: The address that it goes to.
+        message: What is told: a digest has one part for each question.
+        parts: What it says; none: it is a test.
+        now: The present moment, with a time zone.
+    """
+    mail = EmailMessage(policy=SMTP)
+    first = message.receipts.get("asked", "")
+    mail["From"] = Address("HITL", addr_spec=target.sender)
+    mail["To"] = Address(addr_spec=person)
+    mail["Subject"] = f"{'Re: ' if first else ''}{subject_of(message)}"
+    mail["Date"] = now
+    mail["Message-ID"] = message_id(target, person, message.id)
+    if first:
+        mail["In-Reply-To"] = mail["References"] = message_id(target, person, first)
+    mail["List-Id"] = f"<{target.name}.hitl.{target.domain}>"
+    # Servers that reply while somebody is away do not reply to this.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail.set_content(_text(person, parts))
+    mail.add_alternative(_html(person, parts), subtype="html")
+    return mail
+
+
+def message_id(target: MailTarget, person: str, notice_id: str) -> str:
+    """Return a mail's id: the same at each try, and for no other notice or person."""
+    return f"<{_SAFE_ID.sub('-', notice_id)}.{mark_of(person)}@{target.domain}>"
+
+
+def _text(person: str, parts: Sequence[Part]) -> str:
+    if not parts:
+        return "This is a test. Notices of questions would come here.\n"
+    if len(parts) == 1:
+        [part] = parts
+        words = words_of(part.message, part.question)
+        quoted = "\n".join(f"> {line}".rstrip() for line in words.prompt.splitlines())
+        facts = "\n".join(f"{name}: {text}" for name, text in words.facts)
+        said = [words.heading, words.title, quoted, facts, _way(part)]
+    else:
+        said = [f"{len(parts)} notices of questions:", *map(_listed, parts)]
+    said += _notes(person, parts)
+    return "\n\n".join(each for each in said if each) + "\n"
+
+
+def _html(person: str, parts: Sequence[Part]) -> str:
+    if not parts:
+        body = "<p>This is a test. Notices of questions would come here.</p>"
+    elif len(parts) == 1:
+        body = _html_of(parts[0])
+    else:
+        rows = "".join(f'<li style="margin:0 0 12px">{_html_listed(each)}</li>' for each in parts)
+        body = f'<p>{len(parts)} notices of questions:</p><ul style="padding-left:20px">{rows}</ul>'
+    notes = "".join(f'<p style="{_SMALL}">{escape(each)}</p>' for each in _notes(person, parts))
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
+        f'<body style="margin:0;padding:16px;{_FONT}"><div style="max-width:640px">{body}{notes}</div></body>'
+        "</html>"
+    )
+
+
+def _html_of(part: Part) -> str:
+    words = words_of(part.message, part.question)
+    facts = "".join(f"<br>{escape(name)}: {escape(text)}" for name, text in words.facts)
+    way = f'<p><a href="{escape(part.url)}" style="{_BUTTON}">{_verb(part)}</a></p>' if part.url else ""
+    return (
+        f"<p>{escape(words.heading)}</p>"
+        f'<p dir="auto"><strong>{escape(words.title)}</strong></p>'
+        f'<div dir="auto" style="{_PROMPT}">{escape(words.prompt)}</div>'
+        f"<p>{facts.removeprefix('<br>')}</p>{way}{_html_address(part)}"
+    )
+
+
+def _html_address(part: Part) -> str:
+    # Whoever reads a mail without its buttons needs the address, and whoever has them sees where they lead.
+    shown = escape(part.url)
+    return (
+        f'<p style="{_SMALL};word-break:break-all">{_verb(part)}: {shown}</p>'
+        if part.url
+        else f"<p>{_way(part)}</p>"
+    )
+
+
+def _html_listed(part: Part) -> str:
+    link = f'<br><a href="{escape(part.url)}">{_verb(part)}</a>' if part.url else ""
+    return f'<span dir="auto">{escape(_summary(part))}</span>{link}'
+
+
+def _listed(part: Part) -> str:
+    return "\n".join(
+        f"{'- ' if not number else '  '}{line}" for number, line in enumerate([_summary(part), _way(part)])
+    )
+
+
+def _summary(part: Part) -> str:
+    words = words_of(part.message, part.question)
+    what = shortened(f"{words.title}: {one_line(words.prompt)}", 240)
+    return f"{what} ({_standing(part, words)})"
+
+
+def _standing(part: Part, words: Words) -> str:
+    outcome = part.message.outcome
+    return ending(outcome) if outcome is not None else f"answer until {dict(words.facts)['Answer until']}"
+
+
+def _verb(part: Part) -> str:
+    return "Answer" if part.message.outcome is None else "See the question"
+
+
+def _way(part: Part) -> str:
+    if part.url:
+        return f"{_verb(part)}: {part.url}"
+    return f"Its id is {part.question.request_id}."
+
+
+def _notes(person: str, parts: Sequence[Part]) -> list[str]:
+    if any(each.personal for each in parts):
+        return [
+            f"The links to answer are for {person} alone: whoever has one can answer in your name. "
+            "Do not pass this mail on."
+        ]
+    return []
+
+
+def usable(url: str) -> str:
+    """Return an address that a mail may hold: the program that asked says where its web app is."""
+    return url if url.startswith(HTTP) and url.isprintable() and " " not in url else ""
