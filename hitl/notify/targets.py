@@ -1,23 +1,19 @@
-"""Who is told: what `HITL_NOTIFY` says, checked."""
+"""Who is told: what all targets share, and the target that is a webhook."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from hitl.core.faults import sentence
 from hitl.core.noticekeys import TARGET_PATTERN
 from hitl.core.notices import NoticeEvent
-from hitl.core.strictjson import read_json
-from hitl.errors import InvalidRequest, InvalidValue
 from hitl.notify.signing import key_of
 
-MOST_TARGETS: Final = 16
+HTTP: Final = ("http://", "https://")
 
 _MOST_SECRETS: Final = 4
-_URL: Final = ("http://", "https://")
 
 
 class Target(BaseModel):
@@ -51,7 +47,7 @@ class WebhookTarget(Target):
         text = url.get_secret_value()
         try:
             parts = urlsplit(text)
-            known = text.startswith(_URL) and parts.hostname and parts.port != 0 and text.isascii()
+            known = text.startswith(HTTP) and parts.hostname and parts.port != 0 and text.isascii()
         except ValueError:
             known = False
         if not known or not text.isprintable() or " " in text:
@@ -66,29 +62,3 @@ class WebhookTarget(Target):
         for each in secrets:
             key_of(each.get_secret_value())
         return secrets
-
-
-_TARGETS: Final = TypeAdapter(Annotated[list[WebhookTarget], Field(max_length=MOST_TARGETS)])
-
-
-def read_targets(text: str) -> list[WebhookTarget]:
-    """Return the targets that `HITL_NOTIFY` names.
-
-    Args:
-        text: A URL, or a JSON list of targets. Empty: there are none.
-
-    Raises:
-        InvalidRequest: says what is wrong, and repeats nothing of it: a URL or a key may be a secret.
-    """
-    if not (text := text.strip()):
-        return []
-    try:
-        targets = _TARGETS.validate_python([{"url": text}] if text.startswith(_URL) else read_json(text))
-    except InvalidValue as error:
-        raise InvalidRequest("HITL_NOTIFY is neither a URL nor JSON: give a URL, or a list of targets") from error
-    except ValidationError as error:
-        raise InvalidRequest(f"HITL_NOTIFY, {sentence(error, 'the list')}") from None
-    names = [each.name for each in targets]
-    if twice := sorted({each for each in names if names.count(each) > 1}):
-        raise InvalidRequest(f"HITL_NOTIFY names {twice[0]} twice: give each target a name of its own")
-    return targets

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from hitl.core.notices import NotDelivered, Notice
@@ -21,7 +22,8 @@ from hitl.notify import webhook
 from hitl.notify.addresses import is_public
 from hitl.notify.addresses import resolve as resolve_by_dns
 from hitl.notify.channels import Message
-from hitl.notify.targets import read_targets
+from hitl.notify.opening import read_targets
+from hitl.notify.targets import WebhookTarget
 from hitl.notify.webhook import Webhook, retry_wait
 from hitl.storage import Store
 from tests.library.receiver import OTHER_SECRET, SECRET, Receiver, receiving
@@ -44,6 +46,7 @@ async def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 
 def to(url: str, *secrets: str, private: bool = True, **more: Any) -> Webhook:
     [target] = read_targets(json.dumps([{"name": "ops", "url": url, "secrets": secrets}]))
+    assert isinstance(target, WebhookTarget)
     return Webhook(target, private=private, **more)
 
 
@@ -277,6 +280,8 @@ def _secret(text: str) -> bool:
         ('[{"url": "https://example.org", "name": "A"}]', "name"),
         ('[{"url": "https://example.org", "events": ["other"]}]', "events"),
         ('[{"url": "https://example.org", "sekrets": []}]', "sekrets"),
+        ('[{"url": "https://example.org", "type": "whsec_aGl0bA=="}]', "an object whose type is"),
+        ('["https://example.org"]', "an object whose type is"),
         ('[{"url": "https://example.org"}, {"url": "https://example.org"}]', "twice"),
     ],
 )
@@ -289,5 +294,5 @@ def test_a_wrong_setting_is_refused_with_a_sentence_that_repeats_nothing_secret(
 
 
 def test_a_url_alone_is_one_target_and_nothing_is_none() -> None:
-    assert [(each.name, each.secrets) for each in read_targets("https://example.org/hook")] == [("webhook", [])]
+    assert read_targets("https://example.org/hook") == [WebhookTarget(url=SecretStr("https://example.org/hook"))]
     assert read_targets(" ") == []
