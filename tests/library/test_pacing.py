@@ -1,4 +1,4 @@
-"""In which pace a target is told: within its rate, together when there is much, and not at night unless it must."""
+"""In which pace a target is told: within its rate, together when there is much, at night only what must be."""
 
 from __future__ import annotations
 
