@@ -14,10 +14,13 @@ from typing import Any
 from docs.tools.generated import write
 from hitl.cluster.conditions import (
     AcceptedReason,
+    DeliveringReason,
     HumanInputCondition,
     LinkReason,
     MissingReason,
+    ReadyReason,
     RefusalReason,
+    TargetCondition,
     TroubleReason,
 )
 from tools.crd.generate import definitions
@@ -145,6 +148,38 @@ ACCEPTED = {
     "ClockApart": "the operator's clock differs from the storage's: it is retried automatically",
     "OutcomeMissing": "the question was settled, and storage does not hold its outcome: see HumanInput",
 }
+TARGET = """## Conditions
+
+| type | true when |
+|---|---|
+{types}
+
+| reason of `Ready` | meaning |
+|---|---|
+{ready}
+
+| reason of `Delivering` | meaning |
+|---|---|
+{delivering}
+
+What it is told, and how: [notices](../notify.md).
+"""
+TARGET_TYPES = {
+    "Ready": "it can be told: its settings and its Secret are as they must be",
+    "Delivering": "it took the last notice; `Unknown` before the first one",
+}
+TARGET_READY = {
+    "Usable": "nothing is wrong",
+    "SecretMissing": "create the Secret that `secretRef` names: it is looked for every minute",
+    "SecretRefused": "let the operator read the Secret: the message says how",
+    "Invalid": "correct what the message names, in the spec or in the Secret",
+}
+TARGET_DELIVERING = {
+    "NothingSent": "nothing was sent since the operator began",
+    "Delivered": "the last notice was delivered",
+    "Retrying": "the last notice was not delivered: the message says why, since when, and how many wait",
+    "GivenUp": "the last notice is given up; the message says why",
+}
 
 
 def pages() -> dict[Path, str]:
@@ -191,6 +226,13 @@ def _page(definition: dict[str, Any]) -> str:
             "missing": _rows(MISSING, MissingReason),
         }
         parts.append(HUMAN_INPUT.format(**tables))
+    elif names["kind"] == "NotificationTarget":
+        tables = {
+            "types": _rows(TARGET_TYPES, TargetCondition),
+            "ready": _rows(TARGET_READY, ReadyReason),
+            "delivering": _rows(TARGET_DELIVERING, DeliveringReason),
+        }
+        parts.append(TARGET.format(**tables))
     else:
         parts.append(RESPONSE.format(accepted=_rows(ACCEPTED, AcceptedReason)))
     return "".join(parts)

@@ -90,5 +90,30 @@ class MissingReason(StrEnum):
     ANOTHER_STORED = "AnotherStored"
 
 
+class TargetCondition(StrEnum):
+    """The types of conditions that a NotificationTarget has."""
+
+    READY = "Ready"
+    DELIVERING = "Delivering"
+
+
+class ReadyReason(StrEnum):
+    """Whether a NotificationTarget can be told: a reason of its `Ready`."""
+
+    USABLE = "Usable"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, no password
+    SECRET_REFUSED = "SecretRefused"  # noqa: S105 - a reason, no password
+    INVALID = "Invalid"
+
+
+class DeliveringReason(StrEnum):
+    """Whether a NotificationTarget takes what it is told: a reason of its `Delivering`."""
+
+    NOTHING_SENT = "NothingSent"
+    DELIVERED = "Delivered"
+    RETRYING = "Retrying"
+    GIVEN_UP = "GivenUp"
+
+
 PASSING: Final = frozenset({TroubleReason.STORAGE_UNAVAILABLE, TroubleReason.CLOCK_APART})
 """Reasons that are expected to pass by themselves."""

@@ -239,7 +239,9 @@ class HumanInputStatus(Shape):
         return next((each for each in self.conditions if each.type == kind), None)
 
 
-class _Object(Shape):
+class KubernetesObject(Shape):
+    """What all kinds share: metadata, and how they are read and written."""
+
     metadata: Metadata
 
     @classmethod
@@ -260,7 +262,7 @@ class _Object(Shape):
         return {"apiVersion": API_VERSION, "kind": type(self).__name__, **content}
 
 
-class HumanInput(_Object):
+class HumanInput(KubernetesObject):
     """A question that automation asks and a person answers."""
 
     spec: HumanInputSpec
@@ -311,7 +313,7 @@ class HumanInputResponseStatus(Shape):
         return next((each for each in self.conditions if each.type == kind), None)
 
 
-class HumanInputResponse(_Object):
+class HumanInputResponse(KubernetesObject):
     """A response to a HumanInput, as an object of its own: for GitOps, and for those who may only answer."""
 
     spec: HumanInputResponseSpec

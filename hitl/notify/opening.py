@@ -34,7 +34,13 @@ AnyTarget: TypeAlias = Annotated[
     ),
 ]
 
+_TARGET: Final = TypeAdapter[AnyTarget](AnyTarget)
 _TARGETS: Final = TypeAdapter(Annotated[list[AnyTarget], Field(max_length=MOST_TARGETS)])
+
+
+def target_of(content: dict[str, Any]) -> AnyTarget:
+    """Return the target that an object describes; raises ValidationError."""
+    return _TARGET.validate_python(content)
 
 
 def channel_of(target: AnyTarget, *, private: bool) -> Channel:

@@ -53,12 +53,16 @@ class Failed(Document):
 
 
 class Ended(Document):
-    """The end of a notice: it was delivered, or why it is given up. The receipt is the target's own."""
+    """The end of a notice: it was delivered, alone or in a digest, or why it is given up.
+
+    The receipt is the target's own.
+    """
 
     at: AwareDatetime
     tries: int
     why: str = ""
     receipt: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,21 @@ class _Seen:
     ended: str = ""
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """A try that this process may make, and nobody else.
+
+    Args:
+        box: Of which notice to which target.
+        number: The how many-th it is.
+        began: Since when it counts, by `Records.ticks`.
+    """
+
+    box: NoticeBox
+    number: int
+    began: float
+
+
 async def deliver(
     records: Records,
     box: NoticeBox,
@@ -108,6 +127,30 @@ async def deliver(
     Raises:
         StorageError: when the storage did not answer before it was sent, or the clocks are apart.
     """
+    claimed = await claim(records, box, still)
+    if not isinstance(claimed, Attempt):
+        return claimed
+    if held_up(records, claimed):
+        return records.now() + CLAIM
+    return await note(records, claimed, notice, await sent_by(send))
+
+
+async def claim(
+    records: Records, box: NoticeBox, still: Callable[[], Awaitable[bool]]
+) -> Attempt | datetime | None:
+    """Claim the next try of a notice, for two minutes.
+
+    Args:
+        records: Where the question lies.
+        box: Where the notice lies.
+        still: Tells whether it is still true.
+
+    Returns:
+        The try; when to look again, as it is another's or too early; None: there is nothing more to do about it.
+
+    Raises:
+        StorageError: when the storage did not answer, or the clocks are apart.
+    """
     now, began = records.now(), records.ticks()
     await records.store.require_clock(now)
     seen = await _look(records.store, box)
@@ -119,23 +162,61 @@ async def deliver(
     number = seen.tries + 1
     if not await records.store.create_once(box.claim(number), Claimed(at=now).to_bytes()):
         return now + CLAIM
-    if not await still():
-        return None
-    if records.ticks() - began > _HELD_UP_SECONDS:
-        # This process was stopped meanwhile: the claim may be somebody else's soon.
-        return now + CLAIM
-    sent = await _sent(send)
-    now = records.now()
+    return Attempt(box, number, began) if await still() else None
+
+
+def held_up(records: Records, attempt: Attempt) -> bool:
+    """Tell whether this process was stopped since it claimed a try: the claim may be somebody else's soon."""
+    return records.ticks() - attempt.began > _HELD_UP_SECONDS
+
+
+async def sent_by(send: Callable[[], Awaitable[str]]) -> NotDelivered | str:
+    """Send, within a bound; return the target's receipt, or why it did not take it."""
+    try:
+        async with asyncio.timeout(SEND_SECONDS):
+            return await send()
+    except NotDelivered as failure:
+        return failure
+    except TimeoutError:
+        return NotDelivered(f"it took more than {SEND_SECONDS:.0f} s")
+
+
+async def note(
+    records: Records, attempt: Attempt, notice: Notice, sent: NotDelivered | str, digest: str = ""
+) -> datetime | None:
+    """Store the result of a try. While the storage does not answer, this goes on.
+
+    Args:
+        records: Where the question lies.
+        attempt: The try.
+        notice: What was told.
+        sent: The target's receipt, or why it did not take it.
+        digest: The id of the digest in which it was told; empty: it was told alone.
+
+    Returns:
+        When to try again; None: there is nothing more to do about it.
+    """
+    box, now = attempt.box, records.now()
     if isinstance(sent, str):
-        await _insist(records.store, box.done, Ended(at=now, tries=number, receipt=sent))
+        await _insist(records.store, box.done, Ended(at=now, tries=attempt.number, receipt=sent, digest=digest))
         return None
-    retry_at = next_try_at(now, number, sent.wait, random.random())  # noqa: S311 - no secret
+    retry_at = next_try_at(now, attempt.number, sent.wait, random.random())  # noqa: S311 - no secret
     if sent.gone or retry_at >= notice.until:
-        await _insist(records.store, box.dead, Ended(at=now, tries=number, why=sent.why))
+        await _insist(records.store, box.dead, Ended(at=now, tries=attempt.number, why=sent.why))
         _log.warning("%s: the notice %r to %s is given up: %s", box.request_id, box.notice, box.target, sent.why)
         return None
-    await _insist(records.store, box.failed(number), Failed(at=now, why=sent.why, retry_at=retry_at))
+    await _insist(records.store, box.failed(attempt.number), Failed(at=now, why=sent.why, retry_at=retry_at))
     return retry_at
+
+
+async def ended_notices(store: Store, request_id: str) -> frozenset[NoticeBox]:
+    """Return the notices about a question that were delivered or given up. It costs one request.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    found = await _all_seen(store, request_id, notices_prefix(request_id))
+    return frozenset(box for box, seen in found.items() if seen.ended)
 
 
 async def notice_states(store: Store, request_id: str) -> list[NoticeState]:
@@ -164,16 +245,6 @@ async def receipts(store: Store, request_id: str, target: str) -> Mapping[str, s
             with suppress(DocumentDamaged):
                 found[box.notice] = Ended.from_bytes(data, box.done).receipt
     return {notice: receipt for notice, receipt in found.items() if receipt}
-
-
-async def _sent(send: Callable[[], Awaitable[str]]) -> NotDelivered | str:
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            return await send()
-    except NotDelivered as failure:
-        return failure
-    except TimeoutError:
-        return NotDelivered(f"it took more than {SEND_SECONDS:.0f} s")
 
 
 async def _look(store: Store, box: NoticeBox) -> _Seen:

@@ -30,6 +30,7 @@ _OURS = "/apis/hitl.flyte.org/v1alpha1"
 _PATHS = {
     "HumanInput": (_OURS, "humaninputs"),
     "HumanInputResponse": (_OURS, "humaninputresponses"),
+    "NotificationTarget": (_OURS, "notificationtargets"),
     "Namespace": ("/api/v1", "namespaces"),
     "Secret": ("/api/v1", "secrets"),
     "ConfigMap": ("/api/v1", "configmaps"),
@@ -303,7 +304,7 @@ class ControlPlane:
         for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
             self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=100s")
-        for plural in ("humaninputs", "humaninputresponses"):
+        for plural in ("humaninputs", "humaninputresponses", "notificationtargets"):
             self.until(plural, functools.partial(self._serves, plural))
 
     def _serves(self, plural: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 import yaml
 from pydantic import BaseModel
 
+from hitl.cluster.notification_target import NotificationTarget
 from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput, HumanInputResponse
 from tools.crd import cel
 
@@ -35,7 +36,7 @@ _KEPT: Final = (
 _DEFAULTED: Final = ("timeoutSeconds",)
 _SETS: Final = ("choices", "users", "groups")
 # An empty list is a look-up that found nobody, and would let everybody answer, or anything be answered.
-_NEVER_EMPTY: Final = ("choices",)
+_NEVER_EMPTY: Final = ("choices", "events")
 # Words with single blanks between them: a name that is blank, or has blanks around it, is nobody's.
 _NAME: Final = r"^[^\s\pZ\pC]+( [^\s\pZ\pC]+)*$"
 _FORMATS: Final = {
@@ -67,10 +68,22 @@ _RESPONSE_COLUMNS: Final = (
     ("Accepted", "string", '.status.conditions[?(@.type=="Accepted")].reason', "The result.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
 )
+_TARGET_COLUMNS: Final = (
+    ("Type", "string", ".spec.type", "The channel.", 0),
+    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "Whether it can be told.", 0),
+    (
+        "Delivering",
+        "string",
+        '.status.conditions[?(@.type=="Delivering")].reason',
+        "Whether it takes what it is told.",
+        0,
+    ),
+    ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
+)
 
 
 def definitions() -> dict[str, Schema]:
-    """Return both definitions, by the name of the file that holds each."""
+    """Return all definitions, by the name of the file that holds each."""
     human_input = _definition(HumanInput, ("humaninputs", "humaninput", "hi"), _COLUMNS, cel.human_input_rules())
     human_input["spec"]["versions"][0]["selectableFields"] = [
         {"jsonPath": ".status.phase"},
@@ -82,7 +95,13 @@ def definitions() -> dict[str, Schema]:
         _RESPONSE_COLUMNS,
         cel.response_rules(),
     )
-    return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response)}
+    target = _definition(
+        NotificationTarget,
+        ("notificationtargets", "notificationtarget", "nt"),
+        _TARGET_COLUMNS,
+        cel.target_rules(),
+    )
+    return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response, target)}
 
 
 def files(root: Path) -> dict[Path, str]:
@@ -177,6 +196,8 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
     if text := described or schema.get("description"):
         result["description"] = _text(text)
     result |= {key: schema[key] for key in _KEPT if key in schema and key not in result}
+    if "const" in schema:
+        result["enum"] = [schema["const"]]
     if name in _FORMATS:
         result["format"] = _FORMATS[name]
     if name in _DEFAULTED:
