@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hitl.author.files import File
     from hitl.author.outcome import Outcome, Vote
     from hitl.core.approval import Approval
+    from hitl.core.business_hours import BusinessHours
     from hitl.core.edits import Change
     from hitl.core.forms.parts import MISSING
     from hitl.core.prompts import escape
@@ -61,6 +62,7 @@ __all__ = [
     "AlreadySettled",
     "AlreadyVoted",
     "Approval",
+    "BusinessHours",
     "Change",
     "ClockApart",
     "ClusterConflict",
@@ -140,6 +142,10 @@ def __getattr__(name: str) -> Any:
             from hitl.core.approval import Approval
 
             return Approval
+        case "BusinessHours":
+            from hitl.core.business_hours import BusinessHours
+
+            return BusinessHours
         case "HITLSubmissionTyped":
             from hitl.core.submissions import HITLSubmissionTyped
 

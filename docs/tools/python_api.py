@@ -38,7 +38,7 @@ Type checkers know the answer's type from the data type: `hitl.ask("Which?", Dep
 class, such as `int | None` or a `Literal`, it is `Any`.
 """
 PARTS: Final[dict[str, tuple[str, ...]]] = {
-    "Ask": ("ask", "new_event", "Approval", "escape"),
+    "Ask": ("ask", "new_event", "Approval", "BusinessHours", "escape"),
     "Wait": ("Event", "Outcome", "Vote", "Change", "File", "MISSING", "EventScope"),
     "Show evidence": ("evidence",),
     "Inside Flyte": ("env", "EventFormLink"),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypedDict
 
 from pydantic import JsonValue
 
 from hitl.author.evidence import Shown
 from hitl.core.approval import Approval
+from hitl.core.business_hours import BusinessHours
+from hitl.core.further import Escalation
+from hitl.core.further import Seconds as Seconds
 from hitl.core.question import OnTimeout, PromptFormat
 from hitl.core.respondents import Respondents
 
 EventScope: TypeAlias = Literal["run"]
 """How far a question reaches. There is one scope, ``"run"``; the old plugin has the parameter, too."""
-Seconds: TypeAlias = float | timedelta
 
 
 class Options(TypedDict, total=False):
@@ -41,6 +42,14 @@ class Options(TypedDict, total=False):
     """Who must agree: `hitl.Approval(required=2)`. None: one person decides."""
     requester: str
     """The name of the user it is asked for. An `approval` may exclude this user. Empty by default."""
+    escalate: Escalation | None
+    """Who may answer later as well as the `respondents`: at most 8 pairs of a time after asking and respondents,
+    such as `[(timedelta(hours=1), {"groups": ["oncall"]})]`. None by default."""
+    reminders: Sequence[Seconds] | None
+    """When people are reminded: at most 8 times before the deadline. None: as `HITL_NOTIFY_REMINDERS` says."""
+    business_hours: BusinessHours | None
+    """When they may be reminded. A reminder that would be due outside is told at the last moment before that is
+    inside. None: at any time."""
     prompt_format: PromptFormat
     """`"markdown"`, or `"plain"` for a prompt that is shown as it is: data in it keep their stars, underscores and
     new lines. In Markdown, `hitl.escape` does that for a part. `"markdown"` by default."""

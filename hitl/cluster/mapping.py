@@ -14,6 +14,7 @@ from typing import Any, Final
 from hitl.cluster.agreeing import approval_of, approval_shown, requester_of
 from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
+from hitl.cluster.times import hours_in, reminders_shown, steps_in, steps_shown
 from hitl.cluster.v1alpha1 import (
     GROUP,
     MAX_SCHEMA_LEVELS,
@@ -93,6 +94,9 @@ def question_of(human_input: HumanInput) -> Question:
         refused=spec.refused,
         approval=approval_of(spec),
         requester=requester_of(spec),
+        escalate=steps_in(spec.escalation),
+        reminders=None if spec.reminders is None else spec.reminders.before_deadline_seconds,
+        business_hours=hours_in(spec.reminders),
     )
 
 
@@ -157,6 +161,8 @@ def human_input_of(request: RequestDocument, ttl_seconds: int) -> HumanInput:
             respondents=ShownRespondents(users=named.users, groups=named.groups) if named else None,
             approval=approval,
             requester=requester,
+            escalation=steps_shown(request.escalation),
+            reminders=reminders_shown(request.reminders),
             ttl_seconds_after_finished=ttl_seconds,
             request=RequestRef(id=request.request_id),
         ),

@@ -22,6 +22,8 @@ from hitl.cluster.shapes import Respondents as Respondents
 from hitl.cluster.shapes import Shape
 from hitl.cluster.shapes import ShownApproval as ShownApproval
 from hitl.cluster.shapes import ShownEvidence as ShownEvidence
+from hitl.cluster.times import EscalationStep as EscalationStep
+from hitl.cluster.times import ShownReminders as ShownReminders
 from hitl.core.documents import (
     MAX_CHOICE_CHARS,
     MAX_CHOICES,
@@ -30,6 +32,7 @@ from hitl.core.documents import (
     MAX_TIMEOUT_SECONDS,
     PromptFormat,
 )
+from hitl.core.escalation import MAX_STEPS
 from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN
@@ -149,6 +152,14 @@ class HumanInputSpec(Shape):
         default=None,
         description="The user that the question is asked for, where there is an approval. Stamped at admission: "
         "who creates the HumanInput.",
+    )
+    escalation: list[EscalationStep] = Field(
+        default=[],
+        max_length=MAX_STEPS,
+        description="From when on others may answer as well as the respondents, the earliest first.",
+    )
+    reminders: ShownReminders | None = Field(
+        default=None, description="When people are reminded. Absent: as the settings of who tells say."
     )
     ttl_seconds_after_finished: int | None = Field(
         default=None,

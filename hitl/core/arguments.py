@@ -43,6 +43,22 @@ def seconds(argument: str, given: object) -> float:
     return float(span)
 
 
+def whole_seconds(argument: str, given: object) -> int:
+    """Return a whole number of seconds, from 1 to 366 days.
+
+    Args:
+        argument: The argument's name.
+        given: A number of seconds, or a `timedelta`.
+
+    Raises:
+        InvalidRequest: naming the argument.
+    """
+    span = seconds(argument, given)
+    if not span.is_integer():
+        raise InvalidRequest(f"{argument} is {shortened(str(given))}: give whole seconds")
+    return int(span)
+
+
 def attempts(given: object) -> int:
     """Return how often a question is asked at most.
 

@@ -2,10 +2,10 @@
 
 ::
 
-    asked ──▶ reminder ──▶ reminder ──▶ (the question ends) ──▶ settled
+    asked ──▶ escalated ──▶ reminder ──▶ reminder ──▶ (the question ends) ──▶ settled
 
 Nothing is told before it is true, and only ``settled`` after the question ended. Of several reminders whose
-time has come, only the last is sent.
+time has come, only the last is sent. Each time that others may answer is told once.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Final, Literal, TypeAlias
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.escalation import steps_of
 from hitl.core.lifecycle import KEPT_AT_LEAST
+from hitl.core.reminders import reminded_at
 
-NoticeEvent: TypeAlias = Literal["asked", "reminder", "settled"]
+NoticeEvent: TypeAlias = Literal["asked", "reminder", "escalated", "settled"]
 
 _FIRST_PAUSE: Final = timedelta(seconds=2)
 _LONGEST_PAUSE: Final = timedelta(minutes=15)
@@ -50,7 +53,8 @@ class Notice:
         event: What is told.
         due_at: From when on it is true.
         until: When trying to deliver it ends.
-        seconds: How long before the deadline a reminder is due, in whole seconds; else 0.
+        seconds: How long before the deadline a reminder was asked for, or how long after the asking others may
+            answer, in whole seconds; else 0.
     """
 
     event: NoticeEvent
@@ -61,7 +65,7 @@ class Notice:
     @property
     def name(self) -> str:
         """What sets it apart from the other notices about its question, such as ``asked`` or ``reminder-3600``."""
-        return f"{self.event}-{self.seconds}" if self.event == "reminder" else self.event
+        return f"{self.event}-{self.seconds}" if self.seconds else self.event
 
     def id_of(self, request_id: str, request_sha256: str) -> str:
         """Return the id by which a receiver knows it: the same at each try, and for no other notice.
@@ -82,7 +86,7 @@ def due(
     Args:
         asked: The question.
         outcome: Its outcome, if there is one.
-        reminders: How many seconds before the deadline to remind, each at least 1.
+        reminders: How many seconds before the deadline to remind, each at least 1, unless the question says it.
         now: The present moment, with a time zone.
     """
     if outcome is not None:
@@ -91,18 +95,21 @@ def due(
     if now >= asked.expires_at:
         return ()
     told = Notice("asked", asked.created_at, asked.expires_at)
-    return told, *[each for each in _reminders(asked, reminders) if each.due_at <= now][-1:]
+    later = [each for each in _escalated(asked) if each.due_at <= now]
+    later += [each for each in _reminders(asked, reminders) if each.due_at <= now][-1:]
+    return told, *sorted(later, key=attrgetter("due_at"))
 
 
 def next_due_at(asked: RequestDocument, reminders: Sequence[int], now: datetime) -> datetime | None:
-    """Return when the next reminder is due while the question is open; None: there are no more.
+    """Return when the next notice is due while the question is open; None: there are no more.
 
     Args:
         asked: The question.
-        reminders: How many seconds before the deadline to remind, each at least 1.
+        reminders: How many seconds before the deadline to remind, each at least 1, unless the question says it.
         now: The present moment, with a time zone.
     """
-    return min((each.due_at for each in _reminders(asked, reminders) if each.due_at > now), default=None)
+    told = [*_escalated(asked), *_reminders(asked, reminders)]
+    return min((each.due_at for each in told if each.due_at > now), default=None)
 
 
 def next_try_at(now: datetime, tries: int, wait: timedelta | None, spread: float) -> datetime:
@@ -122,11 +129,10 @@ def next_try_at(now: datetime, tries: int, wait: timedelta | None, spread: float
         return datetime.max.replace(tzinfo=now.tzinfo)
 
 
+def _escalated(asked: RequestDocument) -> list[Notice]:
+    return [Notice("escalated", at, asked.expires_at, step.after_seconds) for at, step in steps_of(asked)]
+
+
 def _reminders(asked: RequestDocument, reminders: Sequence[int]) -> list[Notice]:
-    # One that would be due before the question was asked tells nothing that "asked" does not.
-    open_for = (asked.expires_at - asked.created_at).total_seconds()
-    return [
-        Notice("reminder", asked.expires_at - timedelta(seconds=each), asked.expires_at, each)
-        for each in sorted(set(reminders), reverse=True)
-        if 0 < each < open_for
-    ]
+    found = reminded_at(asked.reminders, reminders, asked.created_at, asked.expires_at)
+    return [Notice("reminder", at, asked.expires_at, seconds) for at, seconds in found]

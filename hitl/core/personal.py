@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from datetime import datetime
 
 from hitl.core import keys
 from hitl.core.approval import needs_verified
 from hitl.core.documents import RequestDocument
+from hitl.core.escalation import may_answer
 
 
 def personal_token(key: bytes, request_sha256: str, person: str) -> str:
@@ -33,13 +35,14 @@ def revoked_marker(request_id: str, token_hash: str) -> str:
     return f"{keys.question_prefix(request_id)}/revoked/{name.removesuffix('.json')}"
 
 
-def link_is_enough(question: RequestDocument, person: str) -> bool:
+def link_is_enough(question: RequestDocument, person: str, at: datetime) -> bool:
     """Tell whether a link of their own lets a person answer, where people do not sign in.
 
     Args:
         question: The question.
         person: The person, whose name nobody has verified.
+        at: The moment, with a time zone.
     """
     if question.approval is not None and needs_verified(question.approval):
         return False
-    return question.respondents.allow(person, [])
+    return may_answer(question, at).allow(person, [])

@@ -11,18 +11,21 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypedDict, Unpack
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hitl.core import arguments
 from hitl.core.approval import Approval, require_reachable
+from hitl.core.escalation import MAX_STEPS, Step, may_ever_answer, require_sensible
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.faults import sentence
 from hitl.core.files import asks_for_file, require_file_alone
+from hitl.core.further import Further, checked_further
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
 from hitl.core.pythontypes import AnswerType, answer_type, as_json, offered_values, require_usable
+from hitl.core.reminders import Reminders
 from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.several import list_type, several
 from hitl.core.strictjson import shortened
@@ -38,7 +41,8 @@ class Asked(BaseModel):
 
     `choices`, `default` and `proposed` are canonical texts of `data_type`, and so are the keys of `choice_labels`.
     `proposed` is what the form holds at first; `refused` is what the program said of the answer before. With an
-    `approval`, several people must agree; `requester` is the user it is asked for.
+    `approval`, several people must agree; `requester` is the user it is asked for. `escalation` says who may
+    answer later as well, and `reminders` when people are reminded.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -64,6 +68,8 @@ class Asked(BaseModel):
     )
     approval: Approval | None = None
     requester: str = Field(default="", max_length=MAX_PERSON_CHARS)
+    escalation: list[Step] = Field(default_factory=list, max_length=MAX_STEPS)
+    reminders: Reminders | None = None
 
     COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
     # Earlier releases knew none of them: the digests of what they asked stay as they were.
@@ -75,6 +81,7 @@ class Asked(BaseModel):
         "refused",
         "approval",
         "requester",
+        "escalation",
     )
 
     def question_digest(self) -> str:
@@ -87,17 +94,6 @@ class Asked(BaseModel):
             if getattr(self, name) != Asked.model_fields[name].get_default(call_default_factory=True)
         }
         return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
-
-
-class Further(TypedDict, total=False):
-    """What few questions have."""
-
-    refused: Sequence[str]
-    """What the program said of the answer before, shown above the form."""
-    approval: Approval | None
-    """Who must agree. None: one person decides."""
-    requester: str
-    """The user it is asked for; empty: nobody knows."""
 
 
 class Question(Asked):
@@ -149,7 +145,7 @@ class Question(Asked):
             proposed: A value that fits, which the form holds at first. The outcome tells what was edited.
             evidence: What is shown beside the question, already stored; at most 32.
             multiple: Whether several of the choices may be given: the answer is a list of them.
-            further: See `Further`.
+            further: See `hitl.core.further.Further`.
 
         Raises:
             InvalidRequest: saying which argument is invalid and why.
@@ -170,7 +166,7 @@ class Question(Asked):
             proposed=_text(data_type, asked, proposed, "proposed"),
             choice_labels=labels,
             evidence=list(evidence),
-            **_checked_further(further),
+            **checked_further(further),
             timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
             untyped_schema=whole if asked.pydantic else own,
         )
@@ -188,6 +184,7 @@ class Question(Asked):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         require_whole(self)
+        require_sensible(self, self.timeout_seconds)
         return self
 
     def with_refused(self, value: JsonValue, faults: Sequence[str]) -> Self:
@@ -250,7 +247,7 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
     if asked.on_timeout == "default" and asked.default is None:
         raise InvalidRequest("on_timeout='default' needs a default")
     if asked.approval is not None:
-        require_reachable(asked.approval, asked.respondents, asked.requester)
+        require_reachable(asked.approval, may_ever_answer(asked), asked.requester)
         if asks_for_file(asked):
             raise InvalidRequest("approval: two files are hardly ever equal, so people agree on values only")
     elif asked.requester:
@@ -296,14 +293,6 @@ def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str |
     if value is None:
         return None
     return arguments.canonical(asked.kind, as_json(data_type, value), argument, empty=argument == "default")
-
-
-def _checked_further(further: Further) -> dict[str, Any]:
-    approval = further.get("approval")
-    if approval is not None and not isinstance(approval, Approval):
-        kind = type(approval).__name__
-        raise InvalidRequest(f"approval is of type {kind}: give hitl.Approval(required=2), or None")
-    return {**further, "refused": list(further.get("refused", ()))}
 
 
 def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:

@@ -20,6 +20,7 @@ from functools import cached_property
 
 from hitl.core.approval import Approval, policy_sentence
 from hitl.core.documents import OutcomeKind, RequestDocument
+from hitl.core.escalation import may_ever_answer
 from hitl.core.lifecycle import expiry_due
 from hitl.core.votes import VoteDocument, lacks_comment, vote_refusal
 
@@ -48,7 +49,7 @@ class Standing:
         missing: How many further people that answer needs, by their group; ``""`` stands for anybody. None: it is
             reached.
         declined: The votes that decline.
-        left: How many people may still vote; None: nobody knows.
+        left: How many people may still vote, now or later; None: nobody knows.
     """
 
     approval: Approval
@@ -118,8 +119,8 @@ def tally(request: RequestDocument, votes: Sequence[VoteDocument], now: datetime
 def standing(request: RequestDocument, votes: Sequence[VoteDocument]) -> Standing | None:
     """Return how far the votes are; None where one person decides.
 
-    A vote that does not count is passed over: of somebody who may not vote, or after the deadline. It was refused,
-    or somebody else wrote it.
+    A vote that does not count is passed over: of somebody who might not vote at that time, or after the deadline.
+    It was refused, or somebody else wrote it.
     """
     approval = request.approval
     if approval is None:
@@ -179,12 +180,12 @@ def missing(approval: Approval, votes: Sequence[VoteDocument]) -> dict[str, int]
 
 def _counts(request: RequestDocument, approval: Approval, vote: VoteDocument) -> bool:
     refused = vote.voted_at >= request.expires_at or lacks_comment(approval, vote)
-    return not (refused or vote_refusal(request, approval, vote.respondent))
+    return not (refused or vote_refusal(request, approval, vote.respondent, vote.voted_at))
 
 
 def _may_vote(request: RequestDocument, approval: Approval) -> set[str] | None:
-    """Return all who may vote, by their names; None: nobody knows, as groups are named, or nobody is."""
-    named = request.respondents
+    """Return all who may vote until the end, by their names; None: nobody knows, as groups are named."""
+    named = may_ever_answer(request)
     if named.groups or not named.users:
         return None
     return set(named.users) - ({request.requester} if approval.exclude_requester else set())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
 from hitl.core.approval import Approval, refusal
 from hitl.core.documents import Document, RequestDocument, Respondent, require_type, sha256_hex
+from hitl.core.escalation import may_answer
 from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.moments import Moment
 from hitl.core.values import DataType, format_value
@@ -75,17 +77,18 @@ def canonical(value: JsonValue) -> str:
     return json.dumps(_plain(value), sort_keys=True, ensure_ascii=False)
 
 
-def vote_refusal(request: RequestDocument, approval: Approval, who: Respondent) -> str:
+def vote_refusal(request: RequestDocument, approval: Approval, who: Respondent, at: datetime) -> str:
     """Return why somebody's vote does not count, as a sentence for them; empty: it does.
 
     Args:
         request: The question.
         approval: Its policy.
         who: Who votes.
+        at: When, with a time zone.
     """
     if why := refusal(approval, request.requester, name=who.name, verified=who.verified):
         return why
-    named = request.respondents
+    named = may_answer(request, at)
     if named and not (who.verified and named.allow(who.name, who.groups)):
         return f"This question is for others to answer; you are {who.name or 'not signed in'}."
     return ""

@@ -9,6 +9,7 @@ from pydantic_core import to_json
 
 from hitl.core.audit import Attempt, Right
 from hitl.core.documents import OutcomeDocument, Respondent, sha256_hex
+from hitl.core.escalation import may_answer
 from hitl.core.respondents import Respondents
 from hitl.core.text import one_line
 from hitl.core.values import Value
@@ -51,7 +52,7 @@ async def note_withdrawal(
                 request_id=request.request_id,
                 result=settled.kind,
                 reason=_text(str(settled.error or ""), _MOST_REFUSED_CHARS),
-                **_of_respondent(respondent, right, request.document.respondents),
+                **_of_respondent(respondent, right, may_answer(request.document, now)),
                 **_of_request(request),
             )
         )
@@ -86,14 +87,15 @@ async def note_refused(
         return
     reason = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
     known = {"name": _text(name, _MOST_REFUSED_CHARS)} if submission is None else {}
+    now = records.now()
     await records.audited(
         Attempt(
-            at=records.now(),
+            at=now,
             request_id=_text(request_id, 63),
             result="refused",
             reason=_text(reason, _MOST_REFUSED_CHARS),
             **known,
-            **({} if submission is None else _of_submission(submission, request, _MOST_REFUSED_CHARS)),
+            **({} if submission is None else _of_submission(submission, request, now)),
             **({} if request is None else _of_request(request)),
         )
     )
@@ -119,7 +121,7 @@ def of_settlement(request: StoredRequest, submission: Submission, settled: Settl
         result="voted" if settled.kind == "recorded" else settled.kind,
         reason=_text(str(settled.error or settled.note), _MOST_REFUSED_CHARS),
         lost_to=_text(standing.submission_id, 64) if standing is not None and settled.kind != "recorded" else "",
-        **_of_submission(submission, request, _MOST_REFUSED_CHARS),
+        **_of_submission(submission, request, now),
         **_of_request(request),
     )
 
@@ -143,17 +145,17 @@ def of_outcome(request: StoredRequest, outcome: OutcomeDocument, right: Right = 
         comment=_text(outcome.comment),
         outcome_sha256=sha256_hex(outcome.to_bytes()),
         **_of_value(outcome.value_text()),
-        **_of_respondent(respondent, right, request.document.respondents),
+        **_of_respondent(respondent, right, may_answer(request.document, outcome.answered_at)),
         **_of_request(request),
     )
 
 
-def _of_submission(submission: Submission, request: StoredRequest | None, most: int) -> dict[str, Any]:
-    named = None if request is None else request.document.respondents
+def _of_submission(submission: Submission, request: StoredRequest | None, at: datetime) -> dict[str, Any]:
+    named = None if request is None else may_answer(request.document, at)
     return {
         "attempt": submission.outcome,
         "submission_id": _text(submission.submission_id, 64),
-        "comment": _text(submission.comment, most),
+        "comment": _text(submission.comment, _MOST_REFUSED_CHARS),
         **_of_value(None if submission.value is None else _value_text(submission.value)),
         **_of_respondent(submission.respondent, submission.right, named),
     }

@@ -185,7 +185,7 @@ def _vote_of(
     document, approval = request.document, request.document.approval
     assert approval is not None
     who = submission.respondent
-    if why := vote_refusal(document, approval, who):
+    if why := vote_refusal(document, approval, who, now):
         return None, Settled("not_allowed", error=NotAllowed(why))
     would_be, refused = attempt(request, submission, now)
     if would_be is None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.mapping import Given
 from hitl.core.documents import OutcomeDocument
+from hitl.core.escalation import may_answer
 from hitl.core.tally import Standing
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
@@ -88,10 +90,14 @@ async def _settle(
         # The command may have written it, too: always by rights in the cluster.
         right="kubernetes",
     )
+    now = context.now()
+    if request.document.escalation:
+        # Who may answer is a matter of the time.
+        await root.require_clock(now)
     if may_vote and request.document.approval is not None:
         refusal = await _withdrawn(root, request, given)
     else:
-        refusal = _not_allowed(request, given)
+        refusal = _not_allowed(request, given, now)
     refusal = refusal or await _evidence_changed(root, request)
     if refusal is not None:
         why = f"{refusal.reason}: {refusal.message}"
@@ -159,14 +165,14 @@ async def _withdrawn(root: Root, request: StoredRequest, given: Given) -> Refusa
     return None
 
 
-def _not_allowed(request: StoredRequest, given: Given) -> Refusal | None:
+def _not_allowed(request: StoredRequest, given: Given, now: datetime) -> Refusal | None:
     if request.document.approval is not None:
         return Refusal(
             RefusalReason.NOT_ALLOWED,
             "several people must agree on this question, and spec.response holds one response: vote by a "
             "HumanInputResponse, with `kubectl hitl answer`, or in the web app",
         )
-    named, respondent = request.document.respondents, given.respondent
+    named, respondent = may_answer(request.document, now), given.respondent
     if not named or (respondent.verified and named.allow(respondent.name, respondent.groups)):
         return None
     if not respondent.verified:

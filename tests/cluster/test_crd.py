@@ -66,6 +66,25 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         "proposed": _FULL_CHOICES[0],
         "evidence": [{"name": "n" * 128, "url": "https://" + "u" * 2_040, "alt": "a" * 1_024}] * 32,
         "refused": ["r" * 4_096] * 64,
+        "escalation": [
+            {
+                "afterSeconds": after,
+                "respondents": {
+                    kind: [f"{n:03d}" + kind[0] * 253 for n in range(64)] for kind in ("users", "groups")
+                },
+            }
+            for after in range(1, 9)
+        ],
+        "reminders": {
+            "beforeDeadlineSeconds": list(range(1, 9)),
+            "businessHours": {
+                "timeZone": "z" * 64,
+                "days": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+                "start": "00:00",
+                "end": "23:59",
+                "holidays": "DE-BY",
+            },
+        },
     },
     "a proposed value": {"dataType": "int", "proposed": "7"},
     "labels of some choices": {"dataType": "int", "choices": ["1", "2"], "choiceLabels": {"2": "Two"}},
@@ -107,6 +126,14 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         },
         "requester": {"username": "r" * 256},
         "respondents": {"users": [f"{n:03d}" + "u" * 253 for n in range(64)]},
+    },
+    "reminders of a zone": {"dataType": "int", "reminders": {"businessHours": {"timeZone": "Europe/Berlin"}}},
+    "no reminders": {"dataType": "int", "reminders": {"beforeDeadlineSeconds": []}},
+    "an approval that is enough once it escalates": {
+        "dataType": "int",
+        "approval": {"requiredResponses": 2},
+        "respondents": {"users": ["ada"]},
+        "escalation": [{"afterSeconds": 60, "respondents": {"users": ["bob"]}}],
     },
     "votes by links": {"dataType": "int", "approval": {"requiredResponses": 2, "allowLinks": True}},
 }
@@ -173,7 +200,53 @@ _NO_APPROVAL: dict[str, tuple[dict[str, Any], str]] = {
     ),
 }
 
+_ADA = {"users": ["ada"]}
+_STEP = {"afterSeconds": 60, "respondents": {"groups": ["oncall"]}}
+
+_NO_TIMES: dict[str, tuple[dict[str, Any], str]] = {
+    "escalation of what everybody may answer": (
+        {"escalation": [_STEP]},
+        "spec.escalation: Invalid value: escalation adds people who may answer, and everybody may already",
+    ),
+    "escalation at the deadline": (
+        {"respondents": _ADA, "timeoutSeconds": 60, "escalation": [_STEP]},
+        "each step of escalation comes before the deadline",
+    ),
+    "escalation backwards": (
+        {"respondents": _ADA, "escalation": [_STEP, {**_STEP, "afterSeconds": 59}]},
+        "the steps of escalation are in the order of afterSeconds",
+    ),
+    "escalation twice at once": ({"respondents": _ADA, "escalation": [_STEP, _STEP]}, "Duplicate value"),
+    "escalation to nobody": (
+        {"respondents": _ADA, "escalation": [{"afterSeconds": 60, "respondents": {}}]},
+        "spec.escalation[0].respondents: Invalid value: respondents names nobody",
+    ),
+    "escalation at once": (
+        {"respondents": _ADA, "escalation": [{**_STEP, "afterSeconds": 0}]},
+        "spec.escalation[0].afterSeconds",
+    ),
+    "nine steps of escalation": (
+        {"respondents": _ADA, "escalation": [{**_STEP, "afterSeconds": n} for n in range(1, 10)]},
+        "spec.escalation: Too many: 9: must have at most 8 items",
+    ),
+    "business hours over midnight": (
+        {"reminders": {"businessHours": {"timeZone": "UTC", "start": "18:00"}}},
+        "spec.reminders.businessHours: Invalid value: business hours end on the day on which they start",
+    ),
+    "business hours at 24:00": (
+        {"reminders": {"businessHours": {"timeZone": "UTC", "end": "24:00"}}},
+        "spec.reminders.businessHours.end",
+    ),
+    "business hours of no day": (
+        {"reminders": {"businessHours": {"timeZone": "UTC", "days": []}}},
+        "spec.reminders.businessHours.days",
+    ),
+    "business hours of no zone": ({"reminders": {"businessHours": {}}}, "spec.reminders.businessHours.timeZone"),
+    "nine reminders": ({"reminders": {"beforeDeadlineSeconds": list(range(1, 10))}}, "must have at most 8 items"),
+}
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    **{what: ({"dataType": "int", **spec}, why) for what, (spec, why) in _NO_TIMES.items()},
     **{what: ({"dataType": "int", **spec}, why) for what, (spec, why) in _NO_APPROVAL.items()},
     "no prompt": ({"dataType": "int", "prompt": ""}, "spec.prompt"),
     "an unknown type": ({"dataType": "complex"}, "spec.dataType"),
@@ -387,6 +460,8 @@ CHANGES: dict[str, Any] = {
     "respondents": {"users": ["eve"]},
     "approval": {"requiredResponses": 2},
     "requester": {"username": "eve"},
+    "escalation": [_STEP],
+    "reminders": {"beforeDeadlineSeconds": [60]},
     "ttlSecondsAfterFinished": 1,
     "request": {"id": "another"},
 }

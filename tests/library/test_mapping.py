@@ -33,6 +33,7 @@ from hitl.cluster.v1alpha1 import (
     HumanInputStatus,
 )
 from hitl.core.approval import Approval
+from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.values import parse_text
@@ -96,6 +97,8 @@ def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | 
     labelled = choices is not None and draw(st.booleans())
     respondents = {"users": draw(_NAMES), "groups": draw(_NAMES)}
     named = {kind: names for kind, names in respondents.items() if names}
+    seconds = draw(st.integers(3, 366 * 24 * 3600))
+    steps = draw(st.lists(st.integers(1, seconds - 1), max_size=3, unique=True)) if named else []
     # Of those who are named, too few could agree.
     approval = None if named else draw(st.none() | _APPROVALS)
     return draft_request(
@@ -103,7 +106,7 @@ def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | 
         event_name=draw(_LABEL),
         data_type=kind,
         prompt=draw(_TEXT),
-        timeout_seconds=draw(st.integers(1, 366 * 24 * 3600)),
+        timeout_seconds=seconds,
         now=NOW + timedelta(microseconds=draw(st.integers(0, 10**6))),
         json_schema=draw(st.sampled_from(_SCHEMAS)),
         choices={each: draw(_LABEL) for each in choices or ()} if labelled else choices,
@@ -116,6 +119,11 @@ def questions(draw: st.DrawFn, evidence: st.SearchStrategy[Evidence] = _LINKS | 
         prompt_format=draw(st.sampled_from(["markdown", "plain"])),
         approval=approval,
         requester="ruth" if approval is not None and (approval.exclude_requester or draw(st.booleans())) else "",
+        escalate=[(after, {"groups": [draw(_LABEL)]}) for after in sorted(steps)],
+        reminders=draw(st.none() | st.lists(st.integers(1, 9_000), max_size=3)),
+        business_hours=draw(
+            st.sampled_from([None, BusinessHours(time_zone="Asia/Tokyo", days=["Sun"], end="09:01")])
+        ),
         origin=Origin(namespace="team", project=draw(_LABEL), run=draw(_LABEL)),
     )
 

@@ -5,6 +5,7 @@ from hitl import errors
 
 NAMES = {
     "Approval",
+    "BusinessHours",
     "Change",
     "Event",
     "EventFormLink",

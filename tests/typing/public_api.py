@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Awaitable
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Optional, TypedDict, assert_type
 
@@ -100,6 +100,18 @@ def several_people_may_have_to_agree(outcome: hitl.Outcome[bool]) -> None:
     assert_type(hitl.new_event("ship", bool, approval=policy, requester="ann"), hitl.Event[bool])
     assert_type(hitl.ask("Ship it?", bool, approval=hitl.Approval(required=2, allow_links=True)), bool)
     assert_type([vote.by for vote in outcome.votes], list[str])
+
+
+def others_may_answer_later_and_people_are_reminded() -> None:
+    later = [(timedelta(hours=1), {"groups": ["oncall"]}), (timedelta(hours=2), {"users": ["ann"]})]
+    hours = hitl.BusinessHours(time_zone="Europe/Berlin", days=["Mon", "Tue"], start="08:00", holidays="DE-BY")
+    named = {"users": ["bob"]}
+    event = hitl.new_event(
+        "ship", bool, respondents=named, escalate=later, reminders=[timedelta(hours=1), 60], business_hours=hours
+    )
+    assert_type(event, hitl.Event[bool])
+    assert_type(hitl.ask("Ship?", bool, respondents=named, escalate=[(60, {"groups": ["oncall"]})]), bool)
+    hitl.ask("Ship?", bool, reminders=timedelta(hours=1))  # type: ignore[call-overload]
 
 
 def an_outcome_has_the_type_of_its_value(event: hitl.Event[int]) -> None:

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from hitl.core import keys
-from hitl.core.documents import RequestDocument, Respondent, Respondents
+from hitl.core.documents import Respondent, Respondents
 from hitl.errors import NotAllowed, StorageUnavailable
 from hitl.records.outcomes import Submission
 from hitl.records.requests import read_request
@@ -327,7 +327,7 @@ async def test_only_who_has_a_right_to_every_question_is_told_which_cannot_be_re
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Stranger(Admin):
-        async def require_may_see(self, request: RequestDocument | None) -> None:
+        async def require_may_see_all(self) -> None:
             raise NotAllowed("no")
 
     store = Store(str(tmp_path / "root"))
@@ -450,7 +450,7 @@ async def test_an_inbox_whose_storage_went_away_shows_what_it_knows_and_says_so(
 class Everywhere(Limited):
     """A visitor with a right in every namespace, also in those that have no question."""
 
-    async def require_may_see(self, request: RequestDocument | None) -> None:
+    async def require_may_see_all(self) -> None:
         """Nothing is refused."""
 
 
@@ -458,7 +458,7 @@ class Everywhere(Limited):
 class Nowhere(Limited):
     """A visitor without any right."""
 
-    async def require_may_see(self, request: RequestDocument | None) -> None:
+    async def require_may_see_all(self) -> None:
         raise NotAllowed("no")
 
 

@@ -31,10 +31,13 @@ SPACES = [f"ns-{number}" for number in range(50)]
 class Member(Limited):
     """Stands for a user of Kubernetes, whose rights are on namespaces."""
 
-    async def require_may_see(self, request: RequestDocument | None) -> None:
-        if request is None or request.origin.namespace not in self.spaces:
+    async def require_may_see_all(self) -> None:
+        raise NotAllowed("no")
+
+    async def require_may_see(self, request: RequestDocument, now: datetime) -> None:
+        if request.origin.namespace not in self.spaces:
             raise NotAllowed("no")
-        await super().require_may_see(request)
+        await super().require_may_see(request, now)
 
 
 async def test_streams_and_bulks_of_two_users_are_those_of_a_naive_filter(tmp_path: Path) -> None:

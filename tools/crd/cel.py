@@ -1,16 +1,17 @@
 """The rules by which the API server refuses invalid objects, in CEL, with sentences for people.
 
 Each is attached to the root of its schema, where it sees `self.spec`, `self.status` and what both were before;
-those of `spec.respondents` and of `spec.approval` to that field. A rule that names `oldSelf` counts for updates
-only.
+those of `spec.respondents`, `spec.approval` and others to that field. A rule that names `oldSelf` counts for
+updates only.
 They are written by hand: no library makes CEL of a pydantic model.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
-Rule: TypeAlias = dict[str, str]
+from tools.crd import cel_times
+from tools.crd.cel_times import Rule as Rule
 
 IMMUTABLE: Final = (
     "prompt",
@@ -27,6 +28,8 @@ IMMUTABLE: Final = (
     "respondents",
     "approval",
     "requester",
+    "escalation",
+    "reminders",
     "ttlSecondsAfterFinished",
     "request",
 )
@@ -70,6 +73,7 @@ def human_input_rules() -> list[Rule]:
         *_rules_for_a_response(),
         *_rules_for_a_question(),
         *_rules_for_an_approval(),
+        *cel_times.rules_for_an_escalation(),
         {
             "rule": "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending' || "
             f"(has(self.status) && {_equal('status.phase')} && {_equal('status.value')})",
@@ -200,7 +204,7 @@ def _rules_for_an_approval() -> list[Rule]:
         },
         {
             "rule": f"!has({approval}) || !has({named}) || !has({named}.users) || has({named}.groups) || "
-            f"size({voters}) >= {approval}.requiredResponses",
+            f"has(self.spec.escalation) || size({voters}) >= {approval}.requiredResponses",
             "message": "more people must agree than respondents names, without the requester who may not vote: "
             "name more, or a group",
             "fieldPath": ".spec.approval",

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from hitl.cluster.notification_target import NotificationTarget
 from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput, HumanInputResponse
-from tools.crd import cel
+from tools.crd import cel, cel_times
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -27,6 +27,7 @@ _KEPT: Final = (
     "maxLength",
     "maxProperties",
     "maximum",
+    "minItems",
     "minLength",
     "minimum",
     "pattern",
@@ -34,12 +35,13 @@ _KEPT: Final = (
 )
 # What the API server fills in: anything more would show up as drift in what Git holds.
 _DEFAULTED: Final = ("timeoutSeconds",)
-_SETS: Final = ("choices", "users", "groups")
+_SETS: Final = ("choices", "users", "groups", "days", "beforeDeadlineSeconds")
 # An empty list is a look-up that found nobody, and would let everybody answer, or anything be answered.
 _NEVER_EMPTY: Final = ("choices", "events")
 # Words with single blanks between them: a name that is blank, or has blanks around it, is nobody's.
 _NAME: Final = r"^[^\s\pZ\pC]+( [^\s\pZ\pC]+)*$"
 _FORMATS: Final = {
+    "afterSeconds": "int32",
     "editsLeftOut": "int32",
     "observedGeneration": "int64",
     "sizeBytes": "int64",
@@ -210,6 +212,9 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
             result["x-kubernetes-list-type"] = "set"
         if name in _NEVER_EMPTY:
             result["minItems"] = 1
+        if name == "escalation":
+            keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["afterSeconds"]}
+            result |= keyed | {"x-kubernetes-validations": cel_times.escalation_rules()}
         if name == "conditions":
             result |= {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
     if schema["type"] == "object":
@@ -224,6 +229,8 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
         }
     if name == "respondents":
         _names_somebody(result)
+    if name == "businessHours":
+        result["x-kubernetes-validations"] = cel_times.business_hours_rules()
     if name == "approval" and "requiredResponses" in result["properties"]:
         result["x-kubernetes-validations"] = cel.approval_rules()
         result["properties"]["groups"]["items"]["properties"]["name"]["pattern"] = _NAME

@@ -119,9 +119,9 @@ class Admission:
         try:
             request = await self._questions.request(address.request_id)
         except (RequestNotFound, DocumentDamaged):
-            await principal.require_may_see(None)
+            await principal.require_may_see_all()
             raise
-        await principal.require_may_see(request.document)
+        await principal.require_may_see(request.document, await self._clock.rights_time(request.document))
         return Admitted(request, principal)
 
     async def to_submit(self, address: Address, found: Principal | None) -> Admitted:
@@ -138,9 +138,10 @@ class Admission:
         try:
             read = await self._questions.read(address.request_id)
         except (RequestNotFound, DocumentDamaged):
-            await principal.require_may_see(None)
+            await principal.require_may_see_all()
             raise
-        await principal.require_may_see(read.value.document)
+        document = read.value.document
+        await principal.require_may_see(document, await self._clock.rights_time(document))
         return Admitted(read.value, principal, read.at)
 
     async def remembered(self, address: Address, headers: Headers) -> Admitted | None:
@@ -158,7 +159,7 @@ class Admission:
             principal = Principal(link=token_hash, site=self._auth, person=seen.value.person)
         if request is None or principal is None:
             return None
-        await principal.require_may_see(request.document)
+        await principal.require_may_see(request.document, self._clock.now())
         return Admitted(request, principal)
 
     def knows_link(self, request_id: str, token_hash: str) -> bool:

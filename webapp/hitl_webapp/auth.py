@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Final, Protocol
 
 from starlette.datastructures import Headers
@@ -12,6 +13,7 @@ from starlette.datastructures import Headers
 from hitl.core.approval import refusal
 from hitl.core.audit import Right
 from hitl.core.documents import RequestDocument
+from hitl.core.escalation import may_answer
 from hitl.core.text import is_name
 from hitl.errors import NotAllowed
 from hitl_webapp.settings import AuthMode, WebSettings
@@ -71,24 +73,36 @@ class Principal:
         """By which right this visitor answers, for the audit."""
         return "link" if self.link else "proxy"
 
-    async def require_may_see(self, request: RequestDocument | None) -> None:
-        """Refuse a caller who may not see the question.
-
-        Args:
-            request: The question, or None: there is none that could be read.
+    async def require_may_see_all(self) -> None:
+        """Refuse a caller who may not see every question there could be, such as one that cannot be read.
 
         Raises:
             NotAllowed: saying what is missing.
         """
-        if request is not None and self.verified and not self._named_in(request):
+
+    async def require_may_see(self, request: RequestDocument, now: datetime) -> None:
+        """Refuse a caller who may not see the question.
+
+        Args:
+            request: The question.
+            now: The present moment, with a time zone: later, others may see it as well.
+
+        Raises:
+            NotAllowed: saying what is missing.
+        """
+        if self.verified and not self._named_in(request, now):
             raise NotAllowed(f"This question is for others to see and answer; you are {self.name}.")
 
     async def may_list_in(self, namespace: str) -> bool:  # noqa: ARG002 - others look at it
         """Tell whether the inbox of this visitor shows those questions of a namespace that are for them."""
         return True
 
-    async def require_may_answer(self, request: RequestDocument) -> None:
+    async def require_may_answer(self, request: RequestDocument, now: datetime) -> None:
         """Refuse a caller who may not answer the question.
+
+        Args:
+            request: The question.
+            now: The present moment, with a time zone: later, others may answer as well.
 
         Raises:
             NotAllowed: saying what is missing.
@@ -96,23 +110,23 @@ class Principal:
         # Where people sign in, a link is not enough: it may have been passed on.
         if request.respondents and not (self.verified or (self.person and self.site == "link")):
             raise NotAllowed(NAMED_ONLY[self.site])
-        if request.respondents and not self._named_in(request):
+        if request.respondents and not self._named_in(request, now):
             raise NotAllowed(f"This question is for others to answer; you are {self.name or self.person}.")
         if request.approval is not None:
             why = refusal(request.approval, request.requester, name=self.name, verified=self.verified)
             if why:
                 raise NotAllowed(why)
 
-    async def refusal(self, request: RequestDocument) -> str:
-        """Return why this visitor may not answer the question, as a sentence; empty: they may."""
+    async def refusal(self, request: RequestDocument, now: datetime) -> str:
+        """Return why this visitor may not answer the question now, as a sentence; empty: they may."""
         try:
-            await self.require_may_answer(request)
+            await self.require_may_answer(request, now)
         except NotAllowed as error:
             return str(error)
         return ""
 
-    def _named_in(self, request: RequestDocument) -> bool:
-        return request.respondents.allow(self.name or self.person, list(self.groups))
+    def _named_in(self, request: RequestDocument, now: datetime) -> bool:
+        return may_answer(request, now).allow(self.name or self.person, list(self.groups))
 
 
 class NotAMember(NotAllowed):

@@ -147,7 +147,7 @@ async def _closed(service: Service, admitted: Admitted) -> str:
         return "The deadline has passed: answers are no longer taken."
     if asks_for_file(question):
         return "It is answered by a file: open it to send one."
-    return await admitted.principal.refusal(question)
+    return await admitted.principal.refusal(question, await service.clock.rights_time(question))
 
 
 def plain(question: RequestDocument) -> RequestDocument:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
+from hitl.core.documents import RequestDocument
 from hitl.errors import ClockApart, StorageError
 from hitl.records.records import utc_now
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store
@@ -63,6 +64,10 @@ class Clock:
         except ClockApart:
             return False
         return True
+
+    async def rights_time(self, request: RequestDocument) -> datetime:
+        """Return the present moment, as `storage_time` does where it decides who may see a question."""
+        return await self.storage_time() if request.escalation else self.now()
 
     async def storage_time(self) -> datetime:
         """Return the present moment, by the storage's clock where this machine's is wrong.

@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Final, Generic, TypeVar
 
 from cachetools import LRUCache
@@ -167,18 +168,20 @@ class User(Principal):
         """By which right this user answers: the API server says who and whether."""
         return "kubernetes"
 
-    async def require_may_see(self, request: RequestDocument | None) -> None:
+    async def require_may_see_all(self) -> None:
+        """Let through who may get or answer every HumanInput."""
+        await self._require_may_see("", "")
+
+    async def require_may_see(self, request: RequestDocument, now: datetime) -> None:
         """Let through who may get or answer the question's HumanInput."""
-        namespace, name = ("", "") if request is None else (request.origin.namespace, request.human_input)
-        if not await self._may_see(namespace, name):
-            raise NotAllowed(_NOT_SHOWN.format(name=self.name, resource=_RESOURCE))
-        await super().require_may_see(request)
+        await self._require_may_see(request.origin.namespace, request.human_input)
+        await super().require_may_see(request, now)
 
     async def may_list_in(self, namespace: str) -> bool:
         """Tell whether this user may see every question of a namespace: one review serves for all of them."""
         return await self._may_see(namespace, "")
 
-    async def require_may_answer(self, request: RequestDocument) -> None:
+    async def require_may_answer(self, request: RequestDocument, now: datetime) -> None:
         """Let through who may answer the question's HumanInput."""
         namespace = request.origin.namespace
         if not await self.reviews.allows(self, "answer", namespace, request.human_input):
@@ -190,7 +193,11 @@ class User(Principal):
                     where=f"in namespace {namespace}" if namespace else "in every namespace, as it names none",
                 )
             )
-        await super().require_may_answer(request)
+        await super().require_may_answer(request, now)
+
+    async def _require_may_see(self, namespace: str, name: str) -> None:
+        if not await self._may_see(namespace, name):
+            raise NotAllowed(_NOT_SHOWN.format(name=self.name, resource=_RESOURCE))
 
     async def _may_see(self, namespace: str, name: str) -> bool:
         return await self.reviews.allows(self, "get", namespace, name) or await self.reviews.allows(

@@ -142,7 +142,7 @@ class Submissions:
         now = self._clock.now()
         try:
             await self._clock.require(now)
-            await principal.require_may_answer(request.document)
+            await principal.require_may_answer(request.document, now)
             respondent = admitted.respondent(via)
             settled = await withdraw(self._records, request, respondent, now=now, right=principal.right)
         except HITLError as error:
@@ -159,12 +159,13 @@ class Submissions:
     async def _try(self, admitted: Admitted, submission: Submission) -> Settled:
         now = self._clock.now()
         await self._clock.require(now)
-        await admitted.principal.require_may_answer(admitted.request.document)
+        await admitted.principal.require_may_answer(admitted.request.document, now)
         await self._evidence.require_unchanged(admitted.request)
         return await settle(self._records, admitted.request, submission, now=now, looked=admitted.looked)
 
     async def _refuse(self, admitted: Admitted, submission: Submission, fault: InvalidValue) -> Settled:
-        await admitted.principal.require_may_answer(admitted.request.document)
+        question = admitted.request.document
+        await admitted.principal.require_may_answer(question, await self._clock.rights_time(question))
         standing = await self._questions.outcome(admitted.request)
         settled = Settled("refused", error=fault)
         if standing is not None:

@@ -35,7 +35,7 @@ async def require_file_wanted(service: Service, admitted: Admitted) -> None:
     question = admitted.request.document
     if not asks_for_file(question):
         raise BadInput("This question is not answered by a file: answer it in its form, or by POST /submit/json.")
-    await admitted.principal.require_may_answer(question)
+    await admitted.principal.require_may_answer(question, await service.clock.rights_time(question))
     standing = await service.questions.outcome(admitted.request)
     if standing is not None:
         raise AlreadySettled(standing)

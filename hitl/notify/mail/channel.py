@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from importlib.util import find_spec
 from typing import Final
 
+from hitl.core.escalation import may_answer
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, NoticeEvent
 from hitl.core.personal import link_is_enough
@@ -150,7 +151,7 @@ class Mail:
     def _addresses(self, message: Message) -> Sequence[str]:
         if message.question is None:
             return self._target.to or [self._target.sender]
-        named = message.question.respondents.users if self._target.respondents else []
+        named = may_answer(message.question, message.at).users if self._target.respondents else []
         # Spelled as the question has it: that is who may answer.
         asked = [each for each in named if address_of(each) == each]
         return list({each.lower(): each for each in (*self._target.to, *asked)}.values())
@@ -160,7 +161,8 @@ class Mail:
         if question is None:
             return None
         token = ""
-        if key and kept and message.outcome is None and question.app_endpoint and link_is_enough(question, person):
+        enough = link_is_enough(question, person, message.at)
+        if key and kept and message.outcome is None and question.app_endpoint and enough:
             secret = key.get_secret_value().encode()
             token = await personal_link(kept.store, kept.request, person, key=secret, now=self._now())
         url = form_url(question.app_endpoint, question.request_id, token=token) if token else message.form_url()

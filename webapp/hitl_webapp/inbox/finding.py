@@ -96,7 +96,7 @@ def find(index: Index, rights: Rights, query: Query, now: datetime, limit: int =
         now: The present moment, with a time zone.
         limit: How many questions a page has.
     """
-    index.pass_deadlines(now.timestamp())
+    index.pass_time(now.timestamp())
     lay_down(index.connection, rights)
     search = _Search(index.connection, query)
     counts = search.counts()

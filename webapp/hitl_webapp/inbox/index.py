@@ -65,6 +65,8 @@ class Index:
         self._last = 0
         # Grows with each change that a visitor may see.
         self.version = 0
+        # As of when the scopes of questions that escalate are.
+        self._as_of = 0.0
 
     def __del__(self) -> None:
         self.close()
@@ -92,8 +94,8 @@ class Index:
                 if found is not None and found[1].hex() == each.sha256:
                     self._end(found[0], each.ended)
 
-    def pass_deadlines(self, now: float) -> None:
-        """Tell the questions that wait from those whose deadline has passed.
+    def pass_time(self, now: float) -> None:
+        """Tell the questions that wait from those whose deadline has passed, and who may see those that escalate.
 
         Args:
             now: The present moment, in seconds since 1970.
@@ -102,7 +104,7 @@ class Index:
         over = run("UPDATE question SET open = 2 WHERE open = 1 AND expires <= ?", (now,)).rowcount
         # What the time is, is told by the storage where this machine's clock is wrong.
         again = run("UPDATE question SET open = 1 WHERE open = 2 AND expires > ?", (now,)).rowcount
-        self.version += over + again
+        self.version += over + again + self._escalate(now)
 
     def compare(self, listed: Sequence[Listed], number: int) -> list[Listed]:
         """Note which questions were listed, and return those that have to be read.
@@ -181,7 +183,7 @@ class Index:
             "q.n IN (SELECT n FROM question WHERE open = 0 ORDER BY ended DESC LIMIT -1 OFFSET ?)", (settled,)
         )
         run = self.connection.execute
-        run("DELETE FROM scope WHERE id NOT IN (SELECT scope FROM question)")
+        run("DELETE FROM scope WHERE id NOT IN (SELECT scope FROM question UNION SELECT scope FROM widens)")
         run("DELETE FROM scope_who WHERE scope NOT IN (SELECT id FROM scope)")
 
     def settled(self) -> set[str]:
@@ -234,8 +236,29 @@ class Index:
             (n, row.request_id, bytes.fromhex(row.sha256), *texts, row.prompt_format),
         )
         run("INSERT INTO words (rowid, name, prompt) VALUES (?, ?, ?)", (n, *texts))
+        if row.later:
+            first = (n, row.asked_at.timestamp(), self._scope(row.namespace, row.respondents))
+            later = ((n, at.timestamp(), self._scope(row.namespace, who)) for at, who in row.later)
+            self.connection.executemany("INSERT INTO widens VALUES (?, ?, ?)", [first, *later])
+            self._widen(n)
         if row.ended is not None:
             self._end(n, row.ended)
+
+    def _escalate(self, now: float) -> int:
+        """Give questions the scopes that they have now, and return of how many it is another one."""
+        first, last = sorted((self._as_of, now))
+        found = self.connection.execute("SELECT DISTINCT n FROM widens WHERE at > ? AND at <= ?", (first, last))
+        changed, self._as_of = [n for (n,) in found], now
+        return sum(map(self._widen, changed))
+
+    def _widen(self, n: int) -> int:
+        # Who may answer after the end says nothing of a question that ended before.
+        return self.connection.execute(
+            "UPDATE question SET scope = w.scope FROM (SELECT w.scope, MAX(w.at) FROM widens w JOIN question q"
+            " ON q.n = w.n WHERE w.n = :n AND w.at <= MAX(q.asked, MIN(:now, q.ended))) w"
+            " WHERE n = :n AND question.scope != w.scope",
+            {"n": n, "now": self._as_of},
+        ).rowcount
 
     def _end(self, n: int, ended: Ended) -> None:
         run = self.connection.execute
@@ -247,6 +270,7 @@ class Index:
         if not changed.rowcount:
             return
         self.version += 1
+        self._widen(n)
         run(
             "INSERT OR REPLACE INTO ended VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
@@ -284,8 +308,8 @@ class Index:
                 " SELECT 'delete', n, name, prompt FROM said WHERE n = ?",
                 (n,),
             )
-            for table in ("question", "said", "ended"):
-                run(f"DELETE FROM {table} WHERE n = ?", (n,))  # noqa: S608 - one of three names
+            for table in ("question", "said", "ended", "widens"):
+                run(f"DELETE FROM {table} WHERE n = ?", (n,))  # noqa: S608 - one of four names
 
     def _scope(self, namespace: str, respondents: Respondents) -> int:
         who = _who(respondents)

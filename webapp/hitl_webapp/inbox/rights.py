@@ -73,7 +73,7 @@ async def nowhere(principal: Principal, rights: Rights) -> bool:
 
 async def _may_see_all(principal: Principal) -> bool:
     try:
-        await principal.require_may_see(None)
+        await principal.require_may_see_all()
     except NotAllowed:
         return False
     return True

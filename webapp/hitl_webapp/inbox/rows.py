@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from hitl.core.documents import Origin, OutcomeDocument, OutcomeKind, RequestDocument
+from hitl.core.escalation import may_answer, steps_of
 from hitl.core.question import PromptFormat
 from hitl.core.respondents import Respondents
 from hitl_webapp.inbox.queries import MOST_CHARS
@@ -65,6 +66,7 @@ class Row:
         asked_by: What asked: a workflow's run, a HumanInput, or another program.
         asked_at, expires_at: When it was asked, and its deadline.
         respondents: Who may answer.
+        later: Who may answer later: the moments, and all who may from then on.
         ended: How it ended; None: no outcome is known.
     """
 
@@ -81,6 +83,7 @@ class Row:
     asked_at: datetime
     expires_at: datetime
     respondents: Respondents
+    later: tuple[tuple[datetime, Respondents], ...] = ()
     ended: Ended | None = None
 
 
@@ -111,6 +114,7 @@ def row_of(
         asked_at=request.created_at,
         expires_at=request.expires_at,
         respondents=request.respondents,
+        later=tuple((at, may_answer(request, at)) for at, _ in steps_of(request)),
         ended=None if outcome is None else ended_of(outcome, request, value),
     )
 

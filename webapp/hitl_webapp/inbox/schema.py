@@ -3,7 +3,8 @@
 ``question`` is narrow, so that filters and counts read little. What is shown of 50 of them lies in ``said`` and
 ``ended``. A ``scope`` is a namespace together with the respondents that questions name: there are few of them, and
 what a visitor may see is said by scopes alone. ``open`` is 1 while a question waits, 2 once its deadline has
-passed, and 0 once an outcome is known; ``ended`` is the deadline until then.
+passed, and 0 once an outcome is known; ``ended`` is the deadline until then. ``widens`` has the scopes of each
+question that escalates, with the moments from which on they are its own.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ CREATE TABLE ended (
   comment TEXT NOT NULL, default_used INTEGER NOT NULL
 );
 CREATE TABLE scope (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, namespace TEXT NOT NULL);
+CREATE TABLE widens (n INTEGER NOT NULL, at REAL NOT NULL, scope INTEGER NOT NULL, PRIMARY KEY (n, at))
+WITHOUT ROWID;
+CREATE INDEX widens_by_time ON widens (at);
 CREATE TABLE scope_who (who TEXT NOT NULL, scope INTEGER NOT NULL, PRIMARY KEY (who, scope)) WITHOUT ROWID;
 CREATE INDEX by_namespace ON scope (namespace);
 CREATE TABLE unreadable (id TEXT PRIMARY KEY, pass INTEGER NOT NULL) WITHOUT ROWID;

@@ -47,7 +47,7 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
         token=address.token if principal.link else "",
         name=principal.name,
         person=principal.person,
-        refusal=beside.trouble or await principal.refusal(question),
+        refusal=beside.trouble or await principal.refusal(question, await service.clock.rights_time(question)),
         sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
         evidence=beside,
         ballot=await ballot_of(service, admitted),
@@ -184,7 +184,7 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         parts = stepped(question, sent.parts, sent.step)
         if parts is None:
             raise BadInput("The form's step is neither decline nor back, nor one of the question's own.")
-    await admitted.principal.require_may_answer(question)
+    await admitted.principal.require_may_answer(question, await service.clock.rights_time(question))
     ended = await _ended(service, admitted)
     if ended is not None:
         return ended

@@ -44,7 +44,7 @@ def count(index: Index, rights: Rights, wanted: Wanted, now: datetime, since: da
         now: The present moment, with a time zone.
         since: From when on all settled questions are known; None: all that are kept are.
     """
-    index.pass_deadlines(now.timestamp())
+    index.pass_time(now.timestamp())
     lay_down(index.connection, rights)
     start = settled_from(now, wanted, _known_since(index, since))
     conditions, given = conditions_of(wanted, ("namespace", "project", "type", "asked_by"))
