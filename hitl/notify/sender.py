@@ -229,7 +229,7 @@ class Sender:
         if notice.event == "settled":
             outcome = await read_outcome_of(store, request)
         earlier = {} if notice.event == "asked" else await receipts(store, request_id, self.name)
-        return Message.of(request, notice, outcome, earlier)
+        return Message.of(request, notice, outcome, earlier, store)
 
     async def _still(self, waiting: Waiting) -> bool:
         request = await self._source.request(waiting.box.request_id)

@@ -26,7 +26,7 @@ def test_settings_and_secret_make_a_channel() -> None:
     from_secret = channel_to(
         target(secretRef={"name": "hook"}), {"url": f"{URL}\n", "secrets": f"{SECRET}\n{SECRET}\n"}, private=False
     )
-    assert (from_secret.name, len(from_secret.events)) == ("ops", 3)
+    assert (from_secret.name, len(from_secret.events)) == ("ops", 4)
     plain = channel_to(target(webhook={"url": URL}, events=["settled"]), {}, private=False)
     assert plain.events == {"settled"}
 
