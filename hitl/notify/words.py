@@ -106,7 +106,7 @@ def text_of(parts: Sequence[Part]) -> str:
 
 
 def several(parts: Sequence[Part]) -> str:
-    """Return what stands above a list of several."""
+    """Return the line above a list of several."""
     return f"{len(parts)} notices of questions:"
 
 

@@ -77,7 +77,7 @@ class Mail:
             NotDelivered: somebody did not get it. Who did is noted, so that the next try leaves them out.
         """
         wanted = await self._wanted(message)
-        # Written before anything is sent, as the storage may be away.
+        # Written before anything is sent, as the storage may be unavailable.
         mails = {person: await self._mail(person, message, members) for person, members in wanted.items()}
         told, failure = dict[str, str](), None
         try:

@@ -36,7 +36,7 @@ def letter(
     """Return a mail.
 
     Args:
-        target: From whom it is.
+        target: Who sends it.
         person: The address that it goes to.
         message: What is told: a digest has one part for each question.
         parts: What it says; none: it is a test.
@@ -52,7 +52,7 @@ def letter(
     if first:
         mail["In-Reply-To"] = mail["References"] = message_id(target, person, first)
     mail["List-Id"] = f"<{target.name}.hitl.{target.domain}>"
-    # Servers that reply while somebody is away do not reply to this.
+    # So that out-of-office replies do not answer it.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(_text(person, parts))
@@ -99,7 +99,7 @@ def _html_of(part: Part) -> str:
 
 
 def _html_address(part: Part) -> str:
-    # Whoever reads a mail without its buttons needs the address, and whoever has them sees where they lead.
+    # Readers without buttons need the address, and the others see where a button leads.
     shown = escape(part.url)
     return (
         f'<p style="{_SMALL};word-break:break-all">{verb_of(part)}: {shown}</p>'
@@ -116,7 +116,7 @@ def _html_listed(part: Part) -> str:
 def _notes(person: str, parts: Sequence[Part]) -> list[str]:
     if any(each.personal for each in parts):
         return [
-            f"The links to answer are for {person} alone: whoever has one can answer in your name. "
+            f"The links to answer are for {person} alone: everyone who has one can answer in your name. "
             "Do not pass this mail on."
         ]
     return []
