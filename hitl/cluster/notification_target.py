@@ -5,6 +5,7 @@ The descriptions are what ``kubectl explain`` shows, as those of `hitl.cluster.v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -49,7 +50,7 @@ class LabelRequirement(Shape):
         default=[], max_length=MAX_SELECTED, description="The values, for In and NotIn."
     )
 
-    def fits(self, labels: dict[str, str]) -> bool:
+    def fits(self, labels: Mapping[str, str]) -> bool:
         """Tell whether labels are as it says."""
         match self.operator:
             case "In":
@@ -72,7 +73,7 @@ class Selector(Shape):
         default=[], max_length=MAX_SELECTED, description="Labels, compared otherwise."
     )
 
-    def fits(self, labels: dict[str, str]) -> bool:
+    def fits(self, labels: Mapping[str, str]) -> bool:
         """Tell whether a HumanInput with these labels is meant."""
         same = all(labels.get(key) == value for key, value in self.match_labels.items())
         return same and all(each.fits(labels) for each in self.match_expressions)
