@@ -130,7 +130,7 @@ NOTICES_WAITING: Final = Gauge(
 )
 NOTICES_OLDEST: Final = Gauge(
     "hitl_notices_oldest_waiting_seconds",
-    "Since how many seconds the notice is due that waits longest, by target.",
+    "Since how many seconds the notice is due that waits longest of those that failed, by target.",
     ["target"],
     registry=REGISTRY,
 )

@@ -94,7 +94,7 @@ class FixedTarget:
 
     def measure(self) -> None:
         """Show how much waits."""
-        oldest = self.sender.oldest
+        oldest = self.sender.oldest_failed
         seconds = (self.now() - oldest).total_seconds() if oldest is not None else 0.0
         metrics.NOTICES_WAITING.labels(target=self.shown).set(self.sender.waiting)
         metrics.NOTICES_OLDEST.labels(target=self.shown).set(max(seconds, 0.0))
