@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner, Result
 
+from hitl.cli.app import app
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import Object, OperatorProcess, Questions, Root, conditions, question
@@ -118,3 +120,45 @@ def test_a_target_is_told_and_its_status_says_what_is_wrong(
     assert SECRET not in operator.said()
     assert "of-the-hook" not in operator.said()
     assert conditions(plane.get(namespace, "NotificationTarget", "ops"))["Ready"] == ("True", "Usable")
+
+
+def test_the_command_tries_a_target_with_the_rights_of_who_runs_it(
+    control_plane: ControlPlane, namespace: str, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HITL_NOTIFY_PRIVATE", "allow")
+
+    def notify(*arguments: str) -> Result:
+        kubeconfig = str(control_plane.kubeconfig)
+        return CliRunner().invoke(app, ["notify", "test", *arguments, "-n", namespace, "--kubeconfig", kubeconfig])
+
+    control_plane.apply(target(namespace))
+    missing = notify("ops")
+    assert (missing.exit_code, "no Secret hook" in missing.stderr) == (2, True)
+    control_plane.apply(secret(namespace, url=receiver.url, secrets=SECRET))
+    done = notify()
+    assert (done.exit_code, done.stdout.splitlines()[1].split()) == (0, ["ops", "delivered"])
+    assert receiver.verified(0)["type"] == "org.flyte.hitl.question.test"
+    receiver.replies = [b"HTTP/1.1 403 No\r\n\r\n"]
+    refused = notify("ops")
+    assert (refused.exit_code, "it answered 403" in refused.stdout) == (1, True)
+    unknown = notify("other")
+    assert "has no NotificationTarget other" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"secretRef": None}, "a webhook needs a URL"),
+        ({"events": []}, "events"),
+        ({"digest": {"above": 0}}, "above"),
+        ({"quietHours": {"timeZone": "UTC", "start": "7", "end": "08:00"}}, "start"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_the_api_server(
+    control_plane: ControlPlane, namespace: str, spec: dict[str, Any], why: str
+) -> None:
+    path = f"/apis/hitl.flyte.org/v1alpha1/namespaces/{namespace}/notificationtargets"
+    refused = control_plane.request("POST", path, target(namespace, **spec))
+    assert (refused.code != 0, why in refused.err + refused.out) == (True, True)
+    long = control_plane.request("POST", path, target(namespace, "n" * 40))
+    assert "at most 39" in long.err + long.out
