@@ -268,7 +268,7 @@ class Webapp(Pod):
 
 
 class Notifications(Section):
-    """Whom the operator tells of questions: NotificationTargets."""
+    """Notices that the operator sends to NotificationTargets."""
 
     secret_names: list[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]] = [
         "hitl-notifications"

@@ -1,4 +1,4 @@
-"""NotificationTarget, version v1alpha1: whom the operator tells of the questions of a namespace.
+"""NotificationTarget, version v1alpha1: where the operator sends notices about the questions of a namespace.
 
 The descriptions are what ``kubectl explain`` shows, as those of `hitl.cluster.v1alpha1` are.
 """
@@ -18,7 +18,7 @@ from hitl.core.notices import NoticeEvent
 from hitl.core.pacing import Pace, QuietHours
 from hitl.errors import InvalidRequest
 
-TargetType: TypeAlias = Literal["webhook"]
+TargetType: TypeAlias = Literal["webhook", "mail"]
 
 MAX_SELECTED: Final = 16
 
@@ -32,6 +32,31 @@ class WebhookSettings(Shape):
         default=None,
         max_length=2048,
         description="Where to post. Absent: the Secret's key `url` says it. A URL that is a secret belongs there.",
+    )
+
+
+class MailSettings(Shape):
+    """People who get e-mail."""
+
+    to: list[Annotated[str, Field(max_length=256)]] = Field(
+        default=[], max_length=32, description="Who gets each notice: addresses."
+    )
+    respondents: bool = Field(
+        default=False,
+        description="Whether those of a question's respondents.users get its notices whose names are addresses.",
+    )
+    sender: str = Field(max_length=256, description="The address that it comes from.")
+    host: str = Field(max_length=253, description="The mail server that takes it.")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="Its port. Absent: 587, with tls 465, with none 25."
+    )
+    security: Literal["starttls", "tls", "none"] | None = Field(
+        default=None,
+        description="starttls: TLS once the connection is there; tls: from its beginning on; none: only if the "
+        "operator allows private addresses. Absent: starttls.",
+    )
+    user: str | None = Field(
+        default=None, max_length=256, description="The user who signs in to the server. Absent: nobody does."
     )
 
 
@@ -110,12 +135,14 @@ class QuietHoursSettings(Shape):
 class NotificationTargetSpec(Shape):
     """Who is told, of what, and how much."""
 
-    type: TargetType = Field(description="The channel: webhook. The field of the same name has its settings.")
+    type: TargetType = Field(description="The channel. The field of the same name has its settings.")
     webhook: WebhookSettings | None = Field(default=None, description="Settings of a webhook.")
+    mail: MailSettings | None = Field(default=None, description="Settings of e-mail.")
     secret_ref: SecretName | None = Field(
         default=None,
         description="A Secret of this namespace with what is secret: for a webhook the keys `url`, and `secrets`, "
-        "which signs: at most four keys `whsec_…`, separated by blanks or new lines.",
+        "which signs: at most four keys `whsec_…`, separated by blanks or new lines; for mail `password`, and "
+        "`linkKey`, of which personal links are made.",
     )
     events: list[NoticeEvent] | None = Field(
         default=None, max_length=8, description="What it is told of. Absent: everything."
@@ -178,7 +205,7 @@ class NotificationTargetStatus(Shape):
 
 
 class NotificationTarget(KubernetesObject):
-    """Somebody whom the operator tells of the questions of this namespace: a webhook."""
+    """Where the operator sends notices about the questions of this namespace: a webhook, or e-mail."""
 
     spec: NotificationTargetSpec
     status: NotificationTargetStatus = NotificationTargetStatus()

@@ -119,8 +119,9 @@ class OperatorSettings(BaseSettings):
     context: str | None = None
     """The context of the kubeconfig. Unset: its current one."""
     notify: SecretStr = SecretStr("")
-    """Whom the operator tells of the questions of every namespace that it watches, beside each namespace's
-    NotificationTargets: a webhook's URL, or a JSON list of targets, see [Notices](notify.md). Empty: nobody."""
+    """Where the operator sends notices about the questions of every namespace that it watches, beside each
+    namespace's NotificationTargets: a webhook's URL, or a JSON list of targets, see [Notices](notify.md). Empty:
+    nowhere."""
     notify_private: Literal["refuse", "allow"] = "refuse"
     """`allow`: NotificationTargets and `HITL_NOTIFY` may use http, and addresses that are not public, too. Then
     everybody who may create a NotificationTarget can have the operator post to what is inside the cluster."""
