@@ -115,9 +115,10 @@ class Sender:
         return len(self._waiting)
 
     @property
-    def oldest(self) -> datetime | None:
-        """Since when the one is due that waits longest."""
-        return min((each.notice.due_at for each in self._waiting.values()), default=None)
+    def oldest_failed(self) -> datetime | None:
+        """Since when the one is due that waits longest of those that were tried."""
+        tried = (each.notice.due_at for each in self._waiting.values() if each.retry_at is not None)
+        return min(tried, default=None)
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""
