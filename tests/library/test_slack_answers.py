@@ -223,6 +223,16 @@ async def test_who_is_not_named_is_refused_and_who_is_may_answer() -> None:
         assert at.audit() == [("refused", "ann@example.org", "slack"), ("recorded", "bob@example.org", "slack")]
 
 
+async def test_who_may_answer_later_is_refused_before_and_not_after() -> None:
+    steps = [(timedelta(minutes=5), {"users": ["bob@example.org"]})]
+    for minutes, result in ((0, "refused"), (6, "recorded")):
+        at_ = utc_now() - timedelta(minutes=minutes)
+        async with office(respondents={"users": ["ann@example.org"]}, escalate=steps, now=at_) as at:
+            await at.click("Yes", "U0BOB")
+            await at.slack.until(lambda: at.attempts and (at.slack.whispers or at.message.updates))
+            assert at.audit() == [(result, "bob@example.org", "slack")]
+
+
 async def test_each_click_is_a_vote_and_the_requester_has_none() -> None:
     approval = Approval(required=2, exclude_requester=True)
     async with office(approval=approval, requester="Eve@example.org") as at:

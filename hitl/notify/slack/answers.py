@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Final, TypeAlias
 
 from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
+from hitl.core.escalation import may_answer, may_ever_answer
 from hitl.core.notices import NotDelivered
 from hitl.errors import ClockApart, DocumentDamaged, HITLError, NotAllowed, RequestNotFound, StorageError
 from hitl.notify.slack import blocks, views
@@ -79,7 +80,7 @@ class Answers:
         try:
             way = way_of(request.document)
             respondent = _as_named(request.document, await self._people.respondent(done.person))
-            _require_may_answer(request.document, respondent)
+            await _require_may_answer(records, request.document, respondent)
             if isinstance(done, Click) and done.what in ("fill", "decline"):
                 return await self._open(records, request, done, way)
             submission = _submission(request, done, way, respondent)
@@ -142,13 +143,20 @@ class Answers:
 def _as_named(question: RequestDocument, who: Respondent) -> Respondent:
     """Return somebody as the question writes them: in an address, capitals are not told apart."""
     folded = who.name.casefold()
-    named = (each for each in (question.requester, *question.respondents.users) if each.casefold() == folded)
+    users = (question.requester, *may_ever_answer(question).users)
+    named = (each for each in users if each.casefold() == folded)
     return who.model_copy(update={"name": next(named, who.name)})
 
 
-def _require_may_answer(question: RequestDocument, who: Respondent) -> None:
+async def _require_may_answer(records: Records, question: RequestDocument, who: Respondent) -> None:
     # Where several must agree, the vote itself is refused.
-    if question.approval is None and not question.respondents.allow(who.name, who.groups):
+    if question.approval is not None:
+        return
+    now = records.now()
+    if question.escalation:
+        # Who may answer is a matter of the time.
+        await records.store.require_clock(now)
+    if not may_answer(question, now).allow(who.name, who.groups):
         raise NotAllowed(f"This question is for others to answer; you are {who.name}. Nothing was saved.")
 
 

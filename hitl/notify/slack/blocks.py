@@ -45,8 +45,9 @@ def asked(message: Message, question: RequestDocument, *, answers: bool) -> Bloc
 
 
 def reminder(message: Message, question: RequestDocument) -> Block:
-    """Return the message that a question still waits, for the thread of the first one."""
-    text = f"This question still waits: {one_line(question.event_name)}"
+    """Return the message that a question still waits, or is open to others, for the thread of the first one."""
+    what = "More people may answer now" if message.event == "escalated" else "This question still waits"
+    text = f"{what}: {one_line(question.event_name)}"
     actions = _actions(message, question, answers=False)
     return _message(text, [_section(text), _context([_until(question)]), *actions])
 

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from pydantic import JsonValue
 
 from hitl.core.documents import RequestDocument
+from hitl.core.escalation import may_ever_answer
 from hitl.core.files import asks_for_file
 from hitl.core.forms import ROOT, Part, plan
 from hitl.core.forms.names import below
@@ -77,7 +78,7 @@ def way_of(question: RequestDocument) -> Way | None:
 def _shown_whole(question: RequestDocument) -> bool:
     if question.evidence or question.refused or asks_for_file(question):
         return False
-    named, approval = question.respondents, question.approval
+    named, approval = may_ever_answer(question), question.approval
     # Slack knows the users of a workspace, and none of the groups that a question may name.
     if (named and not named.users) or (approval is not None and approval.groups):
         return False
