@@ -1,6 +1,6 @@
 """A fake of Slack: its Web API, and its server of Socket Mode, as far as HITL uses them. No real Slack can be had.
 
-It is written from Slack's documentation, and shares no code with HITL.
+It is written from Slack's documentation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from aiohttp import WSMsgType, web
+
+from hitl.notify.slack import api
 
 WORKSPACE = "T0HITL"
 CHANNEL = "C0OPS"
@@ -262,7 +265,9 @@ async def running_slack() -> AsyncIterator[FakeSlack]:
     await site.start()
     fake.port = runner.addresses[0][1]
     try:
-        yield fake
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(api, "BASE_URL", fake.base_url)
+            yield fake
     finally:
         for each in list(fake.connections):
             await each.close()

@@ -19,6 +19,7 @@ from hitl.core.notices import NotDelivered, Notice, NoticeEvent
 from hitl.errors import InvalidRequest
 from hitl.notify.channels import Message
 from hitl.notify.opening import read_targets
+from hitl.notify.slack import api
 from hitl.notify.slack.channel import Slack
 from hitl.notify.slack.targets import SlackTarget
 from hitl.notify.slack.ways import Buttons, SmallForm, way_of
@@ -63,7 +64,7 @@ def notice(request: StoredRequest, event: NoticeEvent = "asked", **more: Any) ->
 
 
 def channel(slack: FakeSlack, **changes: Any) -> Slack:
-    return Slack(target(**changes), base_url=slack.base_url)
+    return Slack(target(**changes))
 
 
 async def test_a_message_has_the_question_buttons_and_the_way_to_the_form(slack: FakeSlack) -> None:
@@ -162,9 +163,10 @@ async def test_what_slack_does_not_take_is_a_sentence_of_ours(
     assert not any(each in told for each in (BOT_TOKEN, APP_TOKEN, "secret", "<!channel>"))
 
 
-async def test_nobody_there_is_a_sentence() -> None:
+async def test_nobody_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     _, request = await question()
-    away = Slack(target(), base_url="http://127.0.0.1:1/api/")
+    monkeypatch.setattr(api, "BASE_URL", "http://127.0.0.1:1/api/")
+    away = Slack(target())
     with pytest.raises(NotDelivered, match="cannot be reached"):
         await away.send(notice(request))
 

@@ -107,9 +107,9 @@ async def office(*, listeners: int = 1, **changes: Any) -> AsyncIterator[Office]
             "now": utc_now(),
         }
         request = await asked(store, **{**content, **changes})
-        await Slack(target(), base_url=slack.base_url).send(notice(request))
+        await Slack(target()).send(notice(request))
         for number in range(1, listeners + 1):
-            await stack.enter_async_context(listening(lambda _: [records], [target()], base_url=slack.base_url))
+            await stack.enter_async_context(listening(lambda _: [records], [target()]))
             await slack.connected(number)
         yield Office(slack, records, request, attempts)
 
@@ -422,7 +422,7 @@ async def test_trouble_is_said_once_and_without_tokens(
     async with running_slack() as slack:
         slack.replies["apps.connections.open"] = [refused("invalid_auth") for _ in range(3)]
         with caplog.at_level(logging.DEBUG):
-            async with listening(lambda _: [], [target()], base_url=slack.base_url):
+            async with listening(lambda _: [], [target()]):
                 await slack.connected()
         assert caplog.text.count("does not accept the token") == 1
         assert BOT_TOKEN not in caplog.text
@@ -440,7 +440,7 @@ async def test_more_clicks_than_can_wait_are_not_acknowledged_and_the_rest_is_ta
                 return await super().read(key)
 
         slow = Records(Slow(at.records.store.url), audited=at.records.audited)
-        async with listening(lambda _: [slow], [target()], base_url=at.slack.base_url):
+        async with listening(lambda _: [slow], [target()]):
             await at.slack.connected(2)
             many = MOST_WAITING + 20
             envelopes = [
@@ -461,8 +461,8 @@ async def test_what_was_acknowledged_is_done_before_it_ends() -> None:
     async with running_slack() as slack:
         store = Store(f"memory://{uuid.uuid4().hex}")
         request = await asked(store, now=utc_now(), data_type=bool, prompt="Ship it?")
-        await Slack(target(), base_url=slack.base_url).send(notice(request))
-        async with listening(lambda _: [Records(store)], [target()], base_url=slack.base_url):
+        await Slack(target()).send(notice(request))
+        async with listening(lambda _: [Records(store)], [target()]):
             await slack.connected()
             await slack.acknowledged(await slack.deliver(click("U0ANN", slack.message, "Yes")))
         assert await read_outcome_of(store, request) is not None

@@ -52,14 +52,13 @@ class Api:
 
     Args:
         token: The bot token, or the app's token for Socket Mode.
-        base_url: Where the API is.
         now: The present moment, with a time zone.
 
     Raises:
         InvalidRequest: slack-sdk is not installed.
     """
 
-    def __init__(self, token: str, base_url: str = BASE_URL, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, token: str, now: Callable[[], datetime] = utc_now) -> None:
         # Loaded here: most programs tell nobody by Slack.
         try:
             from slack_sdk.web.async_client import AsyncWebClient
@@ -67,7 +66,7 @@ class Api:
             raise InvalidRequest(f"Slack needs the extra slack: {how_to_install('slack')}") from error
         self._now = now
         self.client: AsyncWebClient = AsyncWebClient(
-            token, base_url, timeout=round(REPLY_SECONDS), logger=silent(), retry_handlers=[]
+            token, BASE_URL, timeout=round(REPLY_SECONDS), logger=silent(), retry_handlers=[]
         )
 
     async def post(self, channel: str, content: Mapping[str, Any], thread: str = "") -> Mapping[str, Any]:

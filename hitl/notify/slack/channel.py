@@ -5,7 +5,7 @@ from __future__ import annotations
 from hitl.core.notices import NoticeEvent
 from hitl.notify.channels import Message
 from hitl.notify.slack import blocks
-from hitl.notify.slack.api import BASE_URL, Api, MessageLost
+from hitl.notify.slack.api import Api, MessageLost
 from hitl.notify.slack.payloads import Place
 from hitl.notify.slack.targets import SlackTarget
 from hitl.notify.slack.texts import Block
@@ -16,17 +16,16 @@ class Slack:
 
     Args:
         target: Which channel.
-        base_url: Where Slack's Web API is.
 
     Raises:
         InvalidRequest: slack-sdk is not installed.
     """
 
-    def __init__(self, target: SlackTarget, *, base_url: str = BASE_URL) -> None:
+    def __init__(self, target: SlackTarget) -> None:
         self.name = target.name
         self.events: frozenset[NoticeEvent] = frozenset(target.events)
         self.target = target
-        self._api = Api(target.bot_token.get_secret_value(), base_url)
+        self._api = Api(target.bot_token.get_secret_value())
 
     async def send(self, message: Message) -> str:
         """Post a message, or update the one about the same question.

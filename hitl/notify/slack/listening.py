@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from hitl.notify.slack.answers import Answers, RecordsOf
-from hitl.notify.slack.api import BASE_URL, Api
+from hitl.notify.slack.api import Api
 from hitl.notify.slack.payloads import Click, Sent, read_payload
 from hitl.notify.slack.people import People
 from hitl.notify.slack.sockets import Socket
@@ -32,18 +32,17 @@ class Listener:
     Args:
         records_of: Given the id of a question, where it may lie.
         targets: The targets. Those without an app token take no answers.
-        base_url: Where Slack's Web API is.
 
     Raises:
         InvalidRequest: slack-sdk is not installed.
     """
 
-    def __init__(self, records_of: RecordsOf, targets: Iterable[SlackTarget], *, base_url: str = BASE_URL) -> None:
+    def __init__(self, records_of: RecordsOf, targets: Iterable[SlackTarget]) -> None:
         by_token: dict[str, list[SlackTarget]] = {}
         for each in targets:
             if each.app_token is not None:
                 by_token.setdefault(each.app_token.get_secret_value(), []).append(each)
-        self._apps = [_App(token, some, records_of, base_url) for token, some in by_token.items()]
+        self._apps = [_App(token, some, records_of) for token, some in by_token.items()]
 
     async def run(self) -> None:
         """Take answers until this is cancelled; what was acknowledged then has some seconds left."""
@@ -53,11 +52,9 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(
-    records_of: RecordsOf, targets: Iterable[SlackTarget], *, base_url: str = BASE_URL
-) -> AsyncIterator[None]:
+async def listening(records_of: RecordsOf, targets: Iterable[SlackTarget]) -> AsyncIterator[None]:
     """Take answers while the block runs; the arguments are those of `Listener`."""
-    task = asyncio.create_task(Listener(records_of, targets, base_url=base_url).run())
+    task = asyncio.create_task(Listener(records_of, targets).run())
     try:
         yield
     finally:
@@ -68,12 +65,12 @@ async def listening(
 class _App:
     """One app of Slack's, in each workspace that has it."""
 
-    def __init__(self, token: str, targets: Sequence[SlackTarget], records_of: RecordsOf, base_url: str) -> None:
+    def __init__(self, token: str, targets: Sequence[SlackTarget], records_of: RecordsOf) -> None:
         self._answers: dict[str, Answers] = {}
         for each in targets:
-            api = Api(each.bot_token.get_secret_value(), base_url)
+            api = Api(each.bot_token.get_secret_value())
             self._answers[each.workspace] = Answers(records_of, api, People(api, each.workspace))
-        self._socket = Socket(Api(token, base_url), token, self._take)
+        self._socket = Socket(Api(token), token, self._take)
         self._waiting: asyncio.Queue[tuple[Answers, Click | Sent]] = asyncio.Queue(MOST_WAITING)
 
     async def run(self) -> None:

@@ -75,6 +75,8 @@ class Socket:
                 if failure.why != self._failure:
                     _log.warning("answers by Slack do not arrive, retried automatically: %s", failure.why)
                 self._failure = failure.why
+            except Exception as error:  # noqa: BLE001 - nothing that comes may end it, and its text may be secret
+                _log.error("answers by Slack are held up: %s", type(error).__name__)
             steady = ticks() - began >= _STEADY_SECONDS
             pause = 0.0 if steady else min(max(_FIRST_PAUSE_SECONDS, pause * 2), _LONGEST_PAUSE_SECONDS)
             spread = 0.5 + random.random() / 2  # noqa: S311 - no secret
