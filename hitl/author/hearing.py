@@ -42,7 +42,7 @@ async def hearing(channels: Sequence[Channel], records: Records) -> AsyncIterato
     """Take answers to the questions of a root, while the block runs or another one does.
 
     Args:
-        channels: The targets, of whom some may be Slack's.
+        channels: The targets. Some of them may be Slack's.
         records: Where the questions lie.
     """
     targets = _listened(channels)
