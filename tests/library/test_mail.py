@@ -183,7 +183,7 @@ async def test_each_person_has_a_link_of_their_own_and_the_same_one_at_each_try(
     assert {each.person: token_hash for token_hash, each in await list_links(store, "a-question")}[
         ANN
     ] == keys.hash_token(token)
-    assert f"The links to answer are for {ANN} alone" in bodies(server.mails[0])[0]
+    assert f"Links in this mail are for {ANN} alone" in bodies(server.mails[0])[0]
     assert token not in caplog.text
     await revoke_link(store, "a-question", keys.hash_token(token))
     await to_them.send(told(request, store, "reminder"))
