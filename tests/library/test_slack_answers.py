@@ -415,6 +415,22 @@ async def test_a_connection_that_is_cut_or_replaced_is_made_again(monkeypatch: p
         assert at.audit() == [("recorded", "ann@example.org", "slack")]
 
 
+@pytest.mark.parametrize("when", ["at first", "later"])
+async def test_a_silent_server_is_left(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FIRST_PAUSE_SECONDS", "_CONNECT_SECONDS", "_HEARTBEAT_SECONDS"):
+        monkeypatch.setattr(sockets, name, 0.2)
+    async with running_slack() as slack:
+        slack.silent = when
+        async with listening(lambda _: [], [target()]):
+            await slack.until(lambda: slack.links >= 2)
+            # Now it does reply, however slow this machine is.
+            monkeypatch.setattr(sockets, "_CONNECT_SECONDS", 120)
+            monkeypatch.setattr(sockets, "_HEARTBEAT_SECONDS", 120)
+            slack.silent = ""
+            links = slack.links
+            await slack.until(lambda: slack.links > links and slack.connections)
+
+
 async def test_trouble_is_said_once_and_without_tokens(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
