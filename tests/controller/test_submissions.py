@@ -48,7 +48,8 @@ class _Case:
         context = cast("Context", SimpleNamespace(now=lambda: NOW))
         self.calls.clear()
         root = cast("Any", _Root(self.store, meanwhile))
-        return await record(context, root, records, request, GIVEN, may_vote=True)
+        looked = self.ticks if request.document.origin.human_input else None
+        return await record(context, root, records, request, GIVEN, may_vote=True, looked=looked)
 
     async def nothing(self) -> None:
         """Let no time pass."""
