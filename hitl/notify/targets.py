@@ -25,7 +25,7 @@ class Target(BaseModel):
 
     name: Annotated[str, Field(pattern=TARGET_PATTERN)]
     """Its name in keys, logs and commands: at most 40 of a-z, 0-9 and `-`."""
-    events: list[NoticeEvent] = ["asked", "reminder", "settled"]
+    events: list[NoticeEvent] = ["asked", "reminder", "escalated", "settled"]
     """What it is told of."""
 
 
