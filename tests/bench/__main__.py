@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.budgets import show
 
-PARTS = ("web", "operator", "churn", "retention", "inbox", "votes")
+PARTS = ("web", "operator", "churn", "retention", "inbox", "votes", "notices")
 BUILD = Path(__file__).parents[2] / "build"
 
 
@@ -54,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.bench import votes
 
             kept &= show("votes", votes.measure(BUILD))
+        elif part == "notices":
+            from tests.bench import notices
+
+            kept &= show("notices", notices.measure(BUILD))
         elif part == "churn":
             from tests.bench import churn
 
