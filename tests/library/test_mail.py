@@ -20,6 +20,7 @@ from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.notices import NotDelivered, Notice, NoticeEvent
 from hitl.core.respondents import Respondents
+from hitl.errors import StorageUnavailable
 from hitl.notify.channels import Message
 from hitl.notify.mail.channel import Mail
 from hitl.notify.mail.target import MailTarget
@@ -281,6 +282,42 @@ async def test_a_digest_lists_all_with_their_links(server: MailServer, store: St
         f"{ENDPOINT}/form/question-{each}" for each in (1, 2)
     }
     assert all("?token=" in each for each in urls(mail))
+
+
+async def test_of_a_digest_each_person_gets_once_what_they_did_not_get(server: MailServer, store: Store) -> None:
+    one, two, three = [told(await asked(store, f"question-{each}"), store) for each in (1, 2, 3)]
+    to_them = through(server, ANN, BOB)
+    server.recipients = {BOB: ["450 later"]}
+    with pytest.raises(NotDelivered):
+        await to_them.send(Message("digest_1", None, NOW, digest=(one, two)))
+    await to_them.send(Message("digest_2", None, NOW, digest=(one, two, three)))
+    listed = [(each["To"], bodies(each)[0].count("Its id is question-")) for each in server.mails]
+    assert listed == [(ANN, 2), (ANN, 1), (BOB, 3)]
+    assert server.mails[1]["Message-ID"].startswith("<question-3_asked_")
+
+
+class Away(Store):
+    """A real store that takes so many links, and then does not answer any more."""
+
+    left = 1
+
+    async def create_once(self, key: str, data: bytes) -> bool:
+        if "/links/" in key:
+            self.left -= 1
+            if self.left < 0:
+                raise StorageUnavailable("it did not answer")
+        return await super().create_once(key, data)
+
+
+async def test_who_got_a_mail_before_the_storage_was_away_does_not_get_it_again(server: MailServer) -> None:
+    store = Away(f"memory://{uuid.uuid4().hex}")
+    message = told(await asked(store, endpoint=ENDPOINT), store)
+    to_them = through(server, ANN, BOB, link_key=KEY)
+    with pytest.raises(NotDelivered, match="the storage did not take a link"):
+        await to_them.send(message)
+    store.left = 9
+    await to_them.send(message)
+    assert [each["To"] for each in server.mails] == [ANN, BOB]
 
 
 async def test_a_test_goes_to_all_or_to_the_sender(server: MailServer) -> None:

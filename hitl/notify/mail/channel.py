@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from email.message import EmailMessage
 from importlib.util import find_spec
+from itertools import starmap
 from typing import Final
 
 from hitl.core.escalation import may_answer
@@ -16,7 +17,7 @@ from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, NoticeEvent
 from hitl.core.personal import link_is_enough
 from hitl.core.urls import form_url
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, StorageError
 from hitl.extras import how_to_install
 from hitl.notify.addresses import Resolve, resolve
 from hitl.notify.channels import Message
@@ -28,6 +29,7 @@ from hitl.notify.words import Part, usable
 from hitl.records.links import personal_link
 from hitl.records.recipients import ended_boxes, note_recipient
 from hitl.records.records import utc_now
+from hitl.storage import Store
 
 SEND_SECONDS: Final = 9.0
 """How long all mails of a message may take. Who drives the channel waits some seconds more: for what is noted."""
@@ -77,16 +79,16 @@ class Mail:
             NotDelivered: somebody did not get it. Who did is noted, so that the next try leaves them out.
         """
         wanted = await self._wanted(message)
-        # Written before anything is sent, as the storage may be unavailable.
-        mails = {person: await self._mail(person, message, members) for person, members in wanted.items()}
         told, failure = dict[str, str](), None
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await self._send_all(mails, told)
+                await self._send_all(message, wanted, told)
         except NotDelivered as error:
             failure = error
         except TimeoutError:
             failure = NotDelivered(f"its server did not take all mails within {SEND_SECONDS:.0f} s")
+        except StorageError:
+            failure = NotDelivered("the storage did not take a link")
         refused = {person: why for person, why in told.items() if why}
         if refused and len(refused) == len(self._people(message)):
             raise NotDelivered(next(iter(refused.values())), gone=True)
@@ -96,15 +98,18 @@ class Mail:
             raise failure
         return "" if message.digest else message.id
 
-    async def _send_all(self, mails: Mapping[str, EmailMessage], told: dict[str, str]) -> None:
+    async def _send_all(
+        self, message: Message, wanted: Mapping[str, tuple[Message, ...]], told: dict[str, str]
+    ) -> None:
         """Send the mails, and put into `told` who got theirs, or why they never will."""
-        if not mails:
+        if not wanted:
             return
         failure: NotDelivered | None = None
         async with connected(
             self._target, private=self._private, resolve=self._resolve, seconds=SEND_SECONDS
         ) as client:
-            for person, mail in mails.items():
+            for person, members in wanted.items():
+                mail = await self._mail(person, message, members)
                 try:
                     told[person] = await hand_over(client, self._target.sender, person, mail)
                 except NotDelivered as error:
@@ -131,9 +136,13 @@ class Mail:
         if len(people) < 2:
             return people
         stores = {each.kept.request.request_id: each.kept.store for each in _members(message) if each.kept}
-        ended = set[NoticeBox]()
-        for request_id, store in stores.items():
-            ended |= await ended_boxes(store, request_id)
+        slots = asyncio.Semaphore(_AT_ONCE)
+
+        async def look(request_id: str, store: Store) -> frozenset[NoticeBox]:
+            async with slots:
+                return await ended_boxes(store, request_id)
+
+        ended = frozenset[NoticeBox]().union(*await asyncio.gather(*starmap(look, stores.items())))
         left = {
             person: tuple(each for each in members if self._box(each, person) not in ended)
             for person, members in people.items()
