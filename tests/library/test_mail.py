@@ -160,10 +160,13 @@ async def test_no_text_makes_a_header_of_its_own(server: MailServer, store: Stor
 async def test_respondents_get_it_too_once_each_and_nobody_sees_the_others(
     server: MailServer, store: Store
 ) -> None:
-    request = await asked(store, respondents=Respondents(users=["dan", BOB, "x y@z"]), endpoint=ENDPOINT)
+    request = await asked(
+        store, respondents=Respondents(users=["dan", "bob@Example.org", "x y@z"]), endpoint=ENDPOINT
+    )
     await through(server, ANN, "Bob@Example.org", respondents=True).send(told(request, store))
-    assert [each["To"] for each in server.mails] == [ANN, BOB]
-    assert [each for _, each in server.envelopes] == [[ANN], [BOB]]
+    # As the question spells it: the link has to be that user's.
+    assert [each["To"] for each in server.mails] == [ANN, "bob@Example.org"]
+    assert [each for _, each in server.envelopes] == [[ANN], ["bob@Example.org"]]
     nobody = await asked(store, "b-question", respondents=Respondents(users=["dan"]))
     await through(server, respondents=True).send(told(nobody, store))
     assert len(server.mails) == 2

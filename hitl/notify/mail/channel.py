@@ -163,7 +163,7 @@ class Mail:
             return self._target.to or [self._target.sender]
         named = may_answer(message.question, message.at).users if self._target.respondents else []
         # Spelled as the question has it: that is who may answer.
-        asked = [each for each in named if address_of(each) == each]
+        asked = [each for each in named if (address_of(each) or "").lower() == each.lower()]
         return list({each.lower(): each for each in (*self._target.to, *asked)}.values())
 
     async def _part(self, message: Message, person: str) -> Part | None:
