@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,6 +67,7 @@ def member(email: str, **changes: Any) -> dict[str, Any]:
 class FakeSlack:
     """What was sent to it, and what it replies: each of `replies` once, then what Slack would.
 
+    Before the next call of a method is done, what `before` has for it is done.
     While it is silent ``at first``, it opens no connection; while it is silent ``later``, it sends nothing on it.
     """
 
@@ -81,6 +82,7 @@ class FakeSlack:
     views: list[dict[str, Any]] = field(default_factory=list)
     acks: dict[str, Any] = field(default_factory=dict)
     connections: list[web.WebSocketResponse] = field(default_factory=list)
+    before: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)
     links: int = 0
     silent: str = ""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -125,6 +127,8 @@ class FakeSlack:
         text = await request.text()
         body = json.loads(text) if request.content_type == "application/json" else dict(request.query)
         self.calls.append((method, token, body))
+        if (first := self.before.pop(method, None)) is not None:
+            await first()
         try:
             if self.replies.get(method):
                 return self.replies[method].pop(0)

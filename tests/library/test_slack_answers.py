@@ -244,10 +244,12 @@ async def test_each_click_is_a_vote_and_the_requester_has_none() -> None:
         assert "others must decide" in await at.whispered()
         await at.click("Yes")
         assert await at.whispered(2) == "Your vote was saved. 1/2 agree so far. Still needed: 1 more."
+        assert "After the last vote in Slack: 1/2 agree so far." in await at.updated()
         await at.click("No", action_at="1700000001.000002")
         assert "You answered true before" in await at.whispered(3)
         await at.click("Yes", "U0BOB")
-        assert "Answered by ann@example.org and bob@example.org" in await at.updated()
+        assert "Answered by ann@example.org and bob@example.org" in await at.updated(2)
+        assert at.message.buttons() == {}
         outcome = await at.outcome()
         assert outcome is not None
         assert [(each.name, each.verified, each.via) for each in outcome.votes] == [
@@ -257,6 +259,23 @@ async def test_each_click_is_a_vote_and_the_requester_has_none() -> None:
         assert [each.result for each in at.attempts if each.attempt] == [
             *("not_allowed", "voted", "voted_before", "recorded", "voted")
         ]
+
+
+async def test_a_message_that_says_how_far_the_votes_are_never_hides_the_end() -> None:
+    async with office(approval=TWO) as at:
+
+        async def ends() -> None:
+            vote = answer("true", person("bob@example.org"))
+            outcome = await settle_elsewhere(at.records.store, at.request, vote, now=utc_now())
+            asked_at = f"{at.message.channel}/{at.message.at}"
+            told = notice(at.request, "settled", outcome=outcome, receipts={"asked": asked_at})
+            await Slack(target()).send(told)
+
+        at.slack.before["chat.update"] = ends
+        await at.click("Yes")
+        assert "1/2 agree" in await at.whispered()
+        assert "Answered by ann@example.org and bob@example.org" in at.message.text()
+        assert at.message.updates == 3
 
 
 async def test_one_person_has_one_vote_over_slack_and_the_form() -> None:

@@ -10,11 +10,14 @@ from typing import Final, TypeAlias
 from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
 from hitl.core.escalation import may_answer, may_ever_answer
 from hitl.core.notices import NotDelivered
+from hitl.core.tally import Standing
 from hitl.errors import ClockApart, DocumentDamaged, HITLError, NotAllowed, RequestNotFound, StorageError
+from hitl.notify.channels import Message
 from hitl.notify.slack import blocks, views
 from hitl.notify.slack.api import Api
 from hitl.notify.slack.payloads import Click, Person, Place, Ref, Sent
 from hitl.notify.slack.people import People
+from hitl.notify.slack.texts import Block
 from hitl.notify.slack.ways import Buttons, SmallForm, Way, way_of
 from hitl.records.attempts import note_refused
 from hitl.records.outcomes import Settled, Submission, settle
@@ -93,19 +96,28 @@ class Answers:
             raise
         if settled.outcome is not None:
             await self._show(request, settled.outcome, done.place)
+        elif settled.kind == "voted" and settled.standing is not None:
+            await self._show_progress(records, request, settled.standing, done.place)
         return _told(settled)
 
     async def _find(self, ref: Ref) -> tuple[Records, StoredRequest]:
+        trouble: HITLError = RequestNotFound(_UNKNOWN)
         for records in self._records_of(ref.request_id):
-            with suppress(RequestNotFound):
+            try:
                 request = await read_request(records.store, ref.request_id)
-                if ref.names(request.sha256):
-                    if len(self._known) >= _MOST_KNOWN:
-                        self._known.clear()
-                    self._known[ref] = request
-                    return records, request
-                await note_refused(records, ref.request_id, _UNKNOWN, request=request)
-        raise RequestNotFound(_UNKNOWN)
+            except RequestNotFound:
+                continue
+            except StorageError as error:
+                # It may lie in another root, which answers.
+                trouble = error
+                continue
+            if ref.names(request.sha256):
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[ref] = request
+                return records, request
+            await note_refused(records, ref.request_id, _UNKNOWN, request=request)
+        raise trouble
 
     async def _open(self, records: Records, request: StoredRequest, click: Click, way: Way | None) -> str:
         outcome = await read_outcome_of(records.store, request)
@@ -121,14 +133,27 @@ class Answers:
         await self._api.open_view(click.trigger, view)
         return ""
 
+    async def _show_progress(
+        self, records: Records, request: StoredRequest, standing: Standing, place: Place
+    ) -> None:
+        question = request.document
+        message = Message("", "asked", question.created_at, question, request_sha256=request.sha256)
+        said = f"After the last vote in Slack: {standing.sentence()}"
+        await self._replace(request, blocks.asked(message, question, answers=True, said=said), place)
+        # The question may have ended meanwhile, and its end have been shown before this.
+        await self._show_end(records, request, place)
+
     async def _show_end(self, records: Records, request: StoredRequest, place: Place) -> None:
         with suppress(StorageError):
             if (outcome := await read_outcome_of(records.store, request)) is not None:
                 await self._show(request, outcome, place)
 
     async def _show(self, request: StoredRequest, outcome: OutcomeDocument, place: Place) -> None:
+        await self._replace(request, blocks.settled(request.document, outcome), place)
+
+    async def _replace(self, request: StoredRequest, content: Block, place: Place) -> None:
         try:
-            await self._api.update(place.channel, place.at, blocks.settled(request.document, outcome))
+            await self._api.update(place.channel, place.at, content)
         except NotDelivered as failure:
             # The notice of the end does the same, and is tried again.
             _log.debug("%s: its message in Slack was not updated: %s", request.request_id, failure.why)

@@ -29,15 +29,16 @@ _MOST_LISTED: Final = 40
 _QUIET: Final = {"parse": "none", "link_names": False, "unfurl_links": False, "unfurl_media": False}
 
 
-def asked(message: Message, question: RequestDocument, *, answers: bool) -> Block:
+def asked(message: Message, question: RequestDocument, *, answers: bool, said: str = "") -> Block:
     """Return the message that a question waits.
 
     Args:
         message: What is told.
         question: The question.
         answers: Whether answers arrive from Slack.
+        said: What else there is to say, such as how far the votes are.
     """
-    context = [_until(question), *_lines(_about(question))]
+    context = [_until(question), *_lines([*_about(question), *filter(None, [said])])]
     return _message(
         f"A question waits: {one_line(question.event_name)}",
         [*_question(question), _context(context), *_actions(message, question, answers=answers)],
