@@ -16,6 +16,10 @@ async def all_of(calls: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
     After an error, no more calls are begun. Those under way come to an end before it is raised, so that nothing
     goes on in the background.
     """
+    calls = list(calls)
+    if len(calls) < 2:
+        # Nothing is to be done side by side.
+        return [await call() for call in calls]
     limit = asyncio.Semaphore(_AT_ONCE)
     errors: list[BaseException] = []
 

@@ -85,6 +85,7 @@ class Responses:
             response = await self._context.cluster.response(work.namespace, work.name)
         if response is None or response_done(response):
             return
+        known = self._sees_question(work, response)
         try:
             verdict = await self._verdict(work, response)
         except StorageUnavailable:
@@ -102,6 +103,9 @@ class Responses:
             verdict = _Verdict(AcceptedReason.REQUEST_NOT_FOUND, why)
         if verdict.reason in (AcceptedReason.REQUEST_NOT_FOUND, AcceptedReason.OUTCOME_MISSING):
             self._await(work, response)
+            if not known and self._sees_question(work, response):
+                # The watch told of it while the API server said that there is none: it will not tell again.
+                self._context.queue.add(work)
         await self._decided(work, response, verdict)
 
     async def _verdict(self, work: HandleResponse, response: HumanInputResponse) -> _Verdict:
@@ -142,6 +146,13 @@ class Responses:
             shown = self._context.index.shown_in(namespace, request_id)
             name = shown.name if shown is not None else request_id
         return await self._context.cluster.human_input(namespace, name) if name else None
+
+    def _sees_question(self, work: HandleResponse, response: HumanInputResponse) -> bool:
+        """Tell whether the watch has told of the question that a response is for."""
+        target, index = response.spec.request_ref, self._context.index
+        if target.name is not None:
+            return index.get((work.namespace, target.name)) is not None
+        return index.shown_in(work.namespace, target.request_id or "") is not None
 
     def _await(self, work: HandleResponse, response: HumanInputResponse) -> None:
         """Try again once the question is seen, and slowly in case nobody sees that it is back in storage."""

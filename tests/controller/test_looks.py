@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from hitl.cluster.mapping import human_input_of
-from hitl.cluster.v1alpha1 import HumanInput, Metadata, Response
+from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse, Metadata, Response
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
@@ -31,9 +31,10 @@ from hitl_operator.probes import Health
 from hitl_operator.queues import Queues
 from hitl_operator.refusals import Refusals
 from hitl_operator.request_sync import Requests
+from hitl_operator.responses import Responses
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import ReconcileHumanInput
+from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
 from tests.controller.test_sweep import Leads
 from tests.library.samples import asked
 
@@ -194,3 +195,38 @@ async def test_votes_on_open_questions_cost_looks_by_what_changes_and_not_by_wha
     # It may have preceded its vote by a moment.
     await pass_by(sweep)
     assert looked["voted-7"] - before["voted-7"] == 2
+
+
+async def test_a_question_that_is_seen_while_its_response_looks_for_it_is_not_missed() -> None:
+    operator, name = await Operator.over_memory(), "first-the-answer"
+    response = HumanInputResponse.from_object(
+        {
+            "metadata": {"name": "early", "namespace": NAMESPACE, "uid": "early", "generation": 1},
+            "spec": {"requestRef": {"name": name}, "value": "4"},
+        }
+    )
+    request = await asked(operator.root.store, name, now=utc_now(), origin=ORIGIN)
+    responses = Responses(operator.context, operator.requests)
+    work = HandleResponse(NAMESPACE, "early")
+
+    async def too_early(*_: str) -> None:
+        """The API server said that there is none. Before its reply was read, the watch told of it."""
+        operator.show(request)
+        seen = operator.context.index.get((NAMESPACE, name))
+        assert seen is not None
+        responses.saw_question(seen)
+
+    async def nothing(*_: object) -> None:
+        """Take an Event."""
+
+    async def told(*_: object) -> bool:
+        return True
+
+    queue = operator.context.queue.of(work)
+    responses.saw(response)
+    assert await queue.get() == work
+    vars(operator.context.cluster).update(human_input=too_early, emit_event=nothing, write_status=told)
+    await responses.do(work)
+    queue.done(work)
+
+    assert len(queue) == 1
