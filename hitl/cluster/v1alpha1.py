@@ -242,7 +242,7 @@ class HumanInputStatus(Shape):
         default=[],
         max_length=16,
         description="Settled, Answered, Ready, Reconciling, Stalled, ResponseRefused, LinkIssued, OutcomeMissing, "
-        "QuorumUnreachable.",
+        "QuorumUnreachable, Told.",
     )
 
     def condition(self, kind: str) -> Condition | None:
