@@ -36,7 +36,7 @@ HUMAN_INPUT = """## Conditions
 
 Reasons while nothing is wrong: `Pending` and `AwaitingAnswer`. Of an outcome: `Answered`, `DefaultUsed`,
 `Rejected`, `DeadlinePassed`, `Cancelled`, `RunAborted`. The last one: its workflow was aborted or has ended.
-The reason of `QuorumUnreachable`: `TooFewLeft`.
+The reason of `QuorumUnreachable`: `TooFewLeft`; of `Told`: `NoticeGivenUp`.
 
 | reason of `Reconciling` or `Stalled` | what to do |
 |---|---|
@@ -74,8 +74,8 @@ tell a pipeline that calls `kubectl apply` from a person: the commit, and the se
 ## Kubernetes Events
 
 `hitl-operator` posts `Requested`, `Answered`, `Rejected`, `TimedOut`, `Cancelled`, `RunAborted`,
-`SubmissionRefused`, `LinkRefused`, `OutcomeMissing`, `QuorumUnreachable` and `WriteRefused`, each once for
-what happened.
+`SubmissionRefused`, `LinkRefused`, `OutcomeMissing`, `QuorumUnreachable`, `NotTold` and `WriteRefused`, each once
+for what happened.
 """
 TYPES = {
     "Settled": "there is an outcome of any kind: wait for this condition",
@@ -86,6 +86,8 @@ TYPES = {
     "ResponseRefused": "`spec.response` was not recorded; absent otherwise",
     "LinkIssued": "never: it is `False` while the Secret with the link cannot be created; absent otherwise",
     "OutcomeMissing": "storage does not hold the outcome that the status shows; absent otherwise",
+    "Told": "never: it is `False` while it is pending and a target could not be told of it, as the message says; "
+    "absent otherwise",
     "QuorumUnreachable": "too few people are left to agree on any answer, unless somebody withdraws a vote. The "
     "deadline decides; absent otherwise",
 }

@@ -21,6 +21,7 @@ class HumanInputCondition(StrEnum):
     LINK_ISSUED = "LinkIssued"
     OUTCOME_MISSING = "OutcomeMissing"
     QUORUM_UNREACHABLE = "QuorumUnreachable"
+    TOLD = "Told"
 
 
 ACCEPTED: Final = "Accepted"
@@ -30,6 +31,8 @@ PENDING: Final = "Pending"
 AWAITING_ANSWER: Final = "AwaitingAnswer"
 TOO_FEW_LEFT: Final = "TooFewLeft"
 """Why a quorum cannot be reached any more: the reason of `QuorumUnreachable`."""
+NOTICE_GIVEN_UP: Final = "NoticeGivenUp"
+"""Why people may not know of a question: the reason of `Told`."""
 DEADLINE_PASSED: Final = "DeadlinePassed"
 DEFAULT_USED: Final = "DefaultUsed"
 RUN_ABORTED: Final = "RunAborted"

@@ -247,7 +247,7 @@ class HumanInputStatus(Shape):
         default_factory=list,
         max_length=16,
         description="Settled, Answered, Ready, Reconciling, Stalled, ResponseRefused, LinkIssued, OutcomeMissing, "
-        "QuorumUnreachable.",
+        "QuorumUnreachable, Told.",
     )
 
     def condition(self, kind: str) -> Condition | None:

@@ -59,8 +59,8 @@ class Sender:
         pace: How much it may be told.
         source: Where the questions lie, and how the target is reached.
         slots: Bounds how much is sent at once to all targets together.
-        told: Called after each try: why it failed (None: it did not), how many notices were delivered, how many
-            are given up.
+        told: Called after each try: why it failed (None: it did not), how many notices were delivered, which are
+            given up.
 
     Attributes:
         pace: How much it may be told. It may be set.
@@ -72,7 +72,9 @@ class Sender:
         pace: Pace,
         source: Source,
         slots: asyncio.Semaphore,
-        told: Callable[[NotDelivered | None, int, int], None] = lambda _why, _delivered, _given_up: None,
+        told: Callable[[NotDelivered | None, int, Sequence[NoticeBox]], None] = lambda _why, _delivered, _lost: (
+            None
+        ),
     ) -> None:
         self.name = name
         self.pace = pace
@@ -174,8 +176,8 @@ class Sender:
         for waiting, again_at in results.items():
             self._take(waiting, again_at)
         if failures:
-            given_up = sum(again_at is None for again_at in results.values())
-            self._told(failures[-1], 0, given_up)
+            lost = [waiting.box for waiting, again_at in results.items() if again_at is None]
+            self._told(failures[-1], 0, lost)
         self._wake.set()
 
     def _take(self, waiting: Waiting, again_at: datetime | None) -> None:
@@ -214,7 +216,7 @@ class Sender:
             slow = NotDelivered(f"it took more than {_TARGET_SECONDS:.0f} s")
             self._failed(slow, failures)
             raise slow from None
-        self._told(None, len(some), 0)
+        self._told(None, len(some), ())
         # What a target gives for a digest is of no single question.
         return ("", message.id) if message.digest else (receipt, "")
 

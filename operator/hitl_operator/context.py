@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from hitl_operator.cluster import Cluster
@@ -31,6 +31,7 @@ class Context:
         task_actions: What was seen of Flyte's TaskActions; None where nobody watches them.
         tell_web_apps: Called with the root's name and the request's id when a question is shown, or its outcome.
         now: The present moment.
+        lost: Why a target could not be told of a question that is open, by the question.
     """
 
     cluster: Cluster
@@ -41,3 +42,4 @@ class Context:
     task_actions: TaskActions | None = None
     tell_web_apps: Callable[[str, str], None] = lambda _root, _request_id: None
     now: Callable[[], datetime] = _now
+    lost: dict[str, str] = field(default_factory=dict)

@@ -81,6 +81,7 @@ class Findings:
         link: The result for the Secret with a link, if one was due.
         stored: What storage holds of the outcome that the status shows, for one that is settled.
         standing: How far the votes are, where several people must agree.
+        lost: Why a target could not be told of it; empty: that is not known.
     """
 
     request: RequestDocument | None = None
@@ -90,6 +91,7 @@ class Findings:
     link: Link | None = None
     stored: Stored = Stored.NOT_LOOKED
     standing: Standing | None = None
+    lost: str = ""
 
 
 @dataclass(frozen=True)

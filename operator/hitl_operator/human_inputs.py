@@ -6,7 +6,7 @@ Doing it twice, or half and then again, ends in the same state. One look goes th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS
@@ -117,7 +117,8 @@ class HumanInputs:
             await self._look(work, look)
         except HITLError as error:
             await self._note_trouble(look, error)
-        await self._show(work, human_input, look.findings(), root, own=look.own)
+        found = replace(look.findings(), lost=self._context.lost.get(human_input.request_id, ""))
+        await self._show(work, human_input, found, root, own=look.own)
         if look.failure is not None:
             raise look.failure
         return human_input

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +14,7 @@ from typing import Final
 from hitl.cluster.client import NOTIFICATION_TARGETS, SECRETS
 from hitl.cluster.conditions import ReadyReason
 from hitl.cluster.notification_target import NotificationTarget
+from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, NoticeEvent
 from hitl.core.pacing import Pace
 from hitl.errors import ClusterError, ClusterForbidden, InvalidRequest
@@ -48,6 +49,7 @@ class Telling:
         requests: The questions.
         slots: Bounds how much is sent at once to all targets of a root.
         private: Whether http, and addresses that are not public, are allowed.
+        lost: Called with a question and a sentence when a target could not be told of it.
         now: The present moment, with a time zone.
     """
 
@@ -56,6 +58,7 @@ class Telling:
     requests: Requests
     slots: asyncio.Semaphore
     private: bool
+    lost: Callable[[str, str], None]
     now: Callable[[], datetime]
 
 
@@ -126,14 +129,18 @@ class FixedTarget:
     async def _run(self) -> None:
         await self.sender.run()
 
-    def _note(self, failure: NotDelivered | None, delivered: int, given_up: int) -> None:
+    def _note(self, failure: NotDelivered | None, delivered: int, lost: Sequence[NoticeBox]) -> None:
         count = metrics.NOTICES
         if delivered:
             count.labels(target=self.shown, result="delivered").inc(delivered)
-        if given_up:
-            count.labels(target=self.shown, result="given_up").inc(given_up)
-        elif failure is not None:
+        if failure is None:
+            return
+        if lost:
+            count.labels(target=self.shown, result="given_up").inc(len(lost))
+        else:
             count.labels(target=self.shown, result="failed").inc()
+        for box in lost:
+            self._telling.lost(box.request_id, f"{self.shown} could not be told ({box.notice}): {failure.why}")
 
 
 class NamedTarget(FixedTarget):
@@ -238,9 +245,9 @@ class NamedTarget(FixedTarget):
         except ClusterError as error:
             _log.warning("the status of NotificationTarget %s cannot be written: %s", self.shown, error)
 
-    def _note(self, failure: NotDelivered | None, delivered: int, given_up: int) -> None:
-        super()._note(failure, delivered, given_up)
-        before, self._deliveries = self._deliveries, self._deliveries.after(failure, given_up, self.now())
+    def _note(self, failure: NotDelivered | None, delivered: int, lost: Sequence[NoticeBox]) -> None:
+        super()._note(failure, delivered, lost)
+        before, self._deliveries = self._deliveries, self._deliveries.after(failure, len(lost), self.now())
         if failure is not None:
             # Its Secret may have been changed.
             self._opened_at = None

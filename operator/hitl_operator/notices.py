@@ -31,7 +31,7 @@ from hitl_operator.decide import is_final
 from hitl_operator.notice_targets import FixedTarget, NamedTarget, Telling
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
-from hitl_operator.work_items import Tell
+from hitl_operator.work_items import ReconcileHumanInput, Tell
 from hitl_operator.workers import Workers
 from hitl_operator.workqueue import WorkQueue
 
@@ -69,7 +69,7 @@ class Notices:
         private = context.settings.notify_private == "allow"
         self._telling = {
             root.name: Telling(
-                context.cluster, root, requests, asyncio.Semaphore(_SENT_AT_ONCE), private, context.now
+                context.cluster, root, requests, asyncio.Semaphore(_SENT_AT_ONCE), private, self._lost, context.now
             )
             for root in context.roots
         }
@@ -152,6 +152,8 @@ class Notices:
         if not names and tell not in self._known:
             return
         ended = is_final(status)
+        if ended:
+            self._context.lost.pop(tell.request_id, None)
         if ended and (status.answered_at is None or self._context.now() - status.answered_at >= KEPT_AT_LEAST):
             self._forget(tell)
             return
@@ -163,6 +165,7 @@ class Notices:
     def saw_deleted(self, human_input: HumanInput) -> None:
         """Take note of a deletion: the question of one that was pending is withdrawn, which is told."""
         tell = self._tell(human_input)
+        self._context.lost.pop(human_input.request_id, None)
         known = self._known.get(tell) if tell is not None else None
         if tell is not None and known is not None and not known.ended:
             self._known[tell] = _Known(known.targets, ended=True)
@@ -255,6 +258,13 @@ class Notices:
         root = self._context.roots.serving(metadata.namespace)
         # Only the operator writes the status, and this field once the question is stored.
         return Tell(root.name, metadata.namespace, request_id) if root is not None and request_id else None
+
+    def _lost(self, request_id: str, why: str) -> None:
+        """Have the HumanInput of an open question say that a target could not be told of it."""
+        shown = self._context.index.shown_by(request_id)
+        if shown is not None and shown.pending:
+            self._context.lost[request_id] = why
+            self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
 
     def _matching(self, root: str, namespace: str, labels: Mapping[str, str]) -> list[str]:
         named = [

@@ -12,6 +12,7 @@ from hitl.cluster.conditions import (
     ACCEPTED,
     AWAITING_ANSWER,
     DEADLINE_PASSED,
+    NOTICE_GIVEN_UP,
     PENDING,
     RUN_ABORTED,
     TOO_FEW_LEFT,
@@ -91,6 +92,7 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
     else:
         wanted = _pending(found.trouble, found.standing)
     wanted += _response_refused(human_input, found) + _link_refused(human_input, found)
+    wanted += _not_told(human_input, found)
     if found.standing is not None:
         shown["approval"] = agreement(found.standing, found.outcome)
     request = found.request
@@ -139,6 +141,7 @@ def notices_for(
         (HumanInputCondition.LINK_ISSUED, "LinkRefused"),
         (HumanInputCondition.OUTCOME_MISSING, "OutcomeMissing"),
         (HumanInputCondition.QUORUM_UNREACHABLE, "QuorumUnreachable"),
+        (HumanInputCondition.TOLD, "NotTold"),
     ):
         condition, before = status.condition(kind), old.condition(kind)
         if condition is not None and condition != before:
@@ -225,6 +228,16 @@ def _link_refused(human_input: HumanInput, found: Findings) -> list[Wanted]:
         message = f"the API server refuses the Secret with the link: {found.link.refused}"[:1024]
         return [(HumanInputCondition.LINK_ISSUED, "False", LinkReason.SECRET_REFUSED, message)]
     kept = human_input.status.condition(HumanInputCondition.LINK_ISSUED)
+    return [(kept.type, kept.status, kept.reason, kept.message)] if kept is not None else []
+
+
+def _not_told(human_input: HumanInput, found: Findings) -> list[Wanted]:
+    if found.outcome is not None:
+        # Nobody needs to be told that it waits any more.
+        return []
+    if found.lost:
+        return [(HumanInputCondition.TOLD, "False", NOTICE_GIVEN_UP, found.lost)]
+    kept = human_input.status.condition(HumanInputCondition.TOLD)
     return [(kept.type, kept.status, kept.reason, kept.message)] if kept is not None else []
 
 

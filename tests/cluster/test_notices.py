@@ -107,15 +107,19 @@ def test_a_target_is_told_and_its_status_says_what_is_wrong(
         plane.until("the end is told", lambda: len(told(receiver)) == 2)
         questions.ask("second")
         plane.until("it is told", lambda: len(told(receiver)) == 3)
-        receiver.replies = [b"HTTP/1.1 410 Gone\r\n\r\n"]
         plane.kubectl("delete", "hi", "second", "-n", namespace)
+        plane.until("the withdrawal is told", lambda: len(told(receiver)) == 4)
+        receiver.replies = [b"HTTP/1.1 410 Gone\r\n\r\n"]
+        questions.ask("third")
         assert "it answered 410" in until("Delivering", "GivenUp")
         assert operator.metric("hitl_notices_total", target=f"{namespace}/ops", result="given_up") == 1
+        questions.until_condition("third", "Told", "NoticeGivenUp")
     assert told(receiver) == [
         ("asked", "first"),
         ("settled", "first"),
         ("asked", "second"),
         ("settled", "second"),
+        ("asked", "third"),
     ]
     assert SECRET not in operator.said()
     assert "of-the-hook" not in operator.said()

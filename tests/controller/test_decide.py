@@ -316,6 +316,19 @@ def test_a_secret_that_is_refused_is_told_beside_the_question_that_goes_on() -> 
     assert status(told, outcome=outcome()).condition("LinkIssued") is None
 
 
+def test_a_question_that_nobody_could_be_told_of_says_so_until_it_ends() -> None:
+    asked = human_input()
+    lost = status(asked, lost="shop/ops could not be told (asked): it answered 410")
+    told = lost.condition("Told")
+    assert told is not None
+    assert (told.status, told.reason) == ("False", "NoticeGivenUp")
+    assert [each.reason for each in notices_for(asked, lost, None)] == ["Requested", "NotTold"]
+    # Another look knows nothing of it.
+    again = status(asked.model_copy(update={"status": lost}))
+    assert again.condition("Told") == told
+    assert status(asked.model_copy(update={"status": again}), outcome=outcome()).condition("Told") is None
+
+
 @pytest.mark.parametrize(("stored", "reason"), [(Stored.MISSING, "NotStored"), (Stored.ANOTHER, "AnotherStored")])
 def test_an_outcome_that_storage_does_not_hold_is_told_and_nothing_else_changes(
     stored: Stored, reason: str

@@ -7,7 +7,7 @@ import contextlib
 import json
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -79,10 +79,10 @@ class Where:
         assert isinstance(channel, Webhook)
         return channel
 
-    def note(self, why: NotDelivered | None, delivered: int, given_up: int) -> None:
+    def note(self, why: NotDelivered | None, delivered: int, lost: Sequence[NoticeBox]) -> None:
         self.failed += [why.why] if why else []
         self.delivered += delivered
-        self.given_up += given_up
+        self.given_up += len(lost)
 
     def sender(self, pace: Pace | None = None) -> Sender:
         return Sender("-ops", pace or Pace(), self, asyncio.Semaphore(8), self.note)
