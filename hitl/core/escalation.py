@@ -1,4 +1,4 @@
-"""Who may answer a question at a moment: those whom it names, and later others as well. Pure, time comes in.
+"""Who may answer a question at a moment: those that it names, and later others as well. Pure, time comes in.
 
 Nothing is written when a question escalates, so every channel says the same: it asks here.
 """
