@@ -234,6 +234,11 @@ class HumanInputStatus(Shape):
         default=None, alias="requestID", max_length=63, description="The id of the request in storage."
     )
     expires_at: AwareDatetime | None = Field(default=None, description="The deadline.")
+    escalates_at: list[AwareDatetime] | None = Field(
+        default=None,
+        max_length=MAX_STEPS,
+        description="From when on those of each step of `spec.escalation` may answer; absent: nobody is added.",
+    )
     observed_generation: int | None = Field(
         default=None,
         description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
