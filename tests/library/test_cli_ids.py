@@ -196,7 +196,7 @@ def test_ask_names_who_may_answer(
 def test_who_may_answer_later_is_typed_and_shown(root: Store) -> None:
     later = escalation_of(["2h=user=eve", "30m=group=oncall", "2h=cn=ann"])
     assert later == [(1_800, {"groups": ["oncall"]}), (7_200, {"users": ["eve", "cn=ann"]})]
-    named = {"respondents": {"users": ["bob"]}, "timeout_seconds": 9_000, "escalate": later}
+    named: dict[str, Any] = {"respondents": {"users": ["bob"]}, "timeout_seconds": 9_000, "escalate": later}
     asyncio.run(asked(root, "later", now=datetime.now(UTC) - timedelta(hours=1), **named))
 
     shown = hitl_("show", "later").stdout
