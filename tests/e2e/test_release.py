@@ -140,7 +140,7 @@ def _member(name: str, user: str) -> None:
 
 def _vote(question: str, name: str, user: str, group: str) -> dict[str, Any]:
     """Vote by a HumanInputResponse; return the condition that says what became of it."""
-    spec = {"humanInputRef": {"name": question}, "value": "true"}
+    spec = {"requestRef": {"name": question}, "value": "true"}
     vote = {
         "apiVersion": "hitl.flyte.org/v1alpha1",
         "kind": "HumanInputResponse",
