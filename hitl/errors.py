@@ -64,7 +64,7 @@ class Sender(Protocol):
 
     @property
     def verified(self) -> bool:
-        """Whether a proxy or the API server has authenticated the name."""
+        """Whether a proxy, the API server or Slack has authenticated the name."""
         ...
 
     @property

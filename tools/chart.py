@@ -267,6 +267,19 @@ class Webapp(Pod):
     http_route: HttpRoute = HttpRoute()
 
 
+class Notifications(Section):
+    """Notices that the operator sends to NotificationTargets."""
+
+    secret_names: list[Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]] = [
+        "hitl-notifications"
+    ]
+    """Names of Secrets that the operator may read wherever questions are. A NotificationTarget that names another
+    one needs a Role in its namespace."""
+    private_addresses: bool = False
+    """Let NotificationTargets use http, and addresses inside the cluster. Then everybody who may create one can
+    have the operator post there."""
+
+
 class Identity(Section):
     """How admission identifies who answers."""
 
@@ -342,6 +355,7 @@ class Values(Section):
     operator: Operator = Operator()
     webapp: Webapp = Webapp()
     identity: Identity = Identity()
+    notifications: Notifications = Notifications()
     network_policy: NetworkPolicy = NetworkPolicy()
     monitoring: Monitoring = Monitoring()
 

@@ -20,7 +20,7 @@ class Vote:
 
     Args:
         by: Whose it is; empty where no name was given. Rely on it only if `verified`.
-        verified: Whether a proxy or the API server has authenticated the name.
+        verified: Whether a proxy, the API server or Slack has authenticated the name.
         via: The channel, as of `Outcome`.
         at: When it was cast, with its time zone.
         comment: What was written with it; may be empty.
@@ -42,8 +42,8 @@ class Outcome(Generic[T]):
         value: The answer, of the event's data type; None unless it was answered.
         by: Who it came from; empty at a deadline, and where no name was given. Anybody can write any name into a
             form: rely on it only if `verified`.
-        verified: Whether a proxy or the API server has authenticated the name.
-        via: The channel: ``"web"``, ``"api"``, ``"cli"``, ``"kubectl"``, ``"gitops"``, ``"timeout"``,
+        verified: Whether a proxy, the API server or Slack has authenticated the name.
+        via: The channel: ``"web"``, ``"api"``, ``"cli"``, ``"kubectl"``, ``"gitops"``, ``"slack"``, ``"timeout"``,
             ``"operator"`` or ``"program"``.
         at: When it was recorded, with its time zone.
         comment: What was written with it; may be empty.

@@ -16,6 +16,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from hitl.author.hearing import hearing
 from hitl.author.loop import own_loop
 from hitl.core.documents import OutcomeDocument
 from hitl.errors import InvalidRequest
@@ -53,9 +54,14 @@ class Telling:
         from hitl.notify.driver import Driver
 
         driver = Driver(records, request, self.channels, self.reminders, _slot, outcome)
-        done = asyncio.run_coroutine_threadsafe(driver.run(), own_loop())
+        done = asyncio.run_coroutine_threadsafe(self._drive(driver, records), own_loop())
         _running[request.sha256] = driver, done
         done.add_done_callback(lambda _: _running.pop(request.sha256, None))
+
+    async def _drive(self, driver: Driver, records: Records) -> None:
+        # In Slack, people answer what they are told of.
+        async with hearing(self.channels, records):
+            await driver.run()
 
     def end(self, records: Records, request: StoredRequest, outcome: OutcomeDocument) -> None:
         """Send the notices about the outcome of a question."""

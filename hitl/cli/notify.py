@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson, RequestId
+from hitl.cli.place import Place, looks, needing_kubernetes
 from hitl.cli.storage_backend import Stored
 from hitl.core.notices import NotDelivered
 from hitl.errors import InvalidRequest
@@ -51,22 +52,21 @@ class Shown(BaseModel):
         )
 
 
+@looks
 def send_test(
+    place: Place,
     name: Annotated[
-        str | None, typer.Argument(metavar="[TARGET]", help="Only this target of HITL_NOTIFY.", show_default=False)
+        str | None, typer.Argument(metavar="[TARGET]", help="Only this target.", show_default=False)
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a test to each target of HITL_NOTIFY, and say which of them took it; exit 1 if one did not."""
+    """Send a test to each target of HITL_NOTIFY, and say which of them took it; exit 1 if one did not.
+
+    In a cluster: to the NotificationTargets of a namespace. They, and their Secrets, are read with your rights,
+    and the test is sent from here. Whether the operator can deliver, their conditions say.
+    """
     settings = Settings()
-    channels = channels_of(settings.notify.get_secret_value(), private=settings.notify_private == "allow")
-    if not channels:
-        raise InvalidRequest("HITL_NOTIFY is not set, so nobody is told of questions: set it to a webhook's URL")
-    chosen = [each for each in channels if name in (None, each.name)]
-    if not chosen:
-        known = ", ".join(each.name for each in channels)
-        raise InvalidRequest(f"HITL_NOTIFY has no target {name!r}: it has {known}")
-    tested = asyncio.run(_test_all(chosen))
+    tested = asyncio.run(_tested(place, name, settings))
     if as_json:
         output.print_json(tested)
     else:
@@ -94,8 +94,27 @@ def status(request_id: RequestId, as_json: AsJson = False) -> None:
         output.say("Nobody was told of this question.")
 
 
-async def _test_all(channels: list[Channel]) -> list[Tested]:
+async def _tested(place: Place, name: str | None, settings: Settings) -> list[Tested]:
+    private = settings.notify_private == "allow"
+    if place.is_cluster:
+        with needing_kubernetes():
+            from hitl.cli.notify_cluster import channels_in
+
+        channels = await channels_in(place, name, private=private)
+    else:
+        channels = _of_settings(name, settings, private=private)
     return list(await asyncio.gather(*map(_test, channels)))
+
+
+def _of_settings(name: str | None, settings: Settings, *, private: bool) -> list[Channel]:
+    channels = channels_of(settings.notify.get_secret_value(), private=private)
+    if not channels:
+        raise InvalidRequest("HITL_NOTIFY is not set, so nobody is told of questions: set it to a webhook's URL")
+    chosen = [each for each in channels if name in (None, each.name)]
+    if not chosen:
+        known = ", ".join(each.name for each in channels)
+        raise InvalidRequest(f"HITL_NOTIFY has no target {name!r}: it has {known}")
+    return chosen
 
 
 async def _test(channel: Channel) -> Tested:

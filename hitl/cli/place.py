@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, Concatenate, Final, ParamSpec
@@ -52,6 +53,11 @@ class Place:
             return Place(), self.namespace or ""
         return self, ""
 
+    @property
+    def is_cluster(self) -> bool:
+        """Whether it is a cluster: one is named, or kubectl called."""
+        return bool(in_cluster.get() or self.namespace or self.everywhere or self.context or self.kubeconfig)
+
     def backend(self, warn: Callable[[str], None] = output.say) -> Backend:
         """Return the questions there.
 
@@ -62,15 +68,21 @@ class Place:
             ClusterError: when the packages for a cluster are missing.
             StorageUnsuitable: when the root cannot be served.
         """
-        if not (in_cluster.get() or self.namespace or self.everywhere or self.context or self.kubeconfig):
+        if not self.is_cluster:
             return Stored(Settings(), warn)
-        try:
+        with needing_kubernetes():
             from hitl.cli.cluster_backend import InCluster, Target
-        except ImportError as error:
-            raise ClusterError(
-                f"for a cluster more is needed: {how_to_install('kubernetes')} ({error})"
-            ) from error
+
         return InCluster(Target(self.kubeconfig, self.context, self.namespace, self.everywhere), warn)
+
+
+@contextmanager
+def needing_kubernetes() -> Iterator[None]:
+    """Say what to install when an import for a cluster fails; raises ClusterError."""
+    try:
+        yield
+    except ImportError as error:
+        raise ClusterError(f"for a cluster more is needed: {how_to_install('kubernetes')} ({error})") from error
 
 
 def looks(function: Callable[Concatenate[Place, _P], None]) -> Callable[..., None]:

@@ -32,7 +32,7 @@ class VoteView(BaseModel):
     by: str
     """Whose it is, or empty."""
     verified: bool
-    """Whether a proxy or the API server has authenticated the name."""
+    """Whether a proxy, the API server or Slack has authenticated the name."""
     via: str
     """Over which channel."""
     voted_at: AwareDatetime
@@ -113,7 +113,7 @@ class RequestView(BaseModel):
     commit: str = ""
     """The commit that it came from, or empty."""
     verified: bool = False
-    """Whether a proxy or the API server has authenticated the name."""
+    """Whether a proxy, the API server or Slack has authenticated the name."""
     settled_at: AwareDatetime | None = None
     """When the outcome was recorded, or null."""
     reason: str = ""

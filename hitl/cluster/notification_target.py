@@ -1,10 +1,11 @@
-"""NotificationTarget, version v1alpha1: whom the operator tells of the questions of a namespace.
+"""NotificationTarget, version v1alpha1: where the operator sends notices about the questions of a namespace.
 
 The descriptions are what ``kubectl explain`` shows, as those of `hitl.cluster.v1alpha1` are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from hitl.core.notices import NoticeEvent
 from hitl.core.pacing import Pace, QuietHours
 from hitl.errors import InvalidRequest
 
-TargetType: TypeAlias = Literal["webhook"]
+TargetType: TypeAlias = Literal["webhook", "mail"]
 
 MAX_SELECTED: Final = 16
 
@@ -31,6 +32,31 @@ class WebhookSettings(Shape):
         default=None,
         max_length=2048,
         description="Where to post. Absent: the Secret's key `url` says it. A URL that is a secret belongs there.",
+    )
+
+
+class MailSettings(Shape):
+    """People who get e-mail."""
+
+    to: list[Annotated[str, Field(max_length=256)]] = Field(
+        default=[], max_length=32, description="Who gets each notice: addresses."
+    )
+    respondents: bool = Field(
+        default=False,
+        description="Whether those of a question's respondents.users get its notices whose names are addresses.",
+    )
+    sender: str = Field(max_length=256, description="The address that it comes from.")
+    host: str = Field(max_length=253, description="The mail server that takes it.")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="Its port. Absent: 587, with tls 465, with none 25."
+    )
+    security: Literal["starttls", "tls", "none"] | None = Field(
+        default=None,
+        description="starttls: TLS once the connection is there; tls: from its beginning on; none: only if the "
+        "operator allows private addresses. Absent: starttls.",
+    )
+    user: str | None = Field(
+        default=None, max_length=256, description="The user who signs in to the server. Absent: nobody does."
     )
 
 
@@ -49,7 +75,7 @@ class LabelRequirement(Shape):
         default=[], max_length=MAX_SELECTED, description="The values, for In and NotIn."
     )
 
-    def fits(self, labels: dict[str, str]) -> bool:
+    def fits(self, labels: Mapping[str, str]) -> bool:
         """Tell whether labels are as it says."""
         match self.operator:
             case "In":
@@ -72,7 +98,7 @@ class Selector(Shape):
         default=[], max_length=MAX_SELECTED, description="Labels, compared otherwise."
     )
 
-    def fits(self, labels: dict[str, str]) -> bool:
+    def fits(self, labels: Mapping[str, str]) -> bool:
         """Tell whether a HumanInput with these labels is meant."""
         same = all(labels.get(key) == value for key, value in self.match_labels.items())
         return same and all(each.fits(labels) for each in self.match_expressions)
@@ -109,12 +135,14 @@ class QuietHoursSettings(Shape):
 class NotificationTargetSpec(Shape):
     """Who is told, of what, and how much."""
 
-    type: TargetType = Field(description="The channel: webhook. The field of the same name has its settings.")
+    type: TargetType = Field(description="The channel. The field of the same name has its settings.")
     webhook: WebhookSettings | None = Field(default=None, description="Settings of a webhook.")
+    mail: MailSettings | None = Field(default=None, description="Settings of e-mail.")
     secret_ref: SecretName | None = Field(
         default=None,
         description="A Secret of this namespace with what is secret: for a webhook the keys `url`, and `secrets`, "
-        "which signs: at most four keys `whsec_…`, separated by blanks or new lines.",
+        "which signs: at most four keys `whsec_…`, separated by blanks or new lines; for mail `password`, and "
+        "`linkKey`, of which personal links are made.",
     )
     events: list[NoticeEvent] | None = Field(
         default=None, max_length=8, description="What it is told of. Absent: everything."
@@ -177,7 +205,7 @@ class NotificationTargetStatus(Shape):
 
 
 class NotificationTarget(KubernetesObject):
-    """Somebody whom the operator tells of the questions of this namespace: a webhook."""
+    """Where the operator sends notices about the questions of this namespace: a webhook, or e-mail."""
 
     spec: NotificationTargetSpec
     status: NotificationTargetStatus = NotificationTargetStatus()

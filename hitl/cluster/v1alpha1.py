@@ -195,10 +195,10 @@ class HumanInputStatus(Shape):
     answered_via: str | None = Field(
         default=None,
         max_length=32,
-        description="Over which channel: web, api, cli, kubectl, gitops, timeout, operator or program.",
+        description="Over which channel: web, api, cli, kubectl, gitops, slack, timeout, operator or program.",
     )
     verified: bool | None = Field(
-        default=None, description="Whether a proxy or the API server has authenticated the respondent."
+        default=None, description="Whether a proxy, the API server or Slack has authenticated the respondent."
     )
     commit: str | None = Field(
         default=None, max_length=256, description="The commit that the submission came from, if it says so."

@@ -37,7 +37,7 @@ Kind: TypeAlias = Literal[
     "withdrawn",
 ]
 Result: TypeAlias = Kind | Literal["failed"]
-Right: TypeAlias = Literal["", "link", "proxy", "kubernetes", "storage", "deadline", "operator"]
+Right: TypeAlias = Literal["", "link", "proxy", "kubernetes", "slack", "storage", "deadline", "operator"]
 
 # Half of what an object of a root may have, and more than the longest line has.
 _MOST_BYTES: Final = 2 * 1024 * 1024
@@ -86,8 +86,8 @@ class Attempt(_Written):
         name: Who.
         verified: Whether the name is verified.
         link: The hash of the link that was used.
-        right: By which right: the link, the sign-in of a trusted proxy, the rights in Kubernetes, the rights to
-            the storage, the deadline, or the operator's own work. Empty: not known.
+        right: By which right: the link, the sign-in of a trusted proxy, the rights in Kubernetes, the sign-in of
+            Slack, the rights to the storage, the deadline, or the operator's own work. Empty: not known.
         named: How the question names who answers: ``user``, or ``group`` and the group; empty: it names nobody.
         via: Over which channel.
         commit: The commit that it came by.

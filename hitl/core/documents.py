@@ -37,7 +37,7 @@ SCHEMA_VERSION: Final = 1
 APPROVAL_VERSION: Final = 2
 
 OutcomeKind: TypeAlias = Literal["answered", "rejected", "timed_out", "cancelled"]
-Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "timeout", "operator", "program"]
+Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "slack", "timeout", "operator", "program"]
 
 
 class Document(BaseModel):

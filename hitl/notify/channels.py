@@ -40,6 +40,7 @@ class Message:
         question: The question; None for a test.
         outcome: Its outcome, if it has one.
         receipts: What the target gave for earlier notices about the question, by their names.
+        request_sha256: The digest of the question's very bytes.
         digest: The messages that it stands for, if it is a digest; then it is of no question and no event.
         kept: Where its notice lies; None: a test, a digest, or nothing may be written about it.
     """
@@ -50,6 +51,7 @@ class Message:
     question: RequestDocument | None = None
     outcome: OutcomeDocument | None = None
     receipts: Mapping[str, str] = field(default_factory=dict)
+    request_sha256: str = ""
     digest: tuple[Message, ...] = ()
     kept: Kept | None = field(default=None, repr=False, kw_only=True)
 
@@ -73,7 +75,8 @@ class Message:
         """
         notice_id = notice.id_of(request.request_id, request.sha256)
         kept = None if store is None else Kept(store, request, notice.name)
-        return cls(notice_id, notice.event, notice.due_at, request.document, outcome, receipts, kept=kept)
+        document, digest = request.document, request.sha256
+        return cls(notice_id, notice.event, notice.due_at, document, outcome, receipts, digest, kept=kept)
 
     def form_url(self) -> str:
         """Return the address of the form, by which nobody can answer without signing in; empty: not known."""

@@ -28,7 +28,7 @@ def cloud_event(message: Message) -> bytes:
     content: dict[str, Any] = {
         "specversion": "1.0",
         "id": message.id,
-        "source": (question.app_endpoint if question is not None else "") or "hitl",
+        "source": "hitl" if question is None else source_of(question),
         "type": f"{TYPES}.{message.event or ('digest' if message.digest else 'test')}",
         "time": message.at,
         "datacontenttype": "application/json",
@@ -36,17 +36,23 @@ def cloud_event(message: Message) -> bytes:
     if message.digest:
         content["data"] = {
             "notices": [
-                {"id": each.id, "event": each.event, "time": each.at, **_data(each, each.question)}
+                {"id": each.id, "event": each.event, "time": each.at, **data_of(each, each.question)}
                 for each in message.digest
                 if each.question is not None
             ]
         }
     if question is not None:
-        content |= {"subject": question.request_id, "data": _data(message, question)}
+        content |= {"subject": question.request_id, "data": data_of(message, question)}
     return to_json(content)
 
 
-def _data(message: Message, question: RequestDocument) -> dict[str, Any]:
+def source_of(question: RequestDocument) -> str:
+    """Return where the events about a question come from: its web app, if that is known."""
+    return question.app_endpoint or "hitl"
+
+
+def data_of(message: Message, question: RequestDocument) -> dict[str, Any]:
+    """Return what a receiver is told of a question."""
     return {
         "request_id": question.request_id,
         "event_name": question.event_name,

@@ -17,10 +17,11 @@ from hitl.notify.opening import channel_of, target_of
 
 _Read = Callable[[str], Any]
 
-# What each type takes from the Secret, by the field that it is: a type is added here, in `NotificationTargetSpec`
-# and in `hitl.notify.opening`.
-_FROM_SECRET: Final[Mapping[TargetType, Mapping[str, _Read]]] = {
-    "webhook": {"url": str.strip, "secrets": str.split}
+# What each type takes from the Secret, by its key there: the field that it is, and how it is read. A type is added
+# here, in `NotificationTargetSpec` and in `hitl.notify.opening`.
+_FROM_SECRET: Final[Mapping[TargetType, Mapping[str, tuple[str, _Read]]]] = {
+    "webhook": {"url": ("url", str.strip), "secrets": ("secrets", str.split)},
+    "mail": {"password": ("password", str.strip), "linkKey": ("link_key", str.strip)},
 }
 
 
@@ -42,7 +43,7 @@ def channel_to(target: NotificationTarget, secret: Mapping[str, str], *, private
             f"Secret {name} has the key {unknown[0]!r}: for a {spec.type} it has {' or '.join(taken)}"
         )
     content: dict[str, Any] = {"type": spec.type, "name": target.metadata.name} | spec.settings()
-    content |= {key: read(secret[key]) for key, read in taken.items() if key in secret}
+    content |= {field: read(secret[key]) for key, (field, read) in taken.items() if key in secret}
     if spec.events is not None:
         content["events"] = spec.events
     try:

@@ -12,6 +12,8 @@ from hitl.errors import InvalidRequest, InvalidValue
 from hitl.notify.channels import Channel
 from hitl.notify.mail.channel import Mail
 from hitl.notify.mail.target import MailTarget
+from hitl.notify.services import AppriseTarget, Service
+from hitl.notify.slack.targets import SlackTarget
 from hitl.notify.targets import HTTP, WebhookTarget
 from hitl.notify.webhook import Webhook
 
@@ -26,11 +28,14 @@ def _type_of(target: Any) -> Any:
 
 # A kind of target is added here and in `channel_of`.
 AnyTarget: TypeAlias = Annotated[
-    Annotated[WebhookTarget, Tag("webhook")] | Annotated[MailTarget, Tag("mail")],
+    Annotated[WebhookTarget, Tag("webhook")]
+    | Annotated[MailTarget, Tag("mail")]
+    | Annotated[SlackTarget, Tag("slack")]
+    | Annotated[AppriseTarget, Tag("apprise")],
     Discriminator(
         _type_of,
         custom_error_type="type",
-        custom_error_message="a target is an object whose type is webhook or mail",
+        custom_error_message="a target is an object whose type is webhook, mail, slack or apprise",
     ),
 ]
 
@@ -58,6 +63,13 @@ def channel_of(target: AnyTarget, *, private: bool) -> Channel:
             return Webhook(target, private=private)
         case MailTarget():
             return Mail(target, private=private)
+        case SlackTarget():
+            # Loaded here: small forms take as long to load as all else.
+            from hitl.notify.slack.channel import Slack
+
+            return Slack(target)
+        case AppriseTarget():
+            return Service(target, private=private)
 
 
 def channels_of(text: str, *, private: bool) -> list[Channel]:

@@ -115,9 +115,10 @@ class Sender:
         return len(self._waiting)
 
     @property
-    def oldest(self) -> datetime | None:
-        """Since when the one is due that waits longest."""
-        return min((each.notice.due_at for each in self._waiting.values()), default=None)
+    def oldest_failed(self) -> datetime | None:
+        """Since when the one is due that waits longest of those that were tried."""
+        tried = (each.notice.due_at for each in self._waiting.values() if each.retry_at is not None)
+        return min(tried, default=None)
 
     async def run(self) -> None:
         """Send what is due, until cancelled."""
@@ -229,7 +230,7 @@ class Sender:
         if notice.event == "settled":
             outcome = await read_outcome_of(store, request)
         earlier = {} if notice.event == "asked" else await receipts(store, request_id, self.name)
-        return Message.of(request, notice, outcome, earlier)
+        return Message.of(request, notice, outcome, earlier, store)
 
     async def _still(self, waiting: Waiting) -> bool:
         request = await self._source.request(waiting.box.request_id)

@@ -25,7 +25,7 @@ class Target(BaseModel):
 
     name: Annotated[str, Field(pattern=TARGET_PATTERN)]
     """Its name in keys, logs and commands: at most 40 of a-z, 0-9 and `-`."""
-    events: list[NoticeEvent] = ["asked", "reminder", "settled"]
+    events: list[NoticeEvent] = ["asked", "reminder", "escalated", "settled"]
     """What it is told of."""
 
 
@@ -38,6 +38,8 @@ class WebhookTarget(Target):
     """Its name in keys, logs and commands: at most 40 of a-z, 0-9 and `-`."""
     url: SecretStr
     """Where to post: https, unless `HITL_NOTIFY_PRIVATE` is `allow`. It is never logged."""
+    format: Literal["cloudevents", "cdevents"] = "cloudevents"
+    """How notices are written. `cdevents`: as CDEvents about an approval, which are in that format's draft."""
     secrets: Annotated[list[SecretStr], Field(max_length=_MOST_SECRETS)] = []
     """The keys that sign, `whsec_…`, at most 4. Receivers accept any one of them."""
 

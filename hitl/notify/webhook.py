@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from hitl.core.notices import NotDelivered, NoticeEvent
 from hitl.notify.addresses import Resolve, checked_addresses, resolve
+from hitl.notify.cdevents import cd_event
 from hitl.notify.channels import Message
 from hitl.notify.cloudevents import CONTENT_TYPE, cloud_event
 from hitl.notify.signing import key_of, signed_headers
@@ -51,6 +52,7 @@ class Webhook:
         self.events: frozenset[NoticeEvent] = frozenset(target.events)
         self._url = target.url.get_secret_value()
         self._keys = [key_of(each.get_secret_value()) for each in target.secrets]
+        self._body = cd_event if target.format == "cdevents" else cloud_event
         self._private = private
         self._now = now
         self._resolve = resolve
@@ -64,7 +66,7 @@ class Webhook:
         # Loaded here: most programs tell nobody anything, and start sooner without.
         import httpx
 
-        body = cloud_event(message)
+        body = self._body(message)
         headers = signed_headers(self._keys, message.id, self._now(), body) | {"Content-Type": CONTENT_TYPE}
         try:
             async with asyncio.timeout(REPLY_SECONDS):

@@ -11,7 +11,11 @@ from hitl.core.documents import OutcomeDocument, RequestDocument, format_time
 from hitl.core.strictjson import shortened
 from hitl.core.text import one_line, printable
 from hitl.notify.channels import Message
+from hitl.notify.targets import HTTP
 
+TEST: Final = "This is a test. Notices of questions would come here."
+
+_MOST_CHARS: Final = 240
 _HEADINGS: Final = {
     "asked": "A question waits for your answer.",
     "reminder": "A question still waits for your answer.",
@@ -35,6 +39,23 @@ class Words:
     title: str
     prompt: str
     facts: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is said about one question, and where it is answered.
+
+    Args:
+        message: The message.
+        question: The question.
+        url: Where it is answered; empty: nobody knows where the web app is.
+        personal: Whether that is a link of the reader's own.
+    """
+
+    message: Message
+    question: RequestDocument
+    url: str
+    personal: bool
 
 
 def words_of(message: Message, question: RequestDocument) -> Words:
@@ -68,3 +89,57 @@ def subject_of(message: Message) -> str:
         return "A test of notices"
     name, prompt = one_line(message.question.event_name), one_line(message.question.prompt)
     return shortened(f"{name}: {prompt}" if prompt else name)
+
+
+def text_of(parts: Sequence[Part]) -> str:
+    """Return what is told, as text: of one question all, of several a list; none: it is a test."""
+    if not parts:
+        return TEST
+    if len(parts) > 1:
+        return "\n\n".join([several(parts), *map(_listed, parts)])
+    [part] = parts
+    words = words_of(part.message, part.question)
+    # Quoted, so that no line of it looks like one of ours.
+    quoted = "\n".join(f"> {line}".rstrip() for line in words.prompt.splitlines())
+    facts = "\n".join(f"{name}: {text}" for name, text in words.facts)
+    return "\n\n".join(each for each in (words.heading, words.title, quoted, facts, way_of(part)) if each)
+
+
+def several(parts: Sequence[Part]) -> str:
+    """Return the line above a list of several."""
+    return f"{len(parts)} notices of questions:"
+
+
+def usable(url: str) -> str:
+    """Return an address that people may be given: the program that asked says where its web app is."""
+    return url if url.startswith(HTTP) and url.isprintable() and " " not in url else ""
+
+
+def _listed(part: Part) -> str:
+    return "\n".join(
+        f"{'- ' if not number else '  '}{line}" for number, line in enumerate([line_of(part), way_of(part)])
+    )
+
+
+def line_of(part: Part) -> str:
+    """Return what is said about a question in a list of several, on one line."""
+    words = words_of(part.message, part.question)
+    what = shortened(f"{words.title}: {one_line(words.prompt)}", _MOST_CHARS)
+    return f"{what} ({_standing(part, words)})"
+
+
+def _standing(part: Part, words: Words) -> str:
+    outcome = part.message.outcome
+    return ending(outcome) if outcome is not None else f"answer until {dict(words.facts)['Answer until']}"
+
+
+def verb_of(part: Part) -> str:
+    """Return what its link is for."""
+    return "Answer" if part.message.outcome is None else "See the question"
+
+
+def way_of(part: Part) -> str:
+    """Return where it is answered, as a line of text."""
+    if part.url:
+        return f"{verb_of(part)}: {part.url}"
+    return f"Its id is {part.question.request_id}."

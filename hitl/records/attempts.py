@@ -30,6 +30,7 @@ _RIGHTS: Final[dict[str, Right]] = {
     "operator": "operator",
     "kubectl": "kubernetes",
     "gitops": "kubernetes",
+    "slack": "slack",
 }
 
 

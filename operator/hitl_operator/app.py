@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, TASK_ACTIONS, Kube, Object
+from hitl.cluster.client import HUMAN_INPUTS, NOTIFICATION_TARGETS, RESPONSES, TASK_ACTIONS, Kube, Object
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.errors import InvalidRequest
 from hitl_operator import metrics
@@ -20,9 +20,11 @@ from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
 from hitl_operator.events import Events
 from hitl_operator.index import Index
+from hitl_operator.notices import Notices
 from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.queues import Queues
 from hitl_operator.reconcile import Reconciler
+from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root, Roots
 from hitl_operator.scanner import Scanner
 from hitl_operator.settings import OperatorSettings
@@ -31,7 +33,7 @@ from hitl_operator.task_actions import TaskActions
 from hitl_operator.watcher import Watching
 from hitl_operator.webapp_hints import WebAppHints
 from hitl_operator.webapp_scaler import WebApps
-from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
+from hitl_operator.work_items import HandleResponse, ReconcileHumanInput, WorkItem
 from hitl_operator.workers import Workers
 
 _TEND_SECONDS: Final = 5.0
@@ -83,7 +85,9 @@ class Operator:
         context = Context(
             cluster, self._roots, self._index, self._queues, settings, actions, tell_web_apps=self._hints.tell
         )
-        self._reconciler = Reconciler(context)
+        requests = Requests(context)
+        self._reconciler = Reconciler(context, requests)
+        self._notices = Notices(context, requests, self._shards.leads)
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
         self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
         self._anchors = Anchors(kube, settings.audit_anchor, own, settings.anchor_seconds, self._shards.leads)
@@ -107,6 +111,7 @@ class Operator:
             tasks.create_task(self._events.run())
             tasks.create_task(self._hints.run())
             tasks.create_task(self._mirror.verify_forever())
+            tasks.create_task(self._notices.run(self._shards.wait))
             tasks.create_task(self._tend())
             tasks.create_task(self._look_for_ended())
             tasks.create_task(self._measure())
@@ -134,7 +139,7 @@ class Operator:
         await self._shards.tried.wait()
         await self._watching.run()
 
-    async def _work(self, root: Root | None, workers: Workers) -> None:
+    async def _work(self, root: Root | None, workers: Workers[WorkItem]) -> None:
         if root is not None:
             # Before, it would seem not to answer.
             await root.looked.wait()
@@ -144,6 +149,9 @@ class Operator:
         try:
             if kind == TASK_ACTIONS.kind:
                 self._actions.changed(change, content)
+                return
+            if kind == NOTIFICATION_TARGETS.kind:
+                self._notices.saw_target(change, content)
                 return
             if kind == RESPONSES.kind:
                 if change != "DELETED":
@@ -159,6 +167,7 @@ class Operator:
             return
         if change == "DELETED":
             self._reconciler.saw_deleted(human_input)
+            self._notices.saw_deleted(human_input)
             return
         metadata = human_input.metadata
         if metadata.generation != human_input.status.observed_generation:
@@ -167,6 +176,7 @@ class Operator:
         self._reconciler.saw(human_input)
         if human_input.status.phase is None:
             self._wanted.set()
+        self._notices.saw(human_input)
 
     def _others_changed(self, change: str, human_input: HumanInput) -> None:
         """Take note of what another operator does the work for."""
@@ -181,6 +191,7 @@ class Operator:
     def _divided(self, gained: set[int], lost: set[int]) -> None:
         """Do the work on what was gained, and leave what was lost to others."""
         if lost:
+            self._notices.left()
             for seen in self._index:
                 if not self._shards.leads(seen.namespace):
                     self._queues.cancel(ReconcileHumanInput(seen.namespace, seen.name))
@@ -201,6 +212,8 @@ class Operator:
         """Look at what was there and is not listed any more: it went away while nobody watched."""
         if kind == TASK_ACTIONS.kind:
             self._actions.listed(namespace, found)
+        if kind == NOTIFICATION_TARGETS.kind:
+            self._notices.listed_targets(namespace, found)
         if kind != HUMAN_INPUTS.kind:
             return
         for seen in self._index:
@@ -252,6 +265,7 @@ class Operator:
                 metrics.FAILING.labels(root=root, reason=reason).set(count)
             for each in self._roots:
                 metrics.AUDIT_WAITING.labels(root=each.name).set(each.audit.waiting)
+            self._notices.measure()
             metrics.UNSEEN.set(len(self._health.unseen()))
             metrics.WATCH_AGE.set(max(sight.age for sight in self._watching.sights))
             await asyncio.sleep(_MEASURE_SECONDS)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
 from hitl.cluster.mapping import human_input_of
+from hitl.cluster.notification_target import NotificationTargetStatus
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
     OPERATOR_MANAGER,
@@ -62,7 +63,7 @@ class Cluster:
         self,
         resource: Resource,
         metadata: Metadata,
-        status: HumanInputStatus | HumanInputResponseStatus,
+        status: HumanInputStatus | HumanInputResponseStatus | NotificationTargetStatus,
     ) -> bool:
         """Apply a status to the very object it is for; False when it is gone, or was changed meanwhile."""
         content: Object = {

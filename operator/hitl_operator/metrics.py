@@ -119,6 +119,21 @@ AUDIT_ANCHOR_MISSING: Final = Gauge(
 AUDIT_WAITING: Final = Gauge(
     "hitl_audit_waiting_lines", "Lines of the audit that are not in storage yet.", ["root"], registry=REGISTRY
 )
+NOTICES: Final = Counter(
+    "hitl_notices",
+    "Notices, by target (namespace/name) and result: delivered, failed (tried again), given_up.",
+    ["target", "result"],
+    registry=REGISTRY,
+)
+NOTICES_WAITING: Final = Gauge(
+    "hitl_notices_waiting", "Notices that are due and not delivered, by target.", ["target"], registry=REGISTRY
+)
+NOTICES_OLDEST: Final = Gauge(
+    "hitl_notices_oldest_waiting_seconds",
+    "Since how many seconds the notice is due that waits longest of those that failed, by target.",
+    ["target"],
+    registry=REGISTRY,
+)
 LEADING: Final = Gauge("hitl_leading", "How many Leases this operator holds.", registry=REGISTRY)
 
 # Each namespace costs some 40 series. Those beyond are counted together.

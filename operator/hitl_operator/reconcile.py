@@ -44,12 +44,12 @@ class Reconciler:
 
     Args:
         context: The operator's parts.
+        requests: The questions in storage.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, requests: Requests) -> None:
         self._context = context
         self._refusals = Refusals(time.monotonic)
-        requests = Requests(context)
         self._links = Links(context, self._refusals)
         self._human_inputs = HumanInputs(context, requests, self._links)
         self._responses = Responses(context, requests)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hitl.settings import Unproven, warn_of_misspelt
@@ -118,6 +118,13 @@ class OperatorSettings(BaseSettings):
     """A kubeconfig file. Unset: the pod's own credentials inside a cluster, else the usual kubeconfig."""
     context: str | None = None
     """The context of the kubeconfig. Unset: its current one."""
+    notify: SecretStr = SecretStr("")
+    """Where the operator sends notices about the questions of every namespace that it watches, beside each
+    namespace's NotificationTargets: a webhook's URL, or a JSON list of targets, see [Notices](notify.md). Empty:
+    nowhere."""
+    notify_private: Literal["refuse", "allow"] = "refuse"
+    """`allow`: NotificationTargets and `HITL_NOTIFY` may use http, and addresses that are not public, too. Then
+    everybody who may create a NotificationTarget can have the operator post to what is inside the cluster."""
     workers: int = Field(default=32, ge=1, le=512)
     """How many objects of each root are worked on side by side."""
 

@@ -45,7 +45,7 @@ from hitl_operator.decide import (
     own_deadline,
 )
 
-_Wanted: TypeAlias = tuple[str, ConditionStatus, str, str]
+Wanted: TypeAlias = tuple[str, ConditionStatus, str, str]
 
 _EVENTS: Final[dict[OutcomeKind, str]] = {
     "answered": "Answered",
@@ -101,7 +101,7 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
         request_id=human_input.request_id if request else old.request_id,
         expires_at=whole_second(deadline) if deadline else None,
         observed_generation=generation,
-        conditions=_conditions(old.conditions, wanted, generation, now),
+        conditions=conditions_of(old.conditions, wanted, generation, now),
     )
 
 
@@ -120,7 +120,7 @@ def short_status(human_input: HumanInput, sentence: str, now: datetime) -> Human
         request_id=old.request_id,
         expires_at=old.expires_at,
         observed_generation=generation,
-        conditions=_conditions(old.conditions, _pending(why), generation, now),
+        conditions=conditions_of(old.conditions, _pending(why), generation, now),
     )
 
 
@@ -160,16 +160,16 @@ def response_status(
 ) -> HumanInputResponseStatus:
     """Return what a HumanInputResponse's status should be."""
     generation = response.metadata.generation
-    wanted: _Wanted = (ACCEPTED, "True" if accepted else "False", reason, message)
+    wanted: Wanted = (ACCEPTED, "True" if accepted else "False", reason, message)
     return HumanInputResponseStatus(
         observed_generation=generation,
-        conditions=_conditions(response.status.conditions, [wanted], generation, now),
+        conditions=conditions_of(response.status.conditions, [wanted], generation, now),
     )
 
 
 def _final(human_input: HumanInput, found: Findings, now: datetime) -> HumanInputStatus:
     old, generation = human_input.status, human_input.metadata.generation
-    changing: list[_Wanted] = []
+    changing: list[Wanted] = []
     replaced: set[str] = set()
     if found.refusal is not None:
         changing.append(_refused(found.refusal))
@@ -184,15 +184,15 @@ def _final(human_input: HumanInput, found: Findings, now: datetime) -> HumanInpu
         for each in old.conditions
         if each.type not in replaced
     ]
-    conditions = kept + _conditions(old.conditions, changing, generation, now)
+    conditions = kept + conditions_of(old.conditions, changing, generation, now)
     return old.model_copy(update={"observed_generation": generation, "conditions": conditions})
 
 
-def _refused(refusal: Refusal) -> _Wanted:
+def _refused(refusal: Refusal) -> Wanted:
     return HumanInputCondition.RESPONSE_REFUSED, "True", refusal.reason, refusal.message
 
 
-def _response_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:
+def _response_refused(human_input: HumanInput, found: Findings) -> list[Wanted]:
     if human_input.spec.response is None:
         return []
     if found.refusal is not None:
@@ -213,7 +213,7 @@ def _records(response: Response, outcome: OutcomeDocument | None) -> bool:
     return outcome.outcome == "answered" and outcome.value_text() == response.value
 
 
-def _link_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:
+def _link_refused(human_input: HumanInput, found: Findings) -> list[Wanted]:
     if found.outcome is not None:
         # Nobody needs a link any more.
         return []
@@ -226,11 +226,11 @@ def _link_refused(human_input: HumanInput, found: Findings) -> list[_Wanted]:
     return [(kept.type, kept.status, kept.reason, kept.message)] if kept is not None else []
 
 
-def _pending(trouble: Trouble | None, standing: Standing | None = None) -> list[_Wanted]:
+def _pending(trouble: Trouble | None, standing: Standing | None = None) -> list[Wanted]:
     kind = HumanInputCondition
     if trouble is None and standing is not None:
         told = standing.sentence()
-        wanted: list[_Wanted] = [
+        wanted: list[Wanted] = [
             (kind.SETTLED, "False", PENDING, told),
             (kind.READY, "False", PENDING, told),
             (kind.RECONCILING, "True", AWAITING_ANSWER, told),
@@ -251,22 +251,22 @@ def _pending(trouble: Trouble | None, standing: Standing | None = None) -> list[
     ]
 
 
-def _settled(outcome: OutcomeDocument) -> list[_Wanted]:
+def _settled(outcome: OutcomeDocument) -> list[Wanted]:
     good = outcome.outcome == "answered"
     return _ended(good, outcome.reason, outcome.summary())
 
 
-def _unasked(human_input: HumanInput, trouble: Trouble) -> list[_Wanted]:
+def _unasked(human_input: HumanInput, trouble: Trouble) -> list[Wanted]:
     deadline = own_deadline(human_input)
     when = f" ({format_time(deadline)})" if deadline else ""
     message = f"nobody could answer before the deadline{when}, as it was never asked: {trouble.message}"
     return _ended(False, DEADLINE_PASSED, message)
 
 
-def _ended(good: bool, reason: str, message: str) -> list[_Wanted]:
+def _ended(good: bool, reason: str, message: str) -> list[Wanted]:
     kind = HumanInputCondition
     state: ConditionStatus = "True" if good else "False"
-    told: list[_Wanted] = [
+    told: list[Wanted] = [
         (kind.SETTLED, "True", reason, message),
         (kind.ANSWERED, state, reason, message),
         (kind.READY, state, reason, message),
@@ -274,9 +274,17 @@ def _ended(good: bool, reason: str, message: str) -> list[_Wanted]:
     return told if good else [*told, (kind.STALLED, "True", reason, message)]
 
 
-def _conditions(
-    old: Sequence[Condition], wanted: Sequence[_Wanted], generation: int, now: datetime
+def conditions_of(
+    old: Sequence[Condition], wanted: Sequence[Wanted], generation: int, now: datetime
 ) -> list[Condition]:
+    """Return the conditions of a status, each since when its status is what it is.
+
+    Args:
+        old: Those that there were.
+        wanted: Type, status, reason and message of each.
+        generation: The metadata.generation that they were found for.
+        now: The present moment, with a time zone.
+    """
     before = {each.type: each for each in old}
     result = []
     for kind, status, reason, message in wanted:

@@ -11,7 +11,15 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, TASK_ACTIONS, Kube, Object, Resource
+from hitl.cluster.client import (
+    HUMAN_INPUTS,
+    NOTIFICATION_TARGETS,
+    RESPONSES,
+    TASK_ACTIONS,
+    Kube,
+    Object,
+    Resource,
+)
 from hitl.errors import ClusterError, ClusterNotFound, ClusterUnavailable
 
 # The API server ends a watch after so many seconds, a little different for each: they do not come back together.
@@ -27,6 +35,9 @@ _PATIENCE_SECONDS: Final = 10.0
 # So many watches have a connection each.
 _FEW_WATCHES: Final = 16
 _STUCK_SECONDS: Final = 180.0
+# Nothing can be done while none of these is seen.
+_NEEDED: Final = (HUMAN_INPUTS, RESPONSES)
+_OURS: Final = (*_NEEDED, NOTIFICATION_TARGETS)
 
 Change = Callable[[str, str, Object], None]
 """Called with kind, type (``DELETED`` or another) and object."""
@@ -95,7 +106,7 @@ class Sight:
 
 
 class Watching:
-    """Watches both kinds, and Flyte's TaskActions if asked to.
+    """Watches each kind of ours, and Flyte's TaskActions if asked to.
 
     Args:
         kube: The API server.
@@ -119,7 +130,7 @@ class Watching:
         task_actions: bool = False,
     ) -> None:
         places: list[str | None] = [*namespaces] or [None]
-        kinds = (HUMAN_INPUTS, RESPONSES, TASK_ACTIONS) if task_actions else (HUMAN_INPUTS, RESPONSES)
+        kinds = (*_OURS, TASK_ACTIONS) if task_actions else _OURS
         self._watches = [_Watch(kube, each, place, changed, listed) for place in places for each in kinds]
         if len(self._watches) > _FEW_WATCHES:
             kube.share_connections()
@@ -163,7 +174,7 @@ class _Watch:
         self._namespace = namespace
         self._changed = changed
         self._listed = listed
-        self.sight = Sight(resource.kind, namespace or "", needed=resource is not TASK_ACTIONS)
+        self.sight = Sight(resource.kind, namespace or "", needed=resource in _NEEDED)
         self._version = ""
         # Whether the watch told anything; that it could be opened is not enough.
         self._told = False

@@ -65,6 +65,15 @@ class MirrorOutcome:
     request_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """A question of which targets are told. It has a queue of its own, as nothing waits for it."""
+
+    root: str
+    namespace: str
+    request_id: str
+
+
 WorkItem: TypeAlias = (
     ReconcileHumanInput | HandleResponse | CancelDeleted | IssueLink | CheckOutcome | MirrorRequest | MirrorOutcome
 )

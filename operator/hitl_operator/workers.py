@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Generic
 
 from hitl.errors import (
     ClockApart,
@@ -17,8 +17,7 @@ from hitl.errors import (
     StorageUnavailable,
     StorageUnsuitable,
 )
-from hitl_operator.work_items import WorkItem
-from hitl_operator.workqueue import WorkQueue
+from hitl_operator.workqueue import K, WorkQueue
 
 _SLOW_SECONDS: Final = 5.0
 # Each request has a bound of its own; this is for all of one piece of work together.
@@ -39,7 +38,7 @@ _PASSING: Final = ("storage_unavailable", "clock_apart", "api_unavailable", "con
 _log = logging.getLogger("hitl.operator")
 
 
-class Workers:
+class Workers(Generic[K]):
     """Does the work of one queue.
 
     Args:
@@ -48,9 +47,7 @@ class Workers:
         at_once: How many pieces are worked on side by side.
     """
 
-    def __init__(
-        self, queue: WorkQueue[WorkItem], do: Callable[[WorkItem], Awaitable[None]], at_once: int
-    ) -> None:
+    def __init__(self, queue: WorkQueue[K], do: Callable[[K], Awaitable[None]], at_once: int) -> None:
         self._queue = queue
         self._do = do
         self._free = asyncio.Semaphore(at_once)
@@ -68,7 +65,7 @@ class Workers:
                 work = await self._queue.get()
                 tasks.create_task(self._one(work))
 
-    async def _one(self, work: WorkItem) -> None:
+    async def _one(self, work: K) -> None:
         try:
             async with asyncio.timeout(_DEADLINE_SECONDS):
                 await self._do(work)

@@ -21,6 +21,9 @@ _EXPECTED = {  # role -> what it allows on our kinds, by `kubectl auth can-i`
     "responder": {"answer humaninputs", "create humaninputresponses"},
     "editor": {"answer humaninputs", "create humaninputresponses", "patch humaninputs"},
     "requester": {"create humaninputs", "delete humaninputs"},
+    "notifier": {
+        f"{verb} notificationtargets" for verb in ("get", "list", "watch", "create", "patch", "update", "delete")
+    },
 }
 
 
@@ -191,6 +194,9 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
         "humaninputresponses.hitl.flyte.org [] [] [get list watch]",
         "humaninputs.hitl.flyte.org/status [] [] [patch]",
         "humaninputresponses.hitl.flyte.org/status [] [] [patch]",
+        "notificationtargets.hitl.flyte.org [] [] [get list watch]",
+        "notificationtargets.hitl.flyte.org/status [] [] [patch]",
+        "secrets [] [hitl-notifications] [get]",
         "events [] [] [create]",
         "namespaces [] [] [get]",
         "taskactions.flyte.org [] [] [get list watch]",
@@ -203,7 +209,7 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
 def test_each_role_allows_what_its_name_says(role: str, stamped: Installed) -> None:
     user = f"only-{role}"
     stamped.bind(user, role)
-    kinds = ("humaninputs", "humaninputresponses", "humaninputs/status")
+    kinds = ("humaninputs", "humaninputresponses", "humaninputs/status", "notificationtargets")
     verbs = ("get", "list", "watch", "create", "patch", "update", "delete", "answer")
 
     allowed = {

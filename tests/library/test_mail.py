@@ -7,7 +7,7 @@ import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from html import unescape
 from pathlib import Path
@@ -186,6 +186,20 @@ async def test_each_person_has_a_link_of_their_own_and_the_same_one_at_each_try(
     await channel.send(told(request, store, "reminder"))
     assert urls(server.to(ANN)[-1]) == {f"{ENDPOINT}/form/a-question"}
     assert urls(server.to(BOB)[-1]) == bob[0]
+
+
+async def test_who_may_answer_later_is_told_then_with_a_link_that_answers(
+    server: MailServer, store: Store
+) -> None:
+    step = (timedelta(seconds=60), {"users": [BOB]})
+    request = await asked(store, respondents=Respondents(users=[ANN]), escalate=[step], endpoint=ENDPOINT)
+    channel = through(server, respondents=True, link_key=KEY)
+    await channel.send(told(request, store))
+    later = Notice("escalated", NOW + timedelta(seconds=60), DEADLINE, 60)
+    await channel.send(Message.of(request, later, None, {}, store))
+    assert [each["To"] for each in server.mails] == [ANN, ANN, BOB]
+    assert "Nobody has answered this question so far." in bodies(server.mails[2])[0]
+    assert all("?token=" in url for each in server.mails for url in urls(each))
 
 
 @pytest.mark.parametrize(

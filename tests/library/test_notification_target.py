@@ -26,9 +26,18 @@ def test_settings_and_secret_make_a_channel() -> None:
     from_secret = channel_to(
         target(secretRef={"name": "hook"}), {"url": f"{URL}\n", "secrets": f"{SECRET}\n{SECRET}\n"}, private=False
     )
-    assert (from_secret.name, len(from_secret.events)) == ("ops", 3)
+    assert (from_secret.name, len(from_secret.events)) == ("ops", 4)
     plain = channel_to(target(webhook={"url": URL}, events=["settled"]), {}, private=False)
     assert plain.events == {"settled"}
+
+
+def test_mail_takes_its_password_from_the_secret() -> None:
+    mail = {"to": ["ann@example.org"], "sender": "hitl@example.org", "host": "mail.example.org", "user": "hitl"}
+    secret = {"password": "a-password\n", "linkKey": "k" * 32}
+    content = {"type": "mail", "mail": mail, "secretRef": {"name": "mail"}}
+    assert channel_to(target(**content), secret, private=False).name == "ops"
+    with pytest.raises(InvalidRequest, match="both user and password"):
+        channel_to(target(**content), {}, private=False)
 
 
 @pytest.mark.parametrize(

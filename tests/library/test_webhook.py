@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import json
 import logging
+import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,8 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from hitl.core.approval import Approval
+from hitl.core.documents import Origin, Respondent
 from hitl.core.notices import NotDelivered, Notice
 from hitl.errors import InvalidRequest
 from hitl.notify import webhook
@@ -107,6 +111,87 @@ async def test_a_digest_lists_the_messages_that_it_stands_for(receiver: Receiver
     assert event["data"]["notices"][0]["form_url"] == told.form_url()
     assert event["data"]["notices"][1]["outcome"]["by"]["name"] == "ann"
     assert b"secret" not in receiver.bodies[0]
+
+
+REQUIRED = {
+    "created": {"approvalDetailsUrl", "resourceTargetUrl", "requestor"},
+    "updated": {"approvalDetailsUrl", "resourceTargetUrl", "responder", "decision"},
+    "closed": {"approvalDetailsUrl", "resourceTargetUrl", "responder", "decision", "status"},
+}
+
+
+async def cdevent(receiver: Receiver, told: Message) -> dict[str, Any]:
+    """What a receiver gets as a CDEvent, with all that the draft's schema requires, and nothing else."""
+    target = WebhookTarget(url=SecretStr(receiver.url), secrets=[SecretStr(SECRET)], format="cdevents")
+    await Webhook(target, private=True).send(told)
+    event = receiver.verified(-1)
+    context, subject = event["data"]["context"], event["data"]["subject"]
+    for outside, inside in (("id", "id"), ("source", "source"), ("type", "type"), ("time", "timestamp")):
+        assert event[outside] == context[inside]
+    assert (context["specversion"], event["subject"]) == ("0.6.0-draft", subject["id"])
+    found = re.fullmatch(r"dev[.]cdevents[.]approval[.](created|updated|closed)[.]0[.]1[.]0", event["type"])
+    assert found is not None
+    content = subject["content"]
+    assert set(content) == REQUIRED[found[1]]
+    assert all(content.values())
+    return {**content, "predicate": found[1], "custom": event["data"]["customData"]}
+
+
+async def test_cdevents_tell_of_an_approval_from_its_creation_to_its_end(receiver: Receiver) -> None:
+    store = Store(f"memory://{datetime.now(UTC).timestamp()}")
+    origin = Origin(project="flytesnacks", domain="prod", run="r1")
+    request = await asked(
+        store,
+        data_type=bool,
+        approval=Approval(required=1),
+        requester="bo b@example.org",
+        endpoint="https://hitl.example.org",
+        origin=origin,
+    )
+    created = await cdevent(receiver, Message.of(request, Notice("asked", NOW, DEADLINE), None, {}))
+    assert created["predicate"] == "created"
+    assert created["approvalDetailsUrl"] == "https://hitl.example.org/form/a-question"
+    assert created["resourceTargetUrl"] == "urn:flyte:run:flytesnacks:prod:r1"
+    assert created["requestor"] == "urn:user:bo%20b%40example.org"
+    assert created["custom"]["prompt"]
+    reminder = await cdevent(receiver, Message.of(request, Notice("reminder", NOW, DEADLINE, 60), None, {}))
+    assert (reminder["predicate"], reminder["decision"]) == ("updated", "deferred")
+    outcome = await settle(store, request, answer("false", person("ann"), comment="a secret comment"), now=NOW)
+    closed = await cdevent(receiver, Message.of(request, Notice("settled", NOW, DEADLINE), outcome, {}))
+    assert (closed["predicate"], closed["responder"]) == ("closed", "urn:user:ann")
+    assert (closed["decision"], closed["status"]) == ("rejected", "rejected")
+    assert b"secret" not in receiver.bodies[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "decision", "status", "responder"),
+    [
+        ({"value": 42}, "approved", "approved", "urn:unverified:ann"),
+        ({"value": 42, "reason": "DefaultUsed"}, "deferred", "expired", "urn:unverified:ann"),
+        ({"outcome": "rejected"}, "rejected", "rejected", "urn:unverified:ann"),
+        (
+            {"outcome": "cancelled", "respondent": Respondent(via="program")},
+            "deferred",
+            "cancelled",
+            "urn:hitl:schedule",
+        ),
+        (
+            {"outcome": "timed_out", "respondent": Respondent(via="timeout")},
+            "deferred",
+            "expired",
+            "urn:hitl:schedule",
+        ),
+        ({"value": 1, "respondent": Respondent(via="web")}, "approved", "approved", "urn:unverified:somebody"),
+    ],
+)
+async def test_how_a_question_ended_as_a_cdevent(
+    receiver: Receiver, changes: dict[str, Any], decision: str, status: str, responder: str
+) -> None:
+    ended = await message(answered=True)
+    assert ended.outcome is not None
+    outcome = ended.outcome.model_copy(update={"respondent": Respondent(name="ann", via="web"), **changes})
+    event = await cdevent(receiver, dataclasses.replace(ended, outcome=outcome))
+    assert (event["decision"], event["status"], event["responder"]) == (decision, status, responder)
 
 
 @pytest.mark.parametrize(

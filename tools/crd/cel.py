@@ -282,6 +282,11 @@ def target_rules() -> list[Rule]:
             "message": "a webhook needs a URL: give webhook.url, or secretRef to a Secret with the key url",
             "fieldPath": ".spec",
         },
+        {
+            "rule": "self.spec.type != 'mail' || has(self.spec.mail)",
+            "message": "mail needs a server, and who gets it: give mail",
+            "fieldPath": ".spec",
+        },
     ]
 
 

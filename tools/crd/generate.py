@@ -227,7 +227,7 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
             for key, each in schema["properties"].items()
             if key != "managedFields"
         }
-    if name == "respondents":
+    if name == "respondents" and "properties" in result:
         _names_somebody(result)
     if name == "businessHours":
         result["x-kubernetes-validations"] = cel_times.business_hours_rules()

@@ -20,5 +20,5 @@ def address_of(text: str) -> str | None:
 
 
 def mark_of(address: str) -> str:
-    """Return what stands for an address in keys and ids: 12 hexadecimal digits, the same for every spelling."""
+    """Return a name for an address in keys and ids: 12 hexadecimal digits, the same for every spelling."""
     return hashlib.sha256(address.lower().encode()).hexdigest()[:12]

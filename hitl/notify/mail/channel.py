@@ -21,9 +21,10 @@ from hitl.extras import how_to_install
 from hitl.notify.addresses import Resolve, resolve
 from hitl.notify.channels import Message
 from hitl.notify.mail.addresses import address_of, mark_of
-from hitl.notify.mail.letters import Part, letter, usable
+from hitl.notify.mail.letters import letter
 from hitl.notify.mail.smtp import connected, hand_over
 from hitl.notify.mail.target import MailTarget
+from hitl.notify.words import Part, usable
 from hitl.records.links import personal_link
 from hitl.records.recipients import ended_boxes, note_recipient
 from hitl.records.records import utc_now
@@ -76,7 +77,7 @@ class Mail:
             NotDelivered: somebody did not get it. Who did is noted, so that the next try leaves them out.
         """
         wanted = await self._wanted(message)
-        # Written before anything is sent, as the storage may be away.
+        # Written before anything is sent, as the storage may be unavailable.
         mails = {person: await self._mail(person, message, members) for person, members in wanted.items()}
         told, failure = dict[str, str](), None
         try:

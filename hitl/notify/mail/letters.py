@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -12,14 +11,10 @@ from email.policy import SMTP
 from html import escape
 from typing import Final
 
-from hitl.core.documents import RequestDocument
-from hitl.core.strictjson import shortened
-from hitl.core.text import one_line
 from hitl.notify.channels import Message
 from hitl.notify.mail.addresses import mark_of
 from hitl.notify.mail.target import MailTarget
-from hitl.notify.targets import HTTP
-from hitl.notify.words import Words, ending, subject_of, words_of
+from hitl.notify.words import TEST, Part, line_of, several, subject_of, text_of, verb_of, way_of, words_of
 
 _SAFE_ID: Final = re.compile("[^A-Za-z0-9_-]")
 _FONT: Final = (
@@ -35,30 +30,13 @@ _BUTTON: Final = (
 _SMALL: Final = "font-size:13px;color:#666"
 
 
-@dataclass(frozen=True)
-class Part:
-    """What a mail says about one question.
-
-    Args:
-        message: The message.
-        question: The question.
-        url: Where it is answered; empty: nobody knows where the web app is.
-        personal: Whether that is the reader's own link.
-    """
-
-    message: Message
-    question: RequestDocument
-    url: str
-    personal: bool
-
-
 def letter(
     target: MailTarget, person: str, message: Message, parts: Sequence[Part], now: datetime
 ) -> EmailMessage:
     """Return a mail.
 
     Args:
-        target: From whom it is.
+        target: Who sends it.
         person: The address that it goes to.
         message: What is told: a digest has one part for each question.
         parts: What it says; none: it is a test.
@@ -74,7 +52,7 @@ def letter(
     if first:
         mail["In-Reply-To"] = mail["References"] = message_id(target, person, first)
     mail["List-Id"] = f"<{target.name}.hitl.{target.domain}>"
-    # Servers that reply while somebody is away do not reply to this.
+    # So that out-of-office replies do not answer it.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(_text(person, parts))
@@ -88,28 +66,17 @@ def message_id(target: MailTarget, person: str, notice_id: str) -> str:
 
 
 def _text(person: str, parts: Sequence[Part]) -> str:
-    if not parts:
-        return "This is a test. Notices of questions would come here.\n"
-    if len(parts) == 1:
-        [part] = parts
-        words = words_of(part.message, part.question)
-        quoted = "\n".join(f"> {line}".rstrip() for line in words.prompt.splitlines())
-        facts = "\n".join(f"{name}: {text}" for name, text in words.facts)
-        said = [words.heading, words.title, quoted, facts, _way(part)]
-    else:
-        said = [f"{len(parts)} notices of questions:", *map(_listed, parts)]
-    said += _notes(person, parts)
-    return "\n\n".join(each for each in said if each) + "\n"
+    return "\n\n".join([text_of(parts), *_notes(person, parts)]) + "\n"
 
 
 def _html(person: str, parts: Sequence[Part]) -> str:
     if not parts:
-        body = "<p>This is a test. Notices of questions would come here.</p>"
+        body = f"<p>{TEST}</p>"
     elif len(parts) == 1:
         body = _html_of(parts[0])
     else:
         rows = "".join(f'<li style="margin:0 0 12px">{_html_listed(each)}</li>' for each in parts)
-        body = f'<p>{len(parts)} notices of questions:</p><ul style="padding-left:20px">{rows}</ul>'
+        body = f'<p>{several(parts)}</p><ul style="padding-left:20px">{rows}</ul>'
     notes = "".join(f'<p style="{_SMALL}">{escape(each)}</p>' for each in _notes(person, parts))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -122,7 +89,7 @@ def _html(person: str, parts: Sequence[Part]) -> str:
 def _html_of(part: Part) -> str:
     words = words_of(part.message, part.question)
     facts = "".join(f"<br>{escape(name)}: {escape(text)}" for name, text in words.facts)
-    way = f'<p><a href="{escape(part.url)}" style="{_BUTTON}">{_verb(part)}</a></p>' if part.url else ""
+    way = f'<p><a href="{escape(part.url)}" style="{_BUTTON}">{verb_of(part)}</a></p>' if part.url else ""
     return (
         f"<p>{escape(words.heading)}</p>"
         f'<p dir="auto"><strong>{escape(words.title)}</strong></p>'
@@ -132,56 +99,24 @@ def _html_of(part: Part) -> str:
 
 
 def _html_address(part: Part) -> str:
-    # Whoever reads a mail without its buttons needs the address, and whoever has them sees where they lead.
+    # Readers without buttons need the address, and the others see where a button leads.
     shown = escape(part.url)
     return (
-        f'<p style="{_SMALL};word-break:break-all">{_verb(part)}: {shown}</p>'
+        f'<p style="{_SMALL};word-break:break-all">{verb_of(part)}: {shown}</p>'
         if part.url
-        else f"<p>{_way(part)}</p>"
+        else f"<p>{way_of(part)}</p>"
     )
 
 
 def _html_listed(part: Part) -> str:
-    link = f'<br><a href="{escape(part.url)}">{_verb(part)}</a>' if part.url else ""
-    return f'<span dir="auto">{escape(_summary(part))}</span>{link}'
-
-
-def _listed(part: Part) -> str:
-    return "\n".join(
-        f"{'- ' if not number else '  '}{line}" for number, line in enumerate([_summary(part), _way(part)])
-    )
-
-
-def _summary(part: Part) -> str:
-    words = words_of(part.message, part.question)
-    what = shortened(f"{words.title}: {one_line(words.prompt)}", 240)
-    return f"{what} ({_standing(part, words)})"
-
-
-def _standing(part: Part, words: Words) -> str:
-    outcome = part.message.outcome
-    return ending(outcome) if outcome is not None else f"answer until {dict(words.facts)['Answer until']}"
-
-
-def _verb(part: Part) -> str:
-    return "Answer" if part.message.outcome is None else "See the question"
-
-
-def _way(part: Part) -> str:
-    if part.url:
-        return f"{_verb(part)}: {part.url}"
-    return f"Its id is {part.question.request_id}."
+    link = f'<br><a href="{escape(part.url)}">{verb_of(part)}</a>' if part.url else ""
+    return f'<span dir="auto">{escape(line_of(part))}</span>{link}'
 
 
 def _notes(person: str, parts: Sequence[Part]) -> list[str]:
     if any(each.personal for each in parts):
         return [
-            f"The links to answer are for {person} alone: whoever has one can answer in your name. "
+            f"The links to answer are for {person} alone: everyone who has one can answer in your name. "
             "Do not pass this mail on."
         ]
     return []
-
-
-def usable(url: str) -> str:
-    """Return an address that a mail may hold: the program that asked says where its web app is."""
-    return url if url.startswith(HTTP) and url.isprintable() and " " not in url else ""

@@ -27,7 +27,7 @@ class MailTarget(Target):
     to: Annotated[list[_Text], Field(max_length=_MOST_ADDRESSES)] = []
     """Who gets each notice: at most 32 addresses."""
     respondents: bool = False
-    """Whether those of a question's `respondents.users` get its notices whose names are addresses."""
+    """Whether a question's notices go to those who may answer it, too, if it names them by their addresses."""
     sender: _Text
     """The address that it comes from, to which a server returns what it cannot deliver."""
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]

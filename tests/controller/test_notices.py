@@ -1,0 +1,207 @@
+"""The operator tells targets: what it costs after a restart, and what two of them do at once.
+
+The storage and the webhooks are real. The API server is a fake, which takes each status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from hitl.cluster.conditions import DeliveringReason, ReadyReason
+from hitl.cluster.mapping import human_input_of
+from hitl.cluster.notification_target import NotificationTarget
+from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core.documents import Origin
+from hitl.core.notices import NotDelivered
+from hitl.records.requests import StoredRequest
+from hitl_operator import metrics
+from hitl_operator.cluster import Cluster
+from hitl_operator.context import Context
+from hitl_operator.events import Events
+from hitl_operator.index import Index
+from hitl_operator.notices import Notices
+from hitl_operator.queues import Queues
+from hitl_operator.request_sync import Requests
+from hitl_operator.roots import Roots
+from hitl_operator.settings import OperatorSettings
+from hitl_operator.target_status import Deliveries, Readiness, status_of
+from tests.library.receiver import Receiver, receiving
+from tests.library.samples import NOW, answer, asked, settle
+
+HOME = "shop"
+
+
+class Statuses:
+    """A fake API server: it holds no HumanInputs, and takes each status."""
+
+    async def apply(self, *_: Any, **__: Any) -> dict[str, Any]:
+        return {}
+
+    async def items(self, *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
+        for each in list[dict[str, Any]]():
+            yield each
+
+
+def target(url: str = "https://hooks.example.org", **status: Any) -> NotificationTarget:
+    metadata = {"name": "ops", "namespace": HOME, "uid": "u", "generation": 3}
+    content = {"metadata": metadata, "spec": {"type": "webhook", "webhook": {"url": url}}, "status": status}
+    return NotificationTarget.from_object(content)
+
+
+@asynccontextmanager
+async def operator(url: str, receiver: Receiver, **settings: Any) -> AsyncIterator[Notices]:
+    """The operator's part that tells, begun just now."""
+    chosen = OperatorSettings(storage_root=url, notify_private="allow", **settings)
+    roots = Roots(chosen.all_roots())
+    [root] = roots
+    await root.reach()
+    root.looked.set()
+    kube: Any = Statuses()
+    cluster = Cluster(kube, Events(kube, lambda: 0.0))
+    context = Context(cluster, roots, Index(), Queues(roots), chosen)
+    notices = Notices(context, Requests(context), lambda _: True)
+
+    async def leading() -> None:
+        return
+
+    running = asyncio.create_task(notices.run(leading))
+    notices.saw_target("ADDED", target(receiver.url).to_object())
+    # It lists what the target may be told of.
+    await asyncio.gather(*notices._relisting.values())
+    try:
+        yield notices
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def question(url: str, number: int) -> StoredRequest:
+    store = OperatorSettings(storage_root=url).all_roots()[0].open_store()
+    origin = Origin(namespace=HOME)
+    return await asked(store, f"q-{number:03d}", now=datetime.now(UTC), timeout_seconds=3600, origin=origin)
+
+
+async def ended(url: str, request: StoredRequest) -> None:
+    store = OperatorSettings(storage_root=url).all_roots()[0].open_store()
+    await settle(store, request, answer("42"), now=datetime.now(UTC))
+
+
+def shown(request: StoredRequest, answered_at: datetime | None = None) -> HumanInput:
+    content = human_input_of(request.document, 60).to_object()
+    final = {"phase": "Answered", "answeredAt": answered_at} if answered_at else {"phase": "Pending"}
+    return HumanInput.from_object(content | {"status": {"requestID": request.request_id, **final}})
+
+
+def requests_made() -> Counter[str]:
+    """How many requests there were, by the operation."""
+    samples = [each for found in metrics.STORAGE_REQUESTS.collect() for each in found.samples]
+    counted = Counter[str]()
+    for each in samples:
+        if each.name.endswith("_total"):
+            counted[each.labels["operation"]] += int(each.value)
+    return counted
+
+
+async def quiet(notices: Notices) -> None:
+    """Wait until nothing is looked at, and nothing waits to be sent."""
+    async with asyncio.timeout(120):
+        while any(len(each) or each._working for each in notices._queues.values()) or any(
+            each.sender.waiting for each in notices._targets()
+        ):
+            await asyncio.sleep(0.01)
+
+
+async def test_after_a_restart_each_open_question_costs_two_requests_and_what_was_told_is_not_told_again() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver:
+        some = [await question(url, number) for number in range(30)]
+        async with operator(url, receiver) as first:
+            for each in some:
+                first.saw(shown(each))
+            await quiet(first)
+            for each in some[:10]:
+                await ended(url, each)
+                first.saw(shown(each, datetime.now(UTC)))
+            await quiet(first)
+        assert len(receiver.bodies) == 40
+
+        async with operator(url, receiver) as second:
+            before = requests_made()
+            for each in some[:10]:
+                second.saw(shown(each, datetime.now(UTC)))
+            for each in some[10:]:
+                second.saw(shown(each))
+            # Kept for long: no request.
+            for number in range(100):
+                old = shown(some[0], datetime.now(UTC) - timedelta(days=2))
+                status = old.status.model_copy(update={"request_id": f"old-{number}"})
+                second.saw(old.model_copy(update={"status": status}))
+            await quiet(second)
+            # That a list has an end is counted as well, though it is no request.
+            assert requests_made() - before == {"list": 2 * 30, "read": 20}
+        assert len(receiver.bodies) == 40
+
+
+async def test_two_operators_send_each_notice_once_and_a_program_s_target_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, receiving() as everywhere:
+        settings = {"notify": f'[{{"name": "ops", "url": "{everywhere.url}"}}]'}
+        async with operator(url, receiver, **settings) as one, operator(url, receiver, **settings) as other:
+            for number in range(20):
+                request = await question(url, number)
+                one.saw(shown(request))
+                other.saw(shown(request))
+            await receiver.until(20)
+            await everywhere.until(20)
+        for each in (receiver, everywhere):
+            ids = Counter(head["webhook-id"] for head in each.heads)
+            assert (len(ids), set(ids.values())) == (20, {1})
+
+
+async def test_a_question_of_another_namespace_is_not_told() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, operator(url, receiver) as notices:
+        store = OperatorSettings(storage_root=url).all_roots()[0].open_store()
+        strange = await asked(store, "strange", now=datetime.now(UTC), origin=Origin(namespace="bank"))
+        told = await question(url, 1)
+        # Somebody shows a question of others in a namespace of their own.
+        moved = shown(strange)
+        notices.saw(moved.model_copy(update={"metadata": moved.metadata.model_copy(update={"namespace": HOME})}))
+        notices.saw(shown(told))
+        await quiet(notices)
+        assert [head["webhook-id"].partition("_")[0] for head in receiver.heads] == ["q-001"]
+
+
+def test_a_status_says_since_when_nothing_is_delivered_and_how_much_is_lost() -> None:
+    failed, later = NotDelivered("it answered 503"), NOW + timedelta(minutes=5)
+    found = Deliveries().after(failed, 0, NOW).after(failed, 2, later)
+    [ready, delivering] = status_of(target(), Readiness(), found, 7, later).conditions
+    assert (ready.status, ready.reason) == ("True", ReadyReason.USABLE)
+    assert (delivering.status, delivering.reason) == ("False", DeliveringReason.GIVEN_UP)
+    assert delivering.message == (
+        "not delivered since 2031-05-06T07:08:09+00:00: it answered 503; notices that wait: 7; "
+        "given up since the operator began: 2"
+    )
+    [_, again] = status_of(target(), Readiness(), found.after(None, 0, later), 0, later).conditions
+    assert (again.status, again.message) == ("True", "given up since the operator began: 2")
+
+
+def test_what_an_operator_before_found_stays_until_this_one_knows_better() -> None:
+    before = status_of(target(), Readiness(), Deliveries().after(NotDelivered("no"), 0, NOW), 1, NOW)
+    kept = target(**before.model_dump(mode="json", by_alias=True))
+    wrong = Readiness(ReadyReason.SECRET_MISSING, "there is none")
+    [ready, delivering] = status_of(kept, wrong, Deliveries(), 0, NOW).conditions
+    assert (ready.status, ready.message) == ("False", "there is none")
+    assert delivering == before.conditions[1]
+    [_, unknown] = status_of(target(), Readiness(), Deliveries(), 0, NOW).conditions
+    assert (unknown.status, unknown.reason) == ("Unknown", DeliveringReason.NOTHING_SENT)
