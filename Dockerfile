@@ -13,10 +13,10 @@ COPY crds crds
 COPY hitl hitl
 COPY operator operator
 COPY webapp webapp
-RUN /opt/tools/bin/pip wheel --quiet --wheel-dir /wheels '.[cli,kubernetes,operator,webapp]'
+RUN /opt/tools/bin/pip wheel --quiet --wheel-dir /wheels '.[cli,kubernetes,notify,operator,webapp]'
 RUN python3 -m venv --without-pip /opt/hitl \
  && /opt/tools/bin/pip --python /opt/hitl/bin/python install --quiet --no-index --find-links /wheels --no-compile \
-    'flyte-hitl[cli,kubernetes,operator,webapp]' \
+    'flyte-hitl[cli,kubernetes,notify,operator,webapp]' \
  # Bytecode for all but the Kubernetes client's thousand models, of which next to none is ever loaded.
  && /opt/hitl/bin/python -m compileall -q -x 'kubernetes/(aio/)?client/(api|models)/[^_]' /opt/hitl/lib \
  && /opt/hitl/bin/python -c 'from hitl_webapp.pages import keep_compiled; keep_compiled()' \

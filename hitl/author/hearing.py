@@ -45,7 +45,10 @@ async def hearing(channels: Sequence[Channel], records: Records) -> AsyncIterato
         channels: The targets. Some of them may be Slack's.
         records: Where the questions lie.
     """
-    targets = _listened(channels)
+    # Loaded by then, as there are channels.
+    from hitl.notify.opening import answering
+
+    targets = answering(channels)
     if not targets:
         yield
         return
@@ -71,13 +74,6 @@ def _begun(targets: Sequence[SlackTarget]) -> _Hearing:
     records: dict[str, Records] = {}
     listener = Listener(lambda _: list(records.values()), targets)
     return _Hearing(asyncio.create_task(listener.run()), records)
-
-
-def _listened(channels: Sequence[Channel]) -> list[SlackTarget]:
-    from hitl.notify.slack.targets import SlackTarget
-
-    targets = (getattr(each, "target", None) for each in channels)
-    return [each for each in targets if isinstance(each, SlackTarget) and each.app_token is not None]
 
 
 def _tokens(target: SlackTarget) -> str:

@@ -13,6 +13,7 @@ from hitl.author.asking import AskedQuestion, ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
 from hitl.author.signals import signals_raise
 from hitl.cli import output
+from hitl.cli.asked_times import Escalate, Hours, Remind, escalation_of, hours_of, reminders_of, respondents_of
 from hitl.cli.asked_type import choices_of, value_of
 from hitl.cli.asked_type import type_from as type_from_place
 from hitl.cli.codes import Code
@@ -29,7 +30,6 @@ from hitl.records.evidence import Piece
 from hitl.settings import Settings
 
 _POLL_SECONDS: Final = 5.0
-_KINDS: Final = {"user": "users", "users": "users", "group": "groups", "groups": "groups"}
 
 Respondents: TypeAlias = Annotated[
     list[str] | None,
@@ -163,6 +163,9 @@ def ask(
     respondents: Respondents = None,
     approval: Agreement = None,
     requester: Requester = "",
+    escalate: Escalate = None,
+    remind: Remind = None,
+    business_hours: Hours = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a question, wait, and print the answer."""
@@ -179,11 +182,14 @@ def ask(
         default=value_of(wanted, default, "--default"),
         schema=_schema(schema),
         prompt_format="plain" if plain else "markdown",
-        respondents=_respondents(respondents or ()),
+        respondents=respondents_of(respondents or ()),
         proposed=value_of(wanted, proposed, "--proposed"),
         evidence=[piece.evidence for piece in pieces],
         approval=_approval(approval),
         requester=requester,
+        escalate=escalation_of(escalate or ()),
+        reminders=reminders_of(remind),
+        business_hours=hours_of(business_hours),
     )
     with signals_raise():
         view = asyncio.run(_ask(question, key, pieces))
@@ -254,16 +260,6 @@ async def withdraw(by: Callable[[str], Awaitable[None]]) -> None:
         output.say(f"hitl: interrupted; the question could not be withdrawn: {error}")
     else:
         output.say("hitl: interrupted; the question was withdrawn")
-
-
-def _respondents(named: Sequence[str]) -> dict[str, list[str]] | None:
-    """Return who may answer. A name may hold ``=``, as those of LDAP do, so only known words in front count."""
-    given: dict[str, list[str]] = {}
-    for each in named:
-        kind, equals, name = each.partition("=")
-        field = _KINDS.get(kind.strip().lower()) if equals else None
-        given.setdefault(field or "users", []).append(name if field else each)
-    return given or None
 
 
 def _approval(text: str | None) -> Approval | None:

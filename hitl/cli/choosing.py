@@ -9,6 +9,7 @@ from typing import Final
 
 from hitl.cli.view import RequestView
 from hitl.core.documents import OutcomeKind
+from hitl.core.escalation import together
 from hitl.core.lifecycle import Phase
 from hitl.serving.programs import this_user
 from hitl_webapp.inbox.finding import find
@@ -64,6 +65,10 @@ def _row(view: RequestView) -> Row:
         asked_at=view.created_at,
         expires_at=view.expires_at,
         respondents=view.respondents,
+        later=tuple(
+            (at, together(view.respondents, [each.respondents for each in view.escalation if each.at <= at]))
+            for at in [each.at for each in view.escalation]
+        ),
         ended=ended,
     )
 

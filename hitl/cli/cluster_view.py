@@ -7,12 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hitl.cli.view import RequestView
+from hitl.cli.view import EscalationView, RequestView
 from hitl.cluster.agreeing import approval_of, requester_of
 from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import Object
 from hitl.cluster.conditions import DEFAULT_USED, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
+from hitl.cluster.times import steps_in
 from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, Metadata
 from hitl.core.approval import Approval
 from hitl.core.evidence import Evidence
@@ -70,6 +71,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "on_timeout": on_timeout_of(spec),
             "schema_": spec.json_schema,
             "respondents": respondents_of(spec),
+            "escalation": _escalation(human_input),
             "approval": _approval(human_input),
             "requester": requester_of(spec),
             "standing": settled.message if settled and settled.status != "True" and status.approval else "",
@@ -100,6 +102,14 @@ def _typed(human_input: HumanInput) -> Value:
         return value_of(human_input)
     except InvalidValue as error:
         raise _damaged(metadata.namespace, metadata.name, f"status.value: {error}") from error
+
+
+def _escalation(human_input: HumanInput) -> list[EscalationView]:
+    moments = human_input.status.escalates_at or []
+    return [
+        EscalationView(at=at, respondents=step.respondents)
+        for at, step in zip(moments, steps_in(human_input.spec.escalation), strict=False)
+    ]
 
 
 def _approval(human_input: HumanInput) -> Approval | None:

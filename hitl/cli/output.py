@@ -21,10 +21,11 @@ from rich.text import Text
 
 from hitl.cli.codes import Code
 from hitl.cli.streams import fits
-from hitl.cli.view import RequestView, VoteView
+from hitl.cli.view import EscalationView, RequestView, VoteView
 from hitl.cli.web_listing import ListedQuestion
 from hitl.core.approval import policy_sentence
 from hitl.core.documents import format_time
+from hitl.core.escalation import named_shortly
 from hitl.core.evidence import Evidence, shown_size
 from hitl.core.text import ascii_controls, one_line, printable
 
@@ -152,7 +153,8 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Left out", f"{', '.join(view.left_out)}: see the form" if view.left_out else ""),
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
-        ("May answer", ", ".join([*view.respondents.users, *(f"group {g}" for g in view.respondents.groups)])),
+        ("May answer", named_shortly(view.respondents)),
+        ("Escalates", "\n".join(_step(each, now) for each in view.escalation)),
         ("Must agree", "" if view.approval is None else policy_sentence(view.approval)),
         ("Requester", view.requester),
         ("Votes", "\n".join(filter(None, [view.standing, *map(_vote, view.votes)]))),
@@ -205,6 +207,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: 
     for row in cleaned:
         table.add_row(*(Text(cell, style=_PHASE_STYLES.get(cell, "")) for cell in row))
     console.print(table)
+
+
+def _step(step: EscalationView, now: datetime) -> str:
+    seconds = (step.at - now).total_seconds()
+    when = f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago"
+    return f"to {named_shortly(step.respondents)}: {_moment(step.at, when)}"
 
 
 def say(text: str) -> None:

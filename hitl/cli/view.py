@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.approval import Approval
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents, joined, named_as
+from hitl.core.escalation import steps_of
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.tally import Standing
@@ -24,6 +25,13 @@ class EditView(BaseModel):
     """What was proposed there, as JSON, cut where it is long; null for a part that was added."""
     answered: str | None
     """What was answered there, as JSON, cut where it is long; null for a part that was left out."""
+
+
+class EscalationView(BaseModel):
+    """From when on others may answer as well."""
+
+    at: AwareDatetime
+    respondents: Respondents
 
 
 class VoteView(BaseModel):
@@ -86,6 +94,8 @@ class RequestView(BaseModel):
     """The JSON Schema that answers must fit, or null."""
     respondents: Respondents
     """Who may answer: `users` and `groups`."""
+    escalation: list[EscalationView] = []
+    """Who may answer later as well: `at` and `respondents` of each step."""
     approval: Approval | None = None
     """Who must agree (`requiredResponses`, `groups`, …), or null: one person decides."""
     requester: str = ""
@@ -185,6 +195,7 @@ def view_of(
             "on_timeout": request.on_timeout,
             "schema_": request.json_schema,
             "respondents": request.respondents,
+            "escalation": [EscalationView(at=at, respondents=step.respondents) for at, step in steps_of(request)],
             "approval": request.approval,
             "requester": request.requester,
             "standing": "" if outcome is not None or standing is None else standing.sentence(),

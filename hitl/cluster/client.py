@@ -243,6 +243,11 @@ class Kube:
         query = {"fieldManager": manager} if manager else {}
         return parsed(await self._call("POST", resource.path(namespace), content, query=query))
 
+    async def post(self, resource: Resource, content: Object, *, manager: str) -> None:
+        """Create an object as `create` does, where nobody wants to see it."""
+        path, query = resource.path(content["metadata"].get("namespace")), {"fieldManager": manager}
+        require_object(await self._call("POST", path, content, query=query))
+
     async def apply(
         self, resource: Resource, content: Object, *, manager: str, subresource: str = "", force: bool = True
     ) -> None:

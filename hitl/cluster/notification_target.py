@@ -18,7 +18,7 @@ from hitl.core.notices import NoticeEvent
 from hitl.core.pacing import Pace, QuietHours
 from hitl.errors import InvalidRequest
 
-TargetType: TypeAlias = Literal["webhook", "mail"]
+TargetType: TypeAlias = Literal["webhook", "mail", "slack", "apprise"]
 
 MAX_SELECTED: Final = 16
 
@@ -32,6 +32,9 @@ class WebhookSettings(Shape):
         default=None,
         max_length=2048,
         description="Where to post. Absent: the Secret's key `url` says it. A URL that is a secret belongs there.",
+    )
+    format: Literal["cloudevents", "cdevents"] | None = Field(
+        default=None, description="How notices are written. Absent: cloudevents."
     )
 
 
@@ -57,6 +60,18 @@ class MailSettings(Shape):
     )
     user: str | None = Field(
         default=None, max_length=256, description="The user who signs in to the server. Absent: nobody does."
+    )
+
+
+class SlackSettings(Shape):
+    """A channel of a Slack workspace. People there get the way to the form.
+
+    It takes no answers: a workspace says who somebody is, and that is for the cluster's admins to trust, in the
+    operator's `HITL_NOTIFY`.
+    """
+
+    channel: str = Field(
+        max_length=32, description="The channel's id, such as C0123456789, to which the app is invited."
     )
 
 
@@ -138,11 +153,12 @@ class NotificationTargetSpec(Shape):
     type: TargetType = Field(description="The channel. The field of the same name has its settings.")
     webhook: WebhookSettings | None = Field(default=None, description="Settings of a webhook.")
     mail: MailSettings | None = Field(default=None, description="Settings of e-mail.")
+    slack: SlackSettings | None = Field(default=None, description="Settings of Slack.")
     secret_ref: SecretName | None = Field(
         default=None,
         description="A Secret of this namespace with what is secret: for a webhook the keys `url`, and `secrets`, "
         "which signs: at most four keys `whsec_…`, separated by blanks or new lines; for mail `password`, and "
-        "`linkKey`, of which personal links are made.",
+        "`linkKey`, of which personal links are made; for slack `botToken`; for apprise `url`.",
     )
     events: list[NoticeEvent] | None = Field(
         default=None, max_length=8, description="What it is told of. Absent: everything."
@@ -186,7 +202,7 @@ class NotificationTargetSpec(Shape):
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of its channel, by the names that `HITL_NOTIFY` gives them."""
-        found: Shape | None = getattr(self, self.type)
+        found: Shape | None = getattr(self, self.type, None)
         return found.model_dump(exclude_none=True) if found is not None else {}
 
 
@@ -205,7 +221,7 @@ class NotificationTargetStatus(Shape):
 
 
 class NotificationTarget(KubernetesObject):
-    """Where the operator sends notices about the questions of this namespace: a webhook, or e-mail."""
+    """Where the operator sends notices about the questions of a namespace: a webhook, e-mail, Slack, apprise."""
 
     spec: NotificationTargetSpec
     status: NotificationTargetStatus = NotificationTargetStatus()

@@ -24,11 +24,13 @@ class Resource:
 
     def path(self, namespace: str | None = None, name: str = "", subresource: str = "") -> str:
         """Return the address of one object, or of all in a namespace, or of all."""
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        path = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         if self.namespaced and namespace:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (self.plural, name, subresource) if part]
-        return "/" + "/".join(quote(part, safe="") for part in parts)
+            path += f"/namespaces/{quote(namespace, safe='')}"
+        path += f"/{self.plural}"
+        # What HITL itself names needs no escapes.
+        path += f"/{quote(name, safe='')}" if name else ""
+        return f"{path}/{subresource}" if subresource else path
 
 
 HUMAN_INPUTS: Final = Resource("hitl.flyte.org", "v1alpha1", "humaninputs", "HumanInput")

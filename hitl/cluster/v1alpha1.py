@@ -109,12 +109,12 @@ class HumanInputSpec(Shape):
         default=None, description="The answer that is recorded at the deadline when nobody gave one, as a string."
     )
     choices: list[_Choice] = Field(
-        default=[],
+        default_factory=list,
         max_length=MAX_CHOICES,
         description="The only values that may be answered; for int, float and str.",
     )
     choice_labels: dict[str, _Choice] = Field(
-        default={},
+        default_factory=dict,
         max_length=MAX_CHOICES,
         description="What people read instead of a choice, by the choice.",
     )
@@ -123,12 +123,12 @@ class HumanInputSpec(Shape):
         description="What the form holds at first, as a string. `status.edited` tells what the answer changed.",
     )
     evidence: list[ShownEvidence] = Field(
-        default=[],
+        default_factory=list,
         max_length=MAX_EVIDENCE,
         description="What helps to decide, beside the question. Of a question that is asked here: links only.",
     )
     refused: list[Annotated[str, Field(max_length=MAX_COMMENT_CHARS)]] = Field(
-        default=[],
+        default_factory=list,
         max_length=MAX_CHOICES,
         description="What the program said of the answer before this question, which it could not use.",
     )
@@ -234,12 +234,17 @@ class HumanInputStatus(Shape):
         default=None, alias="requestID", max_length=63, description="The id of the request in storage."
     )
     expires_at: AwareDatetime | None = Field(default=None, description="The deadline.")
+    escalates_at: list[AwareDatetime] | None = Field(
+        default=None,
+        max_length=MAX_STEPS,
+        description="From when on those of each step of `spec.escalation` may answer; absent: nobody is added.",
+    )
     observed_generation: int | None = Field(
         default=None,
         description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
     )
     conditions: list[Condition] = Field(
-        default=[],
+        default_factory=list,
         max_length=16,
         description="Settled, Answered, Ready, Reconciling, Stalled, ResponseRefused, LinkIssued, OutcomeMissing, "
         "QuorumUnreachable.",
@@ -317,7 +322,7 @@ class HumanInputResponseStatus(Shape):
         default=None,
         description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
     )
-    conditions: list[Condition] = Field(default=[], max_length=16, description="Accepted.")
+    conditions: list[Condition] = Field(default_factory=list, max_length=16, description="Accepted.")
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of a type, if there is one."""

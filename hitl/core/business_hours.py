@@ -109,7 +109,8 @@ def last_within(hours: BusinessHours, moment: datetime, since: datetime) -> date
     if (zone := _zone(hours.time_zone)) is None:
         return moment
     moment = moment.astimezone(UTC)
-    off = _holidays(hours.holidays) or ()
+    # Years are looked up when they are asked for, so these look empty at first.
+    off: Container[date] = () if (known := _holidays(hours.holidays)) is None else known
     day = moment.astimezone(zone).date()
     first = since.astimezone(zone).date() - _DAY
     # A day that a zone left out is none of its days, so there may be one more to look at.

@@ -1,4 +1,4 @@
-"""Who may answer a question at a moment: those whom it names, and later others as well. Pure, time comes in.
+"""Who may answer a question at a moment: those that it names, and later others as well. Pure, time comes in.
 
 Nothing is written when a question escalates, so every channel says the same: it asks here.
 """
@@ -74,12 +74,34 @@ def may_answer(asked: Escalating, at: datetime) -> Respondents:
         asked: The question.
         at: The moment, with a time zone. A step counts from its very moment on.
     """
-    return _together(asked.respondents, [step for moment, step in steps_of(asked) if moment <= at])
+    return together(asked.respondents, [step.respondents for moment, step in steps_of(asked) if moment <= at])
 
 
 def may_ever_answer(asked: Named) -> Respondents:
     """Return who may answer a question at any time until its deadline; nobody in it: everybody."""
-    return _together(asked.respondents, asked.escalation)
+    return together(asked.respondents, [step.respondents for step in asked.escalation])
+
+
+def together(first: Respondents, others: Sequence[Respondents]) -> Respondents:
+    """Return who may answer if others may as well; nobody in it: everybody.
+
+    Args:
+        first: Who may answer without them.
+        others: The others, somebody in each.
+    """
+    if not first or not others:
+        return first
+    named = [first, *others]
+    # Each was checked. Together they may be more than one list may name.
+    return Respondents.model_construct(
+        users=list(dict.fromkeys(user for each in named for user in each.users)),
+        groups=list(dict.fromkeys(group for each in named for group in each.groups)),
+    )
+
+
+def named_shortly(respondents: Respondents) -> str:
+    """Return those who are named, as people read it, such as ``ann, group sre``."""
+    return ", ".join([*respondents.users, *(f"group {each}" for each in respondents.groups)])
 
 
 def steps_of(asked: Escalating) -> list[tuple[datetime, Step]]:
@@ -129,17 +151,6 @@ def require_sensible(asked: Named, timeout_seconds: float) -> None:
                 f"escalation after {step.after_seconds} s, and the deadline is after {timeout_seconds:g} s: "
                 "give an earlier time, or a later deadline"
             )
-
-
-def _together(first: Respondents, steps: Sequence[Step]) -> Respondents:
-    if not first or not steps:
-        return first
-    named = [first, *[step.respondents for step in steps]]
-    # Each was checked. Together they may be more than one list may name.
-    return Respondents.model_construct(
-        users=list(dict.fromkeys(user for each in named for user in each.users)),
-        groups=list(dict.fromkeys(group for each in named for group in each.groups)),
-    )
 
 
 def _step(number: int, given: object) -> Step:

@@ -279,8 +279,7 @@ def new_token() -> str:
 
 def looks_like_token(text: str) -> bool:
     """Tell whether a text has small and large letters and a digit, as each token of this release has."""
-    kinds = (str.islower, str.isupper, str.isdigit)
-    return all(any(kind(each) for each in text) for kind in kinds)
+    return all(any(map(kind, text)) for kind in (str.isupper, str.isdigit, str.islower))
 
 
 def hash_token(token: str) -> str:

@@ -39,6 +39,8 @@ _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\Z", re
 _DECIMAL_COMMA = re.compile(r"[+-]?(0|[0-9]{4,}),[0-9]+\Z|[+-]?[0-9]+,([0-9]{1,2}|[0-9]{4,})\Z", re.ASCII)
 # What word processors and web pages print before a negative number. No other dash is read as a minus.
 _MINUS_SIGN: Final = "\u2212"
+# Made once: `json.dumps` makes one at each call that wants anything else than its own ways.
+_canonical: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class NoJsonType(InvalidRequest):
@@ -148,7 +150,7 @@ def format_value(data_type: DataType, value: Value) -> str:
     if data_type == "str" and isinstance(value, str):
         return encodable(value)
     try:
-        return encodable(json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+        return encodable(_canonical(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValue(f"The value cannot be written as JSON: {error}.") from error
 

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from pydantic_core import to_json
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.escalation import may_answer
 from hitl.notify.channels import Message
 from hitl.notify.words import ending
 
@@ -59,7 +60,7 @@ def data_of(message: Message, question: RequestDocument) -> dict[str, Any]:
         "prompt": question.prompt,
         "prompt_format": question.prompt_format,
         "data_type": question.data_type,
-        "respondents": question.respondents.model_dump(mode="json"),
+        "respondents": may_answer(question, message.at).model_dump(mode="json"),
         "requester": question.requester,
         "created_at": question.created_at,
         "expires_at": question.expires_at,

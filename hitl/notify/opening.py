@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, TypeAdapter, ValidationError
@@ -83,6 +84,12 @@ def channels_of(text: str, *, private: bool) -> list[Channel]:
         InvalidRequest: as `read_targets` and `channel_of` do.
     """
     return [channel_of(each, private=private) for each in read_targets(text)]
+
+
+def answering(channels: Iterable[Channel]) -> list[SlackTarget]:
+    """Return those of the targets by which people also answer."""
+    targets = (getattr(each, "target", None) for each in channels)
+    return [each for each in targets if isinstance(each, SlackTarget) and each.app_token is not None]
 
 
 def read_targets(text: str) -> list[AnyTarget]:

@@ -46,7 +46,7 @@ async def create_or_read(
     if standing is None and mine is not None:
         raise unknown
     if mine is not None and looked is not None:
-        await require_still_there(records, request, looked, key if standing == mine else None)
+        await require_still_there(records, request, looked, key if created or standing == mine else None)
     if standing is not None and (created or standing == mine):
         await note_settled(records, request.document, standing)
     return standing, created

@@ -57,7 +57,7 @@ class Cluster:
             ClusterConflict: when there is an object of its name.
         """
         content = human_input_of(request, ttl_seconds).to_object()
-        await self.kube.create(HUMAN_INPUTS, content, manager=OPERATOR_MANAGER)
+        await self.kube.post(HUMAN_INPUTS, content, manager=OPERATOR_MANAGER)
 
     async def write_status(
         self,
@@ -111,7 +111,7 @@ class Cluster:
             "type": "Opaque",
             "stringData": data,
         }
-        await self.kube.create(SECRETS, content, manager=OPERATOR_MANAGER)
+        await self.kube.post(SECRETS, content, manager=OPERATOR_MANAGER)
         return link_secret(metadata)
 
     async def emit_event(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:

@@ -95,7 +95,7 @@ class Events:
     async def _post(self, name: str, waiting: _Waiting) -> bool:
         waiting.tries += 1
         try:
-            await self._kube.create(EVENTS, waiting.content, manager=OPERATOR_MANAGER)
+            await self._kube.post(EVENTS, waiting.content, manager=OPERATOR_MANAGER)
         except ClusterConflict:
             pass
         except ClusterUnavailable as error:

@@ -137,7 +137,7 @@ class HumanInputs:
         if look.outcome is not None:
             look.own = look.refusal is None
         elif not request.created:
-            look.outcome, look.own = await self._requests.outcome(root, request)
+            look.outcome, look.own, look.standing = await self._requests.outcome(root, request)
             if look.outcome is None and not look.watched:
                 # Somebody said that something happened to it: maybe to the question.
                 self._requests.forget(root, request.request_id)
@@ -145,7 +145,7 @@ class HumanInputs:
                 request = look.request = await self._requests.of(root, human_input)
         if look.outcome is None:
             look.outcome = await self._runs.cancel(root, human_input, request)
-        if request.document.approval is not None:
+        if request.document.approval is not None and look.standing is None:
             votes = await standing_votes(self._requests.records(root), request)
             look.standing = standing(request.document, [each.vote for each in votes])
 
@@ -153,7 +153,10 @@ class HumanInputs:
         given = given_by(human_input, believed=self._context.settings.identity_verified)
         if given is None or not awaits_response(human_input):
             return Recorded()
-        return await record(self._context, root, self._requests.records(root), request, given, may_vote=False)
+        # Before anything is awaited: this process may stand still at any moment.
+        looked = self._requests.surely_stored(root, request)
+        records = self._requests.records(root)
+        return await record(self._context, root, records, request, given, may_vote=False, looked=looked)
 
     async def _note_trouble(self, look: _Look, error: HITLError) -> None:
         root, human_input = look.root, look.human_input

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 from cachetools import LRUCache
@@ -29,18 +30,20 @@ class Fresh(Generic[T]):
     """
 
     def __init__(self, chars: int = _FRESH_CHARS) -> None:
-        self._objects: LRUCache[Key, T] = LRUCache(chars, getsizeof=_chars_of_object)
+        # Each with its size, which is computed once.
+        self._objects: LRUCache[Key, tuple[T, int]] = LRUCache(chars, getsizeof=itemgetter(1))
 
     def put(self, content: T) -> None:
         """Keep an object, unless it is larger than all that may be kept."""
-        key = (content.metadata.namespace, content.metadata.name)
+        key, chars = (content.metadata.namespace, content.metadata.name), _chars_of_object(content)
         self._objects.pop(key, None)
-        if _chars_of_object(content) <= self._objects.maxsize:
-            self._objects[key] = content
+        if chars <= self._objects.maxsize:
+            self._objects[key] = content, chars
 
     def take(self, key: Key) -> T | None:
         """Return an object that nobody took yet."""
-        return self._objects.pop(key, None)
+        found = self._objects.pop(key, None)
+        return None if found is None else found[0]
 
     def drop(self, key: Key) -> None:
         """Forget an object that is gone."""
@@ -55,16 +58,24 @@ class KnownRequests:
     """Questions that this process read or stored. A question never changes, though it may be deleted."""
 
     def __init__(self, chars: int = _REQUEST_CHARS) -> None:
-        self._requests: LRUCache[Key, StoredRequest] = LRUCache(chars, getsizeof=_chars_of_request)
+        # Each with its size, and when it was read.
+        self._requests: LRUCache[Key, tuple[StoredRequest, int, float]] = LRUCache(chars, getsizeof=itemgetter(1))
 
-    def put(self, root: str, request: StoredRequest) -> None:
-        """Keep a question."""
-        if _chars_of_request(request) <= self._requests.maxsize:
-            self._requests[root, request.request_id] = request
+    def put(self, root: str, request: StoredRequest, looked: float) -> None:
+        """Keep a question, and what `hitl.storage.ticks` said before it was read or stored."""
+        chars = _chars_of_request(request)
+        if chars <= self._requests.maxsize:
+            self._requests[root, request.request_id] = request, chars, looked
 
     def get(self, root: str, request_id: str) -> StoredRequest | None:
         """Return a question, if it is kept."""
-        return self._requests.get((root, request_id))
+        found = self._requests.get((root, request_id))
+        return None if found is None else found[0]
+
+    def looked(self, root: str, request_id: str) -> float | None:
+        """Return what was said when a question was read, if it is kept."""
+        found = self._requests.get((root, request_id))
+        return None if found is None else found[2]
 
     def drop(self, root: str, request_id: str) -> None:
         """Forget a question, as storage holds it no more or another one."""

@@ -20,9 +20,11 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import due, next_due_at
-from hitl.errors import ClusterError, DocumentDamaged, InvalidRequest, RequestNotFound
-from hitl.notify.opening import channels_of
+from hitl.errors import ClusterError, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
+from hitl.notify.channels import Channel
+from hitl.notify.opening import answering, channels_of
 from hitl.records.outbox import ended_notices
+from hitl.records.records import Records
 from hitl.records.requests import read_outcome_of
 from hitl_operator.context import Context
 from hitl_operator.decide import is_final
@@ -72,7 +74,13 @@ class Notices:
             for root in context.roots
         }
         self._queues: dict[str, WorkQueue[Tell]] = {root.name: WorkQueue() for root in context.roots}
-        self._everywhere = {root.name: self._of_settings(root) for root in context.roots}
+        channels = self._of_settings()
+        self._answering = answering(channels)
+        self._everywhere = {
+            # Two hyphens: no target of a program, and no NotificationTarget, has such a name.
+            name: [FixedTarget(telling, each, f"--{each.name[:38]}", each.name) for each in channels]
+            for name, telling in self._telling.items()
+        }
         self._named: dict[_Key, NamedTarget] = {}
         self._running: dict[_Key, asyncio.Task[None]] = {}
         self._known: dict[Tell, _Known] = {}
@@ -97,6 +105,8 @@ class Notices:
                     tasks.create_task(target.run())
                 workers = Workers(self._queues[root.name], self.look, _LOOKS_AT_ONCE)
                 tasks.create_task(self._work(root, workers, leading))
+            if self._answering:
+                tasks.create_task(self._hear())
 
     def saw_target(self, change: str, content: Object) -> None:
         """Take note of a NotificationTarget as the watch brings it."""
@@ -212,20 +222,33 @@ class Notices:
         if outcome is None and (at := next_due_at(asked, (), now)) is not None:
             self._queues[tell.root].add_after(tell, (at - now).total_seconds() + 0.05)
 
+    async def _hear(self) -> None:
+        """Take the answers that people give in Slack to what the operator's own settings told them."""
+        # Loaded here: most operators tell nobody in Slack.
+        from hitl.notify.slack.listening import Listener
+
+        await Listener(self._records_of, self._answering).run()
+
+    def _records_of(self, _request_id: str) -> list[Records]:
+        # Whoever shows the outcome finds it by its marker.
+        found = []
+        for root in self._context.roots:
+            with suppress(StorageUnavailable):
+                found.append(self._requests.records(root, announce=True))
+        return found
+
     async def _work(self, root: Root, workers: Workers[Tell], leading: Callable[[], Awaitable[None]]) -> None:
         # Before, it would seem not to answer.
         await root.looked.wait()
         await workers.run(leading)
 
-    def _of_settings(self, root: Root) -> list[FixedTarget]:
+    def _of_settings(self) -> list[Channel]:
         settings = self._context.settings
         try:
-            channels = channels_of(settings.notify.get_secret_value(), private=settings.notify_private == "allow")
+            return channels_of(settings.notify.get_secret_value(), private=settings.notify_private == "allow")
         except InvalidRequest as error:
             _log.error("HITL_NOTIFY tells nobody: %s", error)
             return []
-        # Two hyphens: no target of a program, and no NotificationTarget, has such a name.
-        return [FixedTarget(self._telling[root.name], each, f"--{each.name[:38]}", each.name) for each in channels]
 
     def _tell(self, human_input: HumanInput) -> Tell | None:
         metadata, request_id = human_input.metadata, human_input.status.request_id

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from hitl.cluster.conditions import HumanInputCondition, TroubleReason
 from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
+from hitl.core.tally import Standing
 from hitl.errors import RequestMismatch, RequestNotFound
 from hitl.records.index import Later
-from hitl.records.outcomes import expire
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_outcome_of, read_request
+from hitl.records.voting import decide
+from hitl.storage import ticks
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
 from hitl_operator.memory import KnownRequests
@@ -42,6 +44,20 @@ def misplaced(context: Context, human_input: HumanInput, root: Root | None) -> T
             f"request {request_id} is shown by HumanInput {metadata.namespace}/{name}: delete this one",
         )
     return None
+
+
+class Ended(NamedTuple):
+    """Whether a question has ended, and what its votes come to.
+
+    Args:
+        outcome: The outcome; None: the question is open.
+        own: It was made just now, without a marker.
+        standing: How far the votes are, if they were read.
+    """
+
+    outcome: OutcomeDocument | None
+    own: bool = False
+    standing: Standing | None = None
 
 
 class Requests:
@@ -82,7 +98,8 @@ class Requests:
         """
         status = human_input.status
         if human_input.spec.request is None and status.request_id is None:
-            return self._keep(root, await self._store(root, human_input))
+            looked = ticks()
+            return self._keep(root, await self._store(root, human_input), looked)
         # One in trouble may have been repaired in storage.
         afresh = status.condition(HumanInputCondition.STALLED) is not None
         request = await self.read(root, human_input.request_id, afresh=afresh)
@@ -108,10 +125,11 @@ class Requests:
         if known is not None:
             return known
         self._known.drop(root.name, request_id)
-        return self._keep(root, await read_request(store, request_id))
+        looked = ticks()
+        return self._keep(root, await read_request(store, request_id), looked)
 
-    async def outcome(self, root: Root, request: StoredRequest) -> tuple[OutcomeDocument | None, bool]:
-        """Return the outcome, and whether it was made just now without a marker, as the deadline has passed.
+    async def outcome(self, root: Root, request: StoredRequest) -> Ended:
+        """Return the outcome. It is made now, if the deadline has passed or enough votes agree.
 
         Raises:
             HITLError: it is to be tried again later, or what is stored cannot be read.
@@ -119,18 +137,31 @@ class Requests:
         now = self._context.now()
         standing = await read_outcome_of(root.store, request)
         if standing is not None or not may_end_by_itself(request.document, now):
-            return standing, False
+            return Ended(standing)
         await root.require_clock(now)
+        decided = await decide(self.records(root), request, now, checked=True)
         # Votes have a marker.
-        return await expire(self.records(root), request, now=now), request.document.approval is None
+        own = decided.created and request.document.approval is None
+        return Ended(decided.outcome, own, decided.standing)
+
+    def surely_stored(self, root: Root, request: StoredRequest) -> float | None:
+        """Return when a question was certainly in storage, by `hitl.storage.ticks`, as `settle` takes it.
+
+        Nothing deletes a question within a day after its deadline, and after its deadline no response is taken.
+        Where a HumanInput asked it, its id is the object's uid, under which nobody ever stores another question.
+        Other ids may come again, when a root was emptied by hand: of these it counts when they were read last.
+        """
+        if request.document.origin.human_input:
+            return ticks()
+        return self._known.looked(root.name, request.request_id)
 
     def forget(self, root: Root, request_id: str) -> None:
         """Read a question from storage the next time, as it was found to be gone or another one."""
         self._known.drop(root.name, request_id)
 
-    def _keep(self, root: Root, request: StoredRequest) -> StoredRequest:
+    def _keep(self, root: Root, request: StoredRequest, looked: float) -> StoredRequest:
         # A reader of the memory did not create it.
-        self._known.put(root.name, replace(request, created=False))
+        self._known.put(root.name, replace(request, created=False), looked)
         return request
 
     async def _store(self, root: Root, human_input: HumanInput) -> StoredRequest:

@@ -125,7 +125,8 @@ class Responses:
             given = given_in(response, believed=self._context.settings.identity_verified)
             # A marker announces the outcome: after a restart, nothing else would have the HumanInput looked at.
             records = self._requests.records(root, announce=True)
-            recorded = await record(self._context, root, records, request, given, may_vote=True)
+            looked = self._requests.surely_stored(root, request)
+            recorded = await record(self._context, root, records, request, given, may_vote=True, looked=looked)
         except (RequestNotFound, DocumentDamaged):
             self._requests.forget(root, human_input.request_id)
             raise

@@ -24,9 +24,12 @@ from hitl_operator.shards import Shards
 from hitl_operator.upkeep import Upkeep
 from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
 
-# A marker younger than this may precede its outcome by a moment, so it is looked at in every sweep.
+# A marker younger than this may precede its outcome by a moment, so it is looked at again soon: each time after
+# as long as it has been there, so that what came late is seen when it is twice as late.
 _FRESH: Final = timedelta(seconds=90)
 _LOOK_AGAIN_SECONDS: Final = 60.0
+# The marker of a vote stays while the question is open, and each vote writes it anew.
+_VOTED_SECONDS: Final = 300.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
@@ -129,7 +132,7 @@ class Scanner:
         for marker in await store.list_markers(keys.NEW):
             asked = MirrorRequest(root.name, marker.request_id)
             current.add(asked)
-            self._hand_over(look, asked, fresh=now - marker.written_at < _FRESH)
+            self._hand_over(look, asked, marker.written_at, fresh=now - marker.written_at < _FRESH)
         for marker in await store.list_markers(keys.ANSWERED):
             work: WorkItem = MirrorOutcome(root.name, marker.request_id)
             if (shown := self._index.shown_by(marker.request_id)) is not None:
@@ -138,13 +141,13 @@ class Scanner:
                     # Most often it was shown just now. Else somebody recorded what the status does not show.
                     work = CheckOutcome(shown.namespace, shown.name)
                     current.add(work)
-                    self._hand_over(look, work, fresh=False)
+                    self._hand_over(look, work, marker.written_at, fresh=False)
                     continue
             elif MirrorRequest(root.name, marker.request_id) in current:
                 continue
             current.add(work)
-            self._hand_over(look, work, fresh=now - marker.written_at < _FRESH)
-        look.handed = {work: since for work, since in look.handed.items() if work in current}
+            self._hand_over(look, work, marker.written_at, fresh=now - marker.written_at < _FRESH)
+        look.handed = {work: handed for work, handed in look.handed.items() if work in current}
 
     async def scan(self, root: Root) -> None:
         """Do what is due of the index and the full scan of one root.
@@ -194,15 +197,19 @@ class Scanner:
             return False
         return True
 
-    def _hand_over(self, look: _Look, work: WorkItem, *, fresh: bool) -> None:
-        handed = look.handed.get(work)
+    def _hand_over(self, look: _Look, work: WorkItem, written_at: datetime, *, fresh: bool) -> None:
         # A marker says nothing of the namespace: its request's id says who looks.
         whose = work.request_id if isinstance(work, MirrorRequest | MirrorOutcome) else work.namespace
         if self._queue.busy(work) or not self._shards.leads(whose):
             return
-        if handed is None or fresh or time.monotonic() - handed > _LOOK_AGAIN_SECONDS:
-            look.handed[work] = time.monotonic()
-            self._queue.add(work)
+        ticks, handed = time.monotonic(), look.handed.get(work)
+        if handed is None or handed.written_at != written_at:
+            look.handed[work] = _Handed(written_at, ticks, ticks)
+        elif ticks - handed.last >= _pause(handed, fresh=fresh, voted=isinstance(work, ReconcileHumanInput)):
+            handed.last = ticks
+        else:
+            return
+        self._queue.add(work)
 
     async def _guarded(
         self, root: Root, looking: Coroutine[None, None, None], seconds: float | None = _DEADLINE_SECONDS
@@ -235,9 +242,24 @@ class Scanner:
 
 
 @dataclass
+class _Handed:
+    """A marker that somebody looks at: when it was written, and when it was handed over, first and last."""
+
+    written_at: datetime
+    first: float
+    last: float
+
+
+def _pause(handed: _Handed, *, fresh: bool, voted: bool) -> float:
+    """Return how many seconds after the last look a marker is looked at again."""
+    longest = _VOTED_SECONDS if voted else _LOOK_AGAIN_SECONDS
+    return min(longest, max(handed.last - handed.first, 0 if fresh else _LOOK_AGAIN_SECONDS))
+
+
+@dataclass
 class _Look:
     """How far the looks into one root are. Times are `time.monotonic()`'s."""
 
-    handed: dict[WorkItem, float] = field(default_factory=dict)
+    handed: dict[WorkItem, _Handed] = field(default_factory=dict)
     dropped: float = field(default_factory=time.monotonic)
     away_since: float | None = None

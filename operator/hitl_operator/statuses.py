@@ -33,6 +33,7 @@ from hitl.cluster.v1alpha1 import (
     Response,
 )
 from hitl.core.documents import OutcomeDocument, OutcomeKind, format_time
+from hitl.core.escalation import steps_of
 from hitl.core.tally import Standing
 from hitl_operator.decide import (
     Findings,
@@ -100,6 +101,7 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
         link_secret=found.link.secret if found.link else old.link_secret,
         request_id=human_input.request_id if request else old.request_id,
         expires_at=whole_second(deadline) if deadline else None,
+        escalates_at=[whole_second(at) for at, _ in steps_of(request)] or None if request else old.escalates_at,
         observed_generation=generation,
         conditions=conditions_of(old.conditions, wanted, generation, now),
     )

@@ -89,7 +89,7 @@ class Stored:
         try:
             stored = await self._requests.read(root, work.request_id)
             # A question need not be shown to end.
-            outcome, _ = await self._requests.outcome(root, stored)
+            outcome = (await self._requests.outcome(root, stored)).outcome
         except RequestNotFound:
             return
         except DocumentDamaged as error:

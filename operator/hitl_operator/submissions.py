@@ -37,7 +37,14 @@ class Recorded:
 
 
 async def record(
-    context: Context, root: Root, records: Records, request: StoredRequest, given: Given, *, may_vote: bool
+    context: Context,
+    root: Root,
+    records: Records,
+    request: StoredRequest,
+    given: Given,
+    *,
+    may_vote: bool,
+    looked: float | None,
 ) -> Recorded:
     """Try to make a submission the outcome, or a vote where several people must agree.
 
@@ -48,6 +55,7 @@ async def record(
         request: The question.
         given: What an object says.
         may_vote: Whether it may be a vote. An object of which there is one for each question has room for none.
+        looked: When the question was certainly in storage, see `Requests.surely_stored`.
 
     Raises:
         RequestNotFound: when the question was deleted meanwhile.
@@ -55,7 +63,7 @@ async def record(
         ClockApart: when this machine's clock is not the storage's; trying again is safe.
         StorageUnavailable: trying again is safe.
     """
-    recorded = await _settle(context, root, records, request, given, may_vote=may_vote)
+    recorded = await _settle(context, root, records, request, given, may_vote=may_vote, looked=looked)
     refusal = recorded.refusal
     if refusal is not None:
         metrics.REFUSED.labels(reason=refusal.reason).inc()
@@ -79,7 +87,14 @@ def superseded(outcome: OutcomeDocument) -> Recorded:
 
 
 async def _settle(
-    context: Context, root: Root, records: Records, request: StoredRequest, given: Given, *, may_vote: bool
+    context: Context,
+    root: Root,
+    records: Records,
+    request: StoredRequest,
+    given: Given,
+    *,
+    may_vote: bool,
+    looked: float | None,
 ) -> Recorded:
     submission = Submission(
         outcome=given.outcome,
@@ -104,8 +119,6 @@ async def _settle(
         await note_refused(records, request.request_id, why, request=request, submission=submission)
         standing = await read_outcome_of(root.store, request)
         return superseded(standing) if standing is not None else Recorded(refusal=refusal)
-    # Before the time is told: this process may stand still at any moment.
-    looked = _surely_stored(records, request)
     now = context.now()
     await root.require_clock(now)
     settled = await settle(records, request, submission, now=now, looked=looked)
@@ -132,16 +145,6 @@ def _recorded(settled: Settled) -> Recorded:
             message = " ".join(f"{each.rstrip('.')}." for each in sentences)
             return Recorded(refusal=Refusal(RefusalReason.INVALID, message))
     return Recorded(settled.outcome, standing=settled.standing)
-
-
-def _surely_stored(records: Records, request: StoredRequest) -> float | None:
-    """Return what the records' ticks say if the question is certainly in storage; None where only a read tells.
-
-    Nothing deletes a question within a day after its deadline, and after its deadline no response is taken. Where
-    a HumanInput asked it, its id is the object's uid, under which nobody ever stores another question. Other ids
-    may come again, when a root was emptied by hand.
-    """
-    return records.ticks() if request.document.origin.human_input else None
 
 
 async def _evidence_changed(root: Root, request: StoredRequest) -> Refusal | None:

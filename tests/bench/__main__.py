@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.bench.budgets import show
 
-PARTS = ("web", "operator", "churn", "retention", "inbox", "votes")
+PARTS = ("web", "operator", "churn", "retention", "inbox", "votes", "notices")
 BUILD = Path(__file__).parents[2] / "build"
 
 
@@ -28,7 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--open", type=int, default=100_000, help="inbox: how many questions are open (100,000); fewer for a try"
     )
     parser.add_argument(
-        "--large", action="store_true", help="operator: what takes an hour instead, as 100,000 pending questions"
+        "--large", action="store_true", help="operator: also what takes an hour, as 100,000 pending questions"
+    )
+    parser.add_argument(
+        "--before",
+        metavar="REVISION",
+        default="",
+        help="operator: also beside that of this revision, side by side",
     )
     parser.add_argument("--minutes", type=float, default=1, help="churn: for how long (1; the budget is for 10)")
     given = parser.parse_args(arguments)
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             kept &= show("web app", web.measure(BUILD))
         elif part == "operator":
-            kept &= _operator(given.questions, given.large)
+            kept &= _operator(given.questions, given.large, given.before)
         elif part == "inbox":
             from tests.bench import inbox
 
@@ -48,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from tests.bench import votes
 
             kept &= show("votes", votes.measure(BUILD))
+        elif part == "notices":
+            from tests.bench import notices
+
+            kept &= show("notices", notices.measure(BUILD))
         elif part == "churn":
             from tests.bench import churn
 
@@ -59,13 +69,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if kept else 1
 
 
-def _operator(questions: int, large: bool) -> bool:
-    from tests.bench import answers, many, pending
+def _operator(questions: int, large: bool, before: str) -> bool:
+    from tests.bench import answers, beside, many, pending
 
-    if large:
-        return show("operator, large", many.measure(BUILD, 10 * questions))
     kept = show("operator beside its floor", answers.measure(BUILD, questions))
-    return kept & show("operator", pending.measure(BUILD, (questions, 10 * questions)))
+    kept &= show("operator", pending.measure(BUILD, (questions, 10 * questions)))
+    if before:
+        kept &= show(f"operator beside {before}", beside.measure(BUILD, before, 10 * questions))
+    return kept & show("operator, large", many.measure(BUILD, 10 * questions)) if large else kept
 
 
 def _part(text: str) -> str:

@@ -44,6 +44,13 @@ class Namespace:
         self._path = f"{_PREFIX}/{name}/humaninputs"
         plane.kubectl("create", "namespace", name)
 
+    def create_target(self, url: str) -> None:
+        """Create a NotificationTarget, to which everything is told."""
+        spec = {"type": "webhook", "webhook": {"url": url}}
+        metadata = {"name": "bench", "namespace": self.name}
+        content = {"apiVersion": API_VERSION, "kind": "NotificationTarget", "metadata": metadata, "spec": spec}
+        self._plane.apply(content)
+
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(base_url=self._plane.url, verify=self._plane.tls(), timeout=60) as client:

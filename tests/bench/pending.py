@@ -85,7 +85,7 @@ class _Bench:
 
     def _size(self, size: int, step: Callable[[str], None]) -> list[Row]:
         step("asking")
-        new = asyncio.run(self._ask(size - len(self.ids)))
+        new = asyncio.run(ask(self._store(), NAMESPACE, size - len(self.ids)))
         self.ids += new
         self.operator.start()
         began = time.monotonic()
@@ -144,30 +144,9 @@ class _Bench:
             row("resident memory, MiB", memory, 220),
             row("storage requests/s, idle", rate, None),
             row("answer → status with hint, p50, ms", statistics.median(hinted) * 1000, 100),
-            row("answer → status with hint, p99, ms", _p99(hinted) * 1000, 500),
-            row("answer → status without hint, p99, ms", _p99(swept) * 1000, SWEEP_SECONDS * 1000 + 500),
+            row("answer → status with hint, p99, ms", p99(hinted) * 1000, 500),
+            row("answer → status without hint, p99, ms", p99(swept) * 1000, SWEEP_SECONDS * 1000 + 500),
         ]
-
-    async def _ask(self, count: int) -> list[str]:
-        store, limit = self._store(), asyncio.Semaphore(_AT_ONCE)
-
-        async def ask(number: int) -> str:
-            async with limit:
-                draft = draft_request(
-                    request_id=keys.random_request_id(f"question-{number}"),
-                    event_name=f"question {number}",
-                    data_type=int,
-                    prompt="How many?",
-                    timeout_seconds=86_400,
-                    now=datetime.now(UTC),
-                    origin=Origin(namespace=NAMESPACE, project="bench", domain="development", run=f"r{number}"),
-                )
-                await create_request(store, draft)
-                await note_open(Records(store), draft)
-                await store.mark(keys.new_marker(draft.request_id))
-                return draft.request_id
-
-        return list(await asyncio.gather(*(ask(number) for number in range(count))))
 
     async def _answer_all(self, ids: list[str]) -> None:
         store, limit = self._store(), asyncio.Semaphore(_AT_ONCE)
@@ -252,11 +231,34 @@ class _Bench:
         return self.plane.requests("humaninputs", ("POST", "PUT", "PATCH", "APPLY", "DELETE"))
 
 
+async def ask(store: Store, namespace: str, count: int) -> list[str]:
+    """Store so many questions of a namespace, each with its marker; return their ids."""
+    limit = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(number: int) -> str:
+        async with limit:
+            draft = draft_request(
+                request_id=keys.random_request_id(f"question-{number}"),
+                event_name=f"question {number}",
+                data_type=int,
+                prompt="How many?",
+                timeout_seconds=86_400,
+                now=datetime.now(UTC),
+                origin=Origin(namespace=namespace, project="bench", domain="development", run=f"r{number}"),
+            )
+            await create_request(store, draft)
+            await note_open(Records(store), draft)
+            await store.mark(keys.new_marker(draft.request_id))
+            return draft.request_id
+
+    return list(await asyncio.gather(*(one(number) for number in range(count))))
+
+
 async def _answer(store: Store, request_id: str) -> None:
     request = await read_request(store, request_id)
     submission = Submission("answered", Respondent(name="ada", via="web"), value=42, text=False)
     await settle(store, request, submission, now=datetime.now(UTC), markers=True)
 
 
-def _p99(values: list[float]) -> float:
+def p99(values: list[float]) -> float:
     return statistics.quantiles(values, n=100)[98]

@@ -186,6 +186,19 @@ def test_only_respondents_answer(stamped: Installed) -> None:
     assert stamped.seen("named")["spec"]["response"]["respondent"]["username"] == "ed"
 
 
+def test_admission_knows_no_time_so_it_lets_those_answer_who_may_later(stamped: Installed) -> None:
+    steps = [
+        {"afterSeconds": 60, "respondents": {"groups": ["oncall"]}},
+        {"afterSeconds": 90, "respondents": {"users": ["bob@example.org"]}},
+    ]
+    stamped.asked("later", respondents={"groups": ["finance"]}, escalation=steps)
+
+    done = stamped.patch("later", spoofed(), "ed", "ops", check=False)
+    assert "they are group finance, later also group oncall, later also bob@example.org" in done.err
+    # The operator refuses it until then: tests/controller/test_submissions.py.
+    assert stamped.patch("later", RESPONSE, "ed", "oncall").code == 0
+
+
 def test_a_named_user_answers(stamped: Installed) -> None:
     stamped.bind("bob@example.org", "editor")
     stamped.asked("by-name", respondents={"users": ["bob@example.org"]})

@@ -1,6 +1,7 @@
 """The rights that the chart gives: enough for the operator, and none that it does not use."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -107,6 +108,10 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
     flyte.abort("run")
     questions.until_condition(in_flyte, "Settled", "RunAborted")
 
+    # A target, by a Secret of the name that the chart lets it read.
+    _target(stamped, "told", "hitl-notifications")
+    questions.until_condition("told", "Ready", "Usable", "NotificationTarget")
+
     # Nothing waits any more.
     plane.until("the web app's end", lambda: _replicas(stamped) == 0)
 
@@ -137,7 +142,46 @@ def test_every_right_of_the_operator_is_used(running: Running, stamped: Installe
         for verb in rule["verbs"]
     }
     assert sorted(given - used) == []
-    assert ("get", "", "secrets") not in given
+    reading = [each for each in rules if "secrets" in each["resources"] and "get" in each["verbs"]]
+    assert [each["resourceNames"] for each in reading] == [["hitl-notifications"]]
+
+
+def test_a_secret_of_another_name_is_read_only_where_a_role_allows_it(
+    running: Running, stamped: Installed
+) -> None:
+    _target(stamped, "refused", "another")
+    found = running.questions.until_condition("refused", "Ready", "SecretRefused", "NotificationTarget")
+    [told] = [each["message"] for each in found["status"]["conditions"] if each["type"] == "Ready"]
+    command = re.findall("`kubectl (.+?)`", told)[0]
+    stamped.plane.kubectl(*command.split())
+    where = ("-n", stamped.namespace)
+    account = f"{NAMESPACE}:{OPERATOR}"
+    stamped.plane.kubectl(
+        "create", "rolebinding", "hitl-another", *where, "--role=hitl-another", f"--serviceaccount={account}"
+    )
+    # Changed, it is looked at at once instead of within a minute.
+    patch = json.dumps({"spec": {"events": ["settled"]}})
+    stamped.plane.kubectl("patch", "nt", "refused", *where, "--type=merge", "-p", patch)
+    running.questions.until_condition("refused", "Ready", "Usable", "NotificationTarget")
+    stamped.plane.kubectl("delete", "rolebinding", "hitl-another", *where)
+
+
+def _target(installed: Installed, name: str, secret: str) -> None:
+    """Create a NotificationTarget that is told of nothing, and its Secret."""
+    metadata = {"namespace": installed.namespace}
+    data = {"url": "https://hooks.example.org/hitl"}
+    installed.plane.apply(
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret, **metadata}, "stringData": data}
+    )
+    selector = {"matchLabels": {"nobody": "has"}}
+    installed.plane.apply(
+        {
+            "apiVersion": "hitl.flyte.org/v1alpha1",
+            "kind": "NotificationTarget",
+            "metadata": {"name": name, **metadata},
+            "spec": {"type": "webhook", "secretRef": {"name": secret}, "selector": selector},
+        }
+    )
 
 
 def _itself(audit: Audit, installed: Installed) -> list[Object]:
@@ -194,7 +238,7 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
         "humaninputresponses.hitl.flyte.org [] [] [get list watch]",
         "humaninputs.hitl.flyte.org/status [] [] [patch]",
         "humaninputresponses.hitl.flyte.org/status [] [] [patch]",
-        "notificationtargets.hitl.flyte.org [] [] [get list watch]",
+        "notificationtargets.hitl.flyte.org [] [] [list watch]",
         "notificationtargets.hitl.flyte.org/status [] [] [patch]",
         "secrets [] [hitl-notifications] [get]",
         "events [] [] [create]",

@@ -12,7 +12,9 @@ from hitl.cluster.mapping import given_by
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.cluster.via import commit_of, via_of
 from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
+from hitl.core.escalation import Step
 from hitl.core.lifecycle import GRACE
+from hitl.core.respondents import Respondents
 from hitl_operator.decide import Findings, Link, Refusal, Stored, Trouble, came_late, due_in, is_final
 from hitl_operator.statuses import notices_for, short_status, status_for
 from hitl_operator.webapp_scaler import Scale, decide
@@ -55,6 +57,23 @@ def outcome(kind: OutcomeKind = "answered", value: int = 42) -> OutcomeDocument:
 
 def status(of: HumanInput, *, now: datetime = NOW, **found: Any) -> HumanInputStatus:
     return status_for(of, Findings(**{"request": request(), **found}), form_url="", now=now)
+
+
+def test_a_status_says_from_when_on_others_may_answer() -> None:
+    steps = [Step(after_seconds=after, respondents=Respondents(groups=["oncall"])) for after in (10, 30)]
+    escalating = request().model_copy(update={"escalation": steps, "created_at": NOW + timedelta(microseconds=7)})
+    whole = [NOW + timedelta(seconds=10), NOW + timedelta(seconds=30)]
+
+    first = status(human_input(), request=escalating)
+    assert first.escalates_at == whole
+    # What it said stays while the storage does not answer, and once there is an outcome.
+    before = human_input(status=first.model_dump(mode="json", by_alias=True, exclude_none=True))
+    assert (
+        status(before, request=None, trouble=Trouble(TroubleReason.STORAGE_UNAVAILABLE, "away")).escalates_at
+        == whole
+    )
+    assert status(before, request=escalating, outcome=outcome()).escalates_at == whole
+    assert status(human_input()).escalates_at is None
 
 
 def after(of: HumanInput, **what: Any) -> HumanInput:

@@ -23,7 +23,7 @@ class _Kube:
         self.posted: list[dict[str, Any]] = []
         self.errors: list[Exception] = []
 
-    async def create(self, resource: object, content: dict[str, Any], *, manager: str) -> None:
+    async def post(self, resource: object, content: dict[str, Any], *, manager: str) -> None:
         if self.errors:
             raise self.errors.pop(0)
         self.posted.append(content)

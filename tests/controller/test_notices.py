@@ -6,6 +6,7 @@ The storage and the webhooks are real. The API server is a fake, which takes eac
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -19,9 +20,10 @@ from hitl.cluster.conditions import DeliveringReason, ReadyReason
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.notification_target import NotificationTarget
 from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core import keys
 from hitl.core.documents import Origin
 from hitl.core.notices import NotDelivered
-from hitl.records.requests import StoredRequest
+from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
@@ -33,6 +35,7 @@ from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
 from hitl_operator.target_status import Deliveries, Readiness, status_of
+from tests.library.fake_slack import APP_TOKEN, BOT_TOKEN, CHANNEL, WORKSPACE, click, running_slack
 from tests.library.receiver import Receiver, receiving
 from tests.library.samples import NOW, answer, asked, settle
 
@@ -166,6 +169,28 @@ async def test_two_operators_send_each_notice_once_and_a_program_s_target_is_ano
         for each in (receiver, everywhere):
             ids = Counter(head["webhook-id"] for head in each.heads)
             assert (len(ids), set(ids.values())) == (20, {1})
+
+
+async def test_what_the_settings_name_in_slack_is_answered_there() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    tokens = {"bot_token": BOT_TOKEN, "app_token": APP_TOKEN}
+    slack_target = {"type": "slack", "channel": CHANNEL, "workspace": WORKSPACE, **tokens}
+    async with running_slack() as slack, receiving() as receiver:
+        async with operator(url, receiver, notify=json.dumps([slack_target])) as notices:
+            await slack.connected()
+            store = OperatorSettings(storage_root=url).all_roots()[0].open_store()
+            request = await asked(
+                store, "ship", now=datetime.now(UTC), data_type=bool, origin=Origin(namespace=HOME)
+            )
+            notices.saw(shown(request))
+            await slack.until(lambda: len(slack.messages) == 1)
+            await slack.deliver(click("U0ANN", slack.message, "Yes"))
+            await slack.until(lambda: slack.message.updates == 1)
+        outcome = await read_outcome_of(store, request)
+        assert outcome is not None
+        assert (outcome.value, outcome.respondent.via) == (True, "slack")
+        # By its marker, its status shows it.
+        assert [each.request_id for each in await store.list_markers(keys.ANSWERED)] == ["ship"]
 
 
 async def test_a_question_of_another_namespace_is_not_told() -> None:

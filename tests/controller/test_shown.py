@@ -52,5 +52,16 @@ def test_only_lists_with_names_are_written() -> None:
     assert shown(respondents=Respondents(groups=["sre"]))["respondents"] == {"groups": ["sre"]}
 
 
+def test_who_may_answer_later_is_shown_as_it_was_asked() -> None:
+    steps = [(60, {"groups": ["oncall"]}), (90, {"users": ["eve"]})]
+    spec = shown(respondents={"users": ["ann"]}, escalate=steps, reminders=[30])
+    assert spec["escalation"] == [
+        {"afterSeconds": 60, "respondents": {"groups": ["oncall"]}},
+        {"afterSeconds": 90, "respondents": {"users": ["eve"]}},
+    ]
+    assert spec["reminders"] == {"beforeDeadlineSeconds": [30]}
+    assert {"escalation", "reminders"}.isdisjoint(shown())
+
+
 def test_the_schema_of_the_type_is_shown() -> None:
     assert shown(data_type=list[str])["schema"] == {"type": "array", "items": {"type": "string"}}

@@ -2,6 +2,8 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +13,7 @@ from hitl.cluster.mapping import Given
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
-from hitl.errors import RequestNotFound
+from hitl.errors import ClockApart, RequestNotFound
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.votes import read_votes
@@ -43,12 +45,15 @@ class _Case:
         self.store = Store(f"memory://{uuid.uuid4().hex}", watcher=lambda name, _: self.calls.append(name))
         self.ticks = 0.0
 
-    async def record(self, request: StoredRequest, meanwhile: Callable[[], Any]) -> Recorded:
+    async def record(
+        self, request: StoredRequest, meanwhile: Callable[[], Any], given: Given = GIVEN, now: datetime = NOW
+    ) -> Recorded:
         records = Records(self.store, ticks=lambda: self.ticks, later=lambda *_: None)
-        context = cast("Context", SimpleNamespace(now=lambda: NOW))
+        context = cast("Context", SimpleNamespace(now=lambda: now))
         self.calls.clear()
         root = cast("Any", _Root(self.store, meanwhile))
-        return await record(context, root, records, request, GIVEN, may_vote=True)
+        looked = self.ticks if request.document.origin.human_input else None
+        return await record(context, root, records, request, given, may_vote=True, looked=looked)
 
     async def nothing(self) -> None:
         """Let no time pass."""
@@ -98,3 +103,25 @@ async def test_a_vote_that_was_withdrawn_is_not_cast_again_after_a_restart() -> 
     assert refused.refusal.reason == "Withdrawn"
     [only] = await read_votes(case.store, request)
     assert only.end == "withdrawn"
+
+
+async def test_an_on_call_person_answers_from_their_moment_on_and_by_no_clock_that_is_wrong() -> None:
+    case = _Case()
+    request = await asked(
+        case.store, "b7c8", origin=BORN, respondents={"users": ["ann"]}, escalate=[(60, {"groups": ["oncall"]})]
+    )
+    oncall = replace(GIVEN, respondent=Respondent(name="eve", groups=["oncall"], via="kubectl", verified=True))
+    moment = NOW + timedelta(seconds=60)
+
+    async def apart() -> None:
+        raise ClockApart("memory://", 40)
+
+    # Neither recorded nor refused: it is tried again.
+    for now in (NOW, moment):
+        with pytest.raises(ClockApart):
+            await case.record(request, apart, oncall, now)
+    early = await case.record(request, case.nothing, oncall, moment - timedelta(microseconds=1))
+    assert early.refusal is not None
+    assert early.refusal.reason == "NotAllowed"
+    assert await read_outcome(case.store, "b7c8") is None
+    assert (await case.record(request, case.nothing, oncall, moment)).outcome is not None

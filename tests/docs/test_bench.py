@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.bench import __main__ as bench
-from tests.bench import answers, churn, inbox, kept, many, pending, votes, web
+from tests.bench import answers, churn, inbox, kept, many, notices, pending, votes, web
 
 
 @pytest.fixture
@@ -29,6 +29,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (kept, "retention"),
         (inbox, "inbox"),
         (votes, "votes"),
+        (notices, "notices"),
     )
     for module, part in parts:
         monkeypatch.setattr(module, "measure", stand_in(part))
@@ -38,13 +39,14 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        ([], ["web", "operator beside its floor", "operator", "churn", "retention", "inbox", "votes"]),
+        ([], ["web", "operator beside its floor", "operator", "churn", "retention", "inbox", "votes", "notices"]),
         (["churn", "--minutes", "10"], ["churn"]),
         (["web"], ["web"]),
         (["operator"], ["operator beside its floor", "operator"]),
         (["operator", "--large"], ["large"]),
         (["retention"], ["retention"]),
         (["votes"], ["votes"]),
+        (["notices"], ["notices"]),
         (["inbox", "--open", "500"], ["inbox"]),
         (["operator", "web"], ["operator beside its floor", "operator", "web"]),
     ],

@@ -65,7 +65,10 @@ def member(email: str, **changes: Any) -> dict[str, Any]:
 
 @dataclass
 class FakeSlack:
-    """What was sent to it, and what it replies: each of `replies` once, then what Slack would."""
+    """What was sent to it, and what it replies: each of `replies` once, then what Slack would.
+
+    While it is silent ``at first``, it opens no connection; while it is silent ``later``, it sends nothing on it.
+    """
 
     port: int = 0
     users: dict[str, dict[str, Any]] = field(
@@ -78,7 +81,8 @@ class FakeSlack:
     views: list[dict[str, Any]] = field(default_factory=list)
     acks: dict[str, Any] = field(default_factory=dict)
     connections: list[web.WebSocketResponse] = field(default_factory=list)
-    silent: bool = False
+    links: int = 0
+    silent: str = ""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -160,7 +164,11 @@ class FakeSlack:
         return {}
 
     async def link(self, request: web.Request) -> web.WebSocketResponse:
-        connection = web.WebSocketResponse()
+        self.links += 1
+        self.changed.set()
+        if self.silent == "at first":
+            await asyncio.sleep(600)
+        connection = web.WebSocketResponse(autoping=self.silent != "later")
         await connection.prepare(request)
         await connection.send_str(json.dumps({"type": "hello"}))
         self.connections.append(connection)

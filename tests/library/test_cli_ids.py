@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from hitl.cli.app import app
+from hitl.cli.asked_times import escalation_of
 from hitl.core.documents import OutcomeDocument
 from hitl.records.links import list_links
 from hitl.records.requests import read_outcome, read_request
@@ -190,6 +191,42 @@ def test_ask_names_who_may_answer(
     done = hitl_("ask", "Ship?", "--timeout=0.1s", "--json", *(f"--respondents={each}" for each in named))
 
     assert json.loads(done.stdout)["respondents"] == {"users": users, "groups": groups}
+
+
+def test_who_may_answer_later_is_typed_and_shown(root: Store) -> None:
+    later = escalation_of(["2h=user=eve", "30m=group=oncall", "2h=cn=ann"])
+    assert later == [(1_800, {"groups": ["oncall"]}), (7_200, {"users": ["eve", "cn=ann"]})]
+    named: dict[str, Any] = {"respondents": {"users": ["bob"]}, "timeout_seconds": 9_000, "escalate": later}
+    asyncio.run(asked(root, "later", now=datetime.now(UTC) - timedelta(hours=1), **named))
+
+    shown = hitl_("show", "later").stdout
+    assert re.search(r"^Escalates: +to group oncall: \S+ \S+ UTC \(\S+ ago\)$", shown, re.MULTILINE)
+    assert re.search(r"^ +to eve, cn=ann: \S+ \S+ UTC \(in \S+\)$", shown, re.MULTILINE)
+    first, second = json.loads(hitl_("show", "later", "--json").stdout)["escalation"]
+    assert first["respondents"] == {"users": [], "groups": ["oncall"]}
+    assert datetime.fromisoformat(second["at"]) - datetime.fromisoformat(first["at"]) == timedelta(minutes=90)
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("--escalate=0.2s=ann", "escalate[0] is 0.2: give whole seconds"),
+        ("--remind=0.2s", "reminders[0] is 0.2: give whole seconds"),
+        ("--escalate=oncall", "--escalate is 'oncall': write a time and who"),
+        ("--escalate=soon=ann", "'soon' is no span of time"),
+        ("--escalate=30m=", "escalate[0]: respondents['users'] has '' in it"),
+        ("--remind=soon", "'soon' is no span of time"),
+        ("--business-hours=9-5", "--business-hours: "),
+        ("--business-hours=[]", "give a JSON object, with at least the time_zone"),
+        ('--business-hours={"days": ["Mon"]}', "business_hours: time_zone: Field required"),
+    ],
+)
+def test_ask_refuses_times_that_make_no_sense(tmp_path: Path, option: str, why: str) -> None:
+    done = hitl_("--root", str(tmp_path / "root"), "ask", "Ship?", "--respondents=bob", option)
+
+    assert done.exit_code == 2
+    assert why in " ".join(done.stderr.replace("│", " ").split())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("named", ["", "group=", " ", "user=\t"])

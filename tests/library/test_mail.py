@@ -6,8 +6,9 @@ import json
 import logging
 import re
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.message import EmailMessage
 from html import unescape
 from pathlib import Path
@@ -19,11 +20,10 @@ from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.notices import NotDelivered, Notice, NoticeEvent
 from hitl.core.respondents import Respondents
-from hitl.errors import InvalidRequest
 from hitl.notify.channels import Message
 from hitl.notify.mail.channel import Mail
 from hitl.notify.mail.target import MailTarget
-from hitl.notify.opening import channels_of, read_targets
+from hitl.notify.opening import read_targets
 from hitl.records.links import list_links, revoke_link
 from hitl.records.outbox import notice_states
 from hitl.records.requests import StoredRequest
@@ -37,25 +37,28 @@ KEY = "0123456789abcdef0123456789abcdef"
 ENDPOINT = "https://hitl.example.org"
 
 
-@pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+def vouched_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     """A certificate that the environment vouches for."""
-    crt, key = certificate(tmp_path)
+    crt, key = certificate(folder)
     monkeypatch.setenv("SSL_CERT_FILE", str(crt))
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(crt, key)
     return context
 
 
+def a_store() -> Store:
+    return Store(f"memory://{uuid.uuid4().hex}")
+
+
 @pytest.fixture
-async def server(tls: ssl.SSLContext) -> AsyncIterator[MailServer]:
-    async with mail_server(starttls=tls) as found:
+async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MailServer]:
+    async with mail_server(starttls=vouched_for(tmp_path, monkeypatch)) as found:
         yield found
 
 
 @pytest.fixture
 def store() -> Store:
-    return Store(f"memory://{datetime.now(UTC).timestamp()}")
+    return a_store()
 
 
 def through(server: MailServer, *to: str, **more: Any) -> Mail:
@@ -102,14 +105,14 @@ async def test_a_mail_says_what_the_form_will_in_text_and_in_html_and_threads(
     server: MailServer, store: Store
 ) -> None:
     request = await asked(store, prompt="Ship *2.4*?\n<b>Now</b> & here", event_name="ship", endpoint=ENDPOINT)
-    channel = through(server, ANN)
-    receipt = await channel.send(told(request, store))
-    reminded = await channel.send(told(request, store, "reminder", {"asked": receipt}))
+    to_them = through(server, ANN)
+    receipt = await to_them.send(told(request, store))
+    reminded = await to_them.send(told(request, store, "reminder", {"asked": receipt}))
     outcome = await settle(store, request, answer("42", person("ann"), comment="a secret comment"), now=NOW)
     ended = Message.of(
         request, Notice("settled", NOW, DEADLINE), outcome, {"asked": receipt, "reminder-60": reminded}
     )
-    await channel.send(ended)
+    await to_them.send(ended)
 
     first, second, third = server.mails
     assert server.envelopes[0] == ("hitl@example.com", [ANN])
@@ -170,9 +173,9 @@ async def test_each_person_has_a_link_of_their_own_and_the_same_one_at_each_try(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     request = await asked(store, endpoint=ENDPOINT)
-    channel = through(server, ANN, BOB, link_key=KEY)
-    await channel.send(told(request, store))
-    await channel.send(told(request, store, "reminder"))
+    to_them = through(server, ANN, BOB, link_key=KEY)
+    await to_them.send(told(request, store))
+    await to_them.send(told(request, store, "reminder"))
     ann, bob = ([urls(each) for each in server.to(who)] for who in (ANN, BOB))
     assert ann[0] == ann[1] != bob[0] == bob[1]
     [url] = ann[0]
@@ -180,10 +183,10 @@ async def test_each_person_has_a_link_of_their_own_and_the_same_one_at_each_try(
     assert {each.person: token_hash for token_hash, each in await list_links(store, "a-question")}[
         ANN
     ] == keys.hash_token(token)
-    assert f"The links to answer are for {ANN} alone" in bodies(server.mails[0])[0]
+    assert f"Links in this mail are for {ANN} alone" in bodies(server.mails[0])[0]
     assert token not in caplog.text
     await revoke_link(store, "a-question", keys.hash_token(token))
-    await channel.send(told(request, store, "reminder"))
+    await to_them.send(told(request, store, "reminder"))
     assert urls(server.to(ANN)[-1]) == {f"{ENDPOINT}/form/a-question"}
     assert urls(server.to(BOB)[-1]) == bob[0]
 
@@ -193,10 +196,10 @@ async def test_who_may_answer_later_is_told_then_with_a_link_that_answers(
 ) -> None:
     step = (timedelta(seconds=60), {"users": [BOB]})
     request = await asked(store, respondents=Respondents(users=[ANN]), escalate=[step], endpoint=ENDPOINT)
-    channel = through(server, respondents=True, link_key=KEY)
-    await channel.send(told(request, store))
+    to_them = through(server, respondents=True, link_key=KEY)
+    await to_them.send(told(request, store))
     later = Notice("escalated", NOW + timedelta(seconds=60), DEADLINE, 60)
-    await channel.send(Message.of(request, later, None, {}, store))
+    await to_them.send(Message.of(request, later, None, {}, store))
     assert [each["To"] for each in server.mails] == [ANN, ANN, BOB]
     assert "Nobody has answered this question so far." in bodies(server.mails[2])[0]
     assert all("?token=" in url for each in server.mails for url in urls(each))
@@ -223,13 +226,13 @@ async def test_who_got_it_does_not_get_it_again_and_who_never_can_is_named(
     server: MailServer, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     request = await asked(store, endpoint=ENDPOINT)
-    channel = through(server, ANN, BOB, CY)
+    to_them = through(server, ANN, BOB, CY)
     server.recipients = {BOB: ["450 later", "451 later"], CY: ["550 eve@example.org says no"]}
     for _ in range(2):
         with pytest.raises(NotDelivered, match=f"does not take mail for {BOB} now") as failed:
-            await channel.send(told(request, store))
+            await to_them.send(told(request, store))
         assert not failed.value.gone
-    await channel.send(told(request, store))
+    await to_them.send(told(request, store))
     assert [each["To"] for each in server.mails] == [ANN, BOB]
     states = {each.ended: each.why for each in await notice_states(store, "a-question")}
     assert states == {"done": "", "dead": f"its server refuses the address {CY} (550)"}
@@ -286,57 +289,3 @@ async def test_a_test_goes_to_all_or_to_the_sender(server: MailServer) -> None:
     await through(server, respondents=True).send(test)
     assert [each["To"] for each in server.mails] == [ANN, BOB, "hitl@example.com"]
     assert "This is a test." in bodies(server.mails[0])[0]
-
-
-async def test_tls_from_the_beginning(tls: ssl.SSLContext, store: Store) -> None:
-    async with mail_server(tls=tls) as server:
-        await through(server, ANN, security="tls", user="", password="").send(told(await asked(store), store))
-        assert len(server.mails) == 1
-
-
-async def test_nothing_is_sent_without_tls_or_to_a_server_nobody_vouches_for(
-    server: MailServer, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    message = told(await asked(store), store)
-    with pytest.raises(NotDelivered, match="does not accept user and password"):
-        await through(server, ANN, password="wrong").send(message)
-    async with mail_server() as plain:
-        with pytest.raises(NotDelivered, match="does not offer what security"):
-            await through(plain, ANN).send(message)
-        await through(plain, ANN, security="none", user="", password="").send(message)
-        assert len(plain.mails) == 1
-        [channel] = channels_of(
-            json.dumps([{"type": "mail", "to": [ANN], "sender": BOB, "host": "127.0.0.1", "port": plain.port}]),
-            private=False,
-        )
-        with pytest.raises(NotDelivered, match="its address is not public"):
-            await channel.send(message)
-    monkeypatch.delenv("SSL_CERT_FILE")
-    with pytest.raises(NotDelivered, match="certificate of its server is not accepted"):
-        await through(server, ANN).send(message)
-    assert server.mails == []
-    assert PASSWORD not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("more", "why"),
-    [
-        ({"to": []}, "nobody gets it"),
-        ({"to": ["ann"]}, "no address such as"),
-        ({"to": ["ann@example.org\r\nBcc: eve@example.org"]}, "no address such as"),
-        ({"sender": "HITL <hitl@example.com>"}, "no address such as"),
-        ({"host": "mail example"}, "host"),
-        ({"password": ""}, "both user and password"),
-        ({"security": "none"}, "over TLS only"),
-        ({"link_key": "short-secret"}, "at least 32 characters"),
-        ({"sekrets": 1}, "sekrets"),
-    ],
-)
-def test_a_wrong_target_is_refused_with_a_sentence_that_repeats_nothing_secret(
-    more: dict[str, Any], why: str
-) -> None:
-    with pytest.raises(InvalidRequest, match=why) as refused:
-        through(MailServer(), ANN, **({"port": 25} | more))
-    assert "short-secret" not in str(refused.value)
-    assert PASSWORD not in str(refused.value)

@@ -337,6 +337,18 @@ def test_what_etcd_cannot_hold_is_left_out_and_an_annotation_says_so() -> None:
     ("spec", "fault"),
     [
         ({"dataType": "int", "proposed": "two"}, "proposed: .*is not a whole number"),
+        (
+            {"dataType": "int", "reminders": {"businessHours": {"timeZone": "Nowhere"}}},
+            "'Nowhere' is not known here",
+        ),
+        (
+            {
+                "dataType": "int",
+                "respondents": {"users": ["a"]},
+                "escalation": [{"afterSeconds": 9, "respondents": {}}],
+            },
+            "respondents names nobody",
+        ),
         ({"dataType": "int", "evidence": [{"name": "a"}]}, "evidence: .*a link has an address"),
         ({"dataType": "int", "choices": ["1"], "choiceLabels": {"2": "Two"}}, "choiceLabels: '2' is none"),
     ],

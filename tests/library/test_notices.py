@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
 from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.core.noticekeys import NoticeBox, NoticeKey
@@ -109,3 +110,46 @@ def test_a_key_says_what_it_is_of() -> None:
     assert NoticeKey.of("ship-1", box.done) == NoticeKey(box, "done", 0)
     assert NoticeKey.of("ship-1", box.dead) == NoticeKey(box, "dead", 0)
     assert NoticeKey.of("ship-1", f"{box.prefix}/other.json") is None
+
+
+@given(st.lists(st.integers(1, 2_999), max_size=4, unique=True), REMINDERS, AFTER)
+def test_each_escalation_is_told_from_its_moment_on_until_the_end(
+    steps: list[int], reminders: list[int], now: datetime
+) -> None:
+    asking = Question.of(
+        "ship",
+        bool,
+        "Ship it?",
+        3_000,
+        respondents={"users": ["ann"]},
+        escalate=[(after, {"groups": ["oncall"]}) for after in sorted(steps)],
+    )
+    asked = RequestDocument.asking(asking, request_id="ship-1", asked_at=NOW)
+    told = due(asked, None, reminders, now)
+    come = [after for after in sorted(steps) if NOW + timedelta(seconds=after) <= now < asked.expires_at]
+
+    assert [each.name for each in told if each.event == "escalated"] == [f"escalated-{after}" for after in come]
+    assert [each.due_at for each in told] == sorted(each.due_at for each in told)
+    assert all(each.event == "settled" for each in due(asked, outcome(now), reminders, now))
+    nexts = [moment for after in steps if (moment := NOW + timedelta(seconds=after)) > now]
+    assert next_due_at(asked, [], now) == min(nexts, default=None)
+    for each in told:
+        box = NoticeBox("ship-1", each.name, "ops")
+        assert NoticeKey.of("ship-1", box.done) == NoticeKey(box, "done", 0)
+
+
+def test_of_reminders_that_fall_on_the_same_business_moment_one_is_told() -> None:
+    monday = datetime(2026, 11, 30, 7, tzinfo=UTC)
+    asking = Question.of(
+        "ship",
+        bool,
+        "Ship it?",
+        timedelta(days=4),
+        reminders=[timedelta(hours=1), timedelta(days=1)],
+        business_hours=BusinessHours(time_zone="Europe/Berlin"),
+    )
+    asked = RequestDocument.asking(asking, request_id="ship-1", asked_at=monday - timedelta(days=4))
+    friday = datetime(2026, 11, 27, 16, tzinfo=UTC)
+
+    assert next_due_at(asked, [60], asked.created_at) == friday
+    assert [each.name for each in due(asked, None, [60], friday)] == ["asked", "reminder-3600"]

@@ -31,6 +31,16 @@ def test_settings_and_secret_make_a_channel() -> None:
     assert plain.events == {"settled"}
 
 
+def test_slack_takes_no_answers_and_apprise_takes_a_url() -> None:
+    slack = target(type="slack", slack={"channel": "C0123456789"}, secretRef={"name": "slack"})
+    assert channel_to(slack, {"botToken": "xoxb-1"}, private=False).name == "ops"
+    # Who defines a target in a namespace must not say who people are.
+    with pytest.raises(InvalidRequest, match="has the key 'appToken': for a slack it has botToken"):
+        channel_to(slack, {"botToken": "xoxb-1", "appToken": "xapp-1"}, private=False)
+    apprise = target(type="apprise", secretRef={"name": "chat"})
+    assert channel_to(apprise, {"url": "tgram://token/chat"}, private=True).name == "ops"
+
+
 def test_mail_takes_its_password_from_the_secret() -> None:
     mail = {"to": ["ann@example.org"], "sender": "hitl@example.org", "host": "mail.example.org", "user": "hitl"}
     secret = {"password": "a-password\n", "linkKey": "k" * 32}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -189,6 +190,12 @@ def test_a_wrong_target_is_refused_and_no_token_repeated(changes: dict[str, Any]
     assert "xoxb" not in repr(target())
 
 
+def test_without_its_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "slack_sdk.web.async_client", None)
+    with pytest.raises(InvalidRequest, match=r"Slack needs the extra slack: .*\[slack\]"):
+        Slack(target())
+
+
 class Deploy(BaseModel):
     region: Literal["eu", "us"]
     replicas: int = 3
@@ -207,6 +214,7 @@ class Nested(BaseModel):
         ({"data_type": int, "choices": [1, 2]}, Buttons),
         ({"data_type": bool, "approval": Approval(required=2, comment_required="OnReject")}, Buttons),
         ({"data_type": bool, "respondents": {"users": ["ann"], "groups": ["sre"]}}, Buttons),
+        ({"data_type": bool, "prompt": "one\r\ntwo"}, Buttons),
         ({"data_type": bool, "proposed": True}, SmallForm),
         ({"data_type": bool, "approval": Approval(required=2, comment_required="Always")}, SmallForm),
         ({"data_type": str, "choices": ["a", "b", "c", "d", "e", "f"]}, SmallForm),

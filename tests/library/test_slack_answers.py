@@ -21,10 +21,13 @@ from pydantic import BaseModel, Field
 from hitl.core.approval import Approval
 from hitl.core.audit import Attempt
 from hitl.core.documents import OutcomeDocument
+from hitl.errors import StorageUnavailable
 from hitl.notify.slack import sockets
 from hitl.notify.slack.channel import Slack
 from hitl.notify.slack.listening import MOST_WAITING, listening
-from hitl.notify.slack.payloads import read_payload
+from hitl.notify.slack.payloads import Sent, read_payload
+from hitl.notify.slack.views import read_answer
+from hitl.notify.slack.ways import SmallForm, way_of
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.votes import read_votes
@@ -391,6 +394,32 @@ async def test_the_way_to_the_form_is_acknowledged_and_does_nothing() -> None:
         assert len(at.attempts) == 1
 
 
+async def test_what_fails_on_the_way_is_said_and_the_next_click_works() -> None:
+    async with office(data_type=int) as at:
+        busy = web.json_response({"ok": False}, status=429, headers={"Retry-After": "30"})
+        at.slack.replies = {"users.info": [busy], "views.open": [refused("expired_trigger_id")]}
+        await at.click("Answer…")
+        assert await at.whispered() == "Nothing was saved: Slack asks for fewer messages."
+        await at.click("Answer…")
+        assert await at.whispered(2) == "Nothing was saved: Slack gave us too little time: click again."
+        await at.click("Answer…")
+        view = await at.opened()
+
+        class Away(Store):
+            async def create_once(self, key: str, data: bytes) -> bool:
+                raise StorageUnavailable(f"{self.url} does not answer")
+
+        away = Records(Away(at.records.store.url), audited=at.records.audited)
+        async with listening(lambda _: [away], [target()]):
+            await at.slack.connected(2)
+            await at.slack.deliver(sent("U0ANN", view, **{"Your answer": "4"}), to=1)
+            said = await at.whispered(3)
+        assert said == "The storage did not answer, so it is not known whether this was saved: click again."
+        await at.slack.deliver(sent("U0ANN", view, **{"Your answer": "4"}))
+        await at.updated()
+        assert [each.result for each in at.attempts] == ["refused"] * 3 + ["recorded"]
+
+
 async def test_a_connection_that_is_cut_or_replaced_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sockets, "_FIRST_PAUSE_SECONDS", 0.01)
     async with office() as at:
@@ -413,6 +442,22 @@ async def test_a_connection_that_is_cut_or_replaced_is_made_again(monkeypatch: p
         await at.click("Yes")
         await at.updated()
         assert at.audit() == [("recorded", "ann@example.org", "slack")]
+
+
+@pytest.mark.parametrize("when", ["at first", "later"])
+async def test_a_silent_server_is_left(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_FIRST_PAUSE_SECONDS", "_CONNECT_SECONDS", "_HEARTBEAT_SECONDS"):
+        monkeypatch.setattr(sockets, name, 0.2)
+    async with running_slack() as slack:
+        slack.silent = when
+        async with listening(lambda _: [], [target()]):
+            await slack.until(lambda: slack.links >= 2)
+            # Now it does reply, however slow this machine is.
+            monkeypatch.setattr(sockets, "_CONNECT_SECONDS", 120)
+            monkeypatch.setattr(sockets, "_HEARTBEAT_SECONDS", 120)
+            slack.silent = ""
+            links = slack.links
+            await slack.until(lambda: slack.links > links and slack.connections)
 
 
 async def test_trouble_is_said_once_and_without_tokens(
@@ -511,11 +556,16 @@ async def test_a_hostile_server_neither_stops_nor_fools_it() -> None:
         for payload in hostile:
             await at.slack.acknowledged(await at.slack.deliver(payload))
 
+        form = way_of(at.request.document)
+        assert isinstance(form, SmallForm)
+
         # Whatever one part of what Slack sends is, it is read or it is nothing.
-        @given(st.sampled_from(good), st.data(), JSON | st.just("x" * 100_000))
+        @given(st.sampled_from(good), st.data(), JSON | st.sampled_from(["x" * 100_000, "\ud800"]))
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         def never_raises(payload: Any, data: st.DataObject, put: Any) -> None:
-            read_payload(_changed(payload, data.draw(st.sampled_from(_paths(payload))), put))
+            found = read_payload(_changed(payload, data.draw(st.sampled_from(_paths(payload))), put))
+            if isinstance(found, Sent):
+                read_answer(at.request.document, form, found)
 
         await asyncio.to_thread(never_raises)
         assert at.attempts == []

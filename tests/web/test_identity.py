@@ -8,7 +8,7 @@ import pytest
 
 from hitl.core.documents import Respondents
 from tests.web.controls import Controls
-from tests.web.serving import Question, WebApp, running
+from tests.web.serving import Question, WebApp, running, visible_text
 
 SECRET = "a-secret-of-the-proxy"
 
@@ -74,6 +74,31 @@ def test_only_whom_the_question_names_may_see_and_answer_it(proxied: WebApp) -> 
     assert "names who may answer" in by_link.json()["detail"]
     assert question.stored() is None
     assert post(question, as_user("cy", groups="staff, leads")).status_code == 200
+
+
+def test_on_call_people_answer_once_their_time_has_come(proxied: WebApp) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    now = datetime.now(UTC)
+    later = {"respondents": {"users": ["ann"]}, "timeout_seconds": 7_200, "now": now - timedelta(minutes=30)}
+    come = proxied.ask("come", event_name="come", escalate=[(60, {"groups": ["oncall"]})], **later)
+    # So late that no machine is slow enough.
+    not_yet = proxied.ask("not-yet", event_name="not yet", escalate=[(7_199, {"groups": ["oncall"]})], **later)
+    bob = as_user("bob", groups="oncall")
+
+    forms = [httpx.get(f"{proxied.url}/form/{each.request_id}", headers=bob) for each in (come, not_yet)]
+    assert [each.status_code for each in forms] == [200, 403]
+    at = now - timedelta(minutes=29)
+    said = " ".join(visible_text(forms[0].text).split())
+    assert f"From {at:%Y-%m-%d %H:%M:%S} UTC on, group oncall may answer as well." in said
+    inbox = httpx.get(proxied.url, headers=bob).text
+    assert ("come" in inbox, "not yet" in inbox) == (True, False)
+    assert [
+        each["request_id"] for each in httpx.get(f"{proxied.url}/questions", headers=bob).json()["questions"]
+    ] == ["come"]
+    assert [post(each, bob).status_code for each in (not_yet, come)] == [403, 200]
+    assert post(not_yet, as_user("ann")).status_code == 200
+    assert come.stored()["respondent"]["name"] == "bob"  # type: ignore[index]  # it was answered
 
 
 def test_the_audits_log_says_once_who_was_refused(proxied: WebApp) -> None:

@@ -1,5 +1,6 @@
 """Links for one person and one question: who answers by them, and when they are enough."""
 
+import uuid
 from typing import Any
 
 import httpx
@@ -105,6 +106,31 @@ async def test_it_is_the_same_at_each_try_and_no_notice_makes_it_again_once_it_i
         assert refused.status_code == 403
         assert "This link does not open a question" in refused.text
         assert (await submit(client, other)).status_code == 200
+
+
+class Revoking(Store):
+    """A real store in which somebody revokes the link just before, or just after, it is written again."""
+
+    when = ""
+
+    async def create_once(self, key: str, data: bytes) -> bool:
+        when, self.when = self.when, ""
+        if when == "before":
+            await revoke_link(self, ID, key.rpartition("/")[2].removesuffix(".json"))
+        created = await super().create_once(key, data)
+        if when == "after":
+            await revoke_link(self, ID, key.rpartition("/")[2].removesuffix(".json"))
+        return created
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_who_revokes_it_while_a_notice_writes_it_has_revoked_it(when: str) -> None:
+    store = Revoking(f"memory://{uuid.uuid4().hex}")
+    request = await asked(store, ID)
+    token = await personal_link(store, request, ANN, key=KEY, now=NOW)
+    store.when = when
+    assert await personal_link(store, request, ANN, key=KEY, now=NOW) == ""
+    assert await read_link_of(store, ID, keys.hash_token(token)) is None
 
 
 async def test_another_question_key_or_person_is_another_link() -> None:

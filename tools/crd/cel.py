@@ -287,6 +287,16 @@ def target_rules() -> list[Rule]:
             "message": "mail needs a server, and who gets it: give mail",
             "fieldPath": ".spec",
         },
+        {
+            "rule": "self.spec.type != 'slack' || (has(self.spec.slack) && has(self.spec.secretRef))",
+            "message": "slack needs a channel, and a Secret with the key botToken: give slack and secretRef",
+            "fieldPath": ".spec",
+        },
+        {
+            "rule": "self.spec.type != 'apprise' || has(self.spec.secretRef)",
+            "message": "apprise needs secretRef, to a Secret with the key url",
+            "fieldPath": ".spec",
+        },
     ]
 
 

@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
+from hitl.core.escalation import named_shortly, steps_of
 from hitl.core.files import asks_for_file
 from hitl.core.forms.plan import FEW
 from hitl.core.tally import Standing
@@ -138,6 +139,8 @@ def _environment() -> Environment:
     environment.filters |= FILTERS
     environment.filters["duration"] = duration
     environment.filters["span"] = span
+    environment.filters["steps"] = steps_of
+    environment.filters["named"] = named_shortly
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
     environment.globals["keyless"] = _keyless

@@ -116,7 +116,7 @@ def _html_listed(part: Part) -> str:
 def _notes(person: str, parts: Sequence[Part]) -> list[str]:
     if any(each.personal for each in parts):
         return [
-            f"The links to answer are for {person} alone: everyone who has one can answer in your name. "
+            f"Links in this mail are for {person} alone: everyone who has one can answer in your name. "
             "Do not pass this mail on."
         ]
     return []

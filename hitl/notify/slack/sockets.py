@@ -21,11 +21,12 @@ from hitl.notify.slack.api import Api
 from hitl.storage import ticks
 
 if TYPE_CHECKING:
-    from aiohttp import ClientWebSocketResponse
+    from aiohttp import ClientSession, ClientWebSocketResponse
 
 ACK_SECONDS: Final = 2.5
 """Slack waits three seconds, then it tells the person that something went wrong."""
 
+_CONNECT_SECONDS: Final = 10.0
 _HEARTBEAT_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 2.0
 _STEADY_SECONDS: Final = 30.0
@@ -89,26 +90,27 @@ class Socket:
         url, over_tls = reply.get("url"), self._api.client.base_url.startswith("https:")
         if not isinstance(url, str) or not url.startswith("wss://" if over_tls else ("ws://", "wss://")):
             raise NotDelivered("what replied is not Slack")
-        close = aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS)
-        patience = aiohttp.ClientTimeout(total=None, sock_connect=_HEARTBEAT_SECONDS)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=patience) as session,
-                session.ws_connect(
-                    url,
-                    heartbeat=_HEARTBEAT_SECONDS,
-                    max_msg_size=_MOST_BYTES,
-                    proxy=self._api.client.proxy,
-                    timeout=close,
-                ) as connection,
-            ):
+            async with aiohttp.ClientSession() as session, await self._opened(session, url) as connection:
                 self._failure = ""
                 _log.info("answers by Slack arrive")
                 await self._receive(connection)
         except TimeoutError:
-            raise NotDelivered("Slack does not take what is sent to it") from None
+            raise NotDelivered("Slack does not reply") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotDelivered(f"Slack cannot be reached ({type(error).__name__})") from None
+
+    async def _opened(self, session: ClientSession, url: str) -> ClientWebSocketResponse:
+        import aiohttp
+
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            return await session.ws_connect(
+                url,
+                heartbeat=_HEARTBEAT_SECONDS,
+                max_msg_size=_MOST_BYTES,
+                proxy=self._api.client.proxy,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+            )
 
     async def _receive(self, connection: ClientWebSocketResponse) -> None:
         """Take what comes, until Slack ends the connection, or says that it will."""

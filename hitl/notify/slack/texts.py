@@ -25,7 +25,7 @@ def escaped(text: str, most: int) -> str:
     shown = _escaped(text)
     if len(shown) <= most:
         return shown
-    kept = printable(text)[: most - 1]
+    kept = _lines(text)[: most - 1]
     while len(shown := _escaped(kept)) > most - 1:
         kept = kept[: -max(1, (len(shown) - most + 1) // len("&amp;"))]
     return f"{shown}…"
@@ -33,7 +33,7 @@ def escaped(text: str, most: int) -> str:
 
 def fits(text: str, most: int) -> bool:
     """Tell whether `escaped` cuts nothing off, and hides nothing."""
-    return bool(text.strip()) and printable(text) == text and len(_escaped(text)) <= most
+    return bool(text.strip()) and printable(shown := _lines(text)) == shown and len(_escaped(text)) <= most
 
 
 def literal(text: str, most: int) -> Block:
@@ -48,4 +48,8 @@ def moment(at: datetime) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(_ESCAPES.get(each, each) for each in printable(text))
+    return "".join(_ESCAPES.get(each, each) for each in printable(_lines(text)))
+
+
+def _lines(text: str) -> str:
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,196 @@
+"""What a look at a HumanInput asks of the storage, and how often the marker of a vote causes one."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hitl.cluster.mapping import human_input_of
+from hitl.cluster.v1alpha1 import HumanInput, Metadata, Response
+from hitl.core import keys
+from hitl.core.approval import Approval
+from hitl.core.documents import Origin, Respondent
+from hitl.records.outcomes import Submission, settle
+from hitl.records.records import Records, utc_now
+from hitl.records.requests import StoredRequest
+from hitl.storage import Marker, Store, ticks
+from hitl_operator import request_sync, scanner
+from hitl_operator.context import Context
+from hitl_operator.human_inputs import HumanInputs
+from hitl_operator.index import Index
+from hitl_operator.links import Links
+from hitl_operator.metrics import STORAGE_REQUESTS
+from hitl_operator.probes import Health
+from hitl_operator.queues import Queues
+from hitl_operator.refusals import Refusals
+from hitl_operator.request_sync import Requests
+from hitl_operator.roots import Root, Roots
+from hitl_operator.settings import OperatorSettings
+from hitl_operator.work_items import ReconcileHumanInput
+from tests.controller.test_sweep import Leads
+from tests.library.samples import asked
+
+NAMESPACE = "team"
+ORIGIN = Origin(namespace=NAMESPACE)
+
+
+def requests_made() -> Counter[str]:
+    [family] = STORAGE_REQUESTS.collect()
+    made: Counter[str] = Counter()
+    for sample in family.samples:
+        if sample.name.endswith("_total"):
+            made[sample.labels["operation"]] += int(sample.value)
+    return made
+
+
+@dataclass
+class Operator:
+    """The operator's parts over a root in memory, with an API server that is a fake and says yes to all."""
+
+    root: Root
+    context: Context
+    requests: Requests
+    human_inputs: HumanInputs
+
+    @classmethod
+    async def over_memory(cls) -> Operator:
+        settings = OperatorSettings(storage_root=f"memory://{uuid.uuid4().hex}")
+        roots = Roots(settings.all_roots())
+        [root] = roots
+        await root.reach()
+        cluster: Any = SimpleNamespace()
+        context = Context(cluster, roots, Index(), Queues(roots), settings)
+        requests = Requests(context)
+        looks = HumanInputs(context, requests, Links(context, Refusals(lambda: 0.0)))
+        return cls(root, context, requests, looks)
+
+    def show(self, request: StoredRequest) -> HumanInput:
+        """Let the API server have the HumanInput of a question, which nobody has looked at yet."""
+        shown = human_input_of(request.document, 60)
+        metadata = Metadata(name=shown.metadata.name, namespace=NAMESPACE, uid=request.request_id, generation=1)
+        held = [shown.model_copy(update={"metadata": metadata})]
+
+        async def human_input(*_: str) -> HumanInput:
+            return held[-1]
+
+        async def write_status(_resource: object, _metadata: object, status: Any) -> bool:
+            held.append(held[-1].model_copy(update={"status": status}))
+            return True
+
+        async def emit_event(*_: object) -> None:
+            """Take an Event."""
+
+        vars(self.context.cluster).update(
+            human_input=human_input, write_status=write_status, emit_event=emit_event
+        )
+        self.context.index.put(held[-1])
+        return held[-1]
+
+    async def look(self, request: StoredRequest) -> Counter[str]:
+        """Look as after a marker; return the requests to the storage."""
+        before = requests_made()
+        found = await self.human_inputs.reconcile(ReconcileHumanInput(NAMESPACE, request.request_id))
+        assert found is not None
+        return requests_made() - before
+
+
+async def test_a_look_at_an_open_question_reads_each_vote_once() -> None:
+    operator = await Operator.over_memory()
+    store, approval = operator.root.store, Approval(required=3, allow_links=True)
+    request = await asked(store, "voted", now=utc_now(), origin=ORIGIN, approval=approval)
+    operator.show(request)
+    for name in ("ann", "bob"):
+        respondent = Respondent(name=name, via="web", verified=True)
+        await settle(Records(store), request, Submission("answered", respondent, "4"))
+    await operator.look(request)
+
+    # The outcome, two votes, and whether the question is still there. That a list has ended counts as one more.
+    assert await operator.look(request) == {"read": 4, "list": 2}
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(59, 0), (61, 1)])
+async def test_a_question_that_was_read_a_moment_ago_is_not_read_again_before_it_is_answered(
+    seconds: float, reads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = await Operator.over_memory()
+    request = await asked(operator.root.store, "quick", now=utc_now(), origin=ORIGIN)
+    read_at = ticks() - seconds
+    with monkeypatch.context() as earlier:
+        earlier.setattr(request_sync, "ticks", lambda: read_at)
+        await operator.requests.read(operator.root, "quick")
+    shown = operator.show(request)
+    spec = shown.spec.model_copy(update={"response": Response(value="4")})
+    answered = shown.model_copy(update={"spec": spec})
+    operator.human_inputs.fresh.put(answered)
+
+    assert await operator.look(request) == Counter(read=reads, create=1)
+
+
+@pytest.fixture
+def time_passes(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """The scanner's clocks: `now` is both."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(scanner, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+async def test_votes_on_open_questions_cost_looks_by_what_changes_and_not_by_what_is_open(
+    time_passes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator, number, sweep = await Operator.over_memory(), 20, 3.0
+    began = utc_now()
+    written = {f"voted-{each}": began for each in range(number)}
+    approval = Approval(required=2, allow_links=True)
+    for name in written:
+        # As it is once the operator has found it in storage.
+        shown = operator.show(await asked(operator.root.store, name, now=began, origin=ORIGIN, approval=approval))
+        status = shown.status.model_copy(update={"request_id": name})
+        operator.context.index.put(shown.model_copy(update={"status": status}))
+
+    async def markers(_store: Store, prefix: str) -> list[Marker]:
+        return [Marker(name, at) for name, at in written.items()] if prefix == keys.ANSWERED else []
+
+    monkeypatch.setattr(Store, "list_markers", markers)
+    nothing: Any = None
+    looks = scanner.Scanner(
+        nothing,
+        operator.context.roots,
+        operator.context.index,
+        operator.context.queue,
+        operator.context.settings,
+        Health(sweep),
+        cast("Any", Leads()),
+        now=lambda: began + timedelta(seconds=time_passes.now),
+    )
+    queue = operator.context.queue.of(ReconcileHumanInput(NAMESPACE, "voted-0"))
+    looked: Counter[str] = Counter()
+
+    async def pass_by(seconds: float) -> None:
+        until = time_passes.now + seconds
+        while time_passes.now < until:
+            await looks.sweep(operator.root)
+            while len(queue):
+                work = await queue.get()
+                looked[cast("ReconcileHumanInput", work).name] += 1
+                queue.done(work)
+            time_passes.now += sweep
+
+    await pass_by(sweep)
+    assert set(looked.values()) == {1}
+    # A marker is there for 15 minutes.
+    await pass_by(900)
+    assert max(looked.values()) <= 10
+    before = looked.copy()
+    written["voted-7"] = began + timedelta(seconds=time_passes.now)
+    await pass_by(sweep)
+    assert looked - before == {"voted-7": 1}
+    # It may have preceded its vote by a moment.
+    await pass_by(sweep)
+    assert looked["voted-7"] - before["voted-7"] == 2
