@@ -68,7 +68,7 @@ def channel_of(target: AnyTarget, *, private: bool) -> Channel:
             # Loaded here: small forms take as long to load as all else.
             from hitl.notify.slack.channel import Slack
 
-            return Slack(target)
+            return Slack(target, private=private)
         case AppriseTarget():
             return Service(target, private=private)
 

@@ -3,57 +3,30 @@
 The provider is a stand-in, see `tests.web.identity_provider`: it signs real tokens. It runs beside the tests.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any
 
 import pytest
 from playwright.sync_api import Error, Page
 
 from tests.backends.processes import free_ports
 from tests.e2e.browser import browsing, send, shot
-from tests.e2e.cluster import (
-    ADDRESS,
-    CHART,
-    ENDPOINT,
-    RELEASE,
-    SYSTEM,
-    apply,
-    ask,
-    cluster,
-    get,
-    kubectl,
-    phase,
-    require_address,
-    until,
-    values,
-    wait_ready,
-)
+from tests.e2e.cluster import ADDRESS, ENDPOINT, ask, get, phase, require_address, until
+from tests.e2e.signing_in import AS_WITH_TLS, behind_a_proxy, named, rolled_out, secret, upgrade
 from tests.web.identity_provider import CLIENT, SECRET, Person, StandInProvider, provided
 
 pytestmark = pytest.mark.cluster
 
 _PROXY_IMAGE = os.environ.get("HITL_E2E_OAUTH2_PROXY_IMAGE", "hitl-oauth2-proxy:e2e")
-_SECRET = "what-only-the-proxy-knows"
-_ADA = {"X-Forwarded-User": "ada", "X-Forwarded-Groups": "sre", "X-HITL-Proxy-Secret": _SECRET}
-# In earnest the proxy has TLS, and then browsers say which page a form comes from.
-_AS_WITH_TLS = f"--unsafely-treat-insecure-origin-as-secure={ENDPOINT}"
+_ADA = named("ada", "sre")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _by_link_again() -> Iterator[None]:
     """Leave the release as other tests want it."""
     yield
-    _upgrade("link")
-
-
-@pytest.fixture
-def proxied() -> None:
-    """The release as it is behind a proxy that names its users."""
-    _secret("proxy", secret=_SECRET)
-    _upgrade("proxy", proxy={"existingSecret": "proxy"})
+    upgrade("link")
 
 
 @pytest.fixture
@@ -64,9 +37,9 @@ def provider() -> Iterator[None]:
     issuer = f"http://{ADDRESS}:{port}"
     people = {"ann": Person("ann@example.org", ["sre"]), "bob": Person("bob@example.org", ["finance"])}
     repository, _, tag = _PROXY_IMAGE.rpartition(":")
-    _secret("client", **{"client-secret": SECRET})
+    secret("client", **{"client-secret": SECRET})
     with provided(StandInProvider(issuer, [f"{ENDPOINT}/oauth2/callback"], people), ADDRESS, port):
-        _upgrade(
+        upgrade(
             "oidc",
             oidc={
                 "issuerUrl": issuer,
@@ -77,36 +50,6 @@ def provider() -> Iterator[None]:
             },
         )
         yield
-
-
-def _secret(name: str, **content: str) -> None:
-    metadata = {"name": name, "namespace": SYSTEM}
-    apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": content})
-
-
-def _upgrade(auth: str, **webapp: Any) -> None:
-    with cluster() as found:
-        found.upgrade(CHART, RELEASE, values(auth=auth, webapp={"ingress": {"enabled": True}, **webapp}))
-    wait_ready()
-
-
-def _rolled_out(container: str, argument: str) -> None:
-    """Wait until the web app runs as it is now: one of its containers has an argument or variable like this."""
-
-    def is_applied() -> bool:
-        deployment = get("deployment", f"{RELEASE}-webapp", SYSTEM) or {"spec": {"template": {"spec": {}}}}
-        containers = deployment["spec"]["template"]["spec"].get("containers", [])
-        return any(each["name"] == container and argument in str(each) for each in containers)
-
-    def is_alone() -> bool:
-        pods = json.loads(kubectl("get", "pods", "-n", SYSTEM, "-o", "json").stdout)["items"]
-        ours = [each["metadata"] for each in pods if each["metadata"]["name"].startswith(f"{RELEASE}-webapp-")]
-        return bool(ours) and not any("deletionTimestamp" in each for each in ours)
-
-    until("the web app as it is now", is_applied)
-    kubectl("rollout", "status", f"deployment/{RELEASE}-webapp", "-n", SYSTEM, "--timeout=90s")
-    # A pod that ends answers as before, and would sign nobody in.
-    until("the pods before are gone", is_alone)
 
 
 def _open(page: Page, name: str) -> None:
@@ -124,12 +67,12 @@ def _open(page: Page, name: str) -> None:
     until(f"the form of {name}", is_open)
 
 
-@pytest.mark.usefixtures("proxied")
 def test_behind_a_proxy_the_inbox_shows_what_waits_and_an_answer_has_a_verified_name(chromium: str) -> None:
+    behind_a_proxy()
     ask("approval", prompt="Deploy **billing** to production?", dataType="bool", respondents={"users": ["ada"]})
     ask("for-others", respondents={"users": ["bob"]})
-    _rolled_out("webapp", "HITL_PROXY_USER_HEADER")
-    with browsing(chromium, _AS_WITH_TLS, headers=_ADA) as page:
+    rolled_out("webapp", "HITL_PROXY_USER_HEADER")
+    with browsing(chromium, AS_WITH_TLS, headers=_ADA) as page:
 
         def shows_the_inbox() -> bool:
             # For a moment the Service may still lead to the pod that ends.
@@ -151,10 +94,10 @@ def test_behind_a_proxy_the_inbox_shows_what_waits_and_an_answer_has_a_verified_
 def test_two_users_of_different_groups_sign_in_and_each_sees_and_answers_only_theirs(chromium: str) -> None:
     for group in ("sre", "finance"):
         ask(f"for-{group}", respondents={"groups": [group]})
-    _rolled_out("oauth2-proxy", "--alpha-config")
+    rolled_out("oauth2-proxy", "--alpha-config")
     # What bob's browser says of itself counts for nothing.
     for name, group, other, forged in (("ann", "sre", "finance", {}), ("bob", "finance", "sre", _ADA)):
-        with browsing(chromium, _AS_WITH_TLS, headers=forged) as page:
+        with browsing(chromium, AS_WITH_TLS, headers=forged) as page:
 
             def asks_to_sign_in(page: Page = page) -> bool:
                 page.goto(ENDPOINT)

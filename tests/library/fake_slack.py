@@ -72,6 +72,7 @@ class FakeSlack:
     """
 
     port: int = 0
+    host: str = "127.0.0.1"
     users: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"U0ANN": member("ann@example.org"), "U0BOB": member("bob@example.org")}
     )
@@ -90,7 +91,7 @@ class FakeSlack:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/"
+        return f"http://{self.host}:{self.port}/api/"
 
     @property
     def message(self) -> Message:
@@ -143,7 +144,7 @@ class FakeSlack:
     def _done(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         match method:
             case "apps.connections.open":
-                return {"url": f"ws://127.0.0.1:{self.port}/link?ticket={next(self.numbers)}"}
+                return {"url": f"ws://{self.host}:{self.port}/link?ticket={next(self.numbers)}"}
             case "chat.postMessage":
                 at = f"1700000000.{next(self.numbers):06d}"
                 content = {name: body[name] for name in ("text", "blocks")}
@@ -265,15 +266,15 @@ def _filled(element: Mapping[str, Any], given: Any) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def running_slack() -> AsyncIterator[FakeSlack]:
+async def running_slack(host: str = "127.0.0.1") -> AsyncIterator[FakeSlack]:
     """Run the fake while the block runs."""
-    fake = FakeSlack()
+    fake = FakeSlack(host=host)
     application = web.Application()
     application.router.add_route("*", "/api/{method}", fake.serve)
     application.router.add_get("/link", fake.link)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, host, 0)
     await site.start()
     fake.port = runner.addresses[0][1]
     try:

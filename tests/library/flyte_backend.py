@@ -175,10 +175,12 @@ class Backend:
         except FileNotFoundError:
             return b""
 
-    async def returned(self, action: Action) -> int:
-        """Return the number that a task has returned."""
+    async def returned(self, action: Action) -> object:
+        """Return what a task has returned: a number, or text."""
         outputs = common_pb2.Outputs.FromString(await self.get(f"{action.outputs}/outputs.pb"))
-        return int(outputs.literals[0].value.scalar.primitive.integer)
+        primitive = outputs.literals[0].value.scalar.primitive
+        found: object = getattr(primitive, primitive.WhichOneof("value"))
+        return found
 
     def signed(self, method: Any, url: str) -> str:
         """Return an address with which anyone may read or write an object for an hour."""

@@ -69,7 +69,7 @@ class MailServer:
 
 @asynccontextmanager
 async def mail_server(
-    starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None
+    starttls: ssl.SSLContext | None = None, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
 ) -> AsyncIterator[MailServer]:
     """Serve a mail server on this machine, which asks for a user where it has STARTTLS."""
     found, loop = MailServer(), asyncio.get_running_loop()
@@ -86,7 +86,7 @@ async def mail_server(
         )
 
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # the server's own: it writes down all mails
-    server = await loop.create_server(session, "127.0.0.1", 0, ssl=tls)
+    server = await loop.create_server(session, host, 0, ssl=tls)
     found.port = server.sockets[0].getsockname()[1]
     try:
         yield found

@@ -21,6 +21,7 @@ class Receiver:
     """What came, and what it replies: each reply once, then `TAKEN`. None: silence."""
 
     port: int = 0
+    host: str = "127.0.0.1"
     scheme: str = "http"
     heads: list[dict[str, str]] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
@@ -31,7 +32,7 @@ class Receiver:
 
     @property
     def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}/hook?key=of-the-hook"
+        return f"{self.scheme}://{self.host}:{self.port}/hook?key=of-the-hook"
 
     def verified(self, number: int, secret: str = SECRET) -> dict[str, Any]:
         """Return what came as a JSON object, once the signature is verified."""
@@ -76,10 +77,10 @@ def _header(line: str) -> tuple[str, str]:
 
 
 @asynccontextmanager
-async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
+async def receiving(tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[Receiver]:
     """Serve a receiver on this machine."""
-    receiver = Receiver(scheme="https" if tls else "http")
-    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0, ssl=tls)
+    receiver = Receiver(host=host, scheme="https" if tls else "http")
+    server = await asyncio.start_server(receiver.serve, host, 0, ssl=tls)
     receiver.port = server.sockets[0].getsockname()[1]
     try:
         yield receiver

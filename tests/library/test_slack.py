@@ -172,10 +172,18 @@ async def test_nobody_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> No
         await away.send(notice(request))
 
 
+def test_tokens_go_nowhere_without_tls() -> None:
+    elsewhere = target(api_url="http://slack.example.org/api/")
+    with pytest.raises(InvalidRequest, match="HITL_NOTIFY_PRIVATE=allow"):
+        Slack(elsewhere)
+    Slack(elsewhere, private=True)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"channel": "#ops"},
+        {"api_url": "https://example.org/api/?token="},
         {"bot_token": ""},
         {"bot_token": f"{BOT_TOKEN}\n"},
         {"workspace": None},

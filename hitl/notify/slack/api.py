@@ -52,13 +52,14 @@ class Api:
 
     Args:
         token: The bot token, or the app's token for Socket Mode.
+        url: Where the Web API is; empty: at Slack's own address.
         now: The present moment, with a time zone.
 
     Raises:
         InvalidRequest: slack-sdk is not installed.
     """
 
-    def __init__(self, token: str, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, token: str, url: str, now: Callable[[], datetime] = utc_now) -> None:
         # Loaded here: most programs tell nobody by Slack.
         try:
             from slack_sdk.web.async_client import AsyncWebClient
@@ -66,7 +67,7 @@ class Api:
             raise InvalidRequest(f"Slack needs the extra slack: {how_to_install('slack')}") from error
         self._now = now
         self.client: AsyncWebClient = AsyncWebClient(
-            token, BASE_URL, timeout=round(REPLY_SECONDS), logger=silent(), retry_handlers=[]
+            token, url or BASE_URL, timeout=round(REPLY_SECONDS), logger=silent(), retry_handlers=[]
         )
 
     async def post(self, channel: str, content: Mapping[str, Any], thread: str = "") -> Mapping[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hitl.core.notices import NoticeEvent
+from hitl.errors import InvalidRequest
 from hitl.notify.channels import Message
 from hitl.notify.slack import blocks
 from hitl.notify.slack.api import Api, MessageLost
@@ -16,16 +17,19 @@ class Slack:
 
     Args:
         target: Which channel.
+        private: Whether Slack's Web API may be reached without TLS, as where a stand-in for it runs.
 
     Raises:
-        InvalidRequest: slack-sdk is not installed.
+        InvalidRequest: slack-sdk is not installed, or the tokens would be sent without TLS.
     """
 
-    def __init__(self, target: SlackTarget) -> None:
+    def __init__(self, target: SlackTarget, *, private: bool = False) -> None:
+        if target.api_url.startswith("http:") and not private:
+            raise InvalidRequest("api_url is not https: HITL_NOTIFY_PRIVATE=allow permits that")
         self.name = target.name
         self.events: frozenset[NoticeEvent] = frozenset(target.events)
         self.target = target
-        self._api = Api(target.bot_token.get_secret_value())
+        self._api = Api(target.bot_token.get_secret_value(), target.api_url)
 
     async def send(self, message: Message) -> str:
         """Post a message, or update the one about the same question.

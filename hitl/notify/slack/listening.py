@@ -68,9 +68,9 @@ class _App:
     def __init__(self, token: str, targets: Sequence[SlackTarget], records_of: RecordsOf) -> None:
         self._answers: dict[str, Answers] = {}
         for each in targets:
-            api = Api(each.bot_token.get_secret_value())
+            api = Api(each.bot_token.get_secret_value(), each.api_url)
             self._answers[each.workspace] = Answers(records_of, api, People(api, each.workspace))
-        self._socket = Socket(Api(token), token, self._take)
+        self._socket = Socket(Api(token, targets[0].api_url), token, self._take)
         self._waiting: asyncio.Queue[tuple[Answers, Click | Sent]] = asyncio.Queue(MOST_WAITING)
 
     async def run(self) -> None:

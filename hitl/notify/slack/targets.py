@@ -23,6 +23,10 @@ class SlackTarget(Target):
     """The app's bot token, `xoxb-…`. It is never logged."""
     app_token: SecretStr | None = None
     """The token for Socket Mode, `xapp-…`, by which answers arrive. None: people get links to the form only."""
+    api_url: Annotated[str, Field(pattern=r"^(https?://[A-Za-z0-9.:-]{1,253}/api/)?$")] = ""
+    """Where Slack's Web API is, such as `https://slack-gov.com/api/`. Empty: `https://slack.com/api/`.
+
+    `http` needs `HITL_NOTIFY_PRIVATE=allow`."""
     workspace: Annotated[str, Field(pattern=r"^(T[A-Z0-9]{1,31})?$")] = ""
     """The id of the workspace whose members may answer, such as `T0123456789`. Required with `app_token`."""
 
