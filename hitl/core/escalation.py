@@ -18,6 +18,8 @@ from hitl.core.strictjson import shortened
 from hitl.errors import InvalidRequest
 
 MAX_STEPS: Final = 8
+# Of all steps together: what shows a question has room for so many.
+MAX_LATER: Final = 128
 
 _WRITE_STEPS: Final = 'give a list such as [(timedelta(hours=1), {"groups": ["oncall"]})]'
 
@@ -139,6 +141,10 @@ def require_sensible(asked: Named, timeout_seconds: float) -> None:
     if steps and not asked.respondents:
         raise InvalidRequest(
             "escalation adds people who may answer, and everybody may already: name respondents, or leave it out"
+        )
+    if (later := sum(len(step.respondents.users) + len(step.respondents.groups) for step in steps)) > MAX_LATER:
+        raise InvalidRequest(
+            f"escalation has {later} names in all its steps: give at most {MAX_LATER}, or name groups"
         )
     for before, step in zip([None, *steps], steps, strict=False):
         if before is not None and step.after_seconds <= before.after_seconds:

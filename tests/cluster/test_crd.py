@@ -70,7 +70,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             {
                 "afterSeconds": after,
                 "respondents": {
-                    kind: [f"{n:03d}" + kind[0] * 253 for n in range(64)] for kind in ("users", "groups")
+                    kind: [f"{n:03d}" + kind[0] * 253 for n in range(8)] for kind in ("users", "groups")
                 },
             }
             for after in range(1, 9)
@@ -228,6 +228,16 @@ _NO_TIMES: dict[str, tuple[dict[str, Any], str]] = {
     "nine steps of escalation": (
         {"respondents": _ADA, "escalation": [{**_STEP, "afterSeconds": n} for n in range(1, 10)]},
         "spec.escalation: Too many: 9: must have at most 8 items",
+    ),
+    "129 names in all steps": (
+        {
+            "respondents": _ADA,
+            "escalation": [
+                {"afterSeconds": n, "respondents": {"users": [f"u{each}" for each in range(43)]}}
+                for n in (1, 2, 3)
+            ],
+        },
+        "the steps of escalation have more than 128 names together: name groups",
     ),
     "business hours over midnight": (
         {"reminders": {"businessHours": {"timeZone": "UTC", "start": "18:00"}}},

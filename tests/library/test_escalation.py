@@ -44,6 +44,10 @@ def question(**asked: Any) -> RequestDocument:
         ({"escalate": [(60, "oncall")]}, r"escalate\[0\] names 'oncall': give a list such as"),
         ({"escalate": [60]}, r"escalate\[0\] is 60: give a list such as"),
         ({"escalate": {60: ONCALL}}, "escalate is {60: .*: give a list such as"),
+        (
+            {"escalate": [(n, {"users": [f"u{each}" for each in range(43)]}) for n in (1, 2, 3)]},
+            "escalation has 129 names in all its steps: give at most 128, or name groups",
+        ),
         ({"escalate": [(n, ONCALL) for n in range(1, 10)]}, "escalation: List should have at most 8 items"),
     ],
 )

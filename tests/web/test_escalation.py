@@ -25,6 +25,8 @@ from hitl_webapp.inbox.index import Settled as Ended
 from hitl_webapp.inbox.queries import Query
 from hitl_webapp.inbox.rights import Rights
 from hitl_webapp.inbox.rows import ended_of, row_of
+from hitl_webapp.stats.counting import count
+from hitl_webapp.stats.queries import Wanted
 from tests.library.samples import NOW, draft_request
 
 SHA256: Final = "ab" * 32
@@ -71,7 +73,7 @@ def listed(index: Index, visitor: Principal, now: datetime) -> list[str]:
 
 
 @given(st.data(), names, steps, visitors)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 async def test_every_channel_says_what_the_time_says(
     data: st.DataObject, first: Respondents, later: list[tuple[int, Respondents]], visitor: Principal
 ) -> None:
@@ -79,8 +81,9 @@ async def test_every_channel_says_what_the_time_says(
     voted = question(first, later, approval=Approval(required=1))
     who = Respondent(name=visitor.name, groups=list(visitor.groups), via="kubectl", verified=True)
     stored = StoredRequest(request, SHA256)
-    index = Index()
-    index.put([(row_of(request, None, SHA256), 0.0)], 1)
+    index, counted = Index(), Index()
+    for each in (index, counted):
+        each.put([(row_of(request, None, SHA256), 0.0)], 1)
     for now in data.draw(moments([after for after, _ in later])):
         may = naive(first, later, visitor, now)
         assert (await visitor.refusal(request, now) == "") is may
@@ -89,10 +92,13 @@ async def test_every_channel_says_what_the_time_says(
         noted = of_settlement(stored, Submission("answered", who, True), Settled("lost"), now)
         assert bool(noted.named) is may
         assert listed(index, visitor, now) == ["a"] * may
+        rights = Rights(visitor.name, visitor.groups)
+        figures = count(counted, rights, Wanted(), now, None).total
+        assert figures.open + figures.overdue == may
 
 
 @given(st.data(), names, steps, visitors)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=60)
 def test_the_inbox_shows_what_ended_to_those_who_might_answer_until_then(
     data: st.DataObject, first: Respondents, later: list[tuple[int, Respondents]], visitor: Principal
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from hitl.core.escalation import MAX_LATER
+
 Rule: TypeAlias = dict[str, str]
 
 
@@ -32,8 +34,16 @@ def escalation_rules() -> list[Rule]:
         {
             "rule": "self.map(s, s.afterSeconds).isSorted()",
             "message": "the steps of escalation are in the order of afterSeconds, the smallest first",
-        }
+        },
+        {
+            "rule": f"self.map(s, {_number('users')} + {_number('groups')}).sum() <= {MAX_LATER}",
+            "message": f"the steps of escalation have more than {MAX_LATER} names together: name groups",
+        },
     ]
+
+
+def _number(field: str) -> str:
+    return f"(has(s.respondents.{field}) ? size(s.respondents.{field}) : 0)"
 
 
 def business_hours_rules() -> list[Rule]:

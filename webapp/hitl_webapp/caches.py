@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 from cachetools import LRUCache
 
 from hitl.core.documents import OutcomeDocument, RequestDocument
+from hitl.core.escalation import may_ever_answer
 from hitl.core.values import format_value
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
@@ -62,7 +63,8 @@ class Memory(Generic[_V]):
 
 def size_of_request(question: RequestDocument) -> int:
     """Return about how many bytes a question takes in memory."""
-    names = [*question.respondents.users, *question.respondents.groups]
+    named = may_ever_answer(question)
+    names = [*named.users, *named.groups]
     texts = [question.prompt, question.default or "", question.proposed or "", *question.choices, *names]
     texts += [*question.choice_labels, *question.choice_labels.values(), *question.refused]
     schema = 0 if question.json_schema is None else len(format_value("json", question.json_schema))
