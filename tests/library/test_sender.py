@@ -16,8 +16,9 @@ import pytest
 
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, Notice, due
-from hitl.core.pacing import Pace, QuietHours
+from hitl.core.pacing import Pace, Plan, QuietHours, Sent, Waiting, plan
 from hitl.errors import StorageUnavailable
+from hitl.notify import sender as sender_module
 from hitl.notify.opening import channels_of
 from hitl.notify.sender import Sender
 from hitl.notify.webhook import Webhook
@@ -258,3 +259,22 @@ async def until(true: object) -> None:
     async with asyncio.timeout(120):
         while not true():
             await asyncio.sleep(0.01)
+
+
+async def test_to_decide_what_is_next_costs_no_more_with_all_that_waits(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = []
+
+    def counted(pace: Pace, waiting: Sequence[Waiting], sent: Sequence[Sent], now: datetime) -> Plan:
+        decided.append(len(waiting))
+        return plan(pace, waiting, sent, now)
+
+    monkeypatch.setattr(sender_module, "plan", counted)
+    sender = where.sender()
+    for number in range(200):
+        sender.put(f"q-{number:04d}", [await where.ask(number)])
+    async with running(sender):
+        await idle(sender)
+    assert where.delivered == 200
+    assert sum(decided) < 3 * 200
