@@ -145,12 +145,23 @@ class Sender:
             return None
         longest = max(self.pace.window, timedelta(minutes=1))
         self._sent = [each for each in self._sent if now - each.at < longest]
+        self._drop_late(now)
         free = [each for box, each in self._waiting.items() if box not in self._busy]
         decided = plan(self.pace, free, self._sent, now)
         self._next.extend([each] for each in decided.alone)
         if decided.together:
             self._next.append(decided.together)
-        return None if self._launch(tasks, now) else decided.again_at
+        if self._launch(tasks, now) or decided.again_at is None:
+            return None
+        return min([decided.again_at, *(each.notice.until for each in free)])
+
+    def _drop_late(self, now: datetime) -> None:
+        """Give up what is of no use any more, as the target was to be told too much, or too slowly."""
+        late = [box for box, each in self._waiting.items() if each.notice.until <= now and box not in self._busy]
+        for box in late:
+            del self._waiting[box]
+        if late:
+            self._told(NotDelivered("the question ended before it could be sent"), 0, late)
 
     def _launch(self, tasks: asyncio.TaskGroup, now: datetime) -> bool:
         """Begin to send what was decided on, as far as that may be at once; tell whether some of it is left."""

@@ -250,6 +250,19 @@ async def test_at_night_nothing_is_told_and_what_ended_meanwhile_only_as_that(wh
     assert kinds == ["asked", "settled"]
 
 
+async def test_what_a_target_could_not_be_told_in_time_is_given_up_and_counted(where: Where) -> None:
+    sender = where.sender(Pace(per_minute=1))
+    for number in range(3):
+        sender.put(f"q-{number:04d}", [await where.ask(number, seconds=30)])
+    async with running(sender):
+        await until(lambda: where.delivered == 1)
+        where.after = timedelta(seconds=31)
+        sender.wake()
+        await idle(sender)
+    assert (where.delivered, where.given_up, len(where.receiver.bodies)) == (1, 2, 1)
+    assert where.failed == ["the question ended before it could be sent"]
+
+
 def _clock(at: datetime) -> time:
     return at.time().replace(microsecond=0)
 
