@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -86,6 +87,7 @@ class Sender:
         self._by_question: dict[str, set[NoticeBox]] = {}
         self._busy: set[NoticeBox] = set()
         self._sent: list[Sent] = []
+        self._next: deque[list[Waiting]] = deque()
         self._paused_until: datetime | None = None
         self._wake = asyncio.Event()
 
@@ -107,6 +109,7 @@ class Sender:
     def wake(self) -> None:
         """Decide again, as the target or its pace changed: what failed may succeed now."""
         self._paused_until = None
+        self._next.clear()
         for box, waiting in self._waiting.items():
             self._waiting[box] = Waiting(box, waiting.notice)
         self._wake.set()
@@ -125,6 +128,8 @@ class Sender:
     async def run(self) -> None:
         """Send what is due, until cancelled."""
         self._sent = list(self.pace.begin(self._now()))
+        # It may have been run before, and have been ended by a fault.
+        self._sending, self._busy, self._next = 0, set(), deque()
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
@@ -135,19 +140,41 @@ class Sender:
         now = self._now()
         if self._paused_until is not None and self._paused_until > now:
             return self._paused_until
-        if self._sending >= _AT_ONCE:
+        # What was decided on is sent before more is: to decide each time again would cost more than to send.
+        if self._launch(tasks, now) or self._sending >= _AT_ONCE:
             return None
         longest = max(self.pace.window, timedelta(minutes=1))
         self._sent = [each for each in self._sent if now - each.at < longest]
+        self._drop_late(now)
         free = [each for box, each in self._waiting.items() if box not in self._busy]
         decided = plan(self.pace, free, self._sent, now)
-        messages = [[each] for each in decided.alone] + ([decided.together] if decided.together else [])
-        for some in messages[: _AT_ONCE - self._sending]:
+        self._next.extend([each] for each in decided.alone)
+        if decided.together:
+            self._next.append(decided.together)
+        if self._launch(tasks, now) or decided.again_at is None:
+            return None
+        return min([decided.again_at, *(each.notice.until for each in free)])
+
+    def _drop_late(self, now: datetime) -> None:
+        """Give up what is of no use any more, as the target was to be told too much, or too slowly."""
+        late = [box for box, each in self._waiting.items() if each.notice.until <= now and box not in self._busy]
+        for box in late:
+            del self._waiting[box]
+        if late:
+            self._told(NotDelivered("the question ended before it could be sent"), 0, late)
+
+    def _launch(self, tasks: asyncio.TaskGroup, now: datetime) -> bool:
+        """Begin to send what was decided on, as far as that may be at once; tell whether some of it is left."""
+        while self._next and self._sending < _AT_ONCE:
+            some = [each for each in self._next.popleft() if self._waiting.get(each.box) == each]
+            if not some:
+                # It is no longer true.
+                continue
             self._sending += 1
             self._busy |= {each.box for each in some}
             self._sent.append(Sent(now, 1, len(some)))
             tasks.create_task(self._deliver(some))
-        return decided.again_at
+        return bool(self._next)
 
     async def _rest(self, again_at: datetime | None) -> None:
         seconds = _LONGEST_SLEEP_SECONDS
@@ -223,6 +250,7 @@ class Sender:
     def _failed(self, failure: NotDelivered, failures: list[NotDelivered]) -> None:
         failures.append(failure)
         if failure.wait is not None:
+            self._next.clear()
             self._paused_until = self._now() + min(failure.wait, _LONGEST_PAUSE)
 
     async def _message(self, waiting: Waiting) -> Message:

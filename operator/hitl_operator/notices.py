@@ -82,6 +82,7 @@ class Notices:
             for name, telling in self._telling.items()
         }
         self._named: dict[_Key, NamedTarget] = {}
+        self._names: dict[str, set[str]] = {}
         self._running: dict[_Key, asyncio.Task[None]] = {}
         self._known: dict[Tell, _Known] = {}
         self._relisting: dict[str, asyncio.Task[None]] = {}
@@ -132,6 +133,7 @@ class Notices:
                 return
         else:
             self._stop(key)
+            self._names.setdefault(key[0], set()).add(key[1])
             self._named[key] = named = NamedTarget(self._telling[root.name], target)
             self._running[key] = asyncio.get_running_loop().create_task(named.run())
         self._look_at_all(metadata.namespace)
@@ -269,14 +271,17 @@ class Notices:
     def _matching(self, root: str, namespace: str, labels: Mapping[str, str]) -> list[str]:
         named = [
             each.name
-            for key, each in self._named.items()
-            if key[0] == namespace
-            and (each.target.spec.selector is None or each.target.spec.selector.fits(labels))
+            for each in self._in(namespace)
+            if each.target.spec.selector is None or each.target.spec.selector.fits(labels)
         ]
         return [*named, *(each.name for each in self._everywhere[root])]
 
     def _told_in(self, root: str, namespace: str) -> list[FixedTarget]:
-        return [*(each for key, each in self._named.items() if key[0] == namespace), *self._everywhere[root]]
+        return [*self._in(namespace), *self._everywhere[root]]
+
+    def _in(self, namespace: str) -> list[NamedTarget]:
+        # Asked for each change of each HumanInput, and there may be hundreds of namespaces.
+        return [self._named[namespace, name] for name in self._names.get(namespace, ())]
 
     def _targets(self) -> list[FixedTarget]:
         return [*self._named.values(), *(each for some in self._everywhere.values() for each in some)]
@@ -289,6 +294,7 @@ class Notices:
 
     def _stop(self, key: _Key) -> None:
         if (target := self._named.pop(key, None)) is not None:
+            self._names[key[0]].discard(key[1])
             self._running.pop(key).cancel()
             target.forget()
 

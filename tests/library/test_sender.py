@@ -16,8 +16,9 @@ import pytest
 
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, Notice, due
-from hitl.core.pacing import Pace, QuietHours
+from hitl.core.pacing import Pace, Plan, QuietHours, Sent, Waiting, plan
 from hitl.errors import StorageUnavailable
+from hitl.notify import sender as sender_module
 from hitl.notify.opening import channels_of
 from hitl.notify.sender import Sender
 from hitl.notify.webhook import Webhook
@@ -249,6 +250,19 @@ async def test_at_night_nothing_is_told_and_what_ended_meanwhile_only_as_that(wh
     assert kinds == ["asked", "settled"]
 
 
+async def test_what_a_target_could_not_be_told_in_time_is_given_up_and_counted(where: Where) -> None:
+    sender = where.sender(Pace(per_minute=1))
+    for number in range(3):
+        sender.put(f"q-{number:04d}", [await where.ask(number, seconds=30)])
+    async with running(sender):
+        await until(lambda: where.delivered == 1)
+        where.after = timedelta(seconds=31)
+        sender.wake()
+        await idle(sender)
+    assert (where.delivered, where.given_up, len(where.receiver.bodies)) == (1, 2, 1)
+    assert where.failed == ["the question ended before it could be sent"]
+
+
 def _clock(at: datetime) -> time:
     return at.time().replace(microsecond=0)
 
@@ -258,3 +272,22 @@ async def until(true: object) -> None:
     async with asyncio.timeout(120):
         while not true():
             await asyncio.sleep(0.01)
+
+
+async def test_to_decide_what_is_next_costs_no_more_with_all_that_waits(
+    where: Where, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decided = []
+
+    def counted(pace: Pace, waiting: Sequence[Waiting], sent: Sequence[Sent], now: datetime) -> Plan:
+        decided.append(len(waiting))
+        return plan(pace, waiting, sent, now)
+
+    monkeypatch.setattr(sender_module, "plan", counted)
+    sender = where.sender()
+    for number in range(200):
+        sender.put(f"q-{number:04d}", [await where.ask(number)])
+    async with running(sender):
+        await idle(sender)
+    assert where.delivered == 200
+    assert sum(decided) < 3 * 200
