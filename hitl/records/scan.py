@@ -151,7 +151,7 @@ async def mark_orphan(store: Store, listed: Listed) -> bool:
 
 def markers_of(request_id: str) -> list[str]:
     """Return the keys of the markers that a question may have."""
-    return [keys.new_marker(request_id), keys.answered_marker(request_id)]
+    return [keys.new_marker(request_id), keys.answered_marker(request_id), keys.handed_marker(request_id)]
 
 
 class _Rows:
