@@ -183,7 +183,8 @@ async def _withdrawn(
         if is_delegation(mine):
             await records.store.mark(keys.handed_marker(request.request_id))
         left = [each.vote for each in await standing_votes(records, request)]
-        return Settled("withdrawn", standing=standing(request.document, left))
+        note = f"You took it back from {mine.vote.to}." if is_delegation(mine) else ""
+        return Settled("withdrawn", note=note, standing=standing(request.document, left))
     if isinstance(mine.vote, DelegationDocument):
         return handed_over_before(Handed(mine.vote, used=True))
     decided = await decide(records, request, now, checked=True)
