@@ -121,6 +121,11 @@ def acting(request: RequestDocument, who: Respondent, handed: Sequence[Handed]) 
     return who if first is None else _on_behalf(who, first.delegation)
 
 
+def delegates(request: RequestDocument, handed: Sequence[Handed]) -> tuple[str, ...]:
+    """Return the names of all who may answer on behalf of somebody, in their order."""
+    return tuple(sorted({each.delegation.to for each in handed if _counts(request, each.delegation)}))
+
+
 def needs_delegation(request: RequestDocument, who: Respondent) -> bool:
     """Tell whether a delegation could give somebody more than they have."""
     if not (who.verified and who.name and can_be_handed_over(request)):

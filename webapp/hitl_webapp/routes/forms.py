@@ -213,6 +213,7 @@ async def _withdraw(service: Service, sent: SentForm, headers: Headers) -> Respo
     admitted = await service.submissions.admit(sent.address, headers)
     require_withdrawable(admitted.request.document)
     settled = await service.submissions.withdraw(admitted, "web")
+    service.hinted(sent.address.request_id)
     return await _after(service, admitted, sent, settled, settled.note or "Your vote was withdrawn.")
 
 
@@ -224,6 +225,7 @@ async def _hand_over(service: Service, sent: SentForm, headers: Headers) -> Resp
     settled = await service.submissions.delegate(admitted, "web", sent.to)
     if settled.error is not None and settled.outcome is None and settled.kind != "too_late":
         return await _to_again(service, admitted, sent, settled.error)
+    service.hinted(sent.address.request_id)
     return await _after(service, admitted, sent, settled, f"You handed this question over to {sent.to}.")
 
 
