@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from hitl.core.documents import Document, RequestDocument, Respondent
+from hitl.core.escalation import may_answer
 from hitl.core.moments import Moment
 from hitl.core.respondents import MAX_PERSON_CHARS, Person
 from hitl.core.strictjson import shortened
@@ -57,32 +59,34 @@ def can_be_handed_over(request: RequestDocument) -> bool:
     return bool(request.respondents) or (request.approval is not None and bool(request.approval.groups))
 
 
-def answer_refusal(request: RequestDocument, who: Respondent) -> str:
+def answer_refusal(request: RequestDocument, who: Respondent, at: datetime) -> str:
     """Return why somebody may not answer, as a sentence for them; empty: they may.
 
     Args:
         request: The question, with or without a policy.
         who: Who answers, for themselves or on behalf of somebody.
+        at: When, with a time zone.
     """
     if request.approval is not None:
-        return vote_refusal(request, request.approval, who)
-    named = request.respondents
+        return vote_refusal(request, request.approval, who, at)
+    named = may_answer(request, at)
     if named and not (who.verified and named.allow(who.on_behalf_of or who.name, who.groups)):
         return f"This question is for others to answer; you are {who.name or 'not signed in'}."
     return ""
 
 
-def delegation_refusal(request: RequestDocument, who: Respondent, to: str) -> str:
+def delegation_refusal(request: RequestDocument, who: Respondent, to: str, at: datetime) -> str:
     """Return why somebody may not hand a question over, as a sentence for them; empty: they may.
 
     Args:
         request: The question.
         who: Who wants to.
         to: Whom to: the name that the sign-in knows.
+        at: When, with a time zone.
     """
     if not (who.verified and who.name):
         return "Nobody has verified your name, so you cannot hand a question over: sign in first."
-    if why := answer_refusal(request, who):
+    if why := answer_refusal(request, who, at):
         return f"Only who may answer a question can hand it over, and nobody hands on what they were handed. {why}"
     if not can_be_handed_over(request):
         return "Everybody who sees this question may answer it, so there is nothing to hand over: tell them."
@@ -92,12 +96,12 @@ def delegation_refusal(request: RequestDocument, who: Respondent, to: str) -> st
         return "You cannot hand a question over to yourself: give somebody else's name."
     if _excluded(request, to):
         return f"This question is asked for {to}, so others must decide: it cannot be handed over to {to}."
-    if to in request.respondents.users and not _seats(request):
+    if to in may_answer(request, at).users and not _seats(request):
         return f"{to} may answer this question anyway: ask {to} to do so."
     return ""
 
 
-def acting(request: RequestDocument, who: Respondent, handed: Sequence[Handed]) -> Respondent:
+def acting(request: RequestDocument, who: Respondent, handed: Sequence[Handed], at: datetime) -> Respondent:
     """Return somebody as they act: for themselves, or on behalf of who handed the question over to them.
 
     Who may answer acts for themselves, unless they are of no group that the policy needs, and somebody who is has
@@ -107,13 +111,14 @@ def acting(request: RequestDocument, who: Respondent, handed: Sequence[Handed]) 
         request: The question.
         who: Who acts.
         handed: The delegations that stand, in any order.
+        at: When, with a time zone.
     """
     if not (who.verified and who.name) or _excluded(request, who.name):
         return who
     usable = [each for each in handed if each.delegation.to == who.name and _counts(request, each.delegation)]
-    if not needs_delegation(request, who):
+    if not needs_delegation(request, who, at):
         return who
-    if not answer_refusal(request, who):
+    if not answer_refusal(request, who, at):
         # Only a seat in a group is more than they have.
         usable = [each for each in usable if _seats(request) & set(each.delegation.respondent.groups)]
     # Of several, the one that they used before: each of them is used up by one vote.
@@ -126,12 +131,12 @@ def delegates(request: RequestDocument, handed: Sequence[Handed]) -> tuple[str, 
     return tuple(sorted({each.delegation.to for each in handed if _counts(request, each.delegation)}))
 
 
-def needs_delegation(request: RequestDocument, who: Respondent) -> bool:
+def needs_delegation(request: RequestDocument, who: Respondent, at: datetime) -> bool:
     """Tell whether a delegation could give somebody more than they have."""
     if not (who.verified and who.name and can_be_handed_over(request)):
         return False
     seats = _seats(request)
-    return bool(answer_refusal(request, who)) or (bool(seats) and not seats & set(who.groups))
+    return bool(answer_refusal(request, who, at)) or (bool(seats) and not seats & set(who.groups))
 
 
 def backed(vote: VoteDocument, handed: Sequence[Handed]) -> bool:
@@ -158,7 +163,8 @@ def handed_over_sentence(handed: Handed) -> str:
 def _counts(request: RequestDocument, delegation: DelegationDocument) -> bool:
     # What says otherwise was written by somebody else.
     in_time = delegation.delegated_at < request.expires_at and not delegation.respondent.on_behalf_of
-    return in_time and not delegation_refusal(request, delegation.respondent, delegation.to)
+    by, at = delegation.respondent, delegation.delegated_at
+    return in_time and not delegation_refusal(request, by, delegation.to, at)
 
 
 def _on_behalf(who: Respondent, delegation: DelegationDocument) -> Respondent:

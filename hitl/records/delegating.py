@@ -64,24 +64,24 @@ async def delegate(
     return settled
 
 
-async def acting_as(store: Store, request: StoredRequest, who: Respondent) -> Respondent:
+async def acting_as(store: Store, request: StoredRequest, who: Respondent, now: datetime) -> Respondent:
     """Return somebody as they act, for themselves or on behalf of somebody. Most need no look at the storage.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    return (await _found(store, request, who))[0]
+    return (await _found(store, request, who, now))[0]
 
 
 async def as_acting(
-    store: Store, request: StoredRequest, submission: Submission
+    store: Store, request: StoredRequest, submission: Submission, now: datetime
 ) -> tuple[Submission, Cast[DelegationDocument] | None]:
     """Return a submission as of who acts, and the delegation that they act by, which is to be used first.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    who, used = await _found(store, request, submission.respondent)
+    who, used = await _found(store, request, submission.respondent, now)
     return (submission if who is submission.respondent else submission.by(who)), used
 
 
@@ -105,7 +105,9 @@ def handed_over_before(handed: Handed) -> Settled:
     return Settled("not_allowed", error=NotAllowed(handed_over_sentence(handed)))
 
 
-async def answers_otherwise(store: Store, request: StoredRequest, who: Respondent) -> Settled | None:
+async def answers_otherwise(
+    store: Store, request: StoredRequest, who: Respondent, now: datetime
+) -> Settled | None:
     """Return why somebody does not answer themselves a question without votes: they handed it over.
 
     Raises:
@@ -114,7 +116,7 @@ async def answers_otherwise(store: Store, request: StoredRequest, who: Responden
     document = request.document
     if not (who.verified and who.name and can_be_handed_over(document)) or who.on_behalf_of:
         return None
-    if answer_refusal(document, who):
+    if answer_refusal(document, who, now):
         # Who may not answer, has not handed it over.
         return None
     handed = await handed_over(store, request, voter_of(who))
@@ -122,10 +124,10 @@ async def answers_otherwise(store: Store, request: StoredRequest, who: Responden
 
 
 async def _found(
-    store: Store, request: StoredRequest, who: Respondent
+    store: Store, request: StoredRequest, who: Respondent, now: datetime
 ) -> tuple[Respondent, Cast[DelegationDocument] | None]:
     document = request.document
-    if who.on_behalf_of or not needs_delegation(document, who):
+    if who.on_behalf_of or not needs_delegation(document, who, now):
         return who, None
     ballots = await read_ballots(store, request)
     mine = ballots.last_of(voter_of(who))
@@ -135,7 +137,7 @@ async def _found(
         if is_delegation(mine) or not before.on_behalf_of:
             return who, None
         return who.model_copy(update={"on_behalf_of": before.on_behalf_of, "groups": before.groups}), None
-    acts = acting(document, who, ballots.handed())
+    acts = acting(document, who, ballots.handed(), now)
     used = next(
         (
             each
@@ -157,7 +159,7 @@ async def _delegated(
         return Settled("lost", recorded, AlreadySettled(recorded))
     if not accepts_submissions(request.document, None, now):
         return Settled("too_late", error=late(request))
-    if why := delegation_refusal(request.document, who, to):
+    if why := delegation_refusal(request.document, who, to, now):
         return Settled("not_allowed", error=NotAllowed(why))
     if submission_id:
         before = (await read_ballots(records.store, request)).delegations

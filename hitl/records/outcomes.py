@@ -63,8 +63,8 @@ async def _settled(
     if submission.outcome == "cancelled":
         used = None
     else:
-        submission, used = await as_acting(records.store, request, submission)
-        if (before := await answers_otherwise(records.store, request, submission.respondent)) is not None:
+        submission, used = await as_acting(records.store, request, submission, now)
+        if (before := await answers_otherwise(records.store, request, submission.respondent, now)) is not None:
             return before
     mine, refusal = attempt(request, submission, now)
     if used is not None and refusal is None and not await use(records.store, request, used, now):

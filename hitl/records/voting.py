@@ -69,7 +69,7 @@ async def vote(
         DocumentDamaged: what is stored cannot be read.
         StorageUnavailable: whether it was stored is not known; the same submission may be made again.
     """
-    submission, used = await as_acting(records.store, request, submission)
+    submission, used = await as_acting(records.store, request, submission, now)
     given, refused = _vote_of(request, submission, now)
     recorded = await read_outcome_of(records.store, request)
     if recorded is not None or refused is not None:

@@ -177,8 +177,8 @@ async def test_nothing_is_handed_over_where_everybody_may_answer_or_that_one_may
     anybody = await asked(store, "anybody")
     named = await asked(store, "named", respondents={"users": ["ann", "bob"]})
 
-    assert "nothing to hand over" in delegation_refusal(anybody.document, who("ann"), "bob")
-    assert "bob may answer this question anyway" in delegation_refusal(named.document, who("ann"), "bob")
+    assert "nothing to hand over" in delegation_refusal(anybody.document, who("ann"), "bob", NOW)
+    assert "bob may answer this question anyway" in delegation_refusal(named.document, who("ann"), "bob", NOW)
     late = await delegate(Records(store), named, who("ann"), "cem", now=DEADLINE)
     assert late.kind == "too_late"
 

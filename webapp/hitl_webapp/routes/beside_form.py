@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TypedDict
 
 from hitl.core.delegation import can_be_handed_over, delegation_refusal, handed_over_by
@@ -36,7 +37,8 @@ async def around(service: Service, admitted: Admitted, told: str = "") -> Around
     if question.approval is None and not handed_over:
         return Around(ballot=None, handing=pages.HANDED_TO_NOBODY)
     ballots = await service.questions.ballots(admitted.request)
-    handing = _handing(admitted, ballots) if handed_over else pages.HANDED_TO_NOBODY
+    now = await service.clock.rights_time(question)
+    handing = _handing(admitted, ballots, now) if handed_over else pages.HANDED_TO_NOBODY
     found = standing(question, [each.vote for each in ballots.standing()])
     if found is None:
         return Around(ballot=None, handing=replace(handing, told=told))
@@ -53,7 +55,7 @@ def require_withdrawable(question: RequestDocument) -> None:
         raise BadInput("One person decides on this question, so there is no vote to withdraw.")
 
 
-def _handing(admitted: Admitted, ballots: Ballots) -> pages.Handing:
+def _handing(admitted: Admitted, ballots: Ballots, now: datetime) -> pages.Handing:
     question, who = admitted.request.document, admitted.respondent("web")
     mine = handed_over_by(who, ballots.handed())
     acts = admitted.principal.acts
@@ -62,5 +64,5 @@ def _handing(admitted: Admitted, ballots: Ballots) -> pages.Handing:
         used=mine is not None and mine.used,
         on_behalf_of="" if acts is None else acts.on_behalf_of,
         # Whom to is not known yet: what may be said of anybody.
-        may=mine is None and not delegation_refusal(question, who, "somebody else"),
+        may=mine is None and not delegation_refusal(question, who, "somebody else", now),
     )
