@@ -87,7 +87,7 @@ class Attempt(_Written):
         name: Who.
         verified: Whether the name is verified.
         on_behalf_of: Who had handed the question over to them; empty: nobody, they acted for themselves.
-        to: For ``delegated``, and what was refused of that: whom the question was handed over to.
+        to: For ``delegated``, and what was refused of that: who the question was handed over to.
         link: The hash of the link that was used.
         right: By which right: the link, the sign-in of a trusted proxy, the rights in Kubernetes, the sign-in of
             Slack, the rights to the storage, the deadline, or the operator's own work. Empty: not known.

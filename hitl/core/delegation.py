@@ -1,4 +1,4 @@
-"""Handing a question over: who may let somebody else answer, and for whom somebody answers. Pure.
+"""Handing a question over: who may let somebody else answer, and on behalf of which person. Pure.
 
 A delegation stands in the place of its author's own vote: who has one cannot make the other. It gives somebody who
 may not answer, or who has no seat in a group of the policy, the right of who handed the question over. It gives
@@ -24,7 +24,7 @@ from hitl.core.votes import VoteDocument, vote_refusal, voter_of
 class DelegationDocument(Document):
     """That somebody lets somebody else answer. It never changes.
 
-    `respondent` is who handed the question over, with the groups that were verified then; `to` is whom to.
+    `respondent` is who handed the question over, with the groups that were verified then; `to` is the delegate.
     """
 
     kind: Literal["delegation"] = "delegation"
@@ -81,7 +81,7 @@ def delegation_refusal(request: RequestDocument, who: Respondent, to: str, at: d
     Args:
         request: The question.
         who: Who wants to.
-        to: Whom to: the name that the sign-in knows.
+        to: Who it is to be handed over to: the name that the sign-in knows.
         at: When, with a time zone.
     """
     if not (who.verified and who.name):

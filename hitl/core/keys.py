@@ -21,7 +21,6 @@ NEW: Final = f"{PREFIX}/_new"
 ANSWERED: Final = f"{PREFIX}/_answered"
 PROBES: Final = f"{PREFIX}/_probe"
 DELETED: Final = f"{PREFIX}/_deleted"
-HANDED: Final = f"{PREFIX}/_handed"
 OPEN: Final = f"{PREFIX}/_open"
 SETTLED: Final = f"{PREFIX}/_settled"
 INDEX_COMPLETE: Final = f"{PREFIX}/_index/complete"
@@ -109,11 +108,6 @@ def new_marker(request_id: str) -> str:
 def answered_marker(request_id: str) -> str:
     """Return the key of the marker that announces an outcome."""
     return f"{ANSWERED}/{_checked(request_id)}"
-
-
-def handed_marker(request_id: str) -> str:
-    """Return the key of the marker that says when a question was last handed over, or taken back."""
-    return f"{HANDED}/{_checked(request_id)}"
 
 
 def deleted_marker(request_id: str) -> str:

@@ -1,7 +1,7 @@
 """Handing a question over, and acting on behalf of who did.
 
 The rules are those of `hitl.core.delegation`. A delegation lies in the place of its author's vote
-(`hitl.records.votes`). Whoever acts on it marks it as used first, so that either that or its being taken back
+(`hitl.records.votes`). Who acts on it marks it as used first, so that either that or its being taken back
 comes first.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from hitl.core import keys
+from hitl.core import votekeys
 from hitl.core.audit import Right
 from hitl.core.delegation import (
     DelegationDocument,
@@ -49,7 +49,7 @@ async def delegate(
         records: Where the question lies.
         request: The question.
         respondent: Who hands it over.
-        to: Whom to: the name that their sign-in shows.
+        to: Who it is handed over to: the name that their sign-in shows.
         now: The present moment, by a clock that was compared.
         right: By which right, for the audit.
         submission_id: The same submission, made again, hands over nothing that was taken back since. Empty: it
@@ -174,8 +174,8 @@ async def _delegated(
         respondent=who,
     )
     try:
-        # First, as whoever lists the markers looks again for a while: nothing is missed if this process is killed.
-        await records.store.mark(keys.handed_marker(request.request_id))
+        # First, as readers of the markers look again for a while: nothing is missed if this process is killed.
+        await records.store.mark(votekeys.handed_marker(request.request_id))
         stands = await cast(records, request, given, None)
     except RequestNotFound as error:
         return Settled("gone", error=error)

@@ -5,8 +5,8 @@ rests on it. Both create the same object, so one of them succeeds. So no outcome
 withdrawn, and nobody is told that a vote was withdrawn which is counted. A person may cast another vote once the
 last one is withdrawn; it has the next number.
 
-Who hands the question over says so in the place of a vote. It ends once as well: it is taken back, or used by whom
-it was handed over to. So nobody votes beside somebody who acts on their behalf.
+Who hands the question over says so in the place of a vote. It ends once as well: it is taken back, or used by the
+person it was handed over to. So nobody votes beside somebody who acts on their behalf.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from hitl.core import keys
+from hitl.core import votekeys
 from hitl.core.audit import Right
 from hitl.core.delegation import DelegationDocument, Handed
 from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
@@ -181,7 +181,7 @@ async def _withdrawn(
     done = bool(submission_id) and any(each.ended_by == submission_id for each in ballots.everything())
     if done or await end(records.store, request, mine, "withdrawn", now, submission_id):
         if is_delegation(mine):
-            await records.store.mark(keys.handed_marker(request.request_id))
+            await records.store.mark(votekeys.handed_marker(request.request_id))
         left = [each.vote for each in await standing_votes(records, request)]
         note = f"You took it back from {mine.vote.to}." if is_delegation(mine) else ""
         return Settled("withdrawn", note=note, standing=standing(request.document, left))

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hitl.core import keys
+from hitl.core import votekeys
 from hitl.core.approval import Approval
 from hitl.core.audit import Attempt
 from hitl.core.delegation import delegation_refusal
@@ -78,7 +78,7 @@ async def test_who_may_not_answer_answers_on_behalf_of_who_handed_it_over(store:
     assert "answered by bob on behalf of ann via web" in outcome.summary()
     assert (await take_back(store, request, "ann")).kind == "lost"
     assert (await settle(store, request, says("bob"))).kind == "already_yours"
-    assert [each.request_id for each in await store.list_markers(keys.HANDED)] == [request.request_id]
+    assert [each.request_id for each in await store.list_markers(votekeys.HANDED)] == [request.request_id]
 
 
 async def test_what_is_taken_back_before_it_is_used_gives_nothing_any_more(store: Timed) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from hitl.core import keys
+from hitl.core import keys, votekeys
 from hitl.core.documents import Origin, Respondent
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.core.respondents import Respondents
@@ -388,4 +388,4 @@ async def test_what_is_handed_over_is_shown_to_somebody_else_until_it_is_taken_b
     assert await bobs("settled") == ["named"]
     assert await bobs("settled", inbox_of(store, clock)) == ["named"]
     # What is settled costs no further look.
-    assert await store.list_markers(keys.HANDED) == []
+    assert await store.list_markers(votekeys.HANDED) == []

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from hitl.core import keys
+from hitl.core import votekeys
 from hitl.core.delegation import delegates
 from hitl.core.documents import sha256_hex
 from hitl.errors import StorageError, StorageUnavailable
@@ -53,7 +53,7 @@ class HandedOver:
         Raises:
             StorageUnavailable: the storage did not answer in time.
         """
-        marked = {key.rpartition("/")[2]: at async for key, at in self._store.list_keys(keys.HANDED)}
+        marked = {key.rpartition("/")[2]: at async for key, at in self._store.list_keys(votekeys.HANDED)}
         waits = await self._desk.ask(_waits, list(marked))
         changed = [
             each
@@ -65,7 +65,9 @@ class HandedOver:
         self._shown = {each: names for each, names in self._shown.items() if each in self._read}
         # Who may not delete leaves them to the retention.
         with suppress(StorageError):
-            await self._store.delete_many([keys.handed_marker(each) for each, open_ in waits.items() if not open_])
+            await self._store.delete_many(
+                [votekeys.handed_marker(each) for each, open_ in waits.items() if not open_]
+            )
 
     async def look(self, request_ids: Sequence[str], number: int) -> None:
         """Look whom some open questions were handed over to.
