@@ -105,21 +105,20 @@ def handed_over_before(handed: Handed) -> Settled:
     return Settled("not_allowed", error=NotAllowed(handed_over_sentence(handed)))
 
 
-async def answers_otherwise(
-    store: Store, request: StoredRequest, who: Respondent, now: datetime
-) -> Settled | None:
-    """Return why somebody does not answer themselves a question without votes: they handed it over.
+async def refused_to(store: Store, request: StoredRequest, who: Respondent, now: datetime) -> Settled | None:
+    """Return why somebody who is known by name does not answer a question for one person; None: they may.
+
+    Every channel asks that before. But what was handed over to them may have been taken back since.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
     document = request.document
-    if not (who.verified and who.name and can_be_handed_over(document)) or who.on_behalf_of:
+    if not (who.verified and who.name and can_be_handed_over(document)):
         return None
-    if answer_refusal(document, who, now):
-        # Who may not answer, has not handed it over.
-        return None
-    handed = await handed_over(store, request, voter_of(who))
+    if why := answer_refusal(document, who, now):
+        return Settled("not_allowed", error=NotAllowed(why))
+    handed = None if who.on_behalf_of else await handed_over(store, request, voter_of(who))
     return None if handed is None else handed_over_before(handed)
 
 

@@ -93,7 +93,7 @@ async def withdraw_or_delegate(
         records: The records there.
         request: The question.
         given: Who wants to, and the submission.
-        to: Whom the question is handed over to; None: something is withdrawn.
+        to: Who the question is handed over to; None: something is withdrawn.
 
     Raises:
         RequestNotFound: when the question was deleted meanwhile.

@@ -7,6 +7,7 @@ import itertools
 import json
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from hitl.core.approval import Approval
 from hitl.core.audit import Attempt
 from hitl.core.delegation import delegation_refusal
 from hitl.core.documents import Respondent
+from hitl.core.lifecycle import GRACE
 from hitl.core.votekeys import votes_prefix
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
@@ -28,6 +30,7 @@ from hitl.records.votes import read_votes
 from hitl.records.voting import withdraw
 from hitl.storage import Store
 from tests.library.samples import DEADLINE, NOW, SECOND, Timed, asked
+from tests.library.test_voting import Killed, Mortal
 
 GROUPS = {"ann": ["sre"], "bob": [], "cem": ["security", "sre"], "dee": ["security"], "eve": ["sre"]}
 FOR_GROUPS: dict[str, Any] = {"respondents": {"groups": ["sre", "security"]}}
@@ -214,6 +217,57 @@ async def test_the_audit_has_a_line_for_each_hand_over(store: Timed) -> None:
         ("recorded", "bob", "", "ann"),
     ]
     assert lines[-1].named == "user"
+
+
+@pytest.mark.parametrize("approval", [None, POLICY], ids=["one decides", "several agree"])
+@pytest.mark.parametrize(("at", "after"), list(itertools.product(range(7), [False, True])))
+async def test_who_is_killed_at_whatever_write_acts_again_or_was_stopped_before(
+    approval: Approval | None, at: int, after: bool
+) -> None:
+    for what in ("again", "taken back"):
+        store = Mortal()
+        policy: dict[str, Any] = {} if approval is None else {"approval": approval, "requester": "eve"}
+        request = await asked(store, **FOR_GROUPS, **policy)
+        await hand(store, request, "ann", "bob")
+        store.left, store.after = at, after
+        with suppress(Killed):
+            await settle(store, request, says("bob"))
+        store.left = None
+
+        taken = await take_back(store, request, "ann") if what == "taken back" else None
+        told = await settle(store, request, says("bob"), 2)
+        if taken is not None and taken.kind == "withdrawn":
+            assert told.kind == "not_allowed"
+            assert (await settle(store, request, says("ann"), 3)).error is None
+        else:
+            assert taken is None or taken.kind in ("not_allowed", "lost")
+            assert told.kind in ("voted", "recorded", "already_yours")
+        await settle(store, request, says("dee"), 4)
+        outcome = await outcomes.expire(Records(store), request, now=NOW + 5 * SECOND)
+        assert outcome is not None
+        first = outcome.votes[0] if outcome.votes else outcome.respondent
+        by = ("ann", "") if taken is not None and taken.kind == "withdrawn" else ("bob", "ann")
+        assert (first.name, first.on_behalf_of) == by
+
+
+@pytest.mark.parametrize(("at", "after"), list(itertools.product(range(3), [False, True])))
+async def test_who_is_killed_while_withdrawing_withdraws_again_and_no_vote_counts_meanwhile(
+    at: int, after: bool
+) -> None:
+    store = Mortal()
+    request = await asked(store, approval=POLICY, requester="eve", **FOR_GROUPS)
+    await settle(store, request, says("ann"))
+    store.left, store.after = at, after
+    with suppress(Killed):
+        await take_back(store, request, "ann")
+    store.left = None
+
+    assert (await take_back(store, request, "ann")).kind == "withdrawn"
+    assert (await settle(store, request, says("dee"), 2)).kind == "voted"
+    assert await outcomes.expire(Records(store), request, now=NOW + 3 * SECOND) is None
+    due = await outcomes.expire(Records(store), request, now=DEADLINE + GRACE)
+    assert due is not None
+    assert due.outcome == "timed_out"
 
 
 PEOPLE = sorted(GROUPS)

@@ -60,10 +60,10 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Handing:
-    """Who answers for whom, as the form shows it to one visitor.
+    """Who answers on behalf of which person, as the form shows it to one visitor.
 
     Args:
-        to: Whom the visitor handed the question over to; empty: nobody.
+        to: Who the visitor handed the question over to; empty: nobody.
         used: Whether that one acted on it, so that it stays.
         on_behalf_of: On whose behalf the visitor answers; empty: for themselves.
         may: Whether the visitor may hand it over.
@@ -216,7 +216,7 @@ def form_page(
         parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
         evidence: What is shown beside the question.
         ballot: How far the votes are, where several people must agree.
-        handing: Who answers for whom.
+        handing: Who answers on behalf of which person.
     """
     answer = "file.html" if asks_for_file(request) else "form.html"
     return render(

@@ -43,7 +43,7 @@ class SentForm:
         kept: An answer that was left for the form of declining, written like `choice` or `value`.
         parts: An answer in parts, see `hitl.core.forms`.
         wrong: What is wrong with some of them.
-        to: Whom the question is handed over to.
+        to: Who the question is handed over to.
     """
 
     address: Address

@@ -141,7 +141,7 @@ class Submissions:
         Args:
             admitted: The question, and the visitor.
             via: The channel.
-            to: Whom to; empty: what the visitor said is withdrawn.
+            to: Who it is handed over to; empty: what the visitor said is withdrawn.
 
         Raises:
             ClockApart: this machine's clock is not the storage's; trying again is safe.

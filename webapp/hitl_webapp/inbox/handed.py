@@ -1,7 +1,7 @@
-"""Questions that were handed over: the inbox shows them to whom they were handed over to as well.
+"""Questions that were handed over: the inbox shows them to the delegates as well.
 
 A marker says of which questions something changed, so no other question costs a request. Rights are those of a
-question's respondents, so a question is taken into the index again with whoever may answer for them.
+question's respondents, so a question is taken into the index again with their delegates.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.rows import Row, row_of, tie_of
 from hitl_webapp.survey import read_question
 
-# A marker younger than this may precede what it tells of by a moment.
+# A marker younger than this may precede the change by a moment.
 _FRESH: Final = timedelta(seconds=90)
 
 
@@ -70,7 +70,7 @@ class HandedOver:
             )
 
     async def look(self, request_ids: Sequence[str], number: int) -> None:
-        """Look whom some open questions were handed over to.
+        """Look who some open questions were handed over to.
 
         Raises:
             StorageUnavailable: the storage did not answer in time.
@@ -92,7 +92,7 @@ class HandedOver:
         except StorageUnavailable:
             raise
         except StorageError:
-            # What is damaged is told by whoever reads it first.
+            # What is damaged was told when it was read before.
             return None
         return row_of(document, None, request.sha256, delegates=names), names
 

@@ -193,7 +193,7 @@ async def withdraw_vote(request: Request, request_id: str) -> Response:
 
 @dataclass(frozen=True)
 class _Sent:
-    """What a program sent: the submission, but for who sends it, and where it belongs; or whom to delegate to."""
+    """What a program sent: the submission, but for who sends it, and where it belongs; or who it delegates to."""
 
     address: Address
     response_path: str

@@ -1,4 +1,4 @@
-"""What stands around the form of a question: how far the votes are, and who answers for whom."""
+"""What is around the form of a question: how far the votes are, and who answers on behalf of which person."""
 
 from __future__ import annotations
 
@@ -63,6 +63,6 @@ def _handing(admitted: Admitted, ballots: Ballots, now: datetime) -> pages.Handi
         to="" if mine is None else mine.delegation.to,
         used=mine is not None and mine.used,
         on_behalf_of="" if acts is None else acts.on_behalf_of,
-        # Whom to is not known yet: what may be said of anybody.
+        # The name is not known yet: what may be said of anybody.
         may=mine is None and not delegation_refusal(question, who, "somebody else", now),
     )
