@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
 from hitl.core.approval import Approval
 from tests.web.serving import WebApp, visible_text
@@ -99,3 +101,33 @@ def test_nothing_is_handed_over_where_nobody_signs_in_or_everybody_may_answer(
     body = {"request_id": by_link.request_id, "token": by_link.token, "delegate_to": "bob"}
     refused = httpx.post(f"{shared_app.url}/submit/json", json=body)
     assert (refused.status_code, "sign in first" in refused.text) == (403, True)
+
+
+def test_it_is_handed_over_by_keyboard_on_a_phone_and_axe_finds_nothing(
+    signed_in: WebApp, browser: Browser
+) -> None:
+    question = asked(signed_in, "by-keyboard", **FOR_ANN)
+    context = browser.new_context(viewport={"width": 360, "height": 800}, extra_http_headers=as_user("ann"))
+    page = context.new_page()
+    page.goto(f"{signed_in.url}/form/by-keyboard")
+    clean(page)
+    page.get_by_role("button", name="Hand over to somebody else…").press("Enter")
+    expect(page.locator("h1")).to_have_text("Hand over to somebody else")
+    clean(page)
+    page.get_by_label("Who answers instead?").press("Enter")
+    expect(page.locator("#to-error")).to_have_text("A name is needed.")
+    clean(page)
+    page.keyboard.type("bob")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Take it back")).to_be_visible()
+    clean(page)
+    page.get_by_role("button", name="Take it back").press("Enter")
+    expect(page.get_by_role("button", name="Send answer")).to_be_visible()
+    context.close()
+    assert question.stored() is None
+
+
+def clean(page: Page) -> None:
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
