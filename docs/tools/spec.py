@@ -139,7 +139,9 @@ ACCEPTED = {
     "agreed at that moment",
     "VotedBefore": "this user voted otherwise before, over any channel, and that vote stands; the message says "
     "how",
-    "Withdrawn": "this vote was withdrawn before its result was written here: it does not count",
+    "Withdrawn": "with `withdraw: true`: the vote was withdrawn, or the delegation taken back. Else: what this "
+    "response did was withdrawn before its result was written here, so it does not count",
+    "Delegated": "the question was handed over: [delegation](../policy.md#delegation)",
     "Superseded": "the question was settled already, or its deadline has passed",
     "Invalid": "the value does not fit the question; the message says why",
     "NotAllowed": "the question names its respondents: this user is not one of them, or is not verified. Or this "

@@ -24,6 +24,7 @@ class Vote:
         via: The channel, as of `Outcome`.
         at: When it was cast, with its time zone.
         comment: What was written with it; may be empty.
+        on_behalf_of: Who handed the question over to them; empty: nobody.
     """
 
     by: str
@@ -31,6 +32,7 @@ class Vote:
     via: Via
     at: datetime
     comment: str
+    on_behalf_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Outcome(Generic[T]):
             where nothing was proposed, or nothing was changed of it.
         votes: The votes that it rests on, where several people had to agree; none at the deadline. The rest is of
             the last of them.
+        on_behalf_of: Who handed the question over to who answered; empty: nobody.
     """
 
     kind: OutcomeKind
@@ -66,6 +69,7 @@ class Outcome(Generic[T]):
     commit: str
     changes: tuple[Change, ...] = ()
     votes: tuple[Vote, ...] = ()
+    on_behalf_of: str = ""
 
     @property
     def edited(self) -> bool:
@@ -94,6 +98,8 @@ class Outcome(Generic[T]):
             commit=sender.commit,
             changes=changes,
             votes=tuple(
-                Vote(each.name, each.verified, each.via, each.voted_at, each.comment) for each in recorded.votes
+                Vote(each.name, each.verified, each.via, each.voted_at, each.comment, each.on_behalf_of)
+                for each in recorded.votes
             ),
+            on_behalf_of=sender.on_behalf_of,
         )

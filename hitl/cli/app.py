@@ -60,6 +60,8 @@ _COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "show": requests.show,
     "answer": requests.answer,
     "reject": requests.reject,
+    "withdraw": requests.withdraw,
+    "delegate": requests.delegate,
     "cancel": requests.cancel,
     "wait": requests.wait,
     "link": links.link,

@@ -48,6 +48,14 @@ class Backend(Protocol):
         """Refuse to answer a request."""
         ...
 
+    async def withdraw(self, request_id: str) -> RequestView:
+        """Withdraw the caller's vote, or take back that they handed the question over."""
+        ...
+
+    async def delegate(self, request_id: str, to: str) -> RequestView:
+        """Hand a request over to another user, who answers on behalf of the caller."""
+        ...
+
     async def cancel(self, request_id: str, *, comment: str) -> RequestView:
         """Withdraw a request."""
         ...

@@ -135,6 +135,14 @@ class InCluster:
             human_input = await self._find(kube, request_id)
             return await self._respond(kube, human_input, {"reject": True, "comment": comment})
 
+    async def withdraw(self, request_id: str) -> RequestView:
+        """Withdraw the caller's vote, or take back that they handed the question over."""
+        return await self._done(request_id, {"withdraw": True})
+
+    async def delegate(self, request_id: str, to: str) -> RequestView:
+        """Hand a request over to another user; the API server knows who does."""
+        return await self._done(request_id, {"delegate_to": to})
+
     async def cancel(self, request_id: str, *, comment: str) -> RequestView:
         """Withdraw a request, by deleting its HumanInput."""
         if comment:
@@ -210,7 +218,27 @@ class InCluster:
             "-n names another namespace"
         )
 
+    async def _done(self, request_id: str, what: dict[str, Any]) -> RequestView:
+        """Do something that leaves the question as it is, and return it with how it stands."""
+        async with self._connected() as kube:
+            human_input = await self._find(kube, request_id)
+            accepted = await self._accepted(kube, await self._created(kube, human_input, what))
+            return self._view(human_input).model_copy(update={"standing": accepted.message})
+
     async def _respond(self, kube: Kube, human_input: HumanInput, response: dict[str, Any]) -> RequestView:
+        metadata = human_input.metadata
+        accepted = await self._accepted(kube, await self._created(kube, human_input, response))
+        if accepted.reason == AcceptedReason.VOTED:
+            return self._view(human_input).model_copy(update={"standing": accepted.message})
+        deadline, gaps = time.monotonic() + _OPERATOR_SECONDS, pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
+        while time.monotonic() < deadline:
+            view = self._view(await self._find(kube, f"{metadata.namespace}/{metadata.name}"))
+            if view.phase != "Pending":
+                return view
+            await asyncio.sleep(next(gaps))
+        raise ClusterUnavailable(f"recorded, but HumanInput {metadata.name} does not show it yet")
+
+    async def _created(self, kube: Kube, human_input: HumanInput, response: dict[str, Any]) -> HumanInputResponse:
         metadata = human_input.metadata
         spec = HumanInputResponseSpec(request_ref=ResponseTarget(name=metadata.name), **response)
         given = HumanInputResponse(
@@ -223,16 +251,7 @@ class InCluster:
             {"apiVersion": API_VERSION, "kind": HUMAN_INPUTS.kind, "name": metadata.name, "uid": metadata.uid}
         ]
         await kube.create(RESPONSES, content, manager=CLI_MANAGER)
-        accepted = await self._accepted(kube, given)
-        if accepted.reason == AcceptedReason.VOTED:
-            return self._view(human_input).model_copy(update={"standing": accepted.message})
-        deadline, gaps = time.monotonic() + _OPERATOR_SECONDS, pauses(_LONGEST_PAUSE_FOR_OPERATOR_SECONDS)
-        while time.monotonic() < deadline:
-            view = self._view(await self._find(kube, f"{metadata.namespace}/{metadata.name}"))
-            if view.phase != "Pending":
-                return view
-            await asyncio.sleep(next(gaps))
-        raise ClusterUnavailable(f"recorded, but HumanInput {metadata.name} does not show it yet")
+        return given
 
     async def _accepted(self, kube: Kube, given: HumanInputResponse) -> Condition:
         metadata = given.metadata

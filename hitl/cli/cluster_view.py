@@ -82,6 +82,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "phase": status.phase or phase_of(None),
             "value": _typed(human_input),
             "by": status.answered_by or "",
+            "on_behalf_of": status.on_behalf_of or "",
             "via": status.answered_via or "",
             "commit": status.commit or "",
             "verified": bool(status.verified),

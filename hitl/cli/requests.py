@@ -100,6 +100,28 @@ def reject(
 
 
 @looks
+def withdraw(place: Place, request_id: RequestId, as_json: AsJson = False) -> None:
+    """Withdraw your vote, or take back that you handed a question over."""
+    view = asyncio.run(place.backend().withdraw(request_id))
+    _done(view, f"withdrawn. {view.standing}".strip(), as_json)
+
+
+@looks
+def delegate(
+    place: Place,
+    request_id: RequestId,
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="The user, by the name that their sign-in shows.", show_default=False),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Hand a question over to another user, who then answers on your behalf."""
+    view = asyncio.run(place.backend().delegate(request_id, name))
+    _done(view, f"handed over to {name}, who may answer on your behalf", as_json)
+
+
+@looks
 def cancel(
     place: Place,
     request_id: RequestId,
@@ -174,6 +196,13 @@ def summary(view: RequestView) -> str:
             return f"{view.id}: still waits for an answer"
         case phase:
             return f"{view.id}: {phase.lower()}{who}{when}{comment}"
+
+
+def _done(view: RequestView, told: str, as_json: bool) -> None:
+    if as_json:
+        output.print_json(view)
+    else:
+        print(printable(f"{view.id}: {one_line(told)}"))
 
 
 def _recorded(view: RequestView, as_json: bool) -> None:

@@ -33,13 +33,14 @@ from hitl.errors import (
 )
 from hitl.records.attempts import note_refused
 from hitl.records.audit import Alone
+from hitl.records.delegating import delegate
 from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.files import upload
 from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
-from hitl.records.voting import standing_votes
+from hitl.records.voting import standing_votes, withdraw
 from hitl.records.waiting import wait_for_outcome
 from hitl.serving.programs import this_user
 from hitl.settings import Settings
@@ -132,6 +133,29 @@ class Stored:
         """Refuse to answer a request."""
         submission = Submission("rejected", me(), comment=comment)
         return await self._settle(await self._answerable(request_id, submission), submission)
+
+    async def withdraw(self, request_id: str) -> RequestView:
+        """Withdraw the vote of the user who runs the command.
+
+        Raises:
+            NotAllowed: when a shell has no vote on it.
+            AlreadySettled, Expired, AlreadyVoted, InvalidValue: why nothing was withdrawn.
+        """
+        request = await self._answerable(request_id, None)
+        now = self.records.now()
+        await self.store.require_clock(now)
+        settled = await withdraw(self.records, request, me(), now=now)
+        if settled.error is not None:
+            raise settled.error
+        standing = "" if settled.standing is None else settled.standing.sentence()
+        return view_of(request.document, None).model_copy(update={"standing": standing})
+
+    async def delegate(self, request_id: str, to: str) -> RequestView:
+        """Refuse to hand a request over: a shell verifies no name."""
+        request = await self.read(request_id)
+        settled = await delegate(self.records, request, me(), to, now=self.records.now())
+        # A name that is not verified hands nothing over.
+        raise settled.error or NotAllowed(f"{request_id} cannot be handed over by a shell")
 
     async def cancel(self, request_id: str, *, comment: str) -> RequestView:
         """Withdraw a request."""

@@ -47,10 +47,12 @@ class VoteView(BaseModel):
     """When it was cast."""
     comment: str
     """What was written with it, or empty."""
+    on_behalf_of: str = ""
+    """Who handed the question over to them, or empty."""
 
     def voter(self) -> str:
         """Return whose it is, as people should read it: an unverified name says so."""
-        return named_as(self.by, self.verified)
+        return named_as(self.by, self.verified, self.on_behalf_of)
 
 
 class RequestView(BaseModel):
@@ -103,7 +105,8 @@ class RequestView(BaseModel):
     standing: str = ""
     """How far the votes are, as sentences; empty once there is an outcome."""
     votes: list[VoteView] = []
-    """The votes that count, or that the outcome rests on: `by`, `verified`, `via`, `voted_at`, `comment`."""
+    """The votes that count, or that the outcome rests on: `by`, `verified`, `via`, `voted_at`, `comment` and
+    `on_behalf_of`."""
     created_at: AwareDatetime
     """When it was asked."""
     expires_at: AwareDatetime
@@ -118,6 +121,8 @@ class RequestView(BaseModel):
     """The answer, typed; null unless answered."""
     by: str = ""
     """Who made the submission that became the outcome, or empty."""
+    on_behalf_of: str = ""
+    """Who handed the question over to them, or empty."""
     via: str = ""
     """Over which channel, or empty."""
     commit: str = ""
@@ -149,7 +154,7 @@ class RequestView(BaseModel):
         """Return who answered, as people should read it, of several each: an unverified name says so."""
         if self.phase != "Pending" and len(self.votes) > 1:
             return joined([each.voter() for each in self.votes])
-        return self.by if self.verified or not self.by else f"{self.by} (unverified)"
+        return named_as(self.by, self.verified, self.on_behalf_of) if self.by else ""
 
 
 def view_of(
@@ -167,6 +172,7 @@ def view_of(
         settled = {
             "value": outcome.value,
             "by": outcome.respondent.name,
+            "on_behalf_of": outcome.respondent.on_behalf_of,
             "via": outcome.respondent.via,
             "commit": outcome.respondent.commit,
             "verified": outcome.respondent.verified,
@@ -220,6 +226,7 @@ def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[V
                 via=each.via,
                 voted_at=each.voted_at,
                 comment=each.comment,
+                on_behalf_of=each.on_behalf_of,
             )
             for each in outcome.votes
         ]
@@ -230,6 +237,7 @@ def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[V
             via=each.respondent.via,
             voted_at=each.voted_at,
             comment=each.comment,
+            on_behalf_of=each.respondent.on_behalf_of,
         )
         for each in (standing.counted if standing is not None else ())
     ]

@@ -55,4 +55,5 @@ def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:
 
 
 def _names(votes: Sequence[VoteDocument]) -> list[str]:
-    return [named_as(each.respondent.name, each.respondent.verified) for each in votes]
+    several = [each.respondent for each in votes]
+    return [named_as(each.name, each.verified, each.on_behalf_of) for each in several]

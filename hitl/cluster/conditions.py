@@ -70,6 +70,7 @@ class AcceptedReason(StrEnum):
     VOTED = "Voted"
     VOTED_BEFORE = "VotedBefore"
     WITHDRAWN = "Withdrawn"
+    DELEGATED = "Delegated"
     SUPERSEDED = "Superseded"
     INVALID = "Invalid"
     NOT_ALLOWED = "NotAllowed"

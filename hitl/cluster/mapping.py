@@ -179,6 +179,7 @@ def outcome_shown(outcome: OutcomeDocument | None) -> dict[str, Any]:
         "phase": phase_of(outcome),
         "value": outcome.value_text(),
         "answered_by": respondent.name or None,
+        "on_behalf_of": respondent.on_behalf_of or None,
         "answered_via": respondent.via,
         "verified": respondent.verified,
         "answered_at": whole_second(outcome.answered_at),
@@ -227,6 +228,7 @@ def outcome_of(human_input: HumanInput, request: RequestDocument, request_sha256
         answered_at=status.answered_at,
         respondent=Respondent(
             name=status.answered_by or "",
+            on_behalf_of=status.on_behalf_of or "",
             via=via,
             verified=bool(status.verified),
             commit=status.commit or "",

@@ -37,6 +37,7 @@ from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
+from hitl.core.respondents import Person
 from hitl.core.strictjson import check_depth
 from hitl.core.values import MAX_VALUE_CHARS, DataType
 from hitl.errors import InvalidRequest, InvalidValue
@@ -192,6 +193,9 @@ class HumanInputStatus(Shape):
     )
     value: _ValueText | None = Field(default=None, description="The recorded answer, in its canonical form.")
     answered_by: str | None = Field(default=None, max_length=256, description="Who made the recorded submission.")
+    on_behalf_of: str | None = Field(
+        default=None, max_length=256, description="Who handed the question over to them; absent: nobody."
+    )
     answered_via: str | None = Field(
         default=None,
         max_length=32,
@@ -304,11 +308,19 @@ class ResponseTarget(Shape):
 
 
 class HumanInputResponseSpec(Shape):
-    """An answer or a rejection, given without touching the question. It never changes."""
+    """An answer or a rejection, given without touching the question; or what withdraws or delegates. It never
+    changes."""
 
     request_ref: ResponseTarget = Field(description="Which question is answered.")
     value: _ValueText | None = Field(default=None, description="The answer, always as a string.")
     reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
+    withdraw: bool = Field(
+        default=False,
+        description="true withdraws the user's vote, or takes back that they handed the question over.",
+    )
+    delegate_to: Person | None = Field(
+        default=None, description="The user who answers on behalf of this one: the question is handed over."
+    )
     comment: str = Field(
         default="", max_length=MAX_COMMENT_CHARS, description="A remark that is recorded with it."
     )

@@ -35,6 +35,7 @@ Kind: TypeAlias = Literal[
     "voted_before",
     "not_allowed",
     "withdrawn",
+    "delegated",
 ]
 Result: TypeAlias = Kind | Literal["failed"]
 Right: TypeAlias = Literal["", "link", "proxy", "kubernetes", "slack", "storage", "deadline", "operator"]
@@ -85,6 +86,8 @@ class Attempt(_Written):
         lost_to: For ``lost`` and ``already_yours``: the submission that stands.
         name: Who.
         verified: Whether the name is verified.
+        on_behalf_of: Who had handed the question over to them; empty: nobody, they acted for themselves.
+        to: For ``delegated``, and what was refused of that: who the question was handed over to.
         link: The hash of the link that was used.
         right: By which right: the link, the sign-in of a trusted proxy, the rights in Kubernetes, the sign-in of
             Slack, the rights to the storage, the deadline, or the operator's own work. Empty: not known.
@@ -110,6 +113,8 @@ class Attempt(_Written):
     lost_to: str = ""
     name: str = ""
     verified: bool = False
+    on_behalf_of: str = ""
+    to: str = ""
     link: str = ""
     right: Right = ""
     named: str = ""

@@ -106,7 +106,8 @@ class Origin(BaseModel):
 class Respondent(BaseModel):
     """Who made the submission that became the outcome.
 
-    `link` is the hash of the link used, which proves that two submissions came by the same link.
+    `link` is the hash of the link used, which proves that two submissions came by the same link. `on_behalf_of` is
+    who handed the question over to them; then `groups` are that one's, as they were verified at that time.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -117,6 +118,7 @@ class Respondent(BaseModel):
     groups: list[str] = Field(default_factory=list)
     link: str = ""
     commit: str = Field(default="", max_length=256)
+    on_behalf_of: str = Field(default="", max_length=256)
 
 
 class RequestDocument(Document, Asked):
@@ -195,10 +197,11 @@ class CountedVote(BaseModel):
     voted_at: Moment
     comment: str = ""
     sha256: str
+    on_behalf_of: str = ""
 
     def by(self) -> str:
         """Return whose it is, as people should read it, on one line: an unverified name says so."""
-        return named_as(self.name, self.verified)
+        return named_as(self.name, self.verified, self.on_behalf_of)
 
 
 class OutcomeDocument(Document):
@@ -241,7 +244,7 @@ class OutcomeDocument(Document):
         """Return who is recorded, as people should read it, on one line: an unverified name says so."""
         if self.votes:
             return joined([each.by() for each in self.votes])
-        return named_as(self.respondent.name, self.respondent.verified)
+        return named_as(self.respondent.name, self.respondent.verified, self.respondent.on_behalf_of)
 
     def channel(self) -> str:
         """Return over which channel it came, on one line, with the commit if it says one."""
@@ -294,10 +297,12 @@ def joined(names: Sequence[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def named_as(name: str, verified: bool) -> str:
+def named_as(name: str, verified: bool, on_behalf_of: str = "") -> str:
     """Return who somebody is, as people should read it, on one line: an unverified name says so."""
     name = one_line(name) or "somebody"
-    return name if verified else f"{name} (unverified)"
+    if not verified:
+        return f"{name} (unverified)"
+    return f"{name} on behalf of {one_line(on_behalf_of)}" if on_behalf_of else name
 
 
 def require_type(data_type: DataType, value: JsonValue) -> None:

@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from hitl.core.documents import MAX_COMMENT_CHARS
+from hitl.core.respondents import MAX_PERSON_CHARS
 from hitl.core.strictjson import show
 
 
 class HITLSubmissionTyped(BaseModel):
-    """One attempt to answer or reject a request over the JSON API.
+    """One attempt to answer or reject a request over the JSON API, or to hand it over to somebody else.
 
     Unknown names are refused, so that a misspelt `reject` never records an answer; and either there is a `value`,
-    which may be null for JSON, or `reject` is true.
+    which may be null for JSON, or `reject` is true, or `delegate_to` names somebody.
 
     Args:
         request_id: The request.
@@ -25,6 +26,7 @@ class HITLSubmissionTyped(BaseModel):
         token: The link's token, if it comes neither there nor as a bearer token.
         comment: Free text for the record.
         reject: Refuse to answer, instead of answering.
+        delegate_to: The user who answers on the caller's behalf, instead of answering.
     """
 
     model_config = ConfigDict(
@@ -35,6 +37,10 @@ class HITLSubmissionTyped(BaseModel):
                 {
                     "required": ["reject"],
                     "properties": {"reject": {"const": True}, "value": {"type": "null"}},
+                },
+                {
+                    "required": ["delegate_to"],
+                    "properties": {"reject": {"const": False}, "value": {"type": "null"}},
                 },
             ]
         },
@@ -47,6 +53,7 @@ class HITLSubmissionTyped(BaseModel):
     token: str = Field(default="", max_length=512)
     comment: str = Field(default="", max_length=MAX_COMMENT_CHARS)
     reject: StrictBool = False
+    delegate_to: str = Field(default="", max_length=MAX_PERSON_CHARS)
 
     @model_validator(mode="before")
     @classmethod
@@ -65,7 +72,11 @@ class HITLSubmissionTyped(BaseModel):
     def _one_thing(self) -> Self:
         if self.reject and self.value is not None:
             raise PydanticCustomError("both", "there is a value, and reject is true: send one of them")
-        if not self.reject and "value" not in self.model_fields_set:
+        if self.delegate_to and (self.reject or self.value is not None or self.comment):
+            raise PydanticCustomError(
+                "delegates", "there is delegate_to, and a value, reject or comment: send it without them"
+            )
+        if not self.reject and not self.delegate_to and "value" not in self.model_fields_set:
             raise PydanticCustomError(
                 "neither", "the value is missing: send a value, or reject: true to refuse to answer"
             )

@@ -145,7 +145,9 @@ def standing(request: RequestDocument, votes: Sequence[VoteDocument]) -> Standin
         tuple(leading),
         fewest,
         tuple(each for each in counted if each.outcome == "rejected"),
-        None if left is None else len(left - {each.respondent.name for each in counted}),
+        None
+        if left is None
+        else len(left - {each.respondent.on_behalf_of or each.respondent.name for each in counted}),
     )
 
 

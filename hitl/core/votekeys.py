@@ -1,4 +1,4 @@
-"""The keys of votes, beside those of `hitl.core.keys`."""
+"""The keys of votes, and of what was handed over, beside those of `hitl.core.keys`."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from hitl.core.keys import question_prefix
+from hitl.core.keys import PREFIX, is_request_id, question_prefix
 from hitl.errors import RequestNotFound
 
 VOTER_CHARS: Final = 32
+HANDED: Final = f"{PREFIX}/_handed"
 
 _VOTER = re.compile(f"[0-9a-f]{{{VOTER_CHARS}}}", re.ASCII)
 _VOTE = re.compile(rf"([0-9a-f]{{{VOTER_CHARS}}})(?:\.([1-9][0-9]{{0,2}}))?(\.end)?\.json", re.ASCII)
@@ -18,6 +19,13 @@ _VOTE = re.compile(rf"([0-9a-f]{{{VOTER_CHARS}}})(?:\.([1-9][0-9]{{0,2}}))?(\.en
 def votes_prefix(request_id: str) -> str:
     """Return the prefix of the votes on a question."""
     return f"{question_prefix(request_id)}/votes"
+
+
+def handed_marker(request_id: str) -> str:
+    """Return the key of the marker that says when a question was last handed over, or taken back."""
+    if not is_request_id(request_id):
+        raise RequestNotFound("this is not a question's id")
+    return f"{HANDED}/{request_id}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,10 +57,15 @@ class VoteDocument(Document):
 
 
 class VoteEnd(Document):
-    """What ended a vote, permanently: its voter withdrew it, or an outcome was about to rest on it."""
+    """What ended a vote, permanently: its voter withdrew it, or an outcome was about to rest on it.
 
-    end: Literal["withdrawn", "counted"]
+    A delegation is ended likewise: it was taken back, or used. `submission_id` is of what withdrew it: made again,
+    that withdraws nothing that came later.
+    """
+
+    end: Literal["withdrawn", "counted", "used"]
     ended_at: Moment
+    submission_id: str = ""
 
 
 def voter_of(respondent: Respondent) -> str:
@@ -86,10 +91,11 @@ def vote_refusal(request: RequestDocument, approval: Approval, who: Respondent, 
         who: Who votes.
         at: When, with a time zone.
     """
-    if why := refusal(approval, request.requester, name=who.name, verified=who.verified):
-        return why
+    for name in (who.name, who.on_behalf_of) if who.on_behalf_of else (who.name,):
+        if why := refusal(approval, request.requester, name=name, verified=who.verified):
+            return why
     named = may_answer(request, at)
-    if named and not (who.verified and named.allow(who.name, who.groups)):
+    if named and not (who.verified and named.allow(who.on_behalf_of or who.name, who.groups)):
         return f"This question is for others to answer; you are {who.name or 'not signed in'}."
     return ""
 

@@ -76,6 +76,11 @@ def _outcome(outcome: OutcomeDocument) -> dict[str, JsonValue]:
         "outcome": outcome.outcome,
         "reason": outcome.reason,
         "answered_at": outcome.answered_at.isoformat(),
-        "by": {"name": respondent.name, "verified": respondent.verified, "via": respondent.via},
+        "by": {
+            "name": respondent.name,
+            "verified": respondent.verified,
+            "via": respondent.via,
+            "on_behalf_of": respondent.on_behalf_of,
+        },
         "summary": ending(outcome),
     }

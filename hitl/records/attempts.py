@@ -43,9 +43,15 @@ async def note_settlement(
 
 
 async def note_withdrawal(
-    records: Records, request: StoredRequest, respondent: Respondent, settled: Settled, now: datetime, right: Right
+    records: Records,
+    request: StoredRequest,
+    respondent: Respondent,
+    settled: Settled,
+    now: datetime,
+    right: Right,
+    to: str = "",
 ) -> None:
-    """Tell the audit the result of an attempt to withdraw a vote."""
+    """Tell the audit the result of an attempt to withdraw a vote, or to hand the question over to somebody."""
     if records.audited is not None:
         await records.audited(
             Attempt(
@@ -53,6 +59,7 @@ async def note_withdrawal(
                 request_id=request.request_id,
                 result=settled.kind,
                 reason=_text(str(settled.error or ""), _MOST_REFUSED_CHARS),
+                to=_text(to, _MOST_REFUSED_CHARS),
                 **_of_respondent(respondent, right, may_answer(request.document, now)),
                 **_of_request(request),
             )
@@ -175,6 +182,7 @@ def _of_respondent(respondent: Respondent, right: Right, named: Respondents | No
     return {
         "name": respondent.name if respondent.verified else _text(respondent.name),
         "verified": respondent.verified,
+        "on_behalf_of": respondent.on_behalf_of,
         "link": respondent.link,
         "right": right or ("link" if respondent.link else _RIGHTS.get(respondent.via, "")),
         "named": _named(respondent, named),
@@ -187,7 +195,7 @@ def _named(respondent: Respondent, named: Respondents | None) -> str:
     """Return how the question names a person whose name is verified."""
     if not named or not respondent.verified:
         return ""
-    if respondent.name in named.users:
+    if (respondent.on_behalf_of or respondent.name) in named.users:
         return "user"
     group = next((each for each in respondent.groups if each in named.groups), "")
     return f"group {group}" if group else ""

@@ -14,6 +14,7 @@ from hitl.core.lifecycle import may_end_by_itself
 from hitl.errors import AlreadySettled, RequestNotFound
 from hitl.records.attempts import note_settlement
 from hitl.records.creation import create_or_read
+from hitl.records.delegating import as_acting, refused_to, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.submissions import Settled as Settled
@@ -59,7 +60,14 @@ async def _settled(
 ) -> Settled:
     if request.document.approval is not None and submission.outcome != "cancelled":
         return await vote(records, request, submission, now=now, looked=looked)
-    mine, refusal = attempt(request, submission, now)
+    used, refused = None, None
+    if submission.outcome != "cancelled":
+        submission, used = await as_acting(records.store, request, submission, now)
+        refused = await refused_to(records.store, request, submission.respondent, now)
+    mine, unfit = attempt(request, submission, now)
+    refusal = refused or unfit
+    if used is not None and refusal is None and not await use(records.store, request, used, now):
+        refusal = taken_back(used)
     try:
         standing, created = await create_or_read(records, request, None if refusal else mine, looked)
     except RequestNotFound as error:

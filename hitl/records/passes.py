@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final, TypeAlias
 
-from hitl.core import keys
+from hitl.core import keys, votekeys
 from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.errors import DocumentDamaged, StorageUnsuitable
 from hitl.records.deletion import Claim
@@ -73,7 +73,7 @@ class Pass:
             StorageUnavailable: when the storage did not answer in time, or another process took over.
         """
         window: dict[str, list[Row]] = {}
-        for prefix in (keys.NEW, keys.ANSWERED):
+        for prefix in (keys.NEW, keys.ANSWERED, votekeys.HANDED):
             self._markers.update([key async for key, _ in self._store.list_keys(prefix)])
         async for row, written_at in settled_rows(self._store, await self._days()):
             if surely_kept(row, written_at, now=self._now, retention=self._retention):

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
-from hitl.core import keys
+from hitl.core import keys, votekeys
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError, StorageUnsuitable
@@ -151,7 +151,7 @@ async def mark_orphan(store: Store, listed: Listed) -> bool:
 
 def markers_of(request_id: str) -> list[str]:
     """Return the keys of the markers that a question may have."""
-    return [keys.new_marker(request_id), keys.answered_marker(request_id)]
+    return [keys.new_marker(request_id), keys.answered_marker(request_id), votekeys.handed_marker(request_id)]
 
 
 class _Rows:

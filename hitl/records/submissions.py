@@ -63,7 +63,9 @@ class Settled:
             ``lost``: another outcome stands. ``refused``: the value does not fit. ``too_late``: the deadline has
             passed. ``gone``: the question is not in storage any more. Where several people must agree: ``voted``:
             the vote is stored, and waits for others. ``voted_before``: the sender's earlier vote stands, and says
-            something else. ``not_allowed``: the sender's vote does not count. ``withdrawn``: it was withdrawn.
+            something else. ``not_allowed``: the sender may not answer, or their vote does not count.
+            ``withdrawn``: the vote was withdrawn, or the delegation taken back. ``delegated``: the question was
+            handed over.
         outcome: The outcome that stands; None where there is none.
         error: The same as an exception, unless the outcome is the sender's.
         note: For ``already_yours``: which parts of this submission were not saved, as a sentence; may be empty.

@@ -4,17 +4,20 @@ A vote ends at most once: by its voter, who withdraws it, or by a process that i
 rests on it. Both create the same object, so one of them succeeds. So no outcome rests on a vote that was
 withdrawn, and nobody is told that a vote was withdrawn which is counted. A person may cast another vote once the
 last one is withdrawn; it has the next number.
+
+Who hands the question over says so in the place of a vote. It ends once as well: it is taken back, or used by the
+person it was handed over to. So nobody votes beside somebody who acts on their behalf.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Final, Generic, Literal, TypeAlias, TypeGuard, TypeVar
 
+from hitl.core.delegation import DelegationDocument, Handed, backed
 from hitl.core.documents import sha256_hex
 from hitl.core.votekeys import VoteKey, votes_prefix
 from hitl.core.votes import VoteDocument, VoteEnd
@@ -24,31 +27,61 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store, all_of
 
-End: TypeAlias = Literal["withdrawn", "counted"]
+End: TypeAlias = Literal["withdrawn", "counted", "used"]
+Said: TypeAlias = VoteDocument | DelegationDocument
+_S_co = TypeVar("_S_co", bound=Said, covariant=True)
 
 _MOST_VOTES: Final = 100
 _log = logging.getLogger("hitl")
 
 
 @dataclass(frozen=True)
-class Cast:
-    """A vote as it lies in storage.
+class Cast(Generic[_S_co]):
+    """A vote, or a delegation in its place, as it lies in storage.
 
     Args:
         key: Whose it is, and which of theirs.
-        vote: The vote.
+        vote: The vote, or the delegation.
         sha256: The digest of its very bytes.
         end: What ended it, if anything did.
+        ended_by: The submission that withdrew it, if that has an id.
     """
 
     key: VoteKey
-    vote: VoteDocument
+    vote: _S_co
     sha256: str
     end: End | None = None
+    ended_by: str = ""
 
 
-async def read_votes(store: Store, request: StoredRequest) -> list[Cast]:
-    """Return all votes on this very question, withdrawn ones too, each person's in their order.
+@dataclass(frozen=True)
+class Ballots:
+    """All that people said on a question, what was withdrawn too, each person's in their order."""
+
+    votes: tuple[Cast[VoteDocument], ...] = ()
+    delegations: tuple[Cast[DelegationDocument], ...] = ()
+
+    def handed(self) -> list[Handed]:
+        """Return the delegations that were not taken back."""
+        return [Handed(each.vote, each.end == "used") for each in self.delegations if each.end != "withdrawn"]
+
+    def standing(self) -> list[Cast[VoteDocument]]:
+        """Return the votes that were not withdrawn, but for those on behalf of somebody who did not say so."""
+        handed = self.handed()
+        return [each for each in self.votes if each.end != "withdrawn" and backed(each.vote, handed)]
+
+    def everything(self) -> list[Cast[Said]]:
+        """Return votes and delegations."""
+        return [*self.votes, *self.delegations]
+
+    def last_of(self, voter: str) -> Cast[Said] | None:
+        """Return what somebody said last, withdrawn or not."""
+        theirs = [each for each in self.everything() if each.key.voter == voter]
+        return max(theirs, key=lambda each: each.key.number, default=None)
+
+
+async def read_ballots(store: Store, request: StoredRequest) -> Ballots:
+    """Return all votes and delegations on this very question, withdrawn ones too.
 
     What is damaged, or was cast on another question, is left out, with a warning in the log: it does not count.
 
@@ -61,67 +94,96 @@ async def read_votes(store: Store, request: StoredRequest) -> list[Cast]:
     cast = [vote for vote, is_end in named.values() if not is_end]
     cast.sort(key=lambda each: (each.voter, each.number))
     read = await all_of([partial(_read, store, request, each, ended=each in ended) for each in cast])
-    return [each for each in read if each is not None]
+    return Ballots(tuple(filter(_is_vote, read)), tuple(filter(is_delegation, read)))
 
 
-async def cast(records: Records, request: StoredRequest, vote: VoteDocument, looked: float | None) -> Cast:
-    """Store a vote, unless its voter has one that stands; return the one that stands then.
+async def read_votes(store: Store, request: StoredRequest) -> list[Cast[VoteDocument]]:
+    """Return all votes as `read_ballots` does."""
+    return list((await read_ballots(store, request)).votes)
+
+
+async def cast(records: Records, request: StoredRequest, said: Said, looked: float | None) -> Cast[Said]:
+    """Store a vote or a delegation, unless its author has one that stands; return the one that stands then.
 
     Args:
         records: Where the question lies.
         request: The question.
-        vote: The vote.
+        said: The vote, or the delegation.
         looked: What `records.ticks` said before the question was last read from storage. None: it is read again.
 
     Raises:
         RequestNotFound: the question is not in storage any more; nothing was written.
-        StorageUnavailable: whether it was stored is not known; casting the same vote again is safe.
+        StorageUnavailable: whether it was stored is not known; casting the same again is safe.
     """
-    data, key = vote.to_bytes(), VoteKey(vote.voter)
+    data, key = said.to_bytes(), VoteKey(said.voter)
     for _ in range(_MOST_VOTES):
         looked = await announce(records, request, looked)
         created = await records.store.create_once(name := key.of(request.request_id), data)
         await require_still_there(records, request, looked, name if created else None)
         if created:
-            return Cast(key, vote, sha256_hex(data))
+            return Cast(key, said, sha256_hex(data))
         standing = await _standing(records.store, request, key)
         if standing.end != "withdrawn":
             return standing
-        key = VoteKey(vote.voter, key.number + 1)
+        key = VoteKey(said.voter, key.number + 1)
     raise StorageUnavailable(f"question {request.request_id}: too many votes of one person were withdrawn")
 
 
-async def end(store: Store, request: StoredRequest, vote: Cast, how: End, now: datetime) -> bool:
-    """End a vote, unless it was ended otherwise; tell whether it is ended like this.
+async def end(
+    store: Store, request: StoredRequest, said: Cast[Said], how: End, now: datetime, submission_id: str = ""
+) -> bool:
+    """End a vote or a delegation, unless it was ended otherwise; tell whether it is ended like this.
 
     Args:
         store: Where the question lies.
         request: The question.
-        vote: The vote.
+        said: The vote, or the delegation.
         how: What ends it.
         now: The present moment, with a time zone.
+        submission_id: What withdraws it, if that has an id.
 
     Raises:
         DocumentDamaged: what ended it cannot be read.
         StorageUnavailable: whether it was ended is not known; ending it again in the same way is safe.
     """
-    if vote.end is not None:
-        return vote.end == how
-    key = vote.key.end_of(request.request_id)
-    if await store.create_once(key, VoteEnd(end=how, ended_at=now).to_bytes()):
+    if said.end is not None:
+        return said.end == how
+    key = said.key.end_of(request.request_id)
+    ends = VoteEnd(end=how, ended_at=now, submission_id=submission_id)
+    if await store.create_once(key, ends.to_bytes()):
         return True
     found = await _ended(store, key)
     if found is None:
         raise StorageUnavailable(f"{key} exists but cannot be read yet: try again")
-    return found == how
+    return found.end == how
 
 
-def last_of(votes: Sequence[Cast], voter: str) -> Cast | None:
-    """Return somebody's last vote that was not withdrawn, if there is one."""
-    return next((each for each in reversed(votes) if each.key.voter == voter and each.end != "withdrawn"), None)
+async def handed_over(store: Store, request: StoredRequest, voter: str) -> Handed | None:
+    """Return the delegation that somebody made and did not take back, by one read for each that they did.
+
+    Raises:
+        DocumentDamaged: what they said cannot be read.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    for number in range(_MOST_VOTES):
+        found = await _read(store, request, VoteKey(voter, number), ended=True)
+        if found is None or not isinstance(found.vote, DelegationDocument):
+            return None
+        if found.end != "withdrawn":
+            return Handed(found.vote, found.end == "used")
+    return None
 
 
-async def _standing(store: Store, request: StoredRequest, key: VoteKey) -> Cast:
+def is_delegation(said: Cast[Said] | None) -> TypeGuard[Cast[DelegationDocument]]:
+    """Tell whether what somebody said is a delegation."""
+    return said is not None and isinstance(said.vote, DelegationDocument)
+
+
+def _is_vote(said: Cast[Said] | None) -> TypeGuard[Cast[VoteDocument]]:
+    return said is not None and isinstance(said.vote, VoteDocument)
+
+
+async def _standing(store: Store, request: StoredRequest, key: VoteKey) -> Cast[Said]:
     found = await _read(store, request, key, ended=True)
     if found is None:
         raise DocumentDamaged(
@@ -130,25 +192,38 @@ async def _standing(store: Store, request: StoredRequest, key: VoteKey) -> Cast:
     return found
 
 
-async def _read(store: Store, request: StoredRequest, key: VoteKey, *, ended: bool) -> Cast | None:
+async def _read(store: Store, request: StoredRequest, key: VoteKey, *, ended: bool) -> Cast[Said] | None:
     name = key.of(request.request_id)
     data = await store.read(name)
     if data is None:
         # It was deleted since it was listed, with its question.
         return None
     try:
-        vote = VoteDocument.from_bytes(data, name)
-        if (vote.request_id, vote.request_sha256) != (request.request_id, request.sha256):
+        said = _said(data, name)
+        if (said.request_id, said.request_sha256) != (request.request_id, request.sha256):
             raise DocumentDamaged(name, "it is a vote on another question")
-        if (vote.voter, vote.data_type) != (key.voter, request.document.data_type):
+        of_its_type = isinstance(said, DelegationDocument) or said.data_type == request.document.data_type
+        if said.voter != key.voter or not of_its_type:
             raise DocumentDamaged(name, "it is not this person's vote, or not of the question's type")
     except DocumentDamaged as error:
         _log.warning("left out: %s", error)
         return None
     how = await _ended(store, key.end_of(request.request_id)) if ended else None
-    return Cast(key, vote, sha256_hex(data), how)
+    if how is None:
+        return Cast(key, said, sha256_hex(data))
+    return Cast(key, said, sha256_hex(data), how.end, how.submission_id)
 
 
-async def _ended(store: Store, key: str) -> End | None:
+def _said(data: bytes, name: str) -> Said:
+    try:
+        return VoteDocument.from_bytes(data, name)
+    except DocumentDamaged as error:
+        try:
+            return DelegationDocument.from_bytes(data, name)
+        except DocumentDamaged:
+            raise error from None
+
+
+async def _ended(store: Store, key: str) -> VoteEnd | None:
     data = await store.read(key)
-    return None if data is None else VoteEnd.from_bytes(data, key).end
+    return None if data is None else VoteEnd.from_bytes(data, key)

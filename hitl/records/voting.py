@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
+from hitl.core import votekeys
 from hitl.core.audit import Right
+from hitl.core.delegation import DelegationDocument, Handed
 from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
 from hitl.core.lifecycle import accepts_submissions
 from hitl.core.strictjson import shortened
@@ -28,10 +30,11 @@ from hitl.errors import (
 )
 from hitl.records.attempts import note_expired, note_withdrawal
 from hitl.records.creation import create_or_read
+from hitl.records.delegating import as_acting, handed_over_before, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.submissions import REASONS, Settled, Submission, attempt, late, timeout_outcome
-from hitl.records.votes import Cast, cast, end, last_of, read_votes
+from hitl.records.votes import Cast, cast, end, is_delegation, read_ballots
 from hitl.storage import all_of
 
 
@@ -66,6 +69,7 @@ async def vote(
         DocumentDamaged: what is stored cannot be read.
         StorageUnavailable: whether it was stored is not known; the same submission may be made again.
     """
+    submission, used = await as_acting(records.store, request, submission, now)
     given, refused = _vote_of(request, submission, now)
     recorded = await read_outcome_of(records.store, request)
     if recorded is not None or refused is not None:
@@ -74,8 +78,12 @@ async def vote(
         assert refused is not None
         return refused
     assert given is not None
+    if used is not None and not await use(records.store, request, used, now):
+        return taken_back(used)
     try:
         stands = await cast(records, request, given, looked)
+        if isinstance(stands.vote, DelegationDocument):
+            return handed_over_before(Handed(stands.vote, stands.end == "used"))
         if not _same(stands.vote, given):
             return Settled("voted_before", error=_voted_before(stands.vote))
         decided = await decide(records, request, now, checked=True)
@@ -128,9 +136,17 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
 
 
 async def withdraw(
-    records: Records, request: StoredRequest, respondent: Respondent, *, now: datetime, right: Right = ""
+    records: Records,
+    request: StoredRequest,
+    respondent: Respondent,
+    *,
+    now: datetime,
+    right: Right = "",
+    submission_id: str = "",
 ) -> Settled:
-    """Withdraw somebody's vote, which is possible until the question has an outcome.
+    """Withdraw somebody's vote, or take back that they handed the question over, until there is an outcome.
+
+    Done again, it is still done. A delegation that somebody acted on stays.
 
     Args:
         records: Where the question lies.
@@ -138,28 +154,39 @@ async def withdraw(
         respondent: Whose vote it is.
         now: The present moment, by a clock that was compared.
         right: By which right it is withdrawn, for the audit.
+        submission_id: The same submission, made again, withdraws no vote that was cast since. Empty: it would.
 
     Raises:
         DocumentDamaged: what is stored cannot be read.
         StorageUnavailable: whether it was withdrawn is not known; trying again is safe.
     """
-    settled = await _withdrawn(records, request, respondent, now)
+    settled = await _withdrawn(records, request, respondent, now, submission_id)
     await note_withdrawal(records, request, respondent, settled, now, right)
     return settled
 
 
-async def _withdrawn(records: Records, request: StoredRequest, respondent: Respondent, now: datetime) -> Settled:
+async def _withdrawn(
+    records: Records, request: StoredRequest, respondent: Respondent, now: datetime, submission_id: str
+) -> Settled:
     recorded = await read_outcome_of(records.store, request)
     if recorded is not None:
         return Settled("lost", recorded, AlreadySettled(recorded))
     if not accepts_submissions(request.document, None, now):
         return Settled("too_late", error=late(request))
-    mine = last_of(await read_votes(records.store, request), voter_of(respondent))
+    ballots = await read_ballots(records.store, request)
+    mine = ballots.last_of(voter_of(respondent))
     if mine is None:
-        return Settled("refused", error=InvalidValue("You have no vote on this question that could be withdrawn."))
-    if await end(records.store, request, mine, "withdrawn", now):
+        nothing = "You have no vote on this question that could be withdrawn, and did not hand it over."
+        return Settled("refused", error=InvalidValue(nothing))
+    done = bool(submission_id) and any(each.ended_by == submission_id for each in ballots.everything())
+    if done or await end(records.store, request, mine, "withdrawn", now, submission_id):
+        if is_delegation(mine):
+            await records.store.mark(votekeys.handed_marker(request.request_id))
         left = [each.vote for each in await standing_votes(records, request)]
-        return Settled("withdrawn", standing=standing(request.document, left))
+        note = f"You took it back from {mine.vote.to}." if is_delegation(mine) else ""
+        return Settled("withdrawn", note=note, standing=standing(request.document, left))
+    if isinstance(mine.vote, DelegationDocument):
+        return handed_over_before(Handed(mine.vote, used=True))
     decided = await decide(records, request, now, checked=True)
     if decided.outcome is not None:
         return Settled("lost", decided.outcome, AlreadySettled(decided.outcome))
@@ -167,7 +194,7 @@ async def _withdrawn(records: Records, request: StoredRequest, respondent: Respo
     return Settled("voted_before", error=counted)
 
 
-async def standing_votes(records: Records, request: StoredRequest) -> list[Cast]:
+async def standing_votes(records: Records, request: StoredRequest) -> list[Cast[VoteDocument]]:
     """Return the votes on a question that were not withdrawn; none where one person decides.
 
     Raises:
@@ -175,7 +202,7 @@ async def standing_votes(records: Records, request: StoredRequest) -> list[Cast]
     """
     if request.document.approval is None:
         return []
-    return [each for each in await read_votes(records.store, request) if each.end != "withdrawn"]
+    return (await read_ballots(records.store, request)).standing()
 
 
 def _vote_of(
@@ -214,7 +241,9 @@ def _told(outcome: OutcomeDocument, given: VoteDocument | None, *, created: bool
     return Settled("lost", outcome, AlreadySettled(outcome))
 
 
-def _outcome(request: StoredRequest, decision: Decision, votes: Sequence[Cast], now: datetime) -> OutcomeDocument:
+def _outcome(
+    request: StoredRequest, decision: Decision, votes: Sequence[Cast[VoteDocument]], now: datetime
+) -> OutcomeDocument:
     if not decision.votes:
         return timeout_outcome(request, now)
     last = decision.votes[-1]
@@ -236,7 +265,7 @@ def _outcome(request: StoredRequest, decision: Decision, votes: Sequence[Cast], 
     )
 
 
-def _counted(each: Cast) -> CountedVote:
+def _counted(each: Cast[VoteDocument]) -> CountedVote:
     vote, who = each.vote, each.vote.respondent
     return CountedVote(
         voter=each.key.voter,
@@ -246,6 +275,7 @@ def _counted(each: Cast) -> CountedVote:
         voted_at=vote.voted_at,
         comment=vote.comment,
         sha256=each.sha256,
+        on_behalf_of=who.on_behalf_of,
     )
 
 

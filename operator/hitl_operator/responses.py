@@ -10,6 +10,7 @@ from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.mapping import given_in
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
 from hitl.errors import ClockApart, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
+from hitl.records.outcomes import Settled
 from hitl.records.requests import read_outcome_of
 from hitl_operator.context import Context
 from hitl_operator.decide import Notice, is_final, response_done
@@ -19,7 +20,7 @@ from hitl_operator.refusals import SLOW_SECONDS
 from hitl_operator.request_sync import Requests, misplaced
 from hitl_operator.roots import Root
 from hitl_operator.statuses import response_status
-from hitl_operator.submissions import record
+from hitl_operator.submissions import record, withdraw_or_delegate
 from hitl_operator.work_items import CheckOutcome, HandleResponse, ReconcileHumanInput
 
 _REFUSED: dict[str, AcceptedReason] = {
@@ -31,10 +32,8 @@ _REFUSED: dict[str, AcceptedReason] = {
     AcceptedReason.VOTED_BEFORE: AcceptedReason.VOTED_BEFORE,
     AcceptedReason.WITHDRAWN: AcceptedReason.WITHDRAWN,
 }
-_GOOD = (AcceptedReason.ACCEPTED, AcceptedReason.VOTED)
 # Not yet decided for a reason that is nobody's mistake.
 _NO_NOTICE = (
-    *_GOOD,
     AcceptedReason.REQUEST_NOT_FOUND,
     AcceptedReason.STORAGE_UNAVAILABLE,
     AcceptedReason.CLOCK_APART,
@@ -45,6 +44,32 @@ _NO_NOTICE = (
 class _Verdict:
     reason: AcceptedReason
     message: str
+    accepted: bool = False
+
+
+def _done(settled: Settled, to: str | None) -> _Verdict:
+    """Return the verdict on what withdraws something, or hands the question over."""
+    match settled.kind:
+        case "delegated":
+            return _Verdict(AcceptedReason.DELEGATED, f"{to} may answer on behalf of this user", accepted=True)
+        case "withdrawn" if to is not None:
+            return _Verdict(AcceptedReason.WITHDRAWN, "this was taken back: create another HumanInputResponse")
+        case "withdrawn":
+            said = "it is withdrawn" if settled.standing is None else settled.standing.sentence()
+            return _Verdict(AcceptedReason.WITHDRAWN, said, accepted=True)
+        case "lost" | "too_late":
+            return _Verdict(AcceptedReason.SUPERSEDED, f"nothing was changed: {_why(settled)}")
+        case "voted_before":
+            return _Verdict(AcceptedReason.VOTED_BEFORE, _why(settled))
+        case "not_allowed":
+            return _Verdict(AcceptedReason.NOT_ALLOWED, _why(settled))
+    return _Verdict(AcceptedReason.INVALID, _why(settled))
+
+
+def _why(settled: Settled) -> str:
+    if settled.outcome is not None:
+        return f"the question was {settled.outcome.summary()}"
+    return "the deadline has passed" if settled.kind == "too_late" else str(settled.error)
 
 
 class Responses:
@@ -129,6 +154,11 @@ class Responses:
             given = given_in(response, believed=self._context.settings.identity_verified)
             # A marker announces the outcome: after a restart, nothing else would have the HumanInput looked at.
             records = self._requests.records(root, announce=True)
+            to = response.spec.delegate_to
+            if response.spec.withdraw or to is not None:
+                done = await withdraw_or_delegate(self._context, root, records, request, given, to)
+                self._context.queue.add(ReconcileHumanInput(metadata.namespace, metadata.name))
+                return _done(done, to)
             looked = self._requests.surely_stored(root, request)
             recorded = await record(self._context, root, records, request, given, may_vote=True, looked=looked)
         except (RequestNotFound, DocumentDamaged):
@@ -136,9 +166,9 @@ class Responses:
             raise
         self._context.queue.add(ReconcileHumanInput(metadata.namespace, metadata.name))
         if recorded.standing is not None:
-            return _Verdict(AcceptedReason.VOTED, recorded.standing.sentence())
+            return _Verdict(AcceptedReason.VOTED, recorded.standing.sentence(), accepted=True)
         if recorded.refusal is None:
-            return _Verdict(AcceptedReason.ACCEPTED, "recorded as the outcome")
+            return _Verdict(AcceptedReason.ACCEPTED, "recorded as the outcome", accepted=True)
         return _Verdict(_REFUSED[recorded.refusal.reason], recorded.refusal.message)
 
     async def _target(self, namespace: str, name: str | None, request_id: str | None) -> HumanInput | None:
@@ -161,12 +191,11 @@ class Responses:
         self._context.queue.add_after(work, SLOW_SECONDS)
 
     async def _decided(self, work: HandleResponse, response: HumanInputResponse, verdict: _Verdict) -> None:
-        accepted = verdict.reason in _GOOD
-        status = response_status(response, accepted, verdict.reason, verdict.message, self._context.now())
+        status = response_status(response, verdict.accepted, verdict.reason, verdict.message, self._context.now())
         if status == response.status:
             return
         cluster = self._context.cluster
-        if verdict.reason not in _NO_NOTICE:
+        if not verdict.accepted and verdict.reason not in _NO_NOTICE:
             notice = Notice("SubmissionRefused", verdict.message, warning=True)
             await cluster.emit_event(RESPONSES, response.metadata, notice, self._context.now())
         if not await cluster.write_status(RESPONSES, response.metadata, status):

@@ -7,17 +7,19 @@ from datetime import datetime
 
 from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.mapping import Given
-from hitl.core.documents import OutcomeDocument
+from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.escalation import may_answer
 from hitl.core.tally import Standing
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
 from hitl.records.attempts import note_refused
+from hitl.records.delegating import acting_as, delegate
 from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.votes import read_votes
+from hitl.records.voting import withdraw
 from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Refusal
@@ -80,6 +82,52 @@ async def record(
     return recorded
 
 
+async def withdraw_or_delegate(
+    context: Context, root: Root, records: Records, request: StoredRequest, given: Given, to: str | None
+) -> Settled:
+    """Withdraw somebody's vote or delegation, or hand the question over; once, however often this is done.
+
+    Args:
+        context: The operator's parts.
+        root: Where the question lies.
+        records: The records there.
+        request: The question.
+        given: Who wants to, and the submission.
+        to: Who the question is handed over to; None: something is withdrawn.
+
+    Raises:
+        RequestNotFound: when the question was deleted meanwhile.
+        ClockApart: when this machine's clock is not the storage's; trying again is safe.
+        DocumentDamaged: what is stored cannot be read.
+        StorageUnavailable: trying again is safe.
+    """
+    now, respondent = context.now(), given.respondent
+    await root.require_clock(now)
+    if to is None:
+        settled = await withdraw(
+            records, request, respondent, now=now, right="kubernetes", submission_id=given.submission_id
+        )
+    else:
+        settled = await delegate(
+            records, request, respondent, to, now=now, right="kubernetes", submission_id=given.submission_id
+        )
+    if settled.error is not None:
+        metrics.REFUSED.labels(reason=type(settled.error).__name__).inc()
+    log_submission(
+        request.request_id,
+        submission_id=given.submission_id,
+        attempt=None,
+        name=respondent.name,
+        verified=respondent.verified,
+        via=respondent.via,
+        commit=respondent.commit,
+        result=settled.kind.title() if settled.error is None else type(settled.error).__name__,
+    )
+    if isinstance(settled.error, RequestNotFound):
+        raise settled.error
+    return settled
+
+
 def superseded(outcome: OutcomeDocument) -> Recorded:
     """Return what became of a submission that came after another one."""
     refusal = Refusal(RefusalReason.SUPERSEDED, f"not recorded, as the question was {outcome.summary()}")
@@ -112,7 +160,8 @@ async def _settle(
     if may_vote and request.document.approval is not None:
         refusal = await _withdrawn(root, request, given)
     else:
-        refusal = _not_allowed(request, given, now)
+        who = await acting_as(root.store, request, given.respondent, now) if may_vote else given.respondent
+        refusal = _not_allowed(request, who, now)
     refusal = refusal or await _evidence_changed(root, request)
     if refusal is not None:
         why = f"{refusal.reason}: {refusal.message}"
@@ -168,15 +217,16 @@ async def _withdrawn(root: Root, request: StoredRequest, given: Given) -> Refusa
     return None
 
 
-def _not_allowed(request: StoredRequest, given: Given, now: datetime) -> Refusal | None:
+def _not_allowed(request: StoredRequest, respondent: Respondent, now: datetime) -> Refusal | None:
     if request.document.approval is not None:
         return Refusal(
             RefusalReason.NOT_ALLOWED,
             "several people must agree on this question, and spec.response holds one response: vote by a "
             "HumanInputResponse, with `kubectl hitl answer`, or in the web app",
         )
-    named, respondent = may_answer(request.document, now), given.respondent
-    if not named or (respondent.verified and named.allow(respondent.name, respondent.groups)):
+    named = may_answer(request.document, now)
+    answers_for = respondent.on_behalf_of or respondent.name
+    if not named or (respondent.verified and named.allow(answers_for, respondent.groups)):
         return None
     if not respondent.verified:
         return Refusal(

@@ -10,7 +10,7 @@ from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
 from hitl.core.votes import VoteDocument
-from hitl.errors import AlreadyVoted
+from hitl.errors import AlreadyVoted, ClusterConflict, NotAllowed
 from hitl.records import outcomes
 from hitl.records.outcomes import Settled, Submission
 from hitl.records.records import Records
@@ -109,9 +109,16 @@ def test_the_command_votes_and_tells_how_many_agree(questions: Questions, root: 
     assert (voted.phase, voted.standing) == ("Pending", "1/2 agree so far. Still needed: 1 more.")
     with pytest.raises(AlreadyVoted, match="You answered 4 before"):
         run(cluster.answer("by-command", "5", text=True, comment=""))
+    withdrawn = run(cluster.withdraw("by-command"))
+    assert (withdrawn.phase, withdrawn.standing) == ("Pending", "0/2 agree so far. Still needed: 2 more.")
+    with pytest.raises(NotAllowed, match="Nobody has verified your name"):
+        run(cluster.delegate("by-command", "bob"))
+    assert run(cluster.answer("by-command", "4", text=True, comment="")).phase == "Pending"
 
     assert vote(root, request, "bob", "4").kind == "recorded"
     assert questions.until("by-command", "Answered")["status"]["value"] == "4"
+    with pytest.raises(ClusterConflict, match="nothing was changed: the question was answered by"):
+        run(cluster.withdraw("by-command"))
 
 
 def test_a_quorum_that_cannot_be_reached_any_more_is_said_so_until_a_vote_is_withdrawn(

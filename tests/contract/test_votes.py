@@ -5,14 +5,16 @@ from collections import defaultdict
 from dataclasses import replace
 
 from hitl.core.approval import Approval
+from hitl.core.delegation import backed
 from hitl.core.documents import Respondent, Via
 from hitl.core.tally import tally
 from hitl.errors import StorageUnavailable
 from hitl.records import outcomes
+from hitl.records.delegating import delegate
 from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.votes import read_votes
+from hitl.records.votes import read_ballots
 from hitl.records.voting import withdraw
 from hitl.storage import Store
 from tests.backends.plugin import Backend
@@ -21,13 +23,16 @@ from tests.library.samples import NOW, asked
 
 POLICY = Approval(required=3, groups={"sre": 1}, rejections=2, exclude_requester=True)
 CHANNELS: tuple[Via, ...] = ("web", "api", "kubectl")
-ROUNDS, RACERS = 8, 12
+ROUNDS, RACERS = 6, 16
 # Some storages let a loser wait: a few long waits for many rounds take less.
 AT_ONCE = {"file": 1, "memory": 1}
 VOTERS_ARE_TOLD = (
     *("voted", "recorded", "already_yours", "lost", "withdrawal withdrawn", "withdrawal lost"),
-    *("withdrawal refused", "withdrawal voted_before"),
+    *("withdrawal refused", "withdrawal voted_before", "withdrawal not_allowed"),
+    *("delegation delegated", "delegation voted_before", "delegation lost"),
 )
+# Who handed it over, and who it was handed over to, may come too late for either.
+HANDED_OVER = {"voter-5", "voter-4"}
 NEVER_NAMED = {"asker", "stranger"}
 
 
@@ -51,10 +56,18 @@ def replace_name(who: Respondent, name: str) -> Respondent:
 
 
 async def vote(store: Store, request: StoredRequest, racer: str) -> str:
-    """Vote, again while the storage is too slow to say what became of it; some withdraw at once."""
+    """Vote, again while the storage is too slow to say what became of it; some withdraw or hand over at once."""
     submission, records = submission_of(racer), Records(store)
+    number = int(racer.rpartition("-")[2])
     while True:
         try:
+            if number % 16 == 10:
+                # Somebody else of the same name votes at the same time.
+                told = await delegate(records, request, submission.respondent, "voter-4", now=NOW)
+                if told.kind == "delegated" and int(request.request_id.rpartition("-")[2]) % 2:
+                    told = await withdraw(records, request, submission.respondent, now=NOW)
+                    return f"withdrawal {told.kind}"
+                return f"delegation {told.kind}"
             told = await outcomes.settle(records, request, submission, now=NOW)
             if told.kind == "voted" and racer.endswith("2"):
                 told = await withdraw(records, request, submission.respondent, now=NOW)
@@ -87,22 +100,27 @@ async def race(backend: Backend, rounds: int, count: int) -> None:
 
 async def fits(store: Store, request: StoredRequest, answers: dict[str, str]) -> bool:
     """Make sure that what was recorded rests on enough votes, and on none that was refused or withdrawn."""
-    votes = await read_votes(store, request)
-    outcome = await read_outcome_of(store, request)
-    standing = [each.vote for each in votes if each.end != "withdrawn"]
+    ballots = await read_ballots(store, request)
+    votes, outcome = ballots.votes, await read_outcome_of(store, request)
+    standing = [each.vote for each in ballots.standing()]
     by_digest = {each.sha256: each for each in votes}
     for racer, kind in answers.items():
         name = submission_of(racer).respondent.name
         # Who may not vote is refused, or learns that it is over.
         allowed = {"not_allowed", "lost"} if name in NEVER_NAMED else set(VOTERS_ARE_TOLD)
+        allowed |= {"not_allowed"} if name in HANDED_OVER else set()
         assert kind in allowed, (racer, kind)
     assert not NEVER_NAMED & {each.vote.respondent.name for each in votes}
     if outcome is None:
         # Somebody withdrew; no look at what is left would settle it.
         assert tally(request.document, standing, NOW) is None
-        assert not set(answers.values()) & {"recorded", "already_yours", "lost"}
+        assert not set(answers.values()) & {"recorded", "already_yours", "lost", "delegation lost"}
         return False
     named = [by_digest[each.sha256] for each in outcome.votes]
+    # Each person once, and each right once: of who handed over to somebody, that one's alone.
+    assert all(backed(each.vote, ballots.handed()) for each in named)
+    rights = [each.vote.respondent.on_behalf_of or each.vote.respondent.name for each in named]
+    assert len(set(rights)) == len({each.vote.respondent.name for each in named}) == len(named)
     assert {each.end for each in named} == {"counted"}
     decision = tally(request.document, [each.vote for each in named], NOW)
     assert decision is not None

@@ -20,7 +20,7 @@ from hitl.records.votes import read_votes
 from hitl.records.voting import withdraw
 from hitl.storage import Store
 from hitl_operator.context import Context
-from hitl_operator.submissions import Recorded, record
+from hitl_operator.submissions import Recorded, record, withdraw_or_delegate
 from tests.library.samples import NOW, asked
 
 GIVEN = Given("answered", Respondent(via="kubectl"), "42", "", "0" * 32)
@@ -125,3 +125,35 @@ async def test_an_on_call_person_answers_from_their_moment_on_and_by_no_clock_th
     assert early.refusal.reason == "NotAllowed"
     assert await read_outcome(case.store, "b7c8") is None
     assert (await case.record(request, case.nothing, oncall, moment)).outcome is not None
+
+
+async def test_what_withdraws_or_delegates_does_so_once_even_by_an_operator_that_was_killed() -> None:
+    case = _Case()
+    request = await asked(case.store, "b7c8", origin=BORN, respondents={"users": ["ann"]})
+    context = cast("Context", SimpleNamespace(now=lambda: NOW))
+    root, records = cast("Any", _Root(case.store, case.nothing)), Records(case.store)
+
+    async def done(number: str, to: str | None) -> str:
+        ann = Respondent(name="ann", via="kubectl", verified=True)
+        given = Given("answered", ann, None, "", number)
+        return (await withdraw_or_delegate(context, root, records, request, given, to)).kind
+
+    assert await done("1", None) == "refused"
+    assert [await done("2", "bob"), await done("2", "bob")] == ["delegated", "delegated"]
+    assert [await done("3", None), await done("3", None)] == ["withdrawn", "withdrawn"]
+    assert [await done("2", "bob"), await done("4", "cem")] == ["withdrawn", "delegated"]
+    assert await done("3", None) == "withdrawn"
+
+    bob, cem = (
+        replace(GIVEN, respondent=Respondent(name=each, via="kubectl", verified=True)) for each in ("bob", "cem")
+    )
+    refused = await record(context, root, records, request, bob, may_vote=True, looked=None)
+    assert refused.refusal is not None
+    assert refused.refusal.reason == "NotAllowed"
+    # There is one `spec.response` for each question: the API server refuses it from somebody else than it names.
+    by_spec = await record(context, root, records, request, cem, may_vote=False, looked=None)
+    assert by_spec.refusal is not None
+    recorded = await record(context, root, records, request, cem, may_vote=True, looked=None)
+    assert recorded.outcome is not None
+    assert recorded.outcome.by() == "cem on behalf of ann"
+    assert await done("5", None) == "lost"

@@ -61,7 +61,10 @@ def test_show_says_who_must_agree_and_where_it_stands(root: Store) -> None:
     assert settled["standing"] == ""
 
 
-@pytest.mark.parametrize("command", [("answer", "a-question", "4"), ("reject", "a-question", "--comment", "no")])
+@pytest.mark.parametrize(
+    "command",
+    [("answer", "a-question", "4"), ("reject", "a-question", "--comment", "no"), ("withdraw", "a-question")],
+)
 def test_a_shell_verifies_no_name_so_it_has_no_vote(root: Store, command: tuple[str, ...]) -> None:
     request = ask(root, approval=Approval(required=2))
 
@@ -82,6 +85,14 @@ def test_where_links_may_vote_a_shell_has_one_vote(root: Store, monkeypatch: pyt
         assert done.stdout == "a-question: your vote was saved. 1/2 agree so far. Still needed: 1 more.\n"
     assert hitl_("answer", "a-question", "5").exit_code == 1
     assert asyncio.run(read_outcome(root, request.request_id)) is None
+    for _ in range(2):
+        done = hitl_("withdraw", "a-question")
+        assert (done.exit_code, done.stdout) == (
+            0,
+            "a-question: withdrawn. 0/2 agree so far. Still needed: 2 more.\n",
+        )
+    assert "Nobody has verified your name" in hitl_("delegate", "a-question", "bob").stderr
+    assert hitl_("answer", "a-question", "4").exit_code == 0
 
     monkeypatch.setenv("LOGNAME", "bob")
     both = "ann (unverified) and bob (unverified)"
@@ -91,6 +102,9 @@ def test_where_links_may_vote_a_shell_has_one_vote(root: Store, monkeypatch: pyt
     outcome = asyncio.run(read_outcome(root, request.request_id))
     assert outcome is not None
     assert outcome.by() == both
+    too_late = hitl_("withdraw", "a-question")
+    assert too_late.exit_code == 1
+    assert "answered" in too_late.stderr
 
 
 def test_ask_takes_a_policy(root: Store) -> None:

@@ -229,7 +229,8 @@ async def test_a_vote_is_withdrawn_until_the_end_and_another_one_may_be_cast(sto
     assert told.kind == "withdrawn"
     assert told.standing is not None
     assert told.standing.progress() == "0/2"
-    assert (await withdraw(records, request, who("ann"), now=NOW + 2 * SECOND)).kind == "refused"
+    assert (await withdraw(records, request, who("ann"), now=NOW + 2 * SECOND)).kind == "withdrawn"
+    assert (await withdraw(records, request, who("eve"), now=NOW + 2 * SECOND)).kind == "refused"
     assert (await settle(store, request, says(4, "bob"), seconds=3)).kind == "voted"
     assert (await settle(store, request, says(5, "ann"), seconds=4)).kind == "voted"
     assert (await withdraw(records, request, who("ann"), now=NOW + 5 * SECOND)).kind == "withdrawn"

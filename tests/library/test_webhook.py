@@ -94,7 +94,8 @@ async def test_the_end_says_who_answered_and_not_what(receiver: Receiver) -> Non
     event = receiver.verified(0)
     assert event["type"] == "org.flyte.hitl.question.settled"
     outcome = event["data"]["outcome"]
-    assert (outcome["outcome"], outcome["by"]) == ("answered", {"name": "ann", "verified": True, "via": "web"})
+    by = {"name": "ann", "verified": True, "via": "web", "on_behalf_of": ""}
+    assert (outcome["outcome"], outcome["by"]) == ("answered", by)
     assert b"42" not in receiver.bodies[0]
     assert b"secret" not in receiver.bodies[0]
 

@@ -77,7 +77,7 @@ def every_page(text: str) -> dict[str, str]:
     result = Result("q", error=InvalidValue(text))
     forms = {
         f"{name} of {kind}": pages.form_page(
-            each, token="t", name=name, typed=typed, fault=fault, declining=declining
+            each, token="t", name=name, typed=typed, fault=fault, step="decline" if declining else "answer"
         )
         for kind, each in {"text": asked, "choice": chosen_of, "many": many, "default": default}.items()
         for name, declining in (("", False), (text, True))

@@ -44,6 +44,9 @@ _TAKES_EMPTY: Final = "self.spec.dataType == 'str' && has(self.spec.default) && 
 _NO_CHOICES: Final = "!has(self.spec.choices) || size(self.spec.choices) == 0"
 _FINAL: Final = "(has(self.status) && has(self.status.phase) && self.status.phase != 'Pending')"
 _REJECTS: Final = "(has(self.spec.response.reject) && self.spec.response.reject)"
+_GIVES_REJECT: Final = "has(self.spec.reject) && self.spec.reject"
+_WITHDRAWS: Final = "has(self.spec.withdraw) && self.spec.withdraw"
+_DELEGATES: Final = "has(self.spec.delegateTo)"
 _REFUSED: Final = (
     "(has(oldSelf.status) && has(oldSelf.status.conditions) && "
     "oldSelf.status.conditions.exists(c, c.type == 'ResponseRefused' && c.status == 'True'))"
@@ -255,9 +258,14 @@ def response_rules() -> list[Rule]:
             "fieldPath": ".spec.requestRef",
         },
         {
-            "rule": "has(self.spec.value) != (has(self.spec.reject) && self.spec.reject)",
-            "message": "a response has either a value, or reject: true",
+            "rule": f"[has(self.spec.value), {_GIVES_REJECT}, {_WITHDRAWS}, {_DELEGATES}].exists_one(x, x)",
+            "message": "a response has either a value, or reject: true, or withdraw: true, or delegateTo",
             "fieldPath": ".spec",
+        },
+        {
+            "rule": f"!has(self.spec.comment) || self.spec.comment == '' || !({_WITHDRAWS} || {_DELEGATES})",
+            "message": "withdraw and delegateTo take no comment: leave it out",
+            "fieldPath": ".spec.comment",
         },
         {
             # The operator knows whether the question takes an empty text.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from hitl.core import keys
 from hitl.core.documents import LinkDocument, Respondent, Via
 from hitl.errors import DocumentDamaged, NotAllowed, RequestNotFound
+from hitl.records.delegating import acting_as
 from hitl.records.links import read_link_of
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store, ticks
@@ -121,8 +122,7 @@ class Admission:
         except (RequestNotFound, DocumentDamaged):
             await principal.require_may_see_all()
             raise
-        await principal.require_may_see(request.document, await self._clock.rights_time(request.document))
-        return Admitted(request, principal)
+        return await self._shown(Admitted(request, principal))
 
     async def to_submit(self, address: Address, found: Principal | None) -> Admitted:
         """Let a visitor submit to a question. Link and question are read from the storage.
@@ -140,9 +140,7 @@ class Admission:
         except (RequestNotFound, DocumentDamaged):
             await principal.require_may_see_all()
             raise
-        document = read.value.document
-        await principal.require_may_see(document, await self._clock.rights_time(document))
-        return Admitted(read.value, principal, read.at)
+        return await self._shown(Admitted(read.value, principal, read.at))
 
     async def remembered(self, address: Address, headers: Headers) -> Admitted | None:
         """Return a visitor of a moment ago, who gets back what was typed while the storage does not answer.
@@ -166,6 +164,19 @@ class Admission:
         """Tell whether a link was read within the last second, and is good for as long as its question."""
         seen = self._links.get(f"{request_id}/{token_hash}")
         return seen is not None and seen.value.expires_at is None and ticks() - seen.at < SEEN_SECONDS
+
+    async def _shown(self, admitted: Admitted) -> Admitted:
+        """Let a visitor see a question; on behalf of who handed it over to them, if they may not answer it.
+
+        Raises:
+            NotAllowed: the question is for others.
+        """
+        request, who = admitted.request, admitted.respondent("web")
+        now = await self._clock.rights_time(request.document)
+        acts = await acting_as(self._store, request, who, now)
+        principal = admitted.principal if acts is who else replace(admitted.principal, acts=acts)
+        await principal.require_may_see(request.document, now)
+        return replace(admitted, principal=principal)
 
     async def _principal(
         self, address: Address, found: Principal | None, *, remembered: bool, link: str = ""

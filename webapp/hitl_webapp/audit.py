@@ -33,9 +33,9 @@ def voted(request_id: str, submission: Submission, principal: Principal) -> None
     _write(request_id, submission, principal, "Voted")
 
 
-def withdrawn(request_id: str, principal: Principal) -> None:
-    """Note a vote that was withdrawn."""
-    _write(request_id, None, principal, "VoteWithdrawn")
+def done(request_id: str, principal: Principal, what: str) -> None:
+    """Note what was done beside a submission, as one word: a vote was withdrawn, or a question handed over."""
+    _write(request_id, None, principal, what)
 
 
 def refused(request_id: str, submission: Submission | None, principal: Principal | None, error: Exception) -> None:

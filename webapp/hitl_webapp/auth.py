@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 
 from hitl.core.approval import refusal
 from hitl.core.audit import Right
-from hitl.core.documents import RequestDocument
+from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.escalation import may_answer
 from hitl.core.text import is_name
 from hitl.errors import NotAllowed
@@ -58,6 +58,8 @@ class Principal:
     link: str = ""
     site: AuthMode = "link"
     person: str = ""
+    # As whom this visitor acts on the question at hand; None: for themselves.
+    acts: Respondent | None = None
     # Whether it depends on the namespace what this visitor may see.
     limited: ClassVar[bool] = False
     # Whether all questions of the root are this visitor's own, also those that name others.
@@ -126,7 +128,10 @@ class Principal:
         return ""
 
     def _named_in(self, request: RequestDocument, now: datetime) -> bool:
-        return may_answer(request, now).allow(self.name or self.person, list(self.groups))
+        named = may_answer(request, now)
+        if self.acts is not None:
+            return named.allow(self.acts.on_behalf_of, self.acts.groups)
+        return named.allow(self.name or self.person, list(self.groups))
 
 
 class NotAMember(NotAllowed):

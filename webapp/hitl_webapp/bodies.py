@@ -29,7 +29,7 @@ from hitl_webapp.admission import Address
 from hitl_webapp.problems import BadInput, WrongMediaType
 
 _ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")
-_TYPED_FIELDS: Final = ("value", "choice", "kept", "comment", "name", "reject", "step")
+_TYPED_FIELDS: Final = ("value", "choice", "kept", "comment", "name", "reject", "step", "to")
 FORM_FIELDS: Final = frozenset((*_ADDRESS_FIELDS, *_TYPED_FIELDS))
 # The fields of an answer's parts, see `hitl.core.forms`: as many as a form has at most.
 _OF_PARTS: Final = ("v/", "v~")

@@ -58,7 +58,28 @@ class Ballot:
     told: str = ""
 
 
-Place: TypeAlias = Literal["value", "comment", "name", "parts"]
+@dataclass(frozen=True)
+class Handing:
+    """Who answers on behalf of which person, as the form shows it to one visitor.
+
+    Args:
+        to: Who the visitor handed the question over to; empty: nobody.
+        used: Whether that one acted on it, so that it stays.
+        on_behalf_of: On whose behalf the visitor answers; empty: for themselves.
+        may: Whether the visitor may hand it over.
+        told: What has just become of it, as a sentence.
+    """
+
+    to: str = ""
+    used: bool = False
+    on_behalf_of: str = ""
+    may: bool = False
+    told: str = ""
+
+
+HANDED_TO_NOBODY: Final = Handing()
+Place: TypeAlias = Literal["value", "comment", "name", "parts", "to"]
+Step: TypeAlias = Literal["answer", "decline", "delegate"]
 
 
 @dataclass(frozen=True)
@@ -173,12 +194,13 @@ def form_page(
     notice: str = "",
     refusal: str = "",
     sign_in: str = "",
-    declining: bool = False,
+    step: Step = "answer",
     parts: PartsForm | None = None,
     evidence: Shown = NOTHING,
     ballot: Ballot | None = None,
+    handing: Handing = HANDED_TO_NOBODY,
 ) -> str:
-    """Return a question's form, or the one by which it is declined.
+    """Return a question's form, or the one by which it is declined or handed over.
 
     Args:
         request: The question.
@@ -190,14 +212,15 @@ def form_page(
         notice: Something that is wrong with none of it, such as a storage that does not answer.
         refusal: Why this visitor may not answer; empty: they may.
         sign_in: Where they sign in, if that helps.
-        declining: Whether it is the form by which the question is declined.
+        step: Which of the forms it is.
         parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
         evidence: What is shown beside the question.
         ballot: How far the votes are, where several people must agree.
+        handing: Who answers on behalf of which person.
     """
     answer = "file.html" if asks_for_file(request) else "form.html"
     return render(
-        "decline.html" if declining else answer,
+        {"answer": answer, "decline": "decline.html", "delegate": "delegate.html"}[step],
         request=request,
         field=field_for(request),
         parts=parts_form(request) if parts is None else parts,
@@ -213,6 +236,7 @@ def form_page(
         sign_in=sign_in,
         evidence=evidence,
         ballot=ballot,
+        handing=handing,
     )
 
 

@@ -162,6 +162,7 @@ def public_standing(standing: Standing) -> dict[str, Any]:
             {
                 "name": each.respondent.name,
                 "verified": each.respondent.verified,
+                "on_behalf_of": each.respondent.on_behalf_of,
                 "via": each.respondent.via,
                 "outcome": each.outcome,
                 "value": each.value,

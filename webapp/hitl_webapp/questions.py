@@ -16,6 +16,7 @@ from hitl.errors import RequestNotFound
 from hitl.records.outcomes import expire
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
+from hitl.records.votes import Ballots, read_ballots
 from hitl.records.voting import standing_votes
 from hitl.storage import ticks
 from hitl_webapp.caches import Memory, Read, size_of_outcome, size_of_request
@@ -113,6 +114,10 @@ class Questions:
         """Return how far the votes on a question are, as they are now; None where one person decides."""
         votes = [each.vote for each in await standing_votes(self._records, request)]
         return standing(request.document, votes)
+
+    async def ballots(self, request: StoredRequest) -> Ballots:
+        """Return the votes on a question, and who handed it over, as they are now."""
+        return await read_ballots(self._records.store, request)
 
     async def over(self, request: StoredRequest) -> bool:
         """Tell whether the deadline of a question has passed, so that no answer to it is taken any more.

@@ -37,11 +37,13 @@ class SentForm:
         response_path: As the form has it, without a token.
         submission: What would be recorded, but for who sends it. Its value is what was typed.
         name: What the visitor calls themselves.
-        step: ``decline`` or ``back``, when it leads to another form and submits nothing.
+        step: ``decline``, ``delegate`` or ``back``, when it leads to another form and submits nothing;
+            ``withdraw`` or ``hand-over``.
         choice: An answer by its place among the choices, as `fields.Field.posted` writes it.
         kept: An answer that was left for the form of declining, written like `choice` or `value`.
         parts: An answer in parts, see `hitl.core.forms`.
         wrong: What is wrong with some of them.
+        to: Who the question is handed over to.
     """
 
     address: Address
@@ -53,6 +55,7 @@ class SentForm:
     kept: str
     parts: dict[str, list[str]] = field(default_factory=dict)
     wrong: tuple[PartFault, ...] = ()
+    to: str = ""
 
     @property
     def value(self) -> str:
@@ -114,7 +117,12 @@ class SentForm:
     def typed(self, question: RequestDocument) -> dict[str, str]:
         """Return what was typed, with the answer that the form of declining keeps for the way back."""
         kept = chosen(question, self.kept) if field_for(question).by_index else self.kept
-        return {"value": self.value or kept, "comment": self.submission.comment, "name": self.name}
+        return {
+            "value": self.value or kept,
+            "comment": self.submission.comment,
+            "name": self.name,
+            "to": self.to,
+        }
 
     def fault(self, *, named: bool) -> Fault | None:
         """Return what is wrong with the form before anybody looks at the answer itself.
@@ -198,6 +206,7 @@ def sent_form(sent: Form) -> SentForm:
         kept=form.get("kept", ""),
         # Browsers send line ends as CR LF; what was typed has LF.
         parts={name: [text.replace("\r\n", "\n") for text in texts] for name, texts in sent.parts.items()},
+        to=form.get("to", "").strip(),
     )
 
 

@@ -126,6 +126,8 @@ def sender(outcome: OutcomeDocument) -> str:
     """Return who is recorded: of several who agreed, each. What no person sent says so."""
     if len(outcome.votes) > 1:
         return outcome.by()
+    if outcome.respondent.on_behalf_of:
+        return outcome.by()
     return outcome.respondent.name or _NAMELESS.get(outcome.respondent.via, "somebody with a link")
 
 

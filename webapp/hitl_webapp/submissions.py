@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from hitl.core.documents import Via
 from hitl.errors import AlreadySettled, HITLError, InvalidValue, RequestNotFound
 from hitl.records.attempts import note_refused, note_settlement
+from hitl.records.delegating import delegate
 from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
 from hitl.records.voting import withdraw
@@ -128,11 +129,19 @@ class Submissions:
         return settled
 
     async def withdraw(self, admitted: Admitted, via: Via) -> Settled:
-        """Withdraw a visitor's vote, or say why it stays. The audit notes it either way.
+        """Withdraw a visitor's vote, or take back that they handed the question over, or say why not.
+
+        Arguments and errors are those of `delegate`.
+        """
+        return await self.delegate(admitted, via, "")
+
+    async def delegate(self, admitted: Admitted, via: Via, to: str) -> Settled:
+        """Hand a question over to somebody else, or say why not. The audit notes it either way.
 
         Args:
-            admitted: The question, on which several people must agree, and the visitor.
+            admitted: The question, and the visitor.
             via: The channel.
+            to: Who it is handed over to; empty: what the visitor said is withdrawn.
 
         Raises:
             ClockApart: this machine's clock is not the storage's; trying again is safe.
@@ -144,7 +153,11 @@ class Submissions:
             await self._clock.require(now)
             await principal.require_may_answer(request.document, now)
             respondent = admitted.respondent(via)
-            settled = await withdraw(self._records, request, respondent, now=now, right=principal.right)
+            right = principal.right
+            if to:
+                settled = await delegate(self._records, request, respondent, to, now=now, right=right)
+            else:
+                settled = await withdraw(self._records, request, respondent, now=now, right=right)
         except HITLError as error:
             audit.refused(request.request_id, None, principal, error)
             await note_refused(self._records, request.request_id, error, request=request, name=principal.name)
@@ -152,7 +165,7 @@ class Submissions:
         if settled.error is not None:
             audit.refused(request.request_id, None, principal, settled.error)
         else:
-            audit.withdrawn(request.request_id, principal)
+            audit.done(request.request_id, principal, "Delegated" if to else "VoteWithdrawn")
             self._hints.send(request.request_id)
         return settled
 

@@ -20,6 +20,7 @@ from hitl.notify.slack.people import People
 from hitl.notify.slack.texts import Block
 from hitl.notify.slack.ways import Buttons, SmallForm, Way, way_of
 from hitl.records.attempts import note_refused
+from hitl.records.delegating import acting_as
 from hitl.records.outcomes import Settled, Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
@@ -83,7 +84,7 @@ class Answers:
         try:
             way = way_of(request.document)
             respondent = _as_named(request.document, await self._people.respondent(done.person))
-            await _require_may_answer(records, request.document, respondent)
+            await _require_may_answer(records, request, respondent)
             if isinstance(done, Click) and done.what in ("fill", "decline"):
                 return await self._open(records, request, done, way)
             submission = _submission(request, done, way, respondent)
@@ -173,7 +174,8 @@ def _as_named(question: RequestDocument, who: Respondent) -> Respondent:
     return who.model_copy(update={"name": next(named, who.name)})
 
 
-async def _require_may_answer(records: Records, question: RequestDocument, who: Respondent) -> None:
+async def _require_may_answer(records: Records, request: StoredRequest, who: Respondent) -> None:
+    question = request.document
     # Where several must agree, the vote itself is refused.
     if question.approval is not None:
         return
@@ -181,7 +183,8 @@ async def _require_may_answer(records: Records, question: RequestDocument, who: 
     if question.escalation:
         # Who may answer is a matter of the time.
         await records.store.require_clock(now)
-    if not may_answer(question, now).allow(who.name, who.groups):
+    acts = await acting_as(records.store, request, who, now)
+    if not may_answer(question, now).allow(acts.on_behalf_of or acts.name, acts.groups):
         raise NotAllowed(f"This question is for others to answer; you are {who.name}. Nothing was saved.")
 
 

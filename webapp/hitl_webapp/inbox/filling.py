@@ -24,6 +24,7 @@ from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store, all_of
 from hitl_webapp.candidates import LastSettled, last_settled
 from hitl_webapp.inbox.desk import Desk
+from hitl_webapp.inbox.handed import HandedOver
 from hitl_webapp.inbox.index import Index, Listed
 from hitl_webapp.inbox.rows import Row, row_of
 from hitl_webapp.survey import Survey, lists_everything, note_row, read_question, survey
@@ -118,6 +119,7 @@ class Filler:
         self._tends = tends
         self._clock = clock
         self._now = now
+        self._handed = HandedOver(store, desk, now)
         self._pass = 0
         self._survey: Survey | None = None
         self._settled_after = clock()
@@ -136,9 +138,11 @@ class Filler:
         self._pass += 1
         if await lists_everything(self._store, self._tends, self._now):
             await self._take_everything()
+            await self._handed.refresh(self._pass)
             return
         self._survey = None
         last = await self._take_open()
+        await self._handed.refresh(self._pass)
         for some in _chunks(await self._desk.ask(Index.vanished, self._pass, last)):
             await self._look(some, tends=self._tends)
         await self._take_settled()
@@ -155,7 +159,10 @@ class Filler:
         Raises:
             StorageUnavailable: the storage did not answer in time.
         """
-        await self._look(request_ids)
+        looked = await self._look(request_ids)
+        # Where it names who may answer, it may have been handed over.
+        named = [each.request_id for each in looked if each.respondents and each.ended is None]
+        await self._handed.look(named, self._pass)
 
     async def settled_among(self, request_ids: Sequence[str]) -> bool:
         """Take the outcomes of open questions that have one; tell whether there was one.
@@ -238,13 +245,15 @@ class Filler:
                 await self._look(some)
             self._unlisted_after = self._clock() + _SETTLED_SECONDS
 
-    async def _look(self, request_ids: Sequence[str], *, tends: bool = False) -> None:
+    async def _look(self, request_ids: Sequence[str], *, tends: bool = False) -> list[Row]:
         read = partial(self._read, with_outcome=True, tends=tends)
         found = await all_of([partial(read, each) for each in request_ids])
-        await self._desk.ask(Index.put, [(row, 0.0) for row in found if isinstance(row, Row)], self._pass)
+        rows = [row for row in found if isinstance(row, Row)]
+        await self._desk.ask(Index.put, [(row, 0.0) for row in rows], self._pass)
         gone = [each for each, row in zip(request_ids, found, strict=True) if row is None]
         await self._desk.ask(Index.drop, gone)
         await self._note_unreadable(request_ids, found)
+        return rows
 
     async def _note_unreadable(
         self, request_ids: Sequence[str], found: Sequence[Row | StorageError | None]

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from hitl.core.documents import Origin, OutcomeDocument, OutcomeKind, RequestDocument
+from hitl.core.documents import (
+    CountedVote,
+    Origin,
+    OutcomeDocument,
+    OutcomeKind,
+    RequestDocument,
+    Respondent,
+)
 from hitl.core.escalation import may_answer, steps_of
 from hitl.core.question import PromptFormat
 from hitl.core.respondents import Respondents
@@ -88,7 +96,12 @@ class Row:
 
 
 def row_of(
-    request: RequestDocument, outcome: OutcomeDocument | None, sha256: str, value: str | None = None
+    request: RequestDocument,
+    outcome: OutcomeDocument | None,
+    sha256: str,
+    value: str | None = None,
+    *,
+    delegates: Sequence[str] = (),
 ) -> Row:
     """Return the row of a question.
 
@@ -97,8 +110,13 @@ def row_of(
         outcome: Its outcome, if it has one.
         sha256: The digest of the question's bytes.
         value: The beginning of the value's text. None: the outcome has it.
+        delegates: Who may answer on behalf of somebody.
     """
     origin = request.origin
+    if outcome is not None:
+        # Who acted on behalf of somebody sees what became of it.
+        acted: list[Respondent | CountedVote] = [outcome.respondent, *outcome.votes]
+        delegates = [each.name for each in acted if each.on_behalf_of]
     return Row(
         request_id=request.request_id,
         sha256=sha256,
@@ -113,10 +131,17 @@ def row_of(
         asked_by=asked_by(origin),
         asked_at=request.created_at,
         expires_at=request.expires_at,
-        respondents=request.respondents,
-        later=tuple((at, may_answer(request, at)) for at, _ in steps_of(request)),
+        respondents=_with(request.respondents, delegates),
+        later=tuple((at, _with(may_answer(request, at), delegates)) for at, _ in steps_of(request)),
         ended=None if outcome is None else ended_of(outcome, request, value),
     )
+
+
+def _with(respondents: Respondents, delegates: Sequence[str]) -> Respondents:
+    if not (respondents and delegates):
+        return respondents
+    # Checked each; together they may be more than one list may name.
+    return respondents.model_copy(update={"users": [*respondents.users, *delegates]})
 
 
 def _filtered_by(text: str) -> str:

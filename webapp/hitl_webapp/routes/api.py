@@ -23,6 +23,7 @@ from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document
 from hitl_webapp.edited import public_changes
 from hitl_webapp.problems import BadInput, public_outcome, public_standing
+from hitl_webapp.routes.beside_form import require_withdrawable
 from hitl_webapp.routes.common import check_path, check_request_path, service_of
 from hitl_webapp.sentences import vote_note
 from hitl_webapp.service import Service
@@ -32,7 +33,8 @@ class Submitted(BaseModel):
     """What was recorded."""
 
     status: str = Field(
-        default="submitted", description="`submitted`; `voted` for a vote that waits for others; or `withdrawn`"
+        default="submitted",
+        description="`submitted`; `voted` for a vote that waits for others; `withdrawn`; or `delegated`",
     )
     request_id: str
     value: JsonValue
@@ -113,6 +115,10 @@ _SAVED: Final[dict[str, str]] = {
     "answered": "Your answer was saved. The workflow continues.",
     "rejected": "Your rejection was saved. The workflow gets it instead of an answer.",
 }
+_DONE: Final[dict[str, str]] = {
+    "withdrawn": "Your vote was withdrawn, or what you handed over taken back.",
+    "delegated": "The question was handed over.",
+}
 _SOMEBODY: Final = Respondent(via="api")
 _IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -133,17 +139,19 @@ async def submitted(service: Service, headers: Headers, body: bytes) -> Response
     sent = await _read(headers, body)
     admitted = await service.submissions.admit(sent.address, headers)
     check_path(sent.response_path, admitted.request.document.response_path, "response_path")
+    if sent.to:
+        return saved(admitted, await service.submissions.delegate(admitted, "api", sent.to))
     settled = await service.submissions.settle(admitted, sent.submission.by(admitted.respondent("api")))
     return saved(admitted, settled)
 
 
 def saved(admitted: Admitted, settled: Settled) -> Response:
-    """Return the reply to a submission that is the outcome, or a vote.
+    """Return the reply to a submission that is the outcome or a vote, or that withdrew or delegated.
 
     Raises:
         HITLError: what keeps it from being that.
     """
-    if settled.standing is not None:
+    if settled.kind in _DONE or settled.standing is not None:
         return Response(to_json(_voted(admitted, settled, settled.standing)), media_type="application/json")
     outcome = settled.outcome_or_raise()
     content = {
@@ -159,39 +167,38 @@ def saved(admitted: Admitted, settled: Settled) -> Response:
     return Response(to_json(content), media_type="application/json")
 
 
-def _voted(admitted: Admitted, settled: Settled, standing: Standing) -> dict[str, Any]:
-    mine = standing.of(voter_of(admitted.respondent("api")))
-    said = "Your vote was saved." if mine else "Your vote was withdrawn."
+def _voted(admitted: Admitted, settled: Settled, standing: Standing | None) -> dict[str, Any]:
+    mine = None if standing is None else standing.of(voter_of(admitted.respondent("api")))
     question = admitted.request.document
     return {
-        "status": "voted" if mine else "withdrawn",
+        "status": settled.kind,
         "request_id": question.request_id,
         "value": mine.value if mine else None,
         "data_type": question.data_type,
-        "message": f"{said} {vote_note(settled)}",
+        "message": f"{_DONE.get(settled.kind, 'Your vote was saved.')} {vote_note(settled)}".rstrip(),
         "outcome": None,
-        "approval": public_standing(standing),
+        "approval": None if standing is None else public_standing(standing),
         **public_changes(question, None),
     }
 
 
 @router.delete("/votes/{request_id}", response_model=Submitted)
 async def withdraw_vote(request: Request, request_id: str) -> Response:
-    """Withdraw the caller's vote, where several people must agree, until the question has an outcome."""
+    """Withdraw the caller's vote, or take back that they handed the question over, until it has an outcome."""
     service = service_of(request)
     admitted = await service.submissions.admit(Address(request_id, bearer(request.headers)), request.headers)
-    if admitted.request.document.approval is None:
-        raise BadInput("One person decides on this question, so there is no vote to withdraw.")
+    require_withdrawable(admitted.request.document)
     return saved(admitted, await service.submissions.withdraw(admitted, "api"))
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """What a program sent: the submission, but for who sends it, and where it belongs."""
+    """What a program sent: the submission, but for who sends it, and where it belongs; or who it delegates to."""
 
     address: Address
     response_path: str
     submission: Submission
+    to: str
 
 
 async def _read(headers: Headers, body: bytes) -> _Sent:
@@ -213,7 +220,12 @@ async def _read(headers: Headers, body: bytes) -> _Sent:
         comment=sent.comment,
         submission_id=key or new_submission_id(),
     )
-    return _Sent(Address(sent.request_id, sent.token or token_in_path or bearer(headers)), path, submission)
+    return _Sent(
+        Address(sent.request_id, sent.token or token_in_path or bearer(headers)),
+        path,
+        submission,
+        sent.delegate_to,
+    )
 
 
 @router.get("/status/{request_id}")

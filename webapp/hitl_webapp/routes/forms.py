@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import Scope
 
-from hitl.core.votes import voter_of
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.evidence import EvidenceChanged
 from hitl.records.outcomes import Settled, Submission
@@ -20,6 +21,7 @@ from hitl_webapp.evidence import Shown
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.parts import parts_form, stepped
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
+from hitl_webapp.routes.beside_form import around, require_withdrawable
 from hitl_webapp.routes.common import check_path, check_request_path, service_of, signed_out
 from hitl_webapp.security import CSP
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
@@ -27,6 +29,7 @@ from hitl_webapp.sentences import lost, shown_value
 from hitl_webapp.service import Service
 
 router = APIRouter(include_in_schema=False)
+_LEADS: Final[dict[str, pages.Step]] = {"decline": "decline", "delegate": "delegate", "back": "answer"}
 
 
 @router.get("/form/{request_id:path}")
@@ -50,7 +53,7 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
         refusal=beside.trouble or await principal.refusal(question, await service.clock.rights_time(question)),
         sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
         evidence=beside,
-        ballot=await ballot_of(service, admitted),
+        **await around(service, admitted),
     ).encode()
     # Evidence and votes are looked at each time, and who has a link may have signed in meanwhile.
     if (
@@ -103,6 +106,8 @@ async def submit(request: Request) -> Response:
 async def _submitted(service: Service, request: Request, sent: SentForm) -> Response:
     if sent.step == "withdraw":
         return await _withdraw(service, sent, request.headers)
+    if sent.step == "hand-over":
+        return await _hand_over(service, sent, request.headers)
     if sent.step:
         return await _step(service, sent, request.headers)
     try:
@@ -173,17 +178,17 @@ async def shown_result(
 
 
 async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
-    """Show the form of declining, or the answer's again, with what was typed so far. Nothing is recorded."""
-    if sent.step not in ("decline", "back") and not sent.parts:
-        raise BadInput("The form's step is neither decline nor back.")
+    """Show the form of another step, or the answer's again, with what was typed so far. Nothing is recorded."""
+    if sent.step not in _LEADS and not sent.parts:
+        raise BadInput("The form's step is none that leads to another form.")
     admitted = await service.admission.to_see(sent.address, headers)
     question = admitted.request.document
-    if sent.step in ("decline", "back"):
+    if sent.step in _LEADS:
         parts = parts_form(question, sent.parts or None)
     else:
         parts = stepped(question, sent.parts, sent.step)
         if parts is None:
-            raise BadInput("The form's step is neither decline nor back, nor one of the question's own.")
+            raise BadInput("The form's step is none that leads to another form, nor one of the question's own.")
     await admitted.principal.require_may_answer(question, await service.clock.rights_time(question))
     ended = await _ended(service, admitted)
     if ended is not None:
@@ -195,22 +200,42 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         name=admitted.principal.name,
         person=admitted.principal.person,
         typed=(sent if sent.parts else sent.resolved(question)).typed(question),
-        declining=sent.step == "decline",
+        step=_LEADS.get(sent.step, "answer"),
         parts=parts,
         evidence=beside,
-        ballot=await ballot_of(service, admitted),
+        **await around(service, admitted),
     )
     return _form_reply(page, beside)
 
 
 async def _withdraw(service: Service, sent: SentForm, headers: Headers) -> Response:
-    """Withdraw the visitor's vote, and show the form again."""
+    """Withdraw the visitor's vote, or take back that they handed the question over, and show the form again."""
     admitted = await service.submissions.admit(sent.address, headers)
-    if admitted.request.document.approval is None:
-        raise BadInput("One person decides on this question, so there is no vote to withdraw.")
+    require_withdrawable(admitted.request.document)
     settled = await service.submissions.withdraw(admitted, "web")
+    service.hinted(sent.address.request_id)
+    return await _after(service, admitted, sent, settled, settled.note or "Your vote was withdrawn.")
+
+
+async def _hand_over(service: Service, sent: SentForm, headers: Headers) -> Response:
+    """Hand the question over to somebody else, and show the form again."""
+    admitted = await service.submissions.admit(sent.address, headers)
+    if not sent.to:
+        return await _to_again(service, admitted, sent, InvalidValue("A name is needed."))
+    settled = await service.submissions.delegate(admitted, "web", sent.to)
+    if settled.error is not None and settled.outcome is None and settled.kind != "too_late":
+        return await _to_again(service, admitted, sent, settled.error)
+    service.hinted(sent.address.request_id)
+    return await _after(service, admitted, sent, settled, f"You handed this question over to {sent.to}.")
+
+
+async def _to_again(service: Service, admitted: Admitted, sent: SentForm, error: HITLError) -> Response:
+    return await form_again(service, admitted, sent, problem_of(error), pages.Fault("to", str(error)), "delegate")
+
+
+async def _after(service: Service, admitted: Admitted, sent: SentForm, settled: Settled, told: str) -> Response:
     if settled.error is None:
-        return await _ballot_page(service, admitted, sent, told="Your vote was withdrawn.")
+        return await _ballot_page(service, admitted, sent, told=told)
     ended = await _ended(service, admitted)
     if ended is not None:
         return ended
@@ -230,17 +255,9 @@ async def _ballot_page(
         person=admitted.principal.person,
         notice=notice,
         evidence=beside,
-        ballot=await ballot_of(service, admitted, told),
+        **await around(service, admitted, told),
     )
     return _form_reply(page, beside, status)
-
-
-async def ballot_of(service: Service, admitted: Admitted, told: str = "") -> pages.Ballot | None:
-    """Return the votes on a question as a visitor sees them; None where one person decides."""
-    standing = await service.questions.standing(admitted.request)
-    if standing is None:
-        return None
-    return pages.Ballot(standing, standing.of(voter_of(admitted.respondent("web"))), told)
 
 
 async def _ended(service: Service, admitted: Admitted) -> Response | None:
@@ -264,7 +281,12 @@ async def healthz() -> Response:
 
 
 async def form_again(
-    service: Service, admitted: Admitted, sent: SentForm, problem: Problem, fault: pages.Fault | None
+    service: Service,
+    admitted: Admitted,
+    sent: SentForm,
+    problem: Problem,
+    fault: pages.Fault | None,
+    step: pages.Step = "answer",
 ) -> Response:
     """Return the form with what was typed, and what is wrong."""
     question, principal = admitted.request.document, admitted.principal
@@ -278,10 +300,10 @@ async def form_again(
         fault=fault,
         notice="" if fault else problem.detail,
         # Who declined and chose an answer as well sees the form with both.
-        declining=sent.declines and not (fault and fault.place == "value"),
+        step="decline" if sent.declines and not (fault and fault.place == "value") else step,
         parts=parts_form(question, sent.parts or None, sent.wrong),
         evidence=beside,
-        ballot=await ballot_of(service, admitted),
+        **await around(service, admitted),
     )
     return _form_reply(page, beside, problem.status, problem.headers)
 

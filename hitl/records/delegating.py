@@ -1,0 +1,193 @@
+"""Handing a question over, and acting on behalf of who did.
+
+The rules are those of `hitl.core.delegation`. A delegation lies in the place of its author's vote
+(`hitl.records.votes`). Who acts on it marks it as used first, so that either that or its being taken back
+comes first.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from hitl.core import votekeys
+from hitl.core.audit import Right
+from hitl.core.delegation import (
+    DelegationDocument,
+    Handed,
+    acting,
+    answer_refusal,
+    can_be_handed_over,
+    delegation_refusal,
+    handed_over_sentence,
+    needs_delegation,
+)
+from hitl.core.documents import Respondent
+from hitl.core.lifecycle import accepts_submissions
+from hitl.core.votes import voter_of
+from hitl.errors import AlreadySettled, AlreadyVoted, NotAllowed, RequestNotFound
+from hitl.records.attempts import note_withdrawal
+from hitl.records.records import Records
+from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.submissions import Settled, Submission, late, new_submission_id
+from hitl.records.votes import Cast, cast, end, handed_over, is_delegation, read_ballots
+from hitl.storage import Store
+
+
+async def delegate(
+    records: Records,
+    request: StoredRequest,
+    respondent: Respondent,
+    to: str,
+    *,
+    now: datetime,
+    right: Right = "",
+    submission_id: str = "",
+) -> Settled:
+    """Hand a question over to somebody else. The same done again is still done.
+
+    Args:
+        records: Where the question lies.
+        request: The question.
+        respondent: Who hands it over.
+        to: Who it is handed over to: the name that their sign-in shows.
+        now: The present moment, by a clock that was compared.
+        right: By which right, for the audit.
+        submission_id: The same submission, made again, hands over nothing that was taken back since. Empty: it
+            would.
+
+    Raises:
+        DocumentDamaged: what is stored cannot be read.
+        StorageUnavailable: whether it was handed over is not known; trying again is safe.
+    """
+    settled = await _delegated(records, request, respondent, to, now, submission_id)
+    await note_withdrawal(records, request, respondent, settled, now, right, to)
+    return settled
+
+
+async def acting_as(store: Store, request: StoredRequest, who: Respondent, now: datetime) -> Respondent:
+    """Return somebody as they act, for themselves or on behalf of somebody. Most need no look at the storage.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    return (await _found(store, request, who, now))[0]
+
+
+async def as_acting(
+    store: Store, request: StoredRequest, submission: Submission, now: datetime
+) -> tuple[Submission, Cast[DelegationDocument] | None]:
+    """Return a submission as of who acts, and the delegation that they act by, which is to be used first.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    who, used = await _found(store, request, submission.respondent, now)
+    return (submission if who is submission.respondent else submission.by(who)), used
+
+
+async def use(store: Store, request: StoredRequest, used: Cast[DelegationDocument], now: datetime) -> bool:
+    """Mark a delegation as used, unless it was taken back; tell whether it is. From then on it stays.
+
+    Raises:
+        StorageUnavailable: whether it was marked is not known; trying again is safe.
+    """
+    return await end(store, request, used, "used", now)
+
+
+def taken_back(used: Cast[DelegationDocument]) -> Settled:
+    """Return the result for somebody whose delegation was taken back in that moment."""
+    by = used.vote.respondent.name
+    return Settled("not_allowed", error=NotAllowed(f"{by} has just taken back that you answer on behalf of {by}."))
+
+
+def handed_over_before(handed: Handed) -> Settled:
+    """Return the result for somebody who handed the question over to somebody else."""
+    return Settled("not_allowed", error=NotAllowed(handed_over_sentence(handed)))
+
+
+async def refused_to(store: Store, request: StoredRequest, who: Respondent, now: datetime) -> Settled | None:
+    """Return why somebody who is known by name does not answer a question for one person; None: they may.
+
+    Every channel asks that before. But what was handed over to them may have been taken back since.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    document = request.document
+    if not (who.verified and who.name and can_be_handed_over(document)):
+        return None
+    if why := answer_refusal(document, who, now):
+        return Settled("not_allowed", error=NotAllowed(why))
+    handed = None if who.on_behalf_of else await handed_over(store, request, voter_of(who))
+    return None if handed is None else handed_over_before(handed)
+
+
+async def _found(
+    store: Store, request: StoredRequest, who: Respondent, now: datetime
+) -> tuple[Respondent, Cast[DelegationDocument] | None]:
+    document = request.document
+    if who.on_behalf_of or not needs_delegation(document, who, now):
+        return who, None
+    ballots = await read_ballots(store, request)
+    mine = ballots.last_of(voter_of(who))
+    if mine is not None and mine.end != "withdrawn":
+        # No further delegation is used up: it is this vote again, or refused as another one stands.
+        before = mine.vote.respondent
+        if is_delegation(mine) or not before.on_behalf_of:
+            return who, None
+        return who.model_copy(update={"on_behalf_of": before.on_behalf_of, "groups": before.groups}), None
+    acts = acting(document, who, ballots.handed(), now)
+    used = next(
+        (
+            each
+            for each in ballots.delegations
+            if each.end != "withdrawn"
+            and each.vote.to == who.name
+            and each.vote.respondent.name == acts.on_behalf_of
+        ),
+        None,
+    )
+    return acts, used
+
+
+async def _delegated(
+    records: Records, request: StoredRequest, who: Respondent, to: str, now: datetime, submission_id: str
+) -> Settled:
+    recorded = await read_outcome_of(records.store, request)
+    if recorded is not None:
+        return Settled("lost", recorded, AlreadySettled(recorded))
+    if not accepts_submissions(request.document, None, now):
+        return Settled("too_late", error=late(request))
+    if why := delegation_refusal(request.document, who, to, now):
+        return Settled("not_allowed", error=NotAllowed(why))
+    if submission_id:
+        before = (await read_ballots(records.store, request)).delegations
+        if any((each.vote.submission_id, each.end) == (submission_id, "withdrawn") for each in before):
+            return Settled("withdrawn")
+    given = DelegationDocument(
+        request_id=request.request_id,
+        request_sha256=request.sha256,
+        to=to,
+        submission_id=submission_id or new_submission_id(),
+        delegated_at=now,
+        respondent=who,
+    )
+    try:
+        # First, as readers of the markers look again for a while: nothing is missed if this process is killed.
+        await records.store.mark(votekeys.handed_marker(request.request_id))
+        stands = await cast(records, request, given, None)
+    except RequestNotFound as error:
+        return Settled("gone", error=error)
+    if not is_delegation(stands):
+        return Settled("voted_before", error=AlreadyVoted("You have voted: withdraw your vote to hand it over."))
+    if stands.vote.to != to:
+        return _handed_elsewhere(stands)
+    return Settled("delegated")
+
+
+def _handed_elsewhere(stands: Cast[DelegationDocument]) -> Settled:
+    handed = Handed(stands.vote, stands.end == "used")
+    if handed.used:
+        return handed_over_before(handed)
+    told = f"You handed this question over to {stands.vote.to} before: take that back first."
+    return Settled("voted_before", error=AlreadyVoted(told))

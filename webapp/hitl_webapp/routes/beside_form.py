@@ -1,0 +1,68 @@
+"""What is around the form of a question: how far the votes are, and who answers on behalf of which person."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TypedDict
+
+from hitl.core.delegation import can_be_handed_over, delegation_refusal, handed_over_by
+from hitl.core.documents import RequestDocument
+from hitl.core.tally import standing
+from hitl.core.votes import voter_of
+from hitl.records.votes import Ballots
+from hitl_webapp import pages
+from hitl_webapp.admission import Admitted
+from hitl_webapp.problems import BadInput
+from hitl_webapp.service import Service
+
+
+class Around(TypedDict):
+    """What a form is given of it."""
+
+    ballot: pages.Ballot | None
+    handing: pages.Handing
+
+
+async def around(service: Service, admitted: Admitted, told: str = "") -> Around:
+    """Return what a visitor sees around the form of a question.
+
+    Args:
+        service: The web app's parts.
+        admitted: The question and the visitor.
+        told: What has just become of what the visitor said, as sentences.
+    """
+    question, who = admitted.request.document, admitted.respondent("web")
+    handed_over = who.verified and can_be_handed_over(question)
+    if question.approval is None and not handed_over:
+        return Around(ballot=None, handing=pages.HANDED_TO_NOBODY)
+    ballots = await service.questions.ballots(admitted.request)
+    now = await service.clock.rights_time(question)
+    handing = _handing(admitted, ballots, now) if handed_over else pages.HANDED_TO_NOBODY
+    found = standing(question, [each.vote for each in ballots.standing()])
+    if found is None:
+        return Around(ballot=None, handing=replace(handing, told=told))
+    return Around(ballot=pages.Ballot(found, found.of(voter_of(who)), told), handing=handing)
+
+
+def require_withdrawable(question: RequestDocument) -> None:
+    """Refuse to withdraw what nobody can have said.
+
+    Raises:
+        BadInput: the question has no votes, and cannot be handed over.
+    """
+    if question.approval is None and not can_be_handed_over(question):
+        raise BadInput("One person decides on this question, so there is no vote to withdraw.")
+
+
+def _handing(admitted: Admitted, ballots: Ballots, now: datetime) -> pages.Handing:
+    question, who = admitted.request.document, admitted.respondent("web")
+    mine = handed_over_by(who, ballots.handed())
+    acts = admitted.principal.acts
+    return pages.Handing(
+        to="" if mine is None else mine.delegation.to,
+        used=mine is not None and mine.used,
+        on_behalf_of="" if acts is None else acts.on_behalf_of,
+        # The name is not known yet: what may be said of anybody.
+        may=mine is None and not delegation_refusal(question, who, "somebody else", now),
+    )
