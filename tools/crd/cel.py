@@ -231,19 +231,6 @@ def approval_rules() -> list[Rule]:
     ]
 
 
-def respondents_rules() -> list[Rule]:
-    """Return the rules of `spec.respondents`, which is pruned to nothing when each of its names is misspelt."""
-    lists = [f"self.{field}" for field in ("users", "groups")]
-    return [
-        {
-            "rule": f"({' || '.join(f'has({each})' for each in lists)}) && "
-            + " && ".join(f"(!has({each}) || size({each}) > 0)" for each in lists),
-            "message": "respondents names nobody: give users, groups or both, each with at least one name, or "
-            "leave respondents out to let everybody answer",
-        }
-    ]
-
-
 def response_rules() -> list[Rule]:
     """Return the rules of HumanInputResponse."""
     return [

@@ -1,4 +1,4 @@
-"""The rules of who may answer later, and of when people are reminded, in CEL: see `tools.crd.cel`."""
+"""The rules of who may answer, now and later, and of when people are reminded, in CEL: see `tools.crd.cel`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from typing import TypeAlias
 from hitl.core.escalation import MAX_LATER
 
 Rule: TypeAlias = dict[str, str]
+
+
+def respondents_rules() -> list[Rule]:
+    """Return the rules of `spec.respondents`, which is pruned to nothing when each of its names is misspelt."""
+    lists = [f"self.{field}" for field in ("users", "groups")]
+    return [
+        {
+            "rule": f"({' || '.join(f'has({each})' for each in lists)}) && "
+            + " && ".join(f"(!has({each}) || size({each}) > 0)" for each in lists),
+            "message": "respondents names nobody: give users, groups or both, each with at least one name, or "
+            "leave respondents out to let everybody answer",
+        }
+    ]
 
 
 def rules_for_an_escalation() -> list[Rule]:

@@ -247,7 +247,7 @@ def _any_names(schema: Schema, defs: dict[str, Schema]) -> Schema:
 
 def _names_somebody(respondents: Schema) -> None:
     # Here and not in a rule of the whole object: what was stored before stays valid while it does not change.
-    respondents["x-kubernetes-validations"] = cel.respondents_rules()
+    respondents["x-kubernetes-validations"] = cel_times.respondents_rules()
     for names in respondents["properties"].values():
         names["minItems"] = 1
         names["items"]["pattern"] = _NAME
