@@ -64,12 +64,13 @@ class Installed:
         }
 
     def response(self, name: str, question: str, **spec: object) -> Object:
-        """Return a HumanInputResponse."""
+        """Return a HumanInputResponse, which answers 42 unless the spec says otherwise."""
+        answers = {} if {"withdraw", "delegateTo"} & spec.keys() else {"value": "42"}
         return {
             "apiVersion": "hitl.flyte.org/v1alpha1",
             "kind": "HumanInputResponse",
             "metadata": {"name": name, "namespace": self.namespace},
-            "spec": {"requestRef": {"name": question}, "value": "42", **spec},
+            "spec": {"requestRef": {"name": question}, **answers, **spec},
         }
 
     def accepts(self, content: Object) -> bool:

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -54,15 +55,20 @@ def voters(stamped: Installed) -> Installed:
     return stamped
 
 
-def vote(installed: Installed, running: Running, question: str, user: str, reason: str, value: str) -> str:
-    """Vote by kubectl, and return what the status says of it."""
+def respond(installed: Installed, running: Running, question: str, user: str, reason: str, **spec: Any) -> str:
+    """Respond by kubectl, and return what the status says of it."""
     name = f"vote-{uuid.uuid4().hex[:8]}"
     groups = ("sre",) if user == "sam" else ()
-    installed.create(installed.response(name, question, value=value), user, *groups)
+    installed.create(installed.response(name, question, **spec), user, *groups)
     found = running.questions.until_condition(name, "Accepted", reason, "HumanInputResponse")
     [accepted] = found["status"]["conditions"]
-    assert accepted["status"] == ("True" if reason in ("Accepted", "Voted") else "False")
+    good = ("Accepted", "Voted", "Withdrawn", "Delegated")
+    assert accepted["status"] == ("True" if reason in good else "False")
     return str(accepted["message"])
+
+
+def vote(installed: Installed, running: Running, question: str, user: str, reason: str, value: str) -> str:
+    return respond(installed, running, question, user, reason, value=value)
 
 
 def test_each_person_has_one_vote_over_all_channels_and_the_requester_has_none(
@@ -128,3 +134,26 @@ def test_a_manifest_asks_several_people_and_kubectl_shows_how_many_agree(
     outcome = running.root.outcome(asked["status"]["requestID"])
     assert outcome is not None
     assert [each.name for each in outcome.votes] == ["ada", "sam"]
+
+
+def test_a_seat_is_handed_over_and_taken_back_by_kubectl_as_the_names_that_are_stamped(
+    voters: Installed, running: Running
+) -> None:
+    question = ask(running, voters.namespace).request_id
+
+    def said(user: str, reason: str, **spec: Any) -> str:
+        return respond(voters, running, question, user, reason, **spec)
+
+    assert "others must decide" in said("ruth", "NotAllowed", delegateTo="ada")
+    assert "cannot be handed over to ruth" in said("sam", "NotAllowed", delegateTo="ruth")
+    assert said("sam", "Delegated", delegateTo="liz") == "liz may answer on behalf of this user"
+    assert said("sam", "Withdrawn", withdraw=True) == "0/2 agree so far. Still needed: 1 more of sre, 1 more."
+    said("sam", "Delegated", delegateTo="ada")
+    assert "You handed this question over to ada" in said("sam", "NotAllowed", value="42")
+    assert said("ada", "Voted", value="42") == "1/2 agree so far. Still needed: 1 more."
+    assert "who has acted on it: that stands" in said("sam", "NotAllowed", withdraw=True)
+    said("liz", "Accepted", value="42")
+
+    status = running.questions.until(question, "Answered")["status"]
+    assert status["approval"]["agreed"] == ["ada on behalf of sam", "liz"]
+    assert "the question was answered by" in said("liz", "Superseded", withdraw=True)

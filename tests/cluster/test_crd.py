@@ -664,7 +664,8 @@ def test_a_humaninputresponse_never_changes(control_plane: ControlPlane, namespa
 def test_a_humaninputresponse_names_one_question_and_one_answer(
     control_plane: ControlPlane, namespace: str
 ) -> None:
-    for spec in ({"value": "1", "reject": True}, {}):
+    twice = ({"value": "1", "withdraw": True}, {"reject": True, "delegateTo": "bob"}, {"withdraw": False})
+    for spec in ({"value": "1", "reject": True}, {}, *twice):
         done = _create(control_plane, response(namespace, "given", "asked", **spec))
         assert "a response has either a value, or reject: true" in done.err
     for blank in (" ", " \n", "\u00a0\u2003"):
@@ -673,6 +674,9 @@ def test_a_humaninputresponse_names_one_question_and_one_answer(
     for misspelt in ({"vlaue": "1"}, {"rejct": True}, {"comment": "yes"}):
         done = _create(control_plane, response(namespace, "given", "asked", **misspelt))
         assert "a response has either a value, or reject: true" in done.err
+    for what in ({"withdraw": True}, {"delegateTo": "bob"}):
+        said = _create(control_plane, response(namespace, "given", "asked", comment="why", **what))
+        assert "withdraw and delegateTo take no comment" in said.err
     for target in ({}, {"nam": "a"}, {"name": "a", "requestID": "b"}):
         content = response(namespace, "given", "asked", value="1", requestRef=target)
         assert "requestRef has either a name or a requestID" in _create(control_plane, content).err

@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from hitl.records.delegating import delegate
 from hitl.records.outcomes import Settled, Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.retention import collect
 from hitl.records.votes import read_votes
 from hitl.records.voting import withdraw
 from hitl.storage import Store
@@ -217,6 +219,18 @@ async def test_the_audit_has_a_line_for_each_hand_over(store: Timed) -> None:
         ("recorded", "bob", "", "ann"),
     ]
     assert lines[-1].named == "user"
+
+
+async def test_retention_deletes_what_was_handed_over_with_its_question(store: Timed) -> None:
+    request = await asked(store, respondents={"users": ["ann"]})
+    await hand(store, request, "ann", "bob")
+    await settle(store, request, says("bob"))
+    store.time = NOW + timedelta(days=3)
+
+    assert await collect(store, now=store.time, retention=timedelta(days=1)) == [request.request_id]
+
+    assert await store.list_markers(votekeys.HANDED) == []
+    assert [key async for key, _ in _keys(store, request)] == []
 
 
 @pytest.mark.parametrize("approval", [None, POLICY], ids=["one decides", "several agree"])
