@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from hitl.cluster.notification_target import NotificationTarget
 from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput, HumanInputResponse
 from tools.crd import cel, cel_times
+from tools.crd.cel_targets import target_rules
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -101,7 +102,7 @@ def definitions() -> dict[str, Schema]:
         NotificationTarget,
         ("notificationtargets", "notificationtarget", "nt"),
         _TARGET_COLUMNS,
-        cel.target_rules(),
+        target_rules(),
     )
     return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response, target)}
 
