@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hitl.cluster.shapes import AppliedPolicy
 from hitl.cluster.v1alpha1 import Agreement, HumanInputSpec, Requester, ShownApproval
 from hitl.core.approval import MAX_REQUIRED, Approval
-from hitl.core.documents import OutcomeDocument, RequestDocument, named_as
+from hitl.core.documents import CopiedPolicy, OutcomeDocument, RequestDocument, named_as
 from hitl.core.tally import Standing
 from hitl.core.votes import VoteDocument
 
 
 def approval_of(spec: HumanInputSpec) -> Approval | None:
-    """Return who must agree; None: one person decides.
+    """Return who must agree, as the question itself says; None: it does not.
 
     Raises:
         InvalidRequest: when the policy never could be fulfilled.
     """
-    shown = spec.approval
-    return None if shown is None else Approval(**shown.model_dump(by_alias=True, exclude_none=True))
+    return None if spec.approval is None else approval_from(spec.approval)
+
+
+def approval_from(shown: ShownApproval) -> Approval:
+    """Return who must agree, as an object in Kubernetes says.
+
+    Raises:
+        InvalidRequest: when the policy never could be fulfilled.
+    """
+    return Approval(**shown.model_dump(by_alias=True, exclude_none=True))
 
 
 def requester_of(spec: HumanInputSpec) -> str:
@@ -35,6 +44,13 @@ def approval_shown(request: RequestDocument) -> tuple[ShownApproval | None, Requ
     return shown, Requester(username=name) if name else None
 
 
+def policy_shown(copied: CopiedPolicy | None) -> AppliedPolicy | None:
+    """Return which policy a question has a copy of, as a status shows it; None: none."""
+    return (
+        None if copied is None else AppliedPolicy(name=copied.name or None, generation=copied.generation or None)
+    )
+
+
 def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:
     """Return how far the votes are, as a status shows it.
 
@@ -47,6 +63,7 @@ def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:
         named = [each.by() for each in outcome.votes]
         agreed, declined = (named, declined) if outcome.outcome == "answered" else (agreed, named)
     return Agreement(
+        requires=standing.policy(),
         progress=f"{len(agreed)}/{standing.approval.required}",
         needed=None if outcome is not None else standing.needed() or None,
         agreed=agreed[:MAX_REQUIRED] or None,

@@ -27,6 +27,7 @@ IMMUTABLE: Final = (
     "refused",
     "respondents",
     "approval",
+    "policyRef",
     "requester",
     "escalation",
     "reminders",
@@ -195,10 +196,9 @@ def _rules_for_an_approval() -> list[Rule]:
             "fieldPath": ".spec.response",
         },
         {
-            "rule": f"!has(self.spec.requester) || has({approval})",
-            "message": "requester is whose vote may not count, and here one person decides: give approval, or "
-            "leave requester out",
-            "fieldPath": ".spec.requester",
+            "rule": f"!has({approval}) || !has(self.spec.policyRef)",
+            "message": "approval and policyRef each say who must agree: give one of them",
+            "fieldPath": ".spec.policyRef",
         },
         {
             "rule": f"!has({approval}) || !{links} || !has({named})",

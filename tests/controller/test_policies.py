@@ -1,0 +1,113 @@
+"""Who must agree on a HumanInput, and that it never changes once the question is stored."""
+
+import json
+import uuid
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from hitl.cluster.policies import HumanInputPolicy
+from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core.approval import Approval
+from hitl.core.documents import CopiedPolicy, RequestDocument
+from hitl.errors import InvalidRequest
+from hitl.storage import Store
+from hitl_operator.context import Context
+from hitl_operator.policies import PolicyNotFound
+from hitl_operator.request_sync import Requests
+from hitl_operator.settings import OperatorSettings
+from tests.cluster.operators import question
+from tests.library.samples import NOW
+
+TWO = {"requiredResponses": 2, "excludeRequester": True}
+
+
+class _Policies:
+    """The policies of a cluster: a fake, as the real API server is asked in tests/cluster/test_policies.py."""
+
+    def __init__(self) -> None:
+        self.there: dict[str, HumanInputPolicy] = {}
+
+    def put(self, name: str, generation: int = 1, **approval: Any) -> None:
+        metadata = {"name": name, "namespace": "team", "generation": generation}
+        self.there[name] = HumanInputPolicy.from_object({"metadata": metadata, "spec": {"approval": approval}})
+
+    async def policy(self, namespace: str, name: str) -> HumanInputPolicy | None:
+        return self.there.get(name) if namespace == "team" else None
+
+
+class _Operator:
+    """What an operator has to store questions with. Another one on the same root is one that was started anew."""
+
+    def __init__(self, policies: _Policies, root: str = "", **settings: Any) -> None:
+        self.url = root or f"memory://{uuid.uuid4().hex}"
+        given = OperatorSettings(storage_root=self.url, identity_verified=True, **settings)
+        context = SimpleNamespace(now=lambda: NOW, settings=given, cluster=policies)
+        self._requests = Requests(cast("Context", context))
+        store = Store(self.url)
+        self._root = cast(
+            "Any",
+            SimpleNamespace(
+                name="default", store=store, settings=given.all_roots()[0], audit=SimpleNamespace(note=None)
+            ),
+        )
+
+    async def ask(self, **spec: Any) -> RequestDocument:
+        content = question("team", "ship", requester={"username": "ruth"}, **spec)
+        content["metadata"] |= {"uid": "0d2c", "creationTimestamp": NOW.isoformat()}
+        return (await self._requests.of(self._root, HumanInput.from_object(content))).document
+
+
+async def test_a_question_that_was_stored_keeps_its_policy_even_if_nobody_has_noted_that_yet() -> None:
+    policies = _Policies()
+    policies.put("production", 7, **TWO)
+    before = _Operator(policies)
+    asked = await before.ask(policyRef={"name": "production"})
+    assert asked.approval == Approval(required=2, exclude_requester=True)
+    assert (asked.requester, asked.origin.policy) == ("ruth", CopiedPolicy(name="production", generation=7))
+
+    policies.put("production", 8, requiredResponses=1)
+    assert await _Operator(policies, before.url).ask(policyRef={"name": "production"}) == asked
+    # More people than may answer.
+    policies.put("production", 9, requiredResponses=64)
+    named = {"policyRef": {"name": "production"}, "respondents": {"users": ["ann", "bob"]}}
+    assert await _Operator(policies, before.url).ask(**named) == asked
+    policies.there.clear()
+    assert await _Operator(policies, before.url).ask(policyRef={"name": "production"}) == asked
+
+
+async def test_a_question_without_its_policy_or_with_one_that_never_could_be_fulfilled_is_not_asked() -> None:
+    policies = _Policies()
+    operator = _Operator(policies)
+    with pytest.raises(PolicyNotFound, match="no HumanInputPolicy production in namespace team"):
+        await operator.ask(policyRef={"name": "production"})
+    policies.put("production", requiredResponses=3)
+    with pytest.raises(InvalidRequest, match="3 people must agree, and respondents names 2"):
+        await operator.ask(policyRef={"name": "production"}, respondents={"users": ["ann", "bob"]})
+
+
+async def test_the_default_counts_where_nothing_else_is_said_and_not_in_the_namespaces_without_it() -> None:
+    policies = _Policies()
+    policies.put("lax", requiredResponses=1)
+    default = Approval(required=2, exclude_requester=True)
+    settings: dict[str, Any] = {"default_approval": default}
+    asked = await _Operator(policies, **settings).ask()
+    assert (asked.approval, asked.requester, asked.origin.policy) == (default, "ruth", CopiedPolicy())
+    own = await _Operator(policies, **settings).ask(approval={"requiredResponses": 1})
+    assert (own.approval, own.origin.policy) == (Approval(required=1), None)
+    named = await _Operator(policies, **settings).ask(policyRef={"name": "lax"})
+    assert named.approval == Approval(required=1)
+    without = await _Operator(policies, **settings, default_except="sandbox,team").ask()
+    assert (without.approval, without.requester, without.schema_version) == (None, "", 1)
+
+
+async def test_which_policy_it_was_is_no_part_of_what_is_asked() -> None:
+    policies = _Policies()
+    policies.put("production", requiredResponses=2)
+    asked = await _Operator(policies).ask(policyRef={"name": "production"})
+    content = json.loads(asked.to_bytes())
+    del content["origin"]["policy"]
+    stored = RequestDocument.from_bytes(json.dumps(content).encode(), "request.json")
+    assert stored.question_digest() == asked.question_digest()
+    assert stored.origin.policy is None
