@@ -13,21 +13,13 @@ from hitl.core.votes import VoteDocument
 
 
 def approval_of(spec: HumanInputSpec) -> Approval | None:
-    """Return who must agree, as the question itself says; None: it does not.
+    """Return who must agree; None: one person decides.
 
     Raises:
         InvalidRequest: when the policy never could be fulfilled.
     """
-    return None if spec.approval is None else approval_from(spec.approval)
-
-
-def approval_from(shown: ShownApproval) -> Approval:
-    """Return who must agree, as an object in Kubernetes says.
-
-    Raises:
-        InvalidRequest: when the policy never could be fulfilled.
-    """
-    return Approval(**shown.model_dump(by_alias=True, exclude_none=True))
+    shown = spec.approval
+    return None if shown is None else Approval(**shown.model_dump(by_alias=True, exclude_none=True))
 
 
 def requester_of(spec: HumanInputSpec) -> str:
@@ -40,8 +32,12 @@ def approval_shown(request: RequestDocument) -> tuple[ShownApproval | None, Requ
     approval, name = request.approval, request.requester
     if approval is None:
         return None, None
-    shown = ShownApproval.model_validate(approval.model_dump(by_alias=True, exclude_defaults=True))
-    return shown, Requester(username=name) if name else None
+    return shown_of(approval), Requester(username=name) if name else None
+
+
+def shown_of(approval: Approval) -> ShownApproval:
+    """Return who must agree, as an object in Kubernetes says it."""
+    return ShownApproval.model_validate(approval.model_dump(by_alias=True, exclude_defaults=True))
 
 
 def policy_shown(copied: CopiedPolicy | None) -> AppliedPolicy | None:

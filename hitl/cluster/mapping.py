@@ -29,7 +29,6 @@ from hitl.cluster.v1alpha1 import (
 )
 from hitl.cluster.v1alpha1 import Respondents as ShownRespondents
 from hitl.cluster.via import commit_of, via_of
-from hitl.core.approval import Approval
 from hitl.core.documents import (
     CopiedPolicy,
     Origin,
@@ -71,18 +70,14 @@ class Given:
     submission_id: str
 
 
-def question_of(human_input: HumanInput, policy: Approval | None = None) -> Question:
-    """Return the question that a HumanInput asks.
-
-    Args:
-        human_input: The HumanInput.
-        policy: Who must agree, where a policy says so. None: what the HumanInput itself says.
+def question_of(human_input: HumanInput) -> Question:
+    """Return the question that a HumanInput asks, but for what its policy says.
 
     Raises:
         InvalidRequest: when it cannot be asked like this.
     """
     spec = human_input.spec
-    approval = approval_of(spec) or policy
+    approval = approval_of(spec)
     if spec.json_schema == TOO_DEEP:
         raise InvalidRequest(f"schema: it is nested too deeply: at most {MAX_SCHEMA_LEVELS} levels are allowed")
     return Question.of(

@@ -153,8 +153,8 @@ class HumanInputSpec(Shape):
     )
     policy_ref: PolicyRef | None = Field(
         default=None,
-        description="The HumanInputPolicy that says who must agree, instead of `approval`. It is copied when the "
-        "question is asked.",
+        description="The HumanInputPolicy that stands for `approval`, `escalation` and `reminders`. It is copied "
+        "when the question is asked.",
     )
     requester: Requester | None = Field(
         default=None,

@@ -22,7 +22,7 @@ from hitl.storage import ticks
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
 from hitl_operator.memory import KnownRequests
-from hitl_operator.policies import PolicyNotFound, may_change, policy_for
+from hitl_operator.policies import PolicyNotFound, may_change, with_its_policy
 from hitl_operator.roots import Root
 
 # Nothing that was stored is deleted sooner: the id of a younger HumanInput was used by nobody but this operator.
@@ -169,8 +169,8 @@ class Requests:
 
     async def _store(self, root: Root, human_input: HumanInput) -> StoredRequest:
         try:
-            approval, copied = await policy_for(self._context, human_input)
-            question = question_of(human_input, approval)
+            whole, copied = await with_its_policy(self._context, human_input)
+            question = question_of(whole)
         except (PolicyNotFound, InvalidRequest):
             if may_change(self._context, human_input):
                 # Its policy may have changed since an operator stored it, which was killed before it said so.

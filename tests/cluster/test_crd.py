@@ -196,7 +196,11 @@ _NO_APPROVAL: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an approval and a policy": (
         {"approval": _TWO, "policyRef": {"name": "production"}},
-        "spec.policyRef: Invalid value: approval and policyRef each say who must agree: give one of them",
+        "spec.policyRef: Invalid value: policyRef stands for approval, escalation and reminders: give it, or some",
+    ),
+    "reminders and a policy": (
+        {"reminders": {"beforeDeadlineSeconds": [60]}, "policyRef": {"name": "production"}},
+        "policyRef stands for approval, escalation and reminders",
     ),
     "a policy without a name": ({"policyRef": {"name": ""}}, "spec.policyRef.name"),
     "one response where several must agree": (
@@ -559,6 +563,9 @@ def test_which_policy_counts_cannot_be_changed_and_a_policy_itself_can(
         ({**_RULE, "allowLinks": True}, "a link does not say who uses it"),
     ):
         assert why in _create(control_plane, policy(**approval)).err
+    nothing = policy()
+    nothing["spec"] = {}
+    assert "this policy says nothing" in _create(control_plane, nothing).err
     assert _create(control_plane, policy(**_RULE)).code == 0
     assert _apply(control_plane, policy(requiredResponses=3)).code == 0
 

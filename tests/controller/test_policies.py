@@ -20,7 +20,7 @@ from hitl_operator.settings import OperatorSettings
 from tests.cluster.operators import question
 from tests.library.samples import NOW
 
-TWO = {"requiredResponses": 2, "excludeRequester": True}
+TWO: dict[str, Any] = {"requiredResponses": 2, "excludeRequester": True}
 
 
 class _Policies:
@@ -29,9 +29,12 @@ class _Policies:
     def __init__(self) -> None:
         self.there: dict[str, HumanInputPolicy] = {}
 
-    def put(self, name: str, generation: int = 1, **approval: Any) -> None:
+    def put(
+        self, name: str, generation: int = 1, *, beside: dict[str, Any] | None = None, **approval: Any
+    ) -> None:
         metadata = {"name": name, "namespace": "team", "generation": generation}
-        self.there[name] = HumanInputPolicy.from_object({"metadata": metadata, "spec": {"approval": approval}})
+        spec = {**({"approval": approval} if approval else {}), **(beside or {})}
+        self.there[name] = HumanInputPolicy.from_object({"metadata": metadata, "spec": spec})
 
     async def policy(self, namespace: str, name: str) -> HumanInputPolicy | None:
         return self.there.get(name) if namespace == "team" else None
@@ -85,6 +88,23 @@ async def test_a_question_without_its_policy_or_with_one_that_never_could_be_ful
     policies.put("production", requiredResponses=3)
     with pytest.raises(InvalidRequest, match="3 people must agree, and respondents names 2"):
         await operator.ask(policyRef={"name": "production"}, respondents={"users": ["ann", "bob"]})
+
+
+async def test_escalation_and_reminders_of_a_policy_are_copied_as_far_as_they_say_something() -> None:
+    policies = _Policies()
+    steps = [
+        {"afterSeconds": 60, "respondents": {"groups": ["oncall"]}},
+        {"afterSeconds": 3_600, "respondents": {"users": ["boss"]}},
+    ]
+    policies.put("on-call", beside={"escalation": steps, "reminders": {"beforeDeadlineSeconds": [30]}})
+    ref: dict[str, Any] = {"policyRef": {"name": "on-call"}}
+    asked = await _Operator(policies).ask(**ref, respondents={"users": ["ann"]}, timeoutSeconds=3_600)
+    assert asked.approval is None
+    assert [(each.after_seconds, each.respondents.groups) for each in asked.escalation] == [(60, ["oncall"])]
+    assert asked.reminders is not None
+    assert list(asked.reminders.before_deadline_seconds or ()) == [30]
+    # Everybody may answer it from the beginning.
+    assert (await _Operator(policies).ask(**ref)).escalation == []
 
 
 async def test_the_default_counts_where_nothing_else_is_said_and_not_in_the_namespaces_without_it() -> None:

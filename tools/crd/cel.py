@@ -196,8 +196,9 @@ def _rules_for_an_approval() -> list[Rule]:
             "fieldPath": ".spec.response",
         },
         {
-            "rule": f"!has({approval}) || !has(self.spec.policyRef)",
-            "message": "approval and policyRef each say who must agree: give one of them",
+            "rule": f"!has(self.spec.policyRef) || !(has({approval}) || has(self.spec.escalation) || "
+            "has(self.spec.reminders))",
+            "message": "policyRef stands for approval, escalation and reminders: give it, or some of them",
             "fieldPath": ".spec.policyRef",
         },
         {
@@ -228,6 +229,18 @@ def approval_rules() -> list[Rule]:
             "rule": f"!has(self.allowLinks) || !self.allowLinks || !({grouped} || {excludes})",
             "message": "a link does not say who uses it: leave out allowLinks, or groups and excludeRequester",
         },
+    ]
+
+
+def policy_rules() -> list[Rule]:
+    """Return the rules of HumanInputPolicy, beside those of its fields."""
+    given = " || ".join(f"has(self.spec.{field})" for field in ("approval", "escalation", "reminders"))
+    return [
+        {
+            "rule": given,
+            "message": "this policy says nothing: give approval, escalation or reminders",
+            "fieldPath": ".spec",
+        }
     ]
 
 

@@ -109,7 +109,9 @@ def definitions() -> dict[str, Schema]:
         _TARGET_COLUMNS,
         cel.target_rules(),
     )
-    policy = _definition(HumanInputPolicy, ("humaninputpolicies", "humaninputpolicy", "hip"), _POLICY_COLUMNS, [])
+    policy = _definition(
+        HumanInputPolicy, ("humaninputpolicies", "humaninputpolicy", "hip"), _POLICY_COLUMNS, cel.policy_rules()
+    )
     return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response, target, policy)}
 
 
@@ -161,9 +163,8 @@ def _definition(
             "metadata": {"type": "object"},
             **properties,
         },
+        "x-kubernetes-validations": rules,
     }
-    if rules:
-        schema["x-kubernetes-validations"] = rules
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
