@@ -231,7 +231,8 @@ class HumanInputs:
         if status != human_input.status and not await self._write(work, human_input, status, found):
             return
         self._unshown.pop(work, None)
-        if root is not None and status.phase != human_input.status.phase:
+        before = human_input.status
+        if root is not None and (status.phase, status.approval) != (before.phase, before.approval):
             self._context.tell_web_apps(root.name, human_input.request_id)
         after = human_input.model_copy(update={"status": status})
         self._context.index.put(after)
