@@ -5,11 +5,11 @@ The policy is read once, when the question is stored. From then on only what is 
 
 from __future__ import annotations
 
-from hitl.cluster.agreeing import approval_of, shown_of
+from hitl.cluster.agreeing import approval_of, requester_of, shown_of
 from hitl.cluster.policies import with_policy
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl.core.approval import needs_verified
-from hitl.core.documents import CopiedPolicy
+from hitl.core.approval import needs_verified, policy_sentence
+from hitl.core.documents import CopiedPolicy, RequestDocument
 from hitl.errors import HITLError, InvalidRequest
 from hitl_operator.context import Context
 
@@ -41,6 +41,15 @@ def may_change(context: Context, human_input: HumanInput) -> bool:
     """Tell whether a part of the question is said outside the HumanInput, and may be said otherwise tomorrow."""
     spec, namespace = human_input.spec, human_input.metadata.namespace
     return spec.approval is None and bool(spec.policy_ref or context.settings.default_for(namespace))
+
+
+def agreed_otherwise(human_input: HumanInput, stored: RequestDocument) -> bool:
+    """Tell whether a stored question says otherwise who must agree than its HumanInput, which never changes."""
+    spec, status = human_input.spec, human_input.status
+    if spec.approval is not None:
+        return (approval_of(spec), requester_of(spec)) != (stored.approval, stored.requester)
+    told = status.approval.requires if status.approval else None
+    return told is not None and (stored.approval is None or policy_sentence(stored.approval) != told)
 
 
 async def _found(context: Context, human_input: HumanInput) -> tuple[HumanInput, CopiedPolicy | None]:

@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 from hitl.cluster.conditions import HumanInputCondition, TroubleReason
 from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
 from hitl.core.tally import Standing
-from hitl.errors import InvalidRequest, RequestMismatch, RequestNotFound
+from hitl.errors import DocumentDamaged, InvalidRequest, RequestMismatch, RequestNotFound
 from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_outcome_of, read_request
@@ -22,7 +23,7 @@ from hitl.storage import ticks
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
 from hitl_operator.memory import KnownRequests
-from hitl_operator.policies import PolicyNotFound, may_change, with_its_policy
+from hitl_operator.policies import PolicyNotFound, agreed_otherwise, may_change, with_its_policy
 from hitl_operator.roots import Root
 
 # Nothing that was stored is deleted sooner: the id of a younger HumanInput was used by nobody but this operator.
@@ -108,6 +109,11 @@ class Requests:
         request = await self.read(root, human_input.request_id, afresh=afresh)
         if request.document.origin.namespace != human_input.metadata.namespace:
             raise RequestNotFound(f"request {request.request_id} belongs to another namespace")
+        if agreed_otherwise(human_input, request.document):
+            self.forget(root, request.request_id)
+            raise DocumentDamaged(
+                keys.request_key(request.request_id), "who must agree was changed after it was asked: ask again"
+            )
         return request
 
     async def read(self, root: Root, request_id: str, *, afresh: bool = False) -> StoredRequest:

@@ -9,9 +9,10 @@ import pytest
 
 from hitl.cluster.policies import HumanInputPolicy
 from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import CopiedPolicy, RequestDocument
-from hitl.errors import InvalidRequest
+from hitl.errors import DocumentDamaged, InvalidRequest
 from hitl.storage import Store
 from hitl_operator.context import Context
 from hitl_operator.policies import PolicyNotFound
@@ -21,6 +22,7 @@ from tests.cluster.operators import question
 from tests.library.samples import NOW
 
 TWO: dict[str, Any] = {"requiredResponses": 2, "excludeRequester": True}
+RULE = "2 people must give the same answer."
 
 
 class _Policies:
@@ -56,8 +58,9 @@ class _Operator:
             ),
         )
 
-    async def ask(self, **spec: Any) -> RequestDocument:
+    async def ask(self, *, status: dict[str, Any] | None = None, **spec: Any) -> RequestDocument:
         content = question("team", "ship", requester={"username": "ruth"}, **spec)
+        content["status"] = status or {}
         content["metadata"] |= {"uid": "0d2c", "creationTimestamp": NOW.isoformat()}
         return (await self._requests.of(self._root, HumanInput.from_object(content))).document
 
@@ -74,10 +77,31 @@ async def test_a_question_that_was_stored_keeps_its_policy_even_if_nobody_has_no
     assert await _Operator(policies, before.url).ask(policyRef={"name": "production"}) == asked
     # More people than may answer.
     policies.put("production", 9, requiredResponses=64)
-    named = {"policyRef": {"name": "production"}, "respondents": {"users": ["ann", "bob"]}}
+    named: dict[str, Any] = {"policyRef": {"name": "production"}, "respondents": {"users": ["ann", "bob"]}}
     assert await _Operator(policies, before.url).ask(**named) == asked
     policies.there.clear()
     assert await _Operator(policies, before.url).ask(policyRef={"name": "production"}) == asked
+
+
+@pytest.mark.parametrize("by_policy", [True, False])
+async def test_a_stored_question_whose_rule_was_changed_by_hand_is_damaged(by_policy: bool) -> None:
+    policies = _Policies()
+    policies.put("production", **TWO)
+    spec: dict[str, Any] = (
+        {"policyRef": {"name": "production"}} if by_policy else {"approval": {**TWO, "rejections": 1}}
+    )
+    operator = _Operator(policies)
+    asked = await operator.ask(**spec)
+    seen = {"requestID": "0d2c", "phase": "Pending", "approval": {"progress": "0/2", "requires": RULE}}
+    assert await _Operator(policies, operator.url).ask(status=seen, **spec) == asked
+
+    content = json.loads(asked.to_bytes())
+    content["approval"]["requiredResponses"] = 1
+    store, key = Store(operator.url), keys.request_key("0d2c")
+    await store.delete(key)
+    await store.create_once(key, json.dumps(content).encode())
+    with pytest.raises(DocumentDamaged, match="who must agree was changed after it was asked"):
+        await _Operator(policies, operator.url).ask(status=seen, **spec)
 
 
 async def test_a_question_without_its_policy_or_with_one_that_never_could_be_fulfilled_is_not_asked() -> None:
