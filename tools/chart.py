@@ -289,6 +289,31 @@ class Identity(Section):
     """Whether the API server stamps who answered. auto: if it serves v1 (Kubernetes 1.36 or later)."""
 
 
+class DefaultApproval(Section):
+    """For a HumanInput that has neither `approval` nor `policyRef`: the fields of `spec.approval`."""
+
+    required_responses: int = Field(default=0, ge=0, le=64)
+    """How many people must give the same answer. 0: there is no default, and one person decides."""
+    groups: list[Object] = Field(default=[], max_length=16)
+    """How many of them must be of which group, such as [{name: sre, required: 1}]."""
+    rejections: int = Field(default=1, ge=1, le=64)
+    """How many people must decline, so that the question is rejected."""
+    exclude_requester: bool = False
+    """Whether who creates the HumanInput may not vote."""
+    comment_required: Literal["Never", "OnReject", "Always"] = "Never"
+    """Who must write a comment."""
+    allow_links: bool = False
+    """Whether votes count whose sender is not verified."""
+
+
+class Policy(Section):
+    """Who must agree where a HumanInput does not say so. It is copied when the question is asked."""
+
+    default_approval: DefaultApproval = DefaultApproval()
+    except_namespaces: list[str] = []
+    """Namespaces without this default."""
+
+
 class NetworkPolicy(Section):
     """Which connections are allowed."""
 
@@ -356,6 +381,7 @@ class Values(Section):
     webapp: Webapp = Webapp()
     identity: Identity = Identity()
     notifications: Notifications = Notifications()
+    policy: Policy = Policy()
     network_policy: NetworkPolicy = NetworkPolicy()
     monitoring: Monitoring = Monitoring()
 

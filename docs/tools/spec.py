@@ -42,8 +42,8 @@ The reason of `QuorumUnreachable`: `TooFewLeft`; of `Told`: `NoticeGivenUp`.
 |---|---|
 {trouble}
 
-A question is never asked if it is invalid, or if its namespace has no root. It ends at its deadline like any
-other: its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
+A question is never asked if it is invalid, if its policy is missing, or if its namespace has no root. It ends
+at its deadline like any other: its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
 
 | reason of `ResponseRefused` | meaning |
 |---|---|
@@ -95,8 +95,11 @@ TROUBLE = {
     "StorageUnavailable": "nothing: it is retried automatically. Answers that come meanwhile are settled later",
     "ClockApart": "set the operator's clock: it is more than 30 s from the storage's, and nothing is recorded",
     "InvalidRequest": "correct what the message names, in a new HumanInput: this one cannot be asked",
+    "PolicyNotFound": "create the HumanInputPolicy that the message names, in the same namespace: the question is "
+    "asked then, within some minutes",
     "DuplicateRequest": "delete this one: another HumanInput shows the same request",
-    "RequestDamaged": "check the stored object: it is not from HITL, or from a newer version",
+    "RequestDamaged": "check the stored object: it is not from HITL, or from a newer version, or who must agree was "
+    "changed after it was asked",
     "OutcomeDamaged": "check the stored object: no other outcome is recorded while it is there",
     "RequestMissing": "ask again: the stored question is gone, or belongs to another namespace",
     "ForeignNamespace": "have the namespace added to a root, in the operator's settings",
@@ -214,6 +217,8 @@ def _page(definition: dict[str, Any]) -> str:
         f"`kubectl explain {short}.spec` says the same.\n\n"
     )
     for part in ("spec", "status"):
+        if part not in schema["properties"]:
+            continue
         parts.append(f"## {part.capitalize()}\n\n{schema['properties'][part].get('description', '')}\n\n")
         parts.append("| field | type | meaning |\n|---|---|---|\n")
         parts += [f"| `{path}` | {kind} | {text} |\n" for path, kind, text in _fields(schema["properties"][part])]
@@ -237,7 +242,7 @@ def _page(definition: dict[str, Any]) -> str:
             "delivering": _rows(TARGET_DELIVERING, DeliveringReason),
         }
         parts.append(TARGET.format(**tables))
-    else:
+    elif names["kind"] == "HumanInputResponse":
         parts.append(RESPONSE.format(accepted=_rows(ACCEPTED, AcceptedReason)))
     return "".join(parts)
 

@@ -15,7 +15,7 @@ from hitl.cluster.conditions import DEFAULT_USED, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
 from hitl.cluster.times import steps_in
 from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, Metadata
-from hitl.core.approval import Approval
+from hitl.core.approval import Approval, policy_sentence
 from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import phase_of
@@ -50,6 +50,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
     metadata, spec, status = human_input.metadata, human_input.spec, human_input.status
     created, origin = metadata.creation_timestamp, shown_origin_of(human_input)
     settled = status.condition(HumanInputCondition.SETTLED)
+    approval, agreement = _approval(human_input), status.approval
     return _checked(
         metadata,
         {
@@ -72,7 +73,9 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "schema_": spec.json_schema,
             "respondents": respondents_of(spec),
             "escalation": _escalation(human_input),
-            "approval": _approval(human_input),
+            "approval": approval,
+            "requires": agreement.requires or "" if agreement else policy_sentence(approval) if approval else "",
+            "agree": agreement.progress if agreement else "",
             "requester": requester_of(spec),
             "standing": settled.message if settled and settled.status != "True" and status.approval else "",
             "created_at": created,

@@ -23,7 +23,6 @@ from hitl.cli.codes import Code
 from hitl.cli.streams import fits
 from hitl.cli.view import EscalationView, RequestView, VoteView
 from hitl.cli.web_listing import ListedQuestion
-from hitl.core.approval import policy_sentence
 from hitl.core.documents import format_time
 from hitl.core.escalation import named_shortly
 from hitl.core.evidence import Evidence, shown_size
@@ -92,7 +91,7 @@ def print_requests(views: Sequence[RequestView], now: datetime, *, settled: bool
         ]
         for view in views
     ]
-    _print_list(rows, [view.namespace for view in views], settled=settled)
+    _print_list(rows, [view.namespace for view in views], [view.agree for view in views], settled=settled)
 
 
 def print_listed(questions: Sequence[ListedQuestion], now: datetime, *, settled: bool) -> None:
@@ -117,15 +116,22 @@ def print_listed(questions: Sequence[ListedQuestion], now: datetime, *, settled:
         ]
         for each in questions
     ]
-    _print_list(rows, [each.namespace for each in questions], settled=settled)
+    agreed = [each.approval.progress() if each.approval else "" for each in questions]
+    _print_list(rows, [each.namespace for each in questions], agreed, settled=settled)
 
 
-def _print_list(rows: Sequence[Sequence[str]], namespaces: Sequence[str], *, settled: bool) -> None:
-    """Print the rows of a list, without outcomes and namespaces where none is wanted."""
+def _print_list(
+    rows: Sequence[Sequence[str]], namespaces: Sequence[str], agreed: Sequence[str], *, settled: bool
+) -> None:
+    """Print the rows of a list, without outcomes, namespaces and votes where there are none."""
     head = ["ID", "PROMPT", "TYPE", "PHASE", "VALUE", "BY", "VIA", "DEADLINE", "AGE"]
     shown = [list(row) for row in rows]
     if not settled:
         head, shown = (head[:3] + head[7:], [row[:3] + row[7:] for row in shown])
+    if any(agreed):
+        at = head.index("DEADLINE")
+        head = [*head[:at], "AGREE", *head[at:]]
+        shown = [[*row[:at], agree, *row[at:]] for agree, row in zip(agreed, shown, strict=True)]
     if any(namespaces):
         head = [head[0], "NAMESPACE", *head[1:]]
         shown = [[row[0], namespace, *row[1:]] for namespace, row in zip(namespaces, shown, strict=True)]
@@ -155,7 +161,7 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
         ("May answer", named_shortly(view.respondents)),
         ("Escalates", "\n".join(_step(each, now) for each in view.escalation)),
-        ("Must agree", "" if view.approval is None else policy_sentence(view.approval)),
+        ("Must agree", view.requires),
         ("Requester", view.requester),
         ("Votes", "\n".join(filter(None, [view.standing, *map(_vote, view.votes)]))),
         ("Asked", _moment(view.created_at, f"{duration((now - view.created_at).total_seconds())} ago")),

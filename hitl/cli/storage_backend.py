@@ -182,7 +182,7 @@ class Stored:
             request = await read_request(self.store, request_id)
             if outcome is not None:
                 require_own(request, outcome)
-            return view_of(request.document, outcome)
+            return view_of(request.document, outcome, None if outcome else await self._standing(request))
         except RequestNotFound:
             # Deleted since it was listed, or asked but not written yet.
             return None

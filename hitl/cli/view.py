@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from hitl.core.approval import Approval
+from hitl.core.approval import Approval, policy_sentence
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents, joined, named_as
 from hitl.core.escalation import steps_of
 from hitl.core.evidence import Evidence
@@ -99,7 +99,11 @@ class RequestView(BaseModel):
     escalation: list[EscalationView] = []
     """Who may answer later as well: `at` and `respondents` of each step."""
     approval: Approval | None = None
-    """Who must agree (`requiredResponses`, `groups`, …), or null: one person decides."""
+    """Who must agree (`requiredResponses`, `groups`, …), or null: one person decides, or a policy says it."""
+    requires: str = ""
+    """Who must agree, as sentences, or empty: one person decides."""
+    agree: str = ""
+    """How many people agree, of how many, such as `1/2`, or empty."""
     requester: str = ""
     """The user it is asked for, or empty."""
     standing: str = ""
@@ -203,6 +207,8 @@ def view_of(
             "respondents": request.respondents,
             "escalation": [EscalationView(at=at, respondents=step.respondents) for at, step in steps_of(request)],
             "approval": request.approval,
+            "requires": "" if request.approval is None else policy_sentence(request.approval),
+            "agree": "" if outcome is not None or standing is None else standing.progress(),
             "requester": request.requester,
             "standing": "" if outcome is not None or standing is None else standing.sentence(),
             "votes": _votes(outcome, standing),

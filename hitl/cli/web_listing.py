@@ -45,6 +45,19 @@ class ListedEnd(BaseModel):
         return f"{self.by} (unverified)" if self.named and not self.verified else self.by
 
 
+class ListedApproval(BaseModel):
+    """How far the votes on a question are, as the web app lists it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    agree: int
+    required: int
+
+    def progress(self) -> str:
+        """Return how many agree, of how many, such as ``1/2``."""
+        return f"{self.agree}/{self.required}"
+
+
 class ListedQuestion(BaseModel):
     """One question as the web app lists it. `--json` prints it with whatever else the web app sends."""
 
@@ -59,6 +72,7 @@ class ListedQuestion(BaseModel):
     asked_at: AwareDatetime
     expires_at: AwareDatetime
     ended: ListedEnd | None
+    approval: ListedApproval | None = None
 
 
 class _Counts(BaseModel):

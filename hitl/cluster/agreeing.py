@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hitl.cluster.shapes import AppliedPolicy
 from hitl.cluster.v1alpha1 import Agreement, HumanInputSpec, Requester, ShownApproval
 from hitl.core.approval import MAX_REQUIRED, Approval
-from hitl.core.documents import OutcomeDocument, RequestDocument, named_as
+from hitl.core.documents import CopiedPolicy, OutcomeDocument, RequestDocument, named_as
 from hitl.core.tally import Standing
 from hitl.core.votes import VoteDocument
 
@@ -31,8 +32,19 @@ def approval_shown(request: RequestDocument) -> tuple[ShownApproval | None, Requ
     approval, name = request.approval, request.requester
     if approval is None:
         return None, None
-    shown = ShownApproval.model_validate(approval.model_dump(by_alias=True, exclude_defaults=True))
-    return shown, Requester(username=name) if name else None
+    return shown_of(approval), Requester(username=name) if name else None
+
+
+def shown_of(approval: Approval) -> ShownApproval:
+    """Return who must agree, as an object in Kubernetes says it."""
+    return ShownApproval.model_validate(approval.model_dump(by_alias=True, exclude_defaults=True))
+
+
+def policy_shown(copied: CopiedPolicy | None) -> AppliedPolicy | None:
+    """Return which policy a question has a copy of, as a status shows it; None: none."""
+    return (
+        None if copied is None else AppliedPolicy(name=copied.name or None, generation=copied.generation or None)
+    )
 
 
 def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:
@@ -47,6 +59,7 @@ def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:
         named = [each.by() for each in outcome.votes]
         agreed, declined = (named, declined) if outcome.outcome == "answered" else (agreed, named)
     return Agreement(
+        requires=standing.policy(),
         progress=f"{len(agreed)}/{standing.approval.required}",
         needed=None if outcome is not None else standing.needed() or None,
         agreed=agreed[:MAX_REQUIRED] or None,

@@ -45,6 +45,7 @@ class TroubleReason(StrEnum):
     STORAGE_UNAVAILABLE = "StorageUnavailable"
     CLOCK_APART = "ClockApart"
     INVALID_REQUEST = "InvalidRequest"
+    POLICY_NOT_FOUND = "PolicyNotFound"
     DUPLICATE_REQUEST = "DuplicateRequest"
     REQUEST_DAMAGED = "RequestDamaged"
     OUTCOME_DAMAGED = "OutcomeDamaged"

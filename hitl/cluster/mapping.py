@@ -30,6 +30,7 @@ from hitl.cluster.v1alpha1 import (
 from hitl.cluster.v1alpha1 import Respondents as ShownRespondents
 from hitl.cluster.via import commit_of, via_of
 from hitl.core.documents import (
+    CopiedPolicy,
     Origin,
     OutcomeDocument,
     OutcomeKind,
@@ -70,12 +71,13 @@ class Given:
 
 
 def question_of(human_input: HumanInput) -> Question:
-    """Return the question that a HumanInput asks.
+    """Return the question that a HumanInput asks, but for what its policy says.
 
     Raises:
         InvalidRequest: when it cannot be asked like this.
     """
     spec = human_input.spec
+    approval = approval_of(spec)
     if spec.json_schema == TOO_DEEP:
         raise InvalidRequest(f"schema: it is nested too deeply: at most {MAX_SCHEMA_LEVELS} levels are allowed")
     return Question.of(
@@ -92,17 +94,19 @@ def question_of(human_input: HumanInput) -> Question:
         proposed=_value_in(spec, "proposed", spec.proposed),
         evidence=evidence_of(spec),
         refused=spec.refused,
-        approval=approval_of(spec),
-        requester=requester_of(spec),
+        approval=approval,
+        # Where one person decides, whoever asks may answer: what admission stamped says nothing.
+        requester=requester_of(spec) if approval else "",
         escalate=steps_in(spec.escalation),
         reminders=None if spec.reminders is None else spec.reminders.before_deadline_seconds,
         business_hours=hours_in(spec.reminders),
     )
 
 
-def origin_of(human_input: HumanInput) -> Origin:
-    """Return what the question of a HumanInput that asks says of where it came from."""
-    return Origin(namespace=human_input.metadata.namespace, human_input=human_input.metadata.name)
+def origin_of(human_input: HumanInput, policy: CopiedPolicy | None = None) -> Origin:
+    """Return what the question of a HumanInput that asks says of where it came from, and its policy."""
+    metadata = human_input.metadata
+    return Origin(namespace=metadata.namespace, human_input=metadata.name, policy=policy)
 
 
 def shown_origin_of(human_input: HumanInput) -> Origin:

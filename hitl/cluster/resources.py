@@ -36,6 +36,7 @@ class Resource:
 HUMAN_INPUTS: Final = Resource("hitl.flyte.org", "v1alpha1", "humaninputs", "HumanInput")
 RESPONSES: Final = Resource("hitl.flyte.org", "v1alpha1", "humaninputresponses", "HumanInputResponse")
 NOTIFICATION_TARGETS: Final = Resource("hitl.flyte.org", "v1alpha1", "notificationtargets", "NotificationTarget")
+POLICIES: Final = Resource("hitl.flyte.org", "v1alpha1", "humaninputpolicies", "HumanInputPolicy")
 TASK_ACTIONS: Final = Resource("flyte.org", "v1", "taskactions", "TaskAction")
 EVENTS: Final = Resource("", "v1", "events", "Event")
 NAMESPACES: Final = Resource("", "v1", "namespaces", "Namespace", namespaced=False)

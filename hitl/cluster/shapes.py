@@ -115,9 +115,29 @@ class Requester(Shape):
     username: Person = Field(description="The user's name.")
 
 
+class PolicyRef(Shape):
+    """A HumanInputPolicy in the same namespace."""
+
+    name: str = Field(min_length=1, max_length=253, description="The name of the HumanInputPolicy.")
+
+
+class AppliedPolicy(Shape):
+    """The policy that was copied when the question was asked. Later changes of it change nothing here."""
+
+    name: str | None = Field(
+        default=None, max_length=253, description="The HumanInputPolicy; absent: the default of the cluster."
+    )
+    generation: int | None = Field(
+        default=None, description="The metadata.generation that it had; absent: the default of the cluster."
+    )
+
+
 class Agreement(Shape):
     """How far the votes are, where several people must agree."""
 
+    requires: str | None = Field(
+        default=None, max_length=8_192, description="Who must agree, as the question says, as a sentence."
+    )
     progress: str = Field(max_length=16, description="How many people agree, of how many, such as 1/2.")
     needed: str | None = Field(
         default=None,

@@ -11,11 +11,13 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue, ValidationError
 
 from hitl.cluster.shapes import Agreement as Agreement
+from hitl.cluster.shapes import AppliedPolicy as AppliedPolicy
 from hitl.cluster.shapes import Condition as Condition
 from hitl.cluster.shapes import ConditionStatus as ConditionStatus
 from hitl.cluster.shapes import Edit as Edit
 from hitl.cluster.shapes import Identity as Identity
 from hitl.cluster.shapes import Metadata as Metadata
+from hitl.cluster.shapes import PolicyRef as PolicyRef
 from hitl.cluster.shapes import Requester as Requester
 from hitl.cluster.shapes import RequestRef as RequestRef
 from hitl.cluster.shapes import Respondents as Respondents
@@ -149,10 +151,15 @@ class HumanInputSpec(Shape):
         description="Who must agree: several people, who vote by HumanInputResponses or in the web app. Absent: "
         "one person decides.",
     )
+    policy_ref: PolicyRef | None = Field(
+        default=None,
+        description="The HumanInputPolicy that stands for `approval`, `escalation` and `reminders`. It is copied "
+        "when the question is asked.",
+    )
     requester: Requester | None = Field(
         default=None,
-        description="The user that the question is asked for, where there is an approval. Stamped at admission: "
-        "who creates the HumanInput.",
+        description="The user that the question is asked for, where several people must agree. Stamped at "
+        "admission: who creates the HumanInput.",
     )
     escalation: list[EscalationStep] = Field(
         default=[],
@@ -222,6 +229,9 @@ class HumanInputStatus(Shape):
     )
     approval: Agreement | None = Field(
         default=None, description="How far the votes are; absent where one person decides."
+    )
+    policy: AppliedPolicy | None = Field(
+        default=None, description="Which policy was copied when the question was asked; absent: none."
     )
     form_url: str | None = Field(
         default=None,

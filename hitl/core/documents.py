@@ -83,11 +83,21 @@ class Document(BaseModel):
             raise DocumentDamaged(name, sentence(error, "the document")) from error
 
 
+class CopiedPolicy(BaseModel):
+    """The policy whose approval a question has. Without a name it is the default of the cluster."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = ""
+    generation: int = 0
+
+
 class Origin(BaseModel):
     """Where a question came from. Empty strings outside Flyte; `human_input` when asked through storage.
 
     `local` is true for a run on somebody's own machine, of which the cluster knows nothing.
     `program` is the process that asked in local mode without a key, see `hitl.serving.programs`.
+    `policy` is where its approval was copied from; None: the question itself said who must agree.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -101,6 +111,7 @@ class Origin(BaseModel):
     human_input: str = ""
     local: bool = False
     program: str = ""
+    policy: CopiedPolicy | None = None
 
 
 class Respondent(BaseModel):

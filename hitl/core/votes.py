@@ -100,12 +100,21 @@ def vote_refusal(request: RequestDocument, approval: Approval, who: Respondent, 
     return ""
 
 
+def needs_comment(approval: Approval | None, *, declines: bool) -> bool:
+    """Tell whether who answers, or declines, must write a comment.
+
+    Args:
+        approval: The policy; None: one person decides.
+        declines: Whether it is about who declines.
+    """
+    if approval is None:
+        return False
+    return approval.comment_required == "Always" or (approval.comment_required == "OnReject" and declines)
+
+
 def lacks_comment(approval: Approval, vote: VoteDocument) -> bool:
     """Tell whether a vote has no comment, and needs one."""
-    needed = approval.comment_required == "Always" or (
-        approval.comment_required == "OnReject" and vote.outcome == "rejected"
-    )
-    return needed and not vote.comment.strip()
+    return needs_comment(approval, declines=vote.outcome == "rejected") and not vote.comment.strip()
 
 
 def _plain(value: JsonValue) -> JsonValue:

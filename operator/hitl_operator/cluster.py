@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, SECRETS, Kube, Object, Resource
+from hitl.cluster.client import HUMAN_INPUTS, POLICIES, RESPONSES, SECRETS, Kube, Object, Resource
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.notification_target import NotificationTargetStatus
+from hitl.cluster.policies import HumanInputPolicy
 from hitl.cluster.v1alpha1 import (
     API_VERSION,
     OPERATOR_MANAGER,
@@ -49,6 +50,15 @@ class Cluster:
         """Return a HumanInputResponse."""
         found = await self.kube.get(RESPONSES, name, namespace)
         return None if found is None else HumanInputResponse.from_object(found)
+
+    async def policy(self, namespace: str, name: str) -> HumanInputPolicy | None:
+        """Return a HumanInputPolicy.
+
+        Raises:
+            InvalidRequest: when this release cannot read it.
+        """
+        found = await self.kube.get(POLICIES, name, namespace)
+        return None if found is None else HumanInputPolicy.from_object(found)
 
     async def show(self, request: RequestDocument, ttl_seconds: int) -> None:
         """Create the HumanInput of a request that was asked through storage.

@@ -21,7 +21,11 @@ from hitl.core.lifecycle import GRACE
 from hitl.core.tally import Standing
 
 # Of these a question that was never stored cannot be rid, so it ends at its deadline without storage.
-_NEVER_STORED: Final = (TroubleReason.INVALID_REQUEST, TroubleReason.FOREIGN_NAMESPACE)
+_NEVER_STORED: Final = (
+    TroubleReason.INVALID_REQUEST,
+    TroubleReason.POLICY_NOT_FOUND,
+    TroubleReason.FOREIGN_NAMESPACE,
+)
 # Reasons of `Accepted` that are not the last word.
 _ACCEPTED_LATER: Final = (
     AcceptedReason.REQUEST_NOT_FOUND,

@@ -37,6 +37,7 @@ from hitl_operator.decide import (
 from hitl_operator.ended_runs import EndedRuns
 from hitl_operator.links import Links
 from hitl_operator.memory import Fresh
+from hitl_operator.policies import PolicyNotFound
 from hitl_operator.refusals import SLOW_SECONDS
 from hitl_operator.request_sync import Requests, misplaced
 from hitl_operator.roots import Root
@@ -171,7 +172,8 @@ class HumanInputs:
                 await root.require_clock(self._context.now())
             except HITLError as clock:
                 error, look.trouble = clock, trouble_of(clock, asked=False, root=root.name)
-        if look.trouble.passes:
+        if look.trouble.passes or isinstance(error, PolicyNotFound):
+            # Whoever applies a folder creates the policy a moment later: the first looks follow quickly.
             look.failure = error
 
     async def _why_gone(self, look: _Look, error: HITLError) -> HITLError:
@@ -229,7 +231,8 @@ class HumanInputs:
         if status != human_input.status and not await self._write(work, human_input, status, found):
             return
         self._unshown.pop(work, None)
-        if root is not None and status.phase != human_input.status.phase:
+        before = human_input.status
+        if root is not None and (status.phase, status.approval) != (before.phase, before.approval):
             self._context.tell_web_apps(root.name, human_input.request_id)
         after = human_input.model_copy(update={"status": status})
         self._context.index.put(after)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final, NamedTuple
@@ -9,10 +10,11 @@ from typing import Final, NamedTuple
 from hitl.cluster.conditions import HumanInputCondition, TroubleReason
 from hitl.cluster.mapping import origin_of, question_of
 from hitl.cluster.v1alpha1 import HumanInput
+from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
 from hitl.core.tally import Standing
-from hitl.errors import RequestMismatch, RequestNotFound
+from hitl.errors import DocumentDamaged, InvalidRequest, RequestMismatch, RequestNotFound
 from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_outcome_of, read_request
@@ -21,6 +23,7 @@ from hitl.storage import ticks
 from hitl_operator.context import Context
 from hitl_operator.decide import Trouble
 from hitl_operator.memory import KnownRequests
+from hitl_operator.policies import PolicyNotFound, agreed_otherwise, may_change, with_its_policy
 from hitl_operator.roots import Root
 
 # Nothing that was stored is deleted sooner: the id of a younger HumanInput was used by nobody but this operator.
@@ -92,6 +95,7 @@ class Requests:
 
         Raises:
             InvalidRequest: it cannot be asked like this.
+            PolicyNotFound: the policy that it names is not there.
             RequestNotFound: it is not in storage, or belongs to another namespace.
             DocumentDamaged: what is stored cannot be read.
             StorageUnavailable: trying again is safe.
@@ -105,6 +109,11 @@ class Requests:
         request = await self.read(root, human_input.request_id, afresh=afresh)
         if request.document.origin.namespace != human_input.metadata.namespace:
             raise RequestNotFound(f"request {request.request_id} belongs to another namespace")
+        if agreed_otherwise(human_input, request.document):
+            self.forget(root, request.request_id)
+            raise DocumentDamaged(
+                keys.request_key(request.request_id), "who must agree was changed after it was asked: ask again"
+            )
         return request
 
     async def read(self, root: Root, request_id: str, *, afresh: bool = False) -> StoredRequest:
@@ -165,18 +174,27 @@ class Requests:
         return request
 
     async def _store(self, root: Root, human_input: HumanInput) -> StoredRequest:
+        try:
+            whole, copied = await with_its_policy(self._context, human_input)
+            question = question_of(whole)
+        except (PolicyNotFound, InvalidRequest):
+            if may_change(self._context, human_input):
+                # Its policy may have changed since an operator stored it, which was killed before it said so.
+                with suppress(RequestNotFound):
+                    return await read_request(root.store, human_input.request_id)
+            raise
         now, created = self._context.now(), human_input.metadata.creation_timestamp
         try:
             return await create(
                 self.records(root),
-                question_of(human_input),
+                question,
                 request_id=human_input.request_id,
-                origin=origin_of(human_input),
+                origin=origin_of(human_input, copied),
                 endpoint=root.settings.endpoint,
                 # The API server's clock: nothing is compared with this machine's.
                 asked_at=created or now,
                 new=created is not None and now - created < _NEVER_DELETED,
             )
         except RequestMismatch:
-            # Nobody else has this uid: it was stored before, and the spec was changed since.
+            # Nobody else has this uid: it was stored before, and the spec or the policy was changed since.
             return await read_request(root.store, human_input.request_id)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hitl.core.approval import Approval
 from hitl.settings import Unproven, warn_of_misspelt
 from hitl.storage import Store, Watcher
 
@@ -111,6 +112,11 @@ class OperatorSettings(BaseSettings):
     """How the web app knows who answers. With `link`, a question born in Kubernetes gets a Secret with a link."""
     identity_verified: bool = False
     """Whether the cluster stamps `respondent` at admission, so that what it says can be believed."""
+    default_approval: Approval | None = None
+    """JSON: who must agree on a HumanInput without `approval` and `policyRef`, as `spec.approval` says it, such as
+    `{"requiredResponses": 2}`. Unset: one person decides. It is copied when the question is asked."""
+    default_except: Annotated[tuple[str, ...], NoDecode] = ()
+    """Namespaces whose HumanInputs do not get the default approval, separated by commas."""
     flyte_task_actions: bool = False
     """Whether the operator watches Flyte's TaskActions (`taskactions.flyte.org`, which it only reads), and cancels
     questions whose workflow has ended. For clusters where Flyte 2 runs its tasks."""
@@ -131,9 +137,10 @@ class OperatorSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_namespaces(cls, values: Any) -> Any:
-        named = values.get("namespaces") if isinstance(values, dict) else None
-        if isinstance(named, str):
-            values["namespaces"] = tuple(each.strip() for each in named.split(",") if each.strip())
+        for field in ("namespaces", "default_except"):
+            named = values.get(field) if isinstance(values, dict) else None
+            if isinstance(named, str):
+                values[field] = tuple(each.strip() for each in named.split(",") if each.strip())
         return values
 
     @model_validator(mode="after")
@@ -168,6 +175,10 @@ class OperatorSettings(BaseSettings):
             unproven=unproven,
         )
         return [alone]
+
+    def default_for(self, namespace: str) -> Approval | None:
+        """Return who must agree on a HumanInput of a namespace that does not say so; None: one person decides."""
+        return None if namespace in self.default_except else self.default_approval
 
     @property
     def retention(self) -> timedelta:

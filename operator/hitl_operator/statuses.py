@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
-from hitl.cluster.agreeing import agreement
+from hitl.cluster.agreeing import agreement, policy_shown
 from hitl.cluster.beside import edited_shown
 from hitl.cluster.conditions import (
     ACCEPTED,
@@ -96,9 +96,11 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
     if found.standing is not None:
         shown["approval"] = agreement(found.standing, found.outcome)
     request = found.request
+    policy = policy_shown(request.origin.policy) if request else old.policy
     deadline = request.expires_at if request else old.expires_at or own_deadline(human_input)
     return HumanInputStatus(
         **{"approval": old.approval, **shown},
+        policy=policy,
         form_url=form_url or None if request else old.form_url,
         link_secret=found.link.secret if found.link else old.link_secret,
         request_id=human_input.request_id if request else old.request_id,

@@ -15,6 +15,7 @@ from hitl.errors import (
 )
 from hitl_operator import metrics
 from hitl_operator.decide import Trouble
+from hitl_operator.policies import PolicyNotFound
 
 _log = logging.getLogger("hitl.operator")
 
@@ -46,6 +47,8 @@ def trouble_of(error: HITLError, *, asked: bool, root: str) -> Trouble:
             return Trouble(TroubleReason.REQUEST_DAMAGED, f"the stored question cannot be read: {error.why}")
         case RequestNotFound():
             return Trouble(TroubleReason.REQUEST_MISSING, "the question is not in storage (any more)")
+        case PolicyNotFound():
+            return Trouble(TroubleReason.POLICY_NOT_FOUND, str(error))
         case InvalidRequest():
             return Trouble(TroubleReason.INVALID_REQUEST, str(error))
     raise error

@@ -44,6 +44,10 @@ EVERYTHING: Object = {
         "proxy": {"existingSecret": "proxy"},
         "ingress": {"enabled": True, "className": "nginx", "annotations": {"a": "b"}, "tlsSecret": "tls"},
     },
+    "policy": {
+        "defaultApproval": {"requiredResponses": 2, "allowLinks": True},
+        "exceptNamespaces": ["sandbox"],
+    },
     "networkPolicy": {
         "webappFrom": [{"namespaceSelector": {}}],
         "hintsFrom": [{"namespaceSelector": {}}],

@@ -73,6 +73,15 @@ class Installed:
             "spec": {"requestRef": {"name": question}, **answers, **spec},
         }
 
+    def policy(self, name: str, **approval: object) -> Object:
+        """Return a HumanInputPolicy."""
+        return {
+            "apiVersion": "hitl.flyte.org/v1alpha1",
+            "kind": "HumanInputPolicy",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"approval": approval},
+        }
+
     def accepts(self, content: Object) -> bool:
         """Tell whether an admin could create an object."""
         arguments = ("create", "--dry-run=server", "-f", "-")

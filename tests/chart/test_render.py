@@ -64,6 +64,10 @@ def test_helm_finds_nothing_wrong(values: Object) -> None:
             PLAIN | {"endpoint": "https://a.example", "webapp": {"httpRoute": {"enabled": True}}},
             "webapp.httpRoute needs parentRefs",
         ),
+        (
+            PLAIN | {"policy": {"defaultApproval": {"requiredResponses": 2}}},
+            "policy.defaultApproval needs an API server that stamps who votes",
+        ),
         ({"roots": [ROOTS["roots"][0]] * 2}, "two roots have the same name"),
         (
             {"roots": [ROOTS["roots"][0], {**ROOTS["roots"][1], "namespaces": ["red"]}]},
@@ -176,6 +180,9 @@ def test_the_operator_understands_its_settings(values: Object, monkeypatch: pyte
     assert settings.operator_deployment == settings.lease == "hitl-operator"
     assert all(each.endpoint.startswith("http") for each in settings.all_roots())
     assert list(settings.namespaces) == values.get("namespaces", [])
+    default = settings.default_for("team")
+    assert (None if default is None else default.required) == (2 if "policy" in values else None)
+    assert settings.default_for("sandbox") is None
 
 
 @variants

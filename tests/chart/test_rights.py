@@ -25,6 +25,7 @@ _EXPECTED = {  # role -> what it allows on our kinds, by `kubectl auth can-i`
     "notifier": {
         f"{verb} notificationtargets" for verb in ("get", "list", "watch", "create", "patch", "update", "delete")
     },
+    "policy-admin": {f"{verb} humaninputpolicies" for verb in ("create", "patch", "update", "delete")},
 }
 
 
@@ -82,6 +83,11 @@ def test_with_exactly_the_chart_s_rights_the_operator_does_everything(
     stamped.create(stamped.response("to-rights", "responded-to"), "ada")
     questions.until_condition("to-rights", "Accepted", "Accepted", "HumanInputResponse")
     assert questions.until("responded-to", "Answered")["status"]["answeredBy"] == "ada"
+
+    # By a policy.
+    stamped.plane.apply(stamped.policy("production", requiredResponses=1))
+    questions.ask("by-policy", policyRef={"name": "production"})
+    plane.delete(stamped.namespace, "HumanInput", "by-policy")
 
     # By one that came before its question.
     stamped.create(stamped.response("too-early", "asked-later"), "ada")
@@ -236,6 +242,7 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
     assert may(OPERATOR, stamped.namespace) - anybody == {
         "humaninputs.hitl.flyte.org [] [] [get list watch create delete]",
         "humaninputresponses.hitl.flyte.org [] [] [get list watch]",
+        "humaninputpolicies.hitl.flyte.org [] [] [get]",
         "humaninputs.hitl.flyte.org/status [] [] [patch]",
         "humaninputresponses.hitl.flyte.org/status [] [] [patch]",
         "notificationtargets.hitl.flyte.org [] [] [list watch]",
@@ -253,7 +260,13 @@ def test_no_service_account_of_the_chart_may_do_more_than_its_rules_say(stamped:
 def test_each_role_allows_what_its_name_says(role: str, stamped: Installed) -> None:
     user = f"only-{role}"
     stamped.bind(user, role)
-    kinds = ("humaninputs", "humaninputresponses", "humaninputs/status", "notificationtargets")
+    kinds = (
+        "humaninputs",
+        "humaninputresponses",
+        "humaninputpolicies",
+        "humaninputs/status",
+        "notificationtargets",
+    )
     verbs = ("get", "list", "watch", "create", "patch", "update", "delete", "answer")
 
     allowed = {
@@ -263,7 +276,7 @@ def test_each_role_allows_what_its_name_says(role: str, stamped: Installed) -> N
         if json.loads(_review(stamped, user, verb, kind))["status"]["allowed"]
     }
 
-    seeing = {f"{verb} {kind}" for verb in ("get", "list", "watch") for kind in kinds[:2]}
+    seeing = {f"{verb} {kind}" for verb in ("get", "list", "watch") for kind in kinds[:3]}
     assert allowed == _EXPECTED[role] | seeing
 
 

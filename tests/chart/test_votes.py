@@ -108,15 +108,24 @@ def test_a_manifest_asks_several_people_and_kubectl_shows_how_many_agree(
     voters.bind("ruth", "requester")
     voters.bind("eva", "editor")
     policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
-    voters.create(voters.question("ship", approval=policy), "ruth")
     questions, plane = running.questions, voters.plane
+    # Who asks and who answers cannot say who must agree; whose name counts as the requester's is nobody's choice.
+    for user in ("ruth", "eva"):
+        assert "forbidden" in voters.create(voters.policy("two", **policy), user, check=False).err
+    voters.bind("pam", "policy-admin")
+    voters.create(voters.policy("two", **policy), "pam")
+    forged = voters.question("forged", policyRef={"name": "two"}, requester={"username": "eva"})
+    assert "the requester of a question is who creates it" in voters.create(forged, "ruth", check=False).err
+    voters.create(voters.question("ship", policyRef={"name": "two"}), "ruth")
     asked = questions.until("ship", "Pending")
     assert asked["spec"]["requester"] == {"username": "ruth"}
     assert asked["status"]["approval"]["progress"] == "0/2"
+    assert asked["status"]["policy"] == {"name": "two", "generation": 1}
 
     assert "is asked for ruth" in vote(voters, running, "ship", "ruth", "NotAllowed", "42")
     patched = voters.patch("ship", {"spec": {"response": {"value": "42"}}}, "eva", check=False)
-    assert "create a HumanInputResponse for each vote" in patched.err
+    assert patched.code == 0
+    questions.until_condition("ship", "ResponseRefused", "NotAllowed")
     vote(voters, running, "ship", "ada", "Voted", "42")
 
     def shown(progress: str) -> bool:
@@ -125,11 +134,17 @@ def test_a_manifest_asks_several_people_and_kubectl_shows_how_many_agree(
     plane.until("1/2", lambda: shown("1/2"))
     pending = questions.get("ship")
     assert pending is not None
-    assert pending["status"]["approval"] == {"progress": "1/2", "needed": "1 more of sre", "agreed": ["ada"]}
+    requires = "2 people must give the same answer, among them 1 of sre."
+    assert pending["status"]["approval"] == {
+        "requires": requires,
+        "progress": "1/2",
+        "needed": "1 more of sre",
+        "agreed": ["ada"],
+    }
     vote(voters, running, "ship", "sam", "Accepted", "42")
 
     status = questions.until("ship", "Answered")["status"]
-    assert status["approval"] == {"progress": "2/2", "agreed": ["ada", "sam"]}
+    assert status["approval"] == {"requires": requires, "progress": "2/2", "agreed": ["ada", "sam"]}
     assert shown("2/2")
     outcome = running.root.outcome(asked["status"]["requestID"])
     assert outcome is not None

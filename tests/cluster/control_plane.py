@@ -31,6 +31,7 @@ _PATHS = {
     "HumanInput": (_OURS, "humaninputs"),
     "HumanInputResponse": (_OURS, "humaninputresponses"),
     "NotificationTarget": (_OURS, "notificationtargets"),
+    "HumanInputPolicy": (_OURS, "humaninputpolicies"),
     "Namespace": ("/api/v1", "namespaces"),
     "Secret": ("/api/v1", "secrets"),
     "ConfigMap": ("/api/v1", "configmaps"),
@@ -304,7 +305,7 @@ class ControlPlane:
         for path in sorted((REPOSITORY / "crds").glob("*.yaml")):
             self.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(path))
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=100s")
-        for plural in ("humaninputs", "humaninputresponses", "notificationtargets"):
+        for plural in ("humaninputs", "humaninputresponses", "notificationtargets", "humaninputpolicies"):
             self.until(plural, functools.partial(self._serves, plural))
 
     def _serves(self, plural: str) -> bool:

@@ -16,7 +16,11 @@ from tools.crd.generate import definitions
 _FULL_CHOICES = [f"{n:03d}" + "c" * 253 for n in range(64)]
 
 
-_KINDS = {"HumanInput": "humaninputs", "HumanInputResponse": "humaninputresponses"}
+_KINDS = {
+    "HumanInput": "humaninputs",
+    "HumanInputResponse": "humaninputresponses",
+    "HumanInputPolicy": "humaninputpolicies",
+}
 
 
 def _path(content: dict[str, Any], name: bool = True, subresource: str = "") -> str:
@@ -190,10 +194,15 @@ _NO_APPROVAL: dict[str, tuple[dict[str, Any], str]] = {
         },
         "more people must agree than respondents names, without the requester who may not vote",
     ),
-    "a requester where one person decides": (
-        {"requester": {"username": "ruth"}},
-        "spec.requester: Invalid value: requester is whose vote may not count",
+    "an approval and a policy": (
+        {"approval": _TWO, "policyRef": {"name": "production"}},
+        "spec.policyRef: Invalid value: policyRef stands for approval, escalation and reminders: give it, or some",
     ),
+    "reminders and a policy": (
+        {"reminders": {"beforeDeadlineSeconds": [60]}, "policyRef": {"name": "production"}},
+        "policyRef stands for approval, escalation and reminders",
+    ),
+    "a policy without a name": ({"policyRef": {"name": ""}}, "spec.policyRef.name"),
     "one response where several must agree": (
         {"approval": _TWO, "response": {"value": "1"}},
         "create a HumanInputResponse for each vote",
@@ -469,6 +478,7 @@ CHANGES: dict[str, Any] = {
     "refused": ["number: choose an even number"],
     "respondents": {"users": ["eve"]},
     "approval": {"requiredResponses": 2},
+    "policyRef": {"name": "another"},
     "requester": {"username": "eve"},
     "escalation": [_STEP],
     "reminders": {"beforeDeadlineSeconds": [60]},
@@ -488,26 +498,76 @@ def test_a_change_of_the_question_is_refused(control_plane: ControlPlane, namesp
     assert f"{field} cannot be changed, as the question was asked: create another HumanInput" in done.err
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"approval": {"requiredResponses": 1}},
-        {"approval": {"groups": None}},
-        {"approval": {"excludeRequester": False}},
-        {"approval": {"allowLinks": True}},
-        {"approval": None, "requester": None},
-        {"requester": {"username": "eve"}},
-    ],
-)
-def test_who_must_agree_cannot_be_changed_while_people_vote(
-    control_plane: ControlPlane, namespace: str, change: dict[str, Any]
-) -> None:
-    policy = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
-    _asked(control_plane, namespace, approval=policy, requester={"username": "ruth"})
-    done = _patch(control_plane, namespace, "asked", change)
-    assert "cannot be changed, as the question was asked: create another HumanInput" in done.err
+_RULE = {"requiredResponses": 2, "groups": [{"name": "sre", "required": 1}], "excludeRequester": True}
+
+
+def test_who_must_agree_cannot_be_changed_while_people_vote(control_plane: ControlPlane, namespace: str) -> None:
+    spec: dict[str, Any] = {
+        "approval": _RULE,
+        "requester": {"username": "ruth"},
+        "respondents": {"users": ["ruth", "ann", "bob"], "groups": ["sre"]},
+    }
+    _asked(control_plane, namespace, **spec)
+    for field, changed in (
+        ("approval", {"requiredResponses": 1}),
+        ("approval", {**_RULE, "groups": []}),
+        ("approval", {**_RULE, "groups": [{"name": "sre", "required": 2}]}),
+        ("approval", {**_RULE, "excludeRequester": False}),
+        ("approval", None),
+        ("policyRef", {"name": "another"}),
+        ("prompt", "How few?"),
+        ("requester", {"username": "eve"}),
+        ("respondents", {"users": ["ann", "bob", "eve"], "groups": ["sre"]}),
+    ):
+        after = {name: given for name, given in {**spec, field: changed}.items() if given is not None}
+        content = json.dumps(question(namespace, "asked", **after))
+        # As `kubectl edit` and `kubectl patch`, `kubectl replace` and GitOps tools do.
+        for done in (
+            _patch(control_plane, namespace, "asked", {field: changed}),
+            control_plane.kubectl("replace", "-f", "-", stdin=content, check=False),
+        ):
+            assert "cannot be changed, as the question was asked: create another HumanInput" in done.err, field
+        # By server-side apply, what somebody else's manifest leaves out stays as it is.
+        done = _apply(control_plane, json.loads(content))
+        stored = control_plane.get(namespace, "HumanInput", "asked")
+        assert stored is not None
+        assert all(stored["spec"].get(name) == given for name, given in spec.items()), field
+        assert done.code == 0 or "cannot be changed, as the question was asked" in done.err, field
     done = _patch(control_plane, namespace, "asked", {"response": {"value": "1"}})
     assert "create a HumanInputResponse for each vote, as `kubectl hitl answer` does" in done.err
+
+
+def test_which_policy_counts_cannot_be_changed_and_a_policy_itself_can(
+    control_plane: ControlPlane, namespace: str
+) -> None:
+    _asked(control_plane, namespace, policyRef={"name": "production"})
+    for change in ({"policyRef": None}, {"policyRef": {"name": "lax"}}):
+        done = _patch(control_plane, namespace, "asked", change)
+        assert "policyRef cannot be changed, as the question was asked: create another HumanInput" in done.err
+
+    def policy(**approval: Any) -> dict[str, Any]:
+        metadata = {"name": "production", "namespace": namespace}
+        return {
+            **question(namespace),
+            "kind": "HumanInputPolicy",
+            "metadata": metadata,
+            "spec": {"approval": approval},
+        }
+
+    for approval, why in (
+        ({"requiredResponses": 0}, "spec.approval.requiredResponses"),
+        (
+            {**_RULE, "requiredResponses": 1, "groups": [{"name": "sre", "required": 2}]},
+            "the groups need more people",
+        ),
+        ({**_RULE, "allowLinks": True}, "a link does not say who uses it"),
+    ):
+        assert why in _create(control_plane, policy(**approval)).err
+    nothing = policy()
+    nothing["spec"] = {}
+    assert "this policy says nothing" in _create(control_plane, nothing).err
+    assert _create(control_plane, policy(**_RULE)).code == 0
+    assert _apply(control_plane, policy(requiredResponses=3)).code == 0
 
 
 def test_what_is_not_given_for_the_deadline_is_not_filled_in(control_plane: ControlPlane, namespace: str) -> None:

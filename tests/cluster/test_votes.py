@@ -126,12 +126,19 @@ def test_a_quorum_that_cannot_be_reached_any_more_is_said_so_until_a_vote_is_wit
 ) -> None:
     named = {"users": ["ann", "bob"]}
     request = ask(root, questions.namespace, "split", Approval(required=2), respondents=named)
-    assert questions.until("split", "Pending")["status"]["approval"] == {"progress": "0/2", "needed": "2 more"}
+    requires = "2 people must give the same answer."
+    asked_of = questions.until("split", "Pending")["status"]["approval"]
+    assert asked_of == {"requires": requires, "progress": "0/2", "needed": "2 more"}
     vote(root, request, "ann", "4")
     vote(root, request, "bob", "5")
 
     status = questions.until_condition("split", "QuorumUnreachable", "TooFewLeft")["status"]
-    assert status["approval"] == {"progress": "1/2", "needed": "1 more", "agreed": ["ann"]}
+    assert status["approval"] == {
+        "requires": requires,
+        "progress": "1/2",
+        "needed": "1 more",
+        "agreed": ["ann"],
+    }
     assert status["phase"] == "Pending"
     questions.until_events("split", "QuorumUnreachable", "Requested")
 
@@ -143,4 +150,4 @@ def test_a_quorum_that_cannot_be_reached_any_more_is_said_so_until_a_vote_is_wit
     questions.plane.until("it can be reached again", passed)
     vote(root, request, "bob", "4")
     settled = questions.until("split", "Answered")["status"]
-    assert settled["approval"] == {"progress": "2/2", "agreed": ["ann", "bob"]}
+    assert settled["approval"] == {"requires": requires, "progress": "2/2", "agreed": ["ann", "bob"]}

@@ -9,7 +9,11 @@ import pytest
 from tests.e2e.cluster import CHART, RELEASE, SYSTEM, TEAM, apply, cluster, installed, kubectl
 
 _VOLUME = "hitl-e2e-storage"
-_CRDS = ("humaninputs.hitl.flyte.org", "humaninputresponses.hitl.flyte.org")
+_CRDS = (
+    "humaninputs.hitl.flyte.org",
+    "humaninputresponses.hitl.flyte.org",
+    "humaninputpolicies.hitl.flyte.org",
+)
 
 
 def _namespace(name: str) -> dict[str, object]:

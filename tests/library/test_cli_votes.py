@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from hitl.cli import output
 from hitl.cli.app import app
+from hitl.cli.web_listing import ListedQuestion
 from hitl.core.approval import Approval
 from hitl.records import outcomes
 from hitl.records.outcomes import Submission
@@ -17,7 +19,7 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_request
 from hitl.records.votes import read_votes
 from hitl.storage import Store
-from tests.library.samples import answer, asked, person
+from tests.library.samples import NOW, answer, asked, person
 
 
 @pytest.fixture
@@ -59,6 +61,42 @@ def test_show_says_who_must_agree_and_where_it_stands(root: Store) -> None:
     settled = json.loads(hitl_("show", "a-question", "--json").stdout)
     assert [each["by"] for each in settled["votes"]] == ["ann", "bob"]
     assert settled["standing"] == ""
+
+
+def test_list_has_a_column_of_votes_where_several_people_must_agree(
+    root: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask(root, request_id="alone")
+    assert "AGREE" not in hitl_("list").stdout
+    named = {"users": ["ann", "bob"]}
+    request = ask(root, request_id="together", approval=Approval(required=2), respondents=named)
+    vote(root, request, answer("4", "ann"))
+
+    head, *rows = [line.split() for line in hitl_("list").stdout.splitlines()]
+    assert head == ["ID", "PROMPT", "TYPE", "AGREE", "DEADLINE", "AGE"]
+    assert [(row[0], "1/2" in row) for row in rows] == [("alone", False), ("together", True)]
+    head, *rows = [line.split() for line in hitl_("list", "--all").stdout.splitlines()]
+    assert head[-3:] == ["AGREE", "DEADLINE", "AGE"]
+
+    vote(root, request, answer("5", "bob"))
+    shown = hitl_("show", "together")
+    assert "1/2 agree so far. Too few people are left to agree" in " ".join(shown.stdout.split())
+
+    listed = {
+        **dict.fromkeys(("request_id", "name", "prompt", "namespace"), "listed"),
+        "state": "open",
+        "data_type": "int",
+        "ended": None,
+        "asked_at": NOW,
+        "expires_at": NOW,
+    }
+    votes = {"agree": 1, "required": 2, "declined": 0, "needed": "1 more", "unreachable": False, "voted": True}
+    capsys.readouterr()
+    output.print_listed(
+        [ListedQuestion.model_validate({**listed, "approval": votes})], datetime.now(UTC), settled=False
+    )
+    head, row = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert row[head.index("AGREE")] == "1/2"
 
 
 @pytest.mark.parametrize(

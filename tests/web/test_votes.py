@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from hitl.core.approval import Approval
 from hitl.core.tally import tally
 from hitl.records.requests import read_request
 from hitl.records.votes import read_votes
+from tests.backends.processes import PATIENCE
 from tests.web.serving import Question, WebApp, run, running, visible_text
 from tests.web.test_identity import SECRET, as_user
 
@@ -45,6 +47,13 @@ def page(question: Question, name: str) -> str:
     reply = httpx.get(f"{question.app.url}/form/{question.request_id}", headers=as_user(name))
     assert reply.status_code == 200
     return visible_text(reply.text)
+
+
+def until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def status(question: Question, name: str = "ann") -> dict[str, Any]:
@@ -94,6 +103,23 @@ def test_two_people_agree_in_the_form_and_over_the_api(signed_in: WebApp) -> Non
     inbox = httpx.get(f"{signed_in.url}/", params={"state": "settled"}, headers=as_user("eve"))
     assert "answered by ann and bob via" in " ".join(visible_text(inbox.text).split())
     assert form(question, "eve", "sre", value="false").status_code == 409
+
+
+def test_a_vote_shows_in_the_list_and_with_the_question(signed_in: WebApp) -> None:
+    question = asked(signed_in, "listed", approval=Approval(required=2), requester="")
+    assert form(question, "ann", value="true").status_code == 200
+
+    def listed(name: str) -> dict[str, Any]:
+        params = {"text": "listed", "state": "open"}
+        found = httpx.get(f"{signed_in.url}/questions", params=params, headers=as_user(name)).json()
+        return {each["request_id"]: each["approval"] for each in found["questions"]}["listed"] or {}
+
+    until(lambda: listed("ann").get("agree") == 1)
+    assert (listed("ann")["voted"], listed("bob")["voted"]) == (True, False)
+    one = httpx.get(f"{signed_in.url}/questions/listed", headers=as_user("bob")).json()
+    assert [each["name"] for each in one["approval"]["votes"]] == ["ann"]
+    assert form(question, "ann", step="withdraw").status_code == 200
+    until(lambda: listed("ann")["agree"] == 0)
 
 
 def test_the_requester_is_refused_on_each_channel_and_told_why(signed_in: WebApp) -> None:

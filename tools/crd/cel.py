@@ -27,6 +27,7 @@ IMMUTABLE: Final = (
     "refused",
     "respondents",
     "approval",
+    "policyRef",
     "requester",
     "escalation",
     "reminders",
@@ -195,10 +196,10 @@ def _rules_for_an_approval() -> list[Rule]:
             "fieldPath": ".spec.response",
         },
         {
-            "rule": f"!has(self.spec.requester) || has({approval})",
-            "message": "requester is whose vote may not count, and here one person decides: give approval, or "
-            "leave requester out",
-            "fieldPath": ".spec.requester",
+            "rule": f"!has(self.spec.policyRef) || !(has({approval}) || has(self.spec.escalation) || "
+            "has(self.spec.reminders))",
+            "message": "policyRef stands for approval, escalation and reminders: give it, or some of them",
+            "fieldPath": ".spec.policyRef",
         },
         {
             "rule": f"!has({approval}) || !{links} || !has({named})",
@@ -228,6 +229,18 @@ def approval_rules() -> list[Rule]:
             "rule": f"!has(self.allowLinks) || !self.allowLinks || !({grouped} || {excludes})",
             "message": "a link does not say who uses it: leave out allowLinks, or groups and excludeRequester",
         },
+    ]
+
+
+def policy_rules() -> list[Rule]:
+    """Return the rules of HumanInputPolicy, beside those of its fields."""
+    given = " || ".join(f"has(self.spec.{field})" for field in ("approval", "escalation", "reminders"))
+    return [
+        {
+            "rule": given,
+            "message": "this policy says nothing: give approval, escalation or reminders",
+            "fieldPath": ".spec",
+        }
     ]
 
 

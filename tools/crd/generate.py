@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel
 
 from hitl.cluster.notification_target import NotificationTarget
+from hitl.cluster.policies import HumanInputPolicy
 from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput, HumanInputResponse
 from tools.crd import cel, cel_times
 from tools.crd.cel_targets import target_rules
@@ -83,6 +84,11 @@ _TARGET_COLUMNS: Final = (
     ),
     ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
 )
+_POLICY_COLUMNS: Final = (
+    ("Required", "integer", ".spec.approval.requiredResponses", "How many people must agree.", 0),
+    ("Groups", "string", ".spec.approval.groups[*].name", "Of which groups some of them must be.", 0),
+    ("Age", "date", ".metadata.creationTimestamp", "Since when it is there.", 0),
+)
 
 
 def definitions() -> dict[str, Schema]:
@@ -104,7 +110,10 @@ def definitions() -> dict[str, Schema]:
         _TARGET_COLUMNS,
         target_rules(),
     )
-    return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response, target)}
+    policy = _definition(
+        HumanInputPolicy, ("humaninputpolicies", "humaninputpolicy", "hip"), _POLICY_COLUMNS, cel.policy_rules()
+    )
+    return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response, target, policy)}
 
 
 def files(root: Path) -> dict[Path, str]:
@@ -140,9 +149,11 @@ def _definition(
     properties = _structural(generated, generated["$defs"], "")["properties"]
     # The API server knows the metadata by itself.
     del properties["metadata"]
-    # For kstatus an object without a status is current: a waiting tool would continue before the operator has seen
-    # it.
-    properties["status"]["default"] = {"observedGeneration": -1}
+    subresources: Schema = {"subresources": {"status": {}}} if "status" in properties else {}
+    if subresources:
+        # For kstatus an object without a status is current: a waiting tool would continue before the operator has
+        # seen it.
+        properties["status"]["default"] = {"observedGeneration": -1}
     schema = {
         "type": "object",
         "description": _text(generated["description"]),
@@ -174,7 +185,7 @@ def _definition(
                     "name": VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    **subresources,
                     "additionalPrinterColumns": [
                         {"name": name, "type": kind, "jsonPath": path, "description": what, "priority": priority}
                         for name, kind, path, what, priority in columns

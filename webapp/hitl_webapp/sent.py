@@ -14,6 +14,7 @@ from hitl.core.forms.places import whole_faults
 from hitl.core.submissions import split_token
 from hitl.core.text import printable
 from hitl.core.values import format_value
+from hitl.core.votes import needs_comment
 from hitl.errors import InvalidValue
 from hitl.records.outcomes import Submission, new_submission_id
 from hitl_webapp.admission import Address
@@ -158,8 +159,7 @@ class SentForm:
 
     def lacks_comment(self, question: RequestDocument) -> Fault | None:
         """Return what is wrong with a form without a comment, where each vote needs one."""
-        always = question.approval is not None and question.approval.comment_required == "Always"
-        if not always or self.submission.comment.strip():
+        if not needs_comment(question.approval, declines=self.declines) or self.submission.comment.strip():
             return None
         return Fault("comment", "A comment is needed: write why you decide like this.")
 

@@ -68,7 +68,7 @@ class Service:
         self._inbox: Inbox | None = None
         self.ending = asyncio.Event()
         self.submissions = Submissions(
-            records, self.admission, self.questions, self.clock, self._hints, self.evidence
+            records, self.admission, self.questions, self.clock, self._hints, self.evidence, self.hinted
         )
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -35,6 +35,7 @@ class Submissions:
         clock: This machine's clock.
         hints: Tells the operator.
         evidence: What is shown beside the questions.
+        voted: Called with the id of a question on which somebody voted, or withdrew a vote.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Submissions:
         clock: Clock,
         hints: Hints,
         evidence: EvidenceReader,
+        voted: Callable[[str], None],
     ) -> None:
         self._records = records
         self._admission = admission
@@ -52,6 +54,7 @@ class Submissions:
         self._clock = clock
         self._hints = hints
         self._evidence = evidence
+        self._voted = voted
 
     async def admit(self, address: Address, headers: Headers) -> Admitted:
         """Let a visitor submit, as `Admission.to_submit` does. The audit notes each refusal.
@@ -117,6 +120,7 @@ class Submissions:
         if settled.kind == "voted":
             audit.voted(request_id, submission, principal)
             self._hints.send(request_id)
+            self._voted(request_id)
             return settled
         outcome = settled.outcome_or_raise()
         # What was sent twice was recorded, and counted, by the first one.
@@ -167,6 +171,7 @@ class Submissions:
         else:
             audit.done(request.request_id, principal, "Delegated" if to else "VoteWithdrawn")
             self._hints.send(request.request_id)
+            self._voted(request.request_id)
         return settled
 
     async def _try(self, admitted: Admitted, submission: Submission) -> Settled:

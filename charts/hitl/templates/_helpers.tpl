@@ -161,6 +161,12 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
 {{- if and (eq .Values.auth "oidc") (eq .Values.webapp.mode "managed") -}}
 {{- include "hitl.validateOidc" . -}}
 {{- end -}}
+{{- with .Values.policy.defaultApproval -}}
+{{- if and .requiredResponses (not .allowLinks) (not (include "hitl.stamps" $))
+  (or (gt (int .requiredResponses) 1) (gt (int .rejections) 1) .groups .excludeRequester) -}}
+{{- fail "policy.defaultApproval needs an API server that stamps who votes: see identity.mutatingAdmissionPolicy, or set allowLinks" -}}
+{{- end -}}
+{{- end -}}
 {{- if or .Values.webapp.ingress.enabled .Values.webapp.httpRoute.enabled -}}
 {{- range include "hitl.roots" . | fromJsonArray -}}
 {{- if not .public -}}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from hitl.core.text import printable
-from hitl_webapp.inbox.queries import Asker, Sort, State, Type, View
+from hitl_webapp.inbox.queries import Asker, Sort, State, Type, View, Voted
 from hitl_webapp.pages import address
 from hitl_webapp.prompts import prompt_line
 
@@ -44,6 +44,18 @@ _ENDED: Final = {
         "seconds": {"type": "number", "description": "From asking to the outcome"},
     },
 }
+_APPROVAL: Final = {
+    "type": ["object", "null"],
+    "description": "How far the votes are; null where one person decides, and once there is an outcome",
+    "properties": {
+        "agree": _COUNT,
+        "required": _COUNT,
+        "declined": _COUNT,
+        "needed": {"type": "string", "description": "Who is still needed, such as `1 more of sre`"},
+        "unreachable": {"type": "boolean", "description": "Too few people are left to agree"},
+        "voted": {"type": "boolean", "description": "Whether you have a vote on it"},
+    },
+}
 _QUESTION: Final = {
     "type": "object",
     "properties": {
@@ -53,6 +65,7 @@ _QUESTION: Final = {
         "asked_at": _TIME,
         "expires_at": _TIME,
         "form": {"type": "string", "description": "The path of its form"},
+        "approval": _APPROVAL,
         "ended": _ENDED,
     },
 }
@@ -66,6 +79,9 @@ LIST: Final[dict[str, Any]] = {
         _parameter("run", _TEXT, "The run that asked"),
         _parameter("type", _one_of(Type), "The type of the answer"),
         _parameter("asked_by", _one_of(Asker), "What asked"),
+        _parameter(
+            "voted", _one_of(Voted), "`no`: those on which you have no vote; `yes`: those on which you have"
+        ),
         _parameter("text", _TEXT, "Beginnings of words in name or prompt, all of which must be there; or an id"),
         _parameter("sort", _one_of(Sort), "`deadline` for what is open, else `ended`, the last one first"),
         _parameter("after", _TEXT, "From `next`"),
@@ -126,6 +142,11 @@ ONE: Final[dict[str, Any]] = {
                             "state": _one_of(State),
                             "question": {"type": "object"},
                             "outcome": {"type": ["object", "null"]},
+                            "approval": {
+                                "type": ["object", "null"],
+                                "description": "How far the votes are, with `votes`; null where one "
+                                "person decides, and once there is an outcome",
+                            },
                         },
                     }
                 }
@@ -150,7 +171,7 @@ def document(found: Listing) -> dict[str, Any]:
 
 
 def _question(row: Row, now: datetime) -> dict[str, Any]:
-    ended = row.ended
+    ended, ballot = row.ended, row.ballot
     return {
         "request_id": row.request_id,
         "state": state_of(row, now),
@@ -164,6 +185,16 @@ def _question(row: Row, now: datetime) -> dict[str, Any]:
         "asked_at": row.asked_at,
         "expires_at": row.expires_at,
         "form": address(f"/form/{row.request_id}"),
+        "approval": None
+        if ballot is None
+        else {
+            "agree": ballot.agree,
+            "required": ballot.required,
+            "declined": ballot.declined,
+            "needed": ballot.needed,
+            "unreachable": ballot.unreachable,
+            "voted": ballot.voted,
+        },
         "ended": None
         if ended is None
         else {

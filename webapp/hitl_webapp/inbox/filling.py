@@ -15,18 +15,21 @@ from datetime import datetime
 from functools import partial
 from typing import Final, TypeVar
 
+from cachetools import LRUCache
+
 from hitl.core import keys
-from hitl.core.documents import sha256_hex
+from hitl.core.documents import OutcomeDocument, RequestDocument, sha256_hex
 from hitl.core.keys import OpenRow
 from hitl.errors import StorageError, StorageUnavailable
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store, all_of
 from hitl_webapp.candidates import LastSettled, last_settled
+from hitl_webapp.inbox.ballots import read_ballot, vote_keys
 from hitl_webapp.inbox.desk import Desk
 from hitl_webapp.inbox.handed import HandedOver
 from hitl_webapp.inbox.index import Index, Listed
-from hitl_webapp.inbox.rows import Row, row_of
+from hitl_webapp.inbox.rows import Ballot, Row, row_of
 from hitl_webapp.survey import Survey, lists_everything, note_row, read_question, survey
 
 MOST_SETTLED: Final = 5_000
@@ -43,6 +46,8 @@ _LISTED_AT_ONCE: Final = 30_000
 _FEW_SETTLED: Final = 400
 _SETTLED_SECONDS: Final = 600.0
 _FOREVER: Final = float(2**32)
+# Of more open questions with votes, those that are shown are read again.
+_MOST_VOTED: Final = 20_000
 
 _T = TypeVar("_T")
 _log = logging.getLogger("hitl.web")
@@ -125,6 +130,8 @@ class Filler:
         self._settled_after = clock()
         self._settled = _SOME_SETTLED
         self._unlisted_after = clock()
+        # The keys of the votes, as they were when they were last read.
+        self._votes: LRUCache[str, frozenset[str]] = LRUCache(_MOST_VOTED)
         self.reach: Reach | None = None
         self.progress = Progress()
 
@@ -165,26 +172,33 @@ class Filler:
         await self._handed.look(named, self._pass)
 
     async def settled_among(self, request_ids: Sequence[str]) -> bool:
-        """Take the outcomes of open questions that have one; tell whether there was one.
+        """Take the outcomes of open questions that have one, and votes that came since; tell whether any did.
 
         Raises:
             StorageUnavailable: the storage did not answer in time.
         """
         exist = await all_of([partial(self._store.exists, keys.response_key(each)) for each in request_ids])
         ended = [each for each, there in zip(request_ids, exist, strict=True) if there]
-        await self._look(ended, tends=self._tends)
-        return bool(ended)
+        waiting = [
+            each for each, there in zip(request_ids, exist, strict=True) if not there and each in self._votes
+        ]
+        keys_now = await all_of([partial(vote_keys, self._store, each) for each in waiting])
+        voted = [each for each, now in zip(waiting, keys_now, strict=True) if now != self._votes.get(each)]
+        await self._look(ended + voted, tends=self._tends)
+        return bool(ended or voted)
 
     async def _take_everything(self) -> None:
         began = self._clock()
         found = self._survey = await survey(
             self._store, self._survey, tends=self._tends, clock=self._clock, now=self._now
         )
-        rows = [
-            (row_of(each.request, each.outcome, each.sha256, each.value), 0.0) for each in found.entries.values()
-        ]
-        for some in _chunks(rows):
-            await self._desk.ask(Index.put, some, self._pass)
+        for some in _chunks(list(found.entries.values())):
+            votes = await all_of([partial(self._ballot, each.request, each.outcome, each.sha256) for each in some])
+            rows = [
+                (row_of(each.request, each.outcome, each.sha256, each.value, ballot=ballot), 0.0)
+                for each, ballot in zip(some, votes, strict=True)
+            ]
+            await self._desk.ask(Index.put, rows, self._pass)
         await self._tell_unreadable(found.unreadable)
         await self._desk.ask(Index.drop_others, self._pass)
         self.progress = Progress(found.looked_at, found.there, found.counted)
@@ -278,6 +292,7 @@ class Filler:
             sha256, outcome = sha256_hex(data), None
             if with_outcome:
                 outcome = await read_outcome_of(self._store, StoredRequest(document, sha256))
+            ballot = await self._ballot(document, outcome, sha256)
         except StorageUnavailable as error:
             # Either nothing answers, which ends all of this, or this object alone does not.
             await self._store.exists(keys.request_key("none"))
@@ -286,7 +301,18 @@ class Filler:
             return error
         if tends:
             await note_row(Records(self._store), document, outcome)
-        return row_of(document, outcome, sha256)
+        return row_of(document, outcome, sha256, ballot=ballot)
+
+    async def _ballot(
+        self, document: RequestDocument, outcome: OutcomeDocument | None, sha256: str
+    ) -> Ballot | None:
+        """Return how far the votes on a question are; None: one person decides, or it has an outcome."""
+        request_id = document.request_id
+        if document.approval is None or outcome is not None:
+            self._votes.pop(request_id, None)
+            return None
+        ballot, self._votes[request_id] = await read_ballot(self._store, StoredRequest(document, sha256))
+        return ballot
 
 
 def _chunks(several: Sequence[_T]) -> Iterator[Sequence[_T]]:

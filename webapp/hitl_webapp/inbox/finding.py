@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from hitl.core.respondents import Respondents
+from hitl_webapp.inbox.ballots import VOTED
 from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.queries import PAGE, Key, Query, Sort, read_key, words_of
 from hitl_webapp.inbox.rights import Rights
-from hitl_webapp.inbox.rows import Ended, Row, tie_of
+from hitl_webapp.inbox.rows import Ballot, Ended, Row, tie_of
 
 # So many are sorted sooner than they are looked for in an order.
 _FEW: Final = 2_000
@@ -32,9 +33,10 @@ INSERT INTO visible SELECT w.scope, MAX(m.kind = 'user'), MAX(m.kind = 'group'),
 FROM me m CROSS JOIN scope_who w ON w.who = m.who CROSS JOIN scope s ON s.id = w.scope
 WHERE ? OR s.namespace IN (SELECT namespace FROM there) GROUP BY w.scope
 """
-_SHOWN: Final = """
+_SHOWN: Final = f"""
 s.id, s.sha256, s.name, s.prompt, s.prompt_format, q.namespace, q.project, q.run, q.type, q.asked_by, q.asked,
-q.expires, q.outcome, q.ended, e.by, e.named, e.verified, e.channel, e.value, e.shown, e.comment, e.default_used
+q.expires, q.outcome, q.ended, e.by, e.named, e.verified, e.channel, e.value, e.shown, e.comment, e.default_used,
+b.agree, b.required, b.declined, b.needed, b.unreachable, {VOTED}
 """
 # Every part of a statement is written in this module; what a visitor gave is bound by its name. The page is found
 # first, and what is shown of it is looked up afterwards.
@@ -42,7 +44,7 @@ _PAGE: Final = f"""
 WITH page AS (SELECT q.n AS n, {{column}} AS sorted, q.tie AS tied {{source}} WHERE {{where}}
   ORDER BY {{order}} LIMIT :limit)
 SELECT p.sorted, p.tied, {_SHOWN} FROM page p CROSS JOIN question q ON q.n = p.n JOIN said s ON s.n = p.n
-LEFT JOIN ended e ON e.n = p.n ORDER BY {{order}}
+LEFT JOIN ended e ON e.n = p.n LEFT JOIN ballot b ON b.n = p.n ORDER BY {{order}}
 """  # noqa: S608 - as said
 _BY_WORDS: Final = """
 FROM (SELECT n FROM question WHERE tie = :tie_of_id UNION SELECT rowid FROM words WHERE words MATCH :words) f
@@ -98,7 +100,7 @@ def find(index: Index, rights: Rights, query: Query, now: datetime, limit: int =
     """
     index.pass_time(now.timestamp())
     lay_down(index.connection, rights)
-    search = _Search(index.connection, query)
+    search = _Search(index.connection, query, rights.voter)
     counts = search.counts()
     total = getattr(counts, query.view)
     key, backwards = read_key(query), bool(query.before)
@@ -142,11 +144,14 @@ def conditions_of(asked: object, names: Sequence[str]) -> tuple[list[str], dict[
 class _Search:
     """One query over what is visible."""
 
-    def __init__(self, connection: sqlite3.Connection, query: Query) -> None:
+    def __init__(self, connection: sqlite3.Connection, query: Query, voter: str) -> None:
         self._connection = connection
         self._query = query
         filters, self._given = conditions_of(query, ("namespace", "project", "run", "type", "asked_by"))
+        self._given["voter"] = voter
         self._conditions = [self._state(), *filters]
+        if query.voted:
+            self._conditions.append(VOTED if query.voted == "yes" else f"NOT {VOTED}")
         if query.run:
             # By which SQLite knows that the index of runs will do.
             self._conditions.append("q.run != ''")
@@ -207,7 +212,10 @@ class _Search:
 
 def _row(row: tuple[Any, ...]) -> Row:
     request_id, sha256, name, prompt, prompt_format, namespace, project, run, data_type, asked_by, *others = row
-    asked, expires, outcome, ended, by, named, verified, channel, value, shown, comment, default_used = others
+    asked, expires, outcome, ended, by, named, verified, channel, value, shown, comment, default_used, *votes = (
+        others
+    )
+    agree, required, declined, needed, unreachable, voted = votes
     end = None
     if outcome:
         flags = (bool(named), bool(verified))
@@ -219,6 +227,9 @@ def _row(row: tuple[Any, ...]) -> Row:
         # A list does not tell which users and groups a question names.
         respondents=Respondents(),
         ended=end,
+        ballot=None
+        if required is None
+        else Ballot(agree, required, declined, needed, bool(unreachable), voted=bool(voted)),
     )
 
 

@@ -19,6 +19,7 @@ from hitl.errors import StorageError, StorageUnavailable
 from hitl.records.requests import StoredRequest
 from hitl.records.votes import read_ballots
 from hitl.storage import Store, all_of
+from hitl_webapp.inbox.ballots import ballot_of
 from hitl_webapp.inbox.desk import Desk
 from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.rows import Row, row_of, tie_of
@@ -88,13 +89,14 @@ class HandedOver:
                 return None
             document, data = found
             request = StoredRequest(document, sha256_hex(data))
-            names = delegates(document, (await read_ballots(self._store, request)).handed())
+            said = await read_ballots(self._store, request)
         except StorageUnavailable:
             raise
         except StorageError:
             # What is damaged was told when it was read before.
             return None
-        return row_of(document, None, request.sha256, delegates=names), names
+        names = delegates(document, said.handed())
+        return row_of(document, None, request.sha256, delegates=names, ballot=ballot_of(document, said)), names
 
 
 def _waits(index: Index, request_ids: Sequence[str]) -> dict[str, bool]:

@@ -194,13 +194,14 @@ class Inbox:
         """
         await self._freshen()
         rights = await self._rights(principal)
-        queries, here = [Query()], Found()
+        # Where the visitor has voted, others are awaited.
+        queries, here = [Query(voted="no")], Found()
         if keys.is_request_id(request_id):
             here = await self._desk.ask(find, rights, Query(state="any", text=request_id), now, 1)
         for row in here.rows:
             if row.request_id == request_id:
                 place = Key(row.expires_at.timestamp(), tie_of(request_id))
-                queries.insert(0, Query(after=place.text()))
+                queries.insert(0, Query(voted="no", after=place.text()))
         for query in queries:
             found = await self._desk.ask(find, rights, query, now, 2)
             for row in found.rows:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hitl.core.respondents import Respondents
+from hitl_webapp.inbox import ballots
 from hitl_webapp.inbox.rows import Ended, Row, tie_of
 from hitl_webapp.inbox.schema import TABLES
 
@@ -211,9 +212,15 @@ class Index:
         run("DELETE FROM unreadable WHERE id = ?", (row.request_id,))
         found = self._find(row.request_id)
         if found is not None and found[1].hex() == row.sha256:
-            run("UPDATE question SET listed = ?, pass = ? WHERE n = ?", (listed, number, found[0]))
+            # What was looked at for another reason is listed as before.
+            run(
+                "UPDATE question SET listed = COALESCE(NULLIF(?, 0), listed), pass = ? WHERE n = ?",
+                (listed, number, found[0]),
+            )
             if row.ended is not None:
                 self._end(found[0], row.ended)
+            elif row.ballot is not None and ballots.take(self.connection, found[0], row.ballot):
+                self.version += 1
             return
         if found is not None:
             # It was deleted, and another question was asked under its id.
@@ -243,6 +250,8 @@ class Index:
             self._widen(n)
         if row.ended is not None:
             self._end(n, row.ended)
+        elif row.ballot is not None:
+            ballots.take(self.connection, n, row.ballot)
 
     def _escalate(self, now: float) -> int:
         """Give questions the scopes that they have now, and return of how many it is another one."""
@@ -270,6 +279,7 @@ class Index:
         if not changed.rowcount:
             return
         self.version += 1
+        ballots.take(self.connection, n, None)
         self._widen(n)
         run(
             "INSERT OR REPLACE INTO ended VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -308,8 +318,8 @@ class Index:
                 " SELECT 'delete', n, name, prompt FROM said WHERE n = ?",
                 (n,),
             )
-            for table in ("question", "said", "ended", "widens"):
-                run(f"DELETE FROM {table} WHERE n = ?", (n,))  # noqa: S608 - one of four names
+            for table in ("question", "said", "ended", "widens", "ballot", "voter"):
+                run(f"DELETE FROM {table} WHERE n = ?", (n,))  # noqa: S608 - one of six names
 
     def _scope(self, namespace: str, respondents: Respondents) -> int:
         who = _who(respondents)

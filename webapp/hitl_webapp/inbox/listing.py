@@ -74,7 +74,7 @@ class Listing:
     @property
     def version(self) -> str:
         """A digest of what is shown. It leaves out what others may not see, as all of this does."""
-        rows = [(each.request_id, each.ended is None) for each in (*self.rows, *self.settled)]
+        rows = [(each.request_id, each.ended is None, each.ballot) for each in (*self.rows, *self.settled)]
         counts = (self.counts.all, self.counts.mine, self.counts.groups)
         shown = repr((rows, counts, self.away, self.progress.whole, self.unreadable))
         return hashlib.sha256(shown.encode()).hexdigest()[:_VERSION_CHARS]

@@ -22,12 +22,14 @@ State: TypeAlias = Literal["open", "settled", "answered", "rejected", "timed_out
 Sort: TypeAlias = Literal["deadline", "age", "name", "ended"]
 Type: TypeAlias = Literal["", "int", "float", "bool", "str", "json"]
 Asker: TypeAlias = Literal["", "run", "humaninput", "program"]
+Voted: TypeAlias = Literal["", "no", "yes"]
 
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "view": get_args(View),
     "state": get_args(State),
     "type": get_args(Type),
     "asked_by": get_args(Asker),
+    "voted": get_args(Voted),
     "sort": get_args(Sort),
 }
 
@@ -61,6 +63,7 @@ class Query:
         namespace, project, run: Where the questions come from; empty: anywhere.
         type: The type of their answers; empty: any.
         asked_by: What asked them; empty: anything.
+        voted: Those on which the visitor has a vote, or has none; empty: both.
         text: Words that name or prompt contain, each at least as the beginning of a word.
         sort: The order.
         after, before: From which place on, forwards or backwards; empty: from the first one.
@@ -73,6 +76,7 @@ class Query:
     run: str = ""
     type: Type = ""
     asked_by: Asker = ""
+    voted: Voted = ""
     text: str = ""
     sort: Sort = "deadline"
     after: str = ""
@@ -86,7 +90,8 @@ class Query:
     @property
     def filtered(self) -> bool:
         """Whether something but view, state and order is asked for."""
-        return any((self.namespace, self.project, self.run, self.type, self.asked_by, self.text))
+        given = (self.namespace, self.project, self.run, self.type, self.asked_by, self.voted, self.text)
+        return any(given)
 
     def but(self, **changed: str) -> str:
         """Return the query of a URL that asks for the same but for some fields, from the first page on."""

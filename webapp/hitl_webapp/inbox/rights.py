@@ -9,6 +9,7 @@ from typing import Final
 
 from hitl.errors import NotAllowed
 from hitl_webapp.auth import Principal
+from hitl_webapp.inbox.ballots import voter_hash
 from hitl_webapp.inbox.index import EVERYONE, group_key, user_key
 
 _AT_ONCE: Final = 16
@@ -23,12 +24,14 @@ class Rights:
         groups: Their groups.
         namespaces: Where they may see questions; None: everywhere.
         owns: They may see all questions, also those that name others.
+        voter: The hash by which their votes are known; empty: nobody votes here.
     """
 
     user: str
     groups: tuple[str, ...] = ()
     namespaces: tuple[str, ...] | None = None
     owns: bool = False
+    voter: str = ""
 
     def keys(self) -> list[tuple[str, str]]:
         """Return what of respondents means this visitor: each key, and whether as everybody, user or group."""
@@ -49,14 +52,15 @@ async def rights_of(principal: Principal, namespaces: Sequence[str]) -> Rights:
     Raises:
         ClusterError: when nobody can say what this visitor may see.
     """
+    voter = voter_hash(principal)
     if not principal.limited:
-        return Rights(principal.name, principal.groups, owns=principal.owns)
+        return Rights(principal.name, principal.groups, owns=principal.owns, voter=voter)
     allowed: list[str] = []
     for start in range(0, len(namespaces), _AT_ONCE):
         some = namespaces[start : start + _AT_ONCE]
         may = await asyncio.gather(*(principal.may_list_in(each) for each in some))
         allowed += [each for each, shown in zip(some, may, strict=True) if shown]
-    return Rights(principal.name, principal.groups, tuple(allowed))
+    return Rights(principal.name, principal.groups, tuple(allowed), voter=voter)
 
 
 async def may_see_damaged(principal: Principal) -> bool:

@@ -60,6 +60,33 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Ballot:
+    """How far the votes on an open question are.
+
+    Args:
+        agree: How many people agree.
+        required: Of how many.
+        declined: How many declined.
+        needed: Who is still needed, as people read it; empty: nobody.
+        unreachable: Too few people are left to agree, unless somebody withdraws a vote.
+        voters: The hashes of those who voted. A list does not tell them.
+        voted: The visitor is one of them.
+    """
+
+    agree: int
+    required: int
+    declined: int
+    needed: str
+    unreachable: bool
+    voters: tuple[str, ...] = ()
+    voted: bool = False
+
+    def progress(self) -> str:
+        """Return how many agree, of how many, such as ``1/2``."""
+        return f"{self.agree}/{self.required}"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One question, as the inbox shows it.
 
@@ -76,6 +103,7 @@ class Row:
         respondents: Who may answer.
         later: Who may answer later: the moments, and all who may from then on.
         ended: How it ended; None: no outcome is known.
+        ballot: How far the votes are, of one that is open and on which several people must agree.
     """
 
     request_id: str
@@ -93,6 +121,7 @@ class Row:
     respondents: Respondents
     later: tuple[tuple[datetime, Respondents], ...] = ()
     ended: Ended | None = None
+    ballot: Ballot | None = None
 
 
 def row_of(
@@ -102,6 +131,7 @@ def row_of(
     value: str | None = None,
     *,
     delegates: Sequence[str] = (),
+    ballot: Ballot | None = None,
 ) -> Row:
     """Return the row of a question.
 
@@ -111,6 +141,7 @@ def row_of(
         sha256: The digest of the question's bytes.
         value: The beginning of the value's text. None: the outcome has it.
         delegates: Who may answer on behalf of somebody.
+        ballot: How far the votes are, where several people must agree.
     """
     origin = request.origin
     if outcome is not None:
@@ -134,6 +165,7 @@ def row_of(
         respondents=_with(request.respondents, delegates),
         later=tuple((at, _with(may_answer(request, at), delegates)) for at, _ in steps_of(request)),
         ended=None if outcome is None else ended_of(outcome, request, value),
+        ballot=ballot if outcome is None else None,
     )
 
 

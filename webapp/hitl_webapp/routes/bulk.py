@@ -151,7 +151,7 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     checked, fault = sent, sent.fault(named=True)
     if page.first is not None:
         checked = sent.resolved(page.first)
-        fault = checked.fault(named=True)
+        fault = checked.fault(named=True) or page.lacks_comment(checked)
     if fault is not None:
         return HTMLResponse(page.render(checked, fault), 422)
     results = await bulk.submit(service, request.headers, ids, partial(_submission, sent), "web")
@@ -198,6 +198,11 @@ class ConfirmingPage:
         self._kinds = list(kinds.values())
         # One for all of them.
         self.first = bulk.plain(self._kinds[0][0]) if self._kinds else None
+
+    def lacks_comment(self, sent: SentForm) -> Fault | None:
+        """Return what is wrong with a form without a comment, if one of the questions needs one."""
+        asked = [each for questions in self._kinds for each in questions]
+        return next((fault for each in asked if (fault := sent.lacks_comment(each))), None)
 
     def stepped(self, sent: SentForm) -> str:
         """Return the page after a button of the form in parts was pressed. Nothing is recorded."""

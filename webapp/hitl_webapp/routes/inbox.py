@@ -14,7 +14,7 @@ from hitl_webapp.admission import Address
 from hitl_webapp.auth import bearer
 from hitl_webapp.inbox import api
 from hitl_webapp.inbox.queries import read_query
-from hitl_webapp.problems import public_outcome
+from hitl_webapp.problems import public_outcome, public_standing
 from hitl_webapp.routes.api import REFUSALS
 from hitl_webapp.routes.common import require_signed_in, service_of
 
@@ -77,12 +77,14 @@ async def question(request: Request, request_id: str) -> Response:
     admitted = await service.admission.to_see(Address(request_id, bearer(request.headers)), request.headers)
     document, outcome = admitted.request.document, await service.questions.outcome(admitted.request)
     now = await service.clock.storage_time()
+    standing = None if outcome is not None else await service.questions.standing(admitted.request)
     content = {
         "request_id": request_id,
         "state": outcome.outcome if outcome else "open" if now < document.expires_at else "overdue",
         # Where it lies in storage is nobody's business here.
         "question": document.model_dump(mode="json", by_alias=True, exclude={"request_path", "response_path"}),
         "outcome": None if outcome is None else public_outcome(outcome),
+        "approval": None if standing is None else public_standing(standing),
     }
     return Response(to_json(content), media_type="application/json")
 

@@ -1,0 +1,68 @@
+"""A HumanInputPolicy counts as it was when the question was asked, with an operator."""
+
+from typing import Any
+
+from hitl.core.documents import Respondent
+from hitl.records import outcomes
+from hitl.records.outcomes import Submission
+from hitl.records.records import Records
+from hitl.records.requests import read_request
+from tests.cluster.operators import Object, Questions, Root, conditions, question, run
+
+
+def policy(questions: Questions, name: str, **approval: Any) -> Object:
+    return {
+        **question(questions.namespace),
+        "kind": "HumanInputPolicy",
+        "metadata": {"name": name, "namespace": questions.namespace},
+        "spec": {"approval": approval},
+    }
+
+
+def test_a_question_waits_for_its_policy_and_keeps_it_when_the_policy_changes_or_goes(
+    questions: Questions, root: Root
+) -> None:
+    plane, namespace = questions.plane, questions.namespace
+    plane.apply(question(namespace, "first", policyRef={"name": "production"}))
+    waits = questions.until_condition("first", "Stalled", "PolicyNotFound")
+    assert "requestID" not in waits["status"]
+    [why] = [each["message"] for each in waits["status"]["conditions"] if each["type"] == "Stalled"]
+    assert f"there is no HumanInputPolicy production in namespace {namespace}" in why
+
+    plane.apply(policy(questions, "production", requiredResponses=2, allowLinks=True))
+    status = questions.until("first", "Pending")["status"]
+    assert status["policy"] == {"name": "production", "generation": 1}
+    rule = "2 people must give the same answer."
+    assert status["approval"] == {"requires": rule, "progress": "0/2", "needed": "2 more"}
+    assert "Stalled" not in conditions({"status": status})
+
+    plane.apply(policy(questions, "production", requiredResponses=1, allowLinks=True))
+    questions.ask("second", policyRef={"name": "production"})
+    later = questions.get("second")
+    assert later is not None
+    assert later["status"]["policy"] == {"name": "production", "generation": 2}
+    plane.delete(namespace, "HumanInputPolicy", "production")
+
+    async def vote(name: str) -> str:
+        request = await read_request(root.store, status["requestID"])
+        submission = Submission("answered", Respondent(name=name, via="cli"), "4")
+        return (await outcomes.settle(Records(root.store, announce=True), request, submission)).kind
+
+    assert run(vote("ann")) == "voted"
+    plane.until("one vote", lambda: (questions.get("first") or {})["status"]["approval"]["progress"] == "1/2")
+    assert run(vote("bob")) == "recorded"
+    settled = questions.until("first", "Answered")["status"]
+    assert settled["policy"] == {"name": "production", "generation": 1}
+    assert settled["approval"] == {
+        "requires": rule,
+        "progress": "2/2",
+        "agreed": ["ann (unverified)", "bob (unverified)"],
+    }
+
+
+def test_a_policy_that_nobody_could_fulfil_here_is_said_to_be_none(questions: Questions) -> None:
+    questions.plane.apply(policy(questions, "by-name", requiredResponses=2))
+    questions.plane.apply(question(questions.namespace, "by-name", policyRef={"name": "by-name"}))
+    found = questions.until_condition("by-name", "Stalled", "InvalidRequest")
+    [why] = [each["message"] for each in found["status"]["conditions"] if each["type"] == "Stalled"]
+    assert "this cluster cannot verify who votes: set allowLinks" in why
