@@ -98,8 +98,8 @@ TROUBLE = {
     "PolicyNotFound": "create the HumanInputPolicy that the message names, in the same namespace: the question is "
     "asked then, within some minutes",
     "DuplicateRequest": "delete this one: another HumanInput shows the same request",
-    "RequestDamaged": "check the stored object: it is not from HITL, or from a newer version, or who must agree was "
-    "changed after it was asked",
+    "RequestDamaged": "check the stored object: it is not from HITL, or from a newer version, or who must agree "
+    "was changed after it was asked",
     "OutcomeDamaged": "check the stored object: no other outcome is recorded while it is there",
     "RequestMissing": "ask again: the stored question is gone, or belongs to another namespace",
     "ForeignNamespace": "have the namespace added to a root, in the operator's settings",
