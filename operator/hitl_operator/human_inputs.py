@@ -16,7 +16,7 @@ from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.core.tally import Standing, standing
-from hitl.errors import ClockApart, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
+from hitl.errors import ClockApart, ClusterUnavailable, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.voting import standing_votes
 from hitl_operator import metrics
@@ -90,6 +90,8 @@ class HumanInputs:
         self.fresh: Fresh[HumanInput] = Fresh()
         # Questions that may be stored without any status that says so: withdrawn if their HumanInput goes away.
         self._unshown: dict[ReconcileHumanInput, CancelDeleted] = {}
+        # Statuses that may be written, as only the reply was lost: the next look finds nothing to write.
+        self._untold: set[ReconcileHumanInput] = set()
 
     async def reconcile(self, work: ReconcileHumanInput) -> HumanInput | None:
         """Look at a HumanInput, and write its status; return it as it is now, or None when it is gone.
@@ -228,12 +230,18 @@ class HumanInputs:
         """Write the status, if it is to change, and queue the next look."""
         form_url = root.form_url(human_input.request_id) if root else ""
         status = status_for(human_input, found, form_url=form_url, now=self._context.now())
-        if status != human_input.status and not await self._write(work, human_input, status, found):
-            return
+        try:
+            if status != human_input.status and not await self._write(work, human_input, status, found):
+                return
+        except ClusterUnavailable:
+            self._untold.add(work)
+            raise
         self._unshown.pop(work, None)
         before = human_input.status
-        if root is not None and (status.phase, status.approval) != (before.phase, before.approval):
+        changed = (status.phase, status.approval) != (before.phase, before.approval)
+        if root is not None and (changed or work in self._untold):
             self._context.tell_web_apps(root.name, human_input.request_id)
+        self._untold.discard(work)
         after = human_input.model_copy(update={"status": status})
         self._context.index.put(after)
         if is_final(status) and root is not None and not own and not is_final(human_input.status):
@@ -279,6 +287,7 @@ class HumanInputs:
 
     def _withdraw_unshown(self, work: ReconcileHumanInput) -> None:
         """Have the question withdrawn of a HumanInput that went away before its status said anything."""
+        self._untold.discard(work)
         cancel = self._unshown.pop(work, None)
         if cancel is not None:
             self._context.queue.add(cancel)

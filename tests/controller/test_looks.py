@@ -17,6 +17,7 @@ from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse, Metadata, Resp
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
+from hitl.errors import ClusterUnavailable
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest
@@ -59,6 +60,7 @@ class Operator:
     context: Context
     requests: Requests
     human_inputs: HumanInputs
+    told: list[str]
 
     @classmethod
     async def over_memory(cls) -> Operator:
@@ -67,10 +69,13 @@ class Operator:
         [root] = roots
         await root.reach()
         cluster: Any = SimpleNamespace()
-        context = Context(cluster, roots, Index(), Queues(roots), settings)
+        told: list[str] = []
+        context = Context(
+            cluster, roots, Index(), Queues(roots), settings, tell_web_apps=lambda _, each: told.append(each)
+        )
         requests = Requests(context)
         looks = HumanInputs(context, requests, Links(context, Refusals(lambda: 0.0)))
-        return cls(root, context, requests, looks)
+        return cls(root, context, requests, looks, told)
 
     def show(self, request: StoredRequest) -> HumanInput:
         """Let the API server have the HumanInput of a question, which nobody has looked at yet."""
@@ -230,3 +235,24 @@ async def test_a_question_that_is_seen_while_its_response_looks_for_it_is_not_mi
     queue.done(work)
 
     assert len(queue) == 1
+
+
+async def test_web_apps_are_told_of_a_status_whose_writing_got_no_reply() -> None:
+    operator = await Operator.over_memory()
+    request = await asked(operator.root.store, "slow", now=utc_now(), origin=ORIGIN)
+    operator.show(request)
+    cluster = vars(operator.context.cluster)
+    write_status = cluster["write_status"]
+
+    async def no_reply(*given: Any) -> bool:
+        await write_status(*given)
+        raise ClusterUnavailable("no reply in time")
+
+    cluster["write_status"] = no_reply
+    with pytest.raises(ClusterUnavailable):
+        await operator.look(request)
+    cluster["write_status"] = write_status
+    await operator.look(request)
+    await operator.look(request)
+
+    assert operator.told == ["slow"]

@@ -43,7 +43,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (["churn", "--minutes", "10"], ["churn"]),
         (["web"], ["web"]),
         (["operator"], ["operator beside its floor", "operator"]),
-        (["operator", "--large"], ["large"]),
+        (["operator", "--large"], ["operator beside its floor", "operator", "large"]),
         (["retention"], ["retention"]),
         (["votes"], ["votes"]),
         (["notices"], ["notices"]),
