@@ -66,13 +66,13 @@ def test_whatever_the_api_server_says_for_a_minute_the_operator_sees_again_what_
     plane = questions.plane
     plane.until("it says so", lambda: httpx.get(f"{operator.url}/readyz").status_code == 503)
     assert "not seen: HumanInput in here" in httpx.get(f"{operator.url}/readyz").text
-    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 2)
+    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 3)
     assert httpx.get(f"{operator.url}/healthz").is_success, "a restart would not help"
     watched.proxy.always(None)
     questions.patch("before", {"response": {"value": "1"}})
     questions.until("before", "Answered")
     questions.ask("after")
-    # The other kind's watch has pauses of its own.
+    # The watches of other kinds have pauses of their own.
     plane.until("all is seen", lambda: httpx.get(f"{operator.url}/readyz").text == "ok")
     assert "Traceback" not in operator.said()
     assert operator.terminate() == 0
@@ -105,7 +105,7 @@ def test_a_namespace_without_rights_troubles_no_other_and_is_seen_once_it_has_th
     )
     operator.start()
     good.ask("early")
-    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 2)
+    plane.until("the metric says so", lambda: operator.metric("hitl_unseen_watches") == 3)
     probe = httpx.get(f"{operator.url}/readyz")
     assert (probe.status_code, probe.text[:4]) == (200, "ok; ")
     assert "not seen: HumanInput in bad: " in probe.text
