@@ -51,6 +51,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
     created, origin = metadata.creation_timestamp, shown_origin_of(human_input)
     settled = status.condition(HumanInputCondition.SETTLED)
     approval, agreement = _approval(human_input), status.approval
+    policy = policy_sentence(approval) if approval else ""
     return _checked(
         metadata,
         {
@@ -74,7 +75,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "respondents": respondents_of(spec),
             "escalation": _escalation(human_input),
             "approval": approval,
-            "requires": agreement.requires or "" if agreement else policy_sentence(approval) if approval else "",
+            "requires": agreement.requires or "" if agreement else policy,
             "agree": agreement.progress if agreement else "",
             "requester": requester_of(spec),
             "standing": settled.message if settled and settled.status != "True" and status.approval else "",
@@ -83,21 +84,29 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "link_secret": status.link_secret or "",
             "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
             "phase": status.phase or phase_of(None),
-            "value": _typed(human_input),
-            "by": status.answered_by or "",
-            "on_behalf_of": status.on_behalf_of or "",
-            "via": status.answered_via or "",
-            "commit": status.commit or "",
-            "verified": bool(status.verified),
-            "settled_at": status.answered_at,
-            "reason": settled.reason if settled and settled.status == "True" else "",
-            "comment": status.comment or "",
-            "default_used": settled is not None and settled.reason == DEFAULT_USED,
-            "edited": None if status.edited is None else [each.model_dump() for each in status.edited],
-            "edits_left_out": status.edits_left_out or 0,
+            **_ending(human_input),
             "left_out": metadata.annotations.get(LEFT_OUT_ANNOTATION, "").split(),
         },
     )
+
+
+def _ending(human_input: HumanInput) -> dict[str, Any]:
+    """Return what a view says of the end: nothing but defaults while the question is open."""
+    status, settled = human_input.status, human_input.status.condition(HumanInputCondition.SETTLED)
+    return {
+        "value": _typed(human_input),
+        "by": status.answered_by or "",
+        "on_behalf_of": status.on_behalf_of or "",
+        "via": status.answered_via or "",
+        "commit": status.commit or "",
+        "verified": bool(status.verified),
+        "settled_at": status.answered_at,
+        "reason": settled.reason if settled and settled.status == "True" else "",
+        "comment": status.comment or "",
+        "default_used": settled is not None and settled.reason == DEFAULT_USED,
+        "edited": None if status.edited is None else [each.model_dump() for each in status.edited],
+        "edits_left_out": status.edits_left_out or 0,
+    }
 
 
 def _typed(human_input: HumanInput) -> Value:

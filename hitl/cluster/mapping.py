@@ -14,13 +14,13 @@ from typing import Any, Final
 from hitl.cluster.agreeing import approval_of, approval_shown, requester_of
 from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.times import hours_in, reminders_shown, steps_in, steps_shown
 from hitl.cluster.v1alpha1 import (
     GROUP,
     MAX_SCHEMA_LEVELS,
     TOO_DEEP,
     HumanInput,
-    HumanInputResponse,
     HumanInputSpec,
     Identity,
     Metadata,

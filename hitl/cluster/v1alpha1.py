@@ -1,4 +1,4 @@
-"""HumanInput and HumanInputResponse, version v1alpha1: what the API server holds, as pydantic models.
+"""HumanInput, version v1alpha1: what the API server holds, as pydantic models.
 
 The descriptions here are what ``kubectl explain`` shows. `tools.crd.generate` makes the custom resource
 definitions from them.
@@ -37,9 +37,7 @@ from hitl.core.documents import (
 from hitl.core.escalation import MAX_STEPS
 from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
-from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
-from hitl.core.respondents import Person
 from hitl.core.strictjson import check_depth
 from hitl.core.values import MAX_VALUE_CHARS, DataType
 from hitl.errors import InvalidRequest, InvalidValue
@@ -61,8 +59,8 @@ TOO_DEEP: Final[dict[str, JsonValue]] = {"$schema": "nested too deeply"}
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
 
 _Choice: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]
-_ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
-_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
+ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
 
 
 def _readable(schema: Any) -> Any:
@@ -79,7 +77,7 @@ _JsonSchema: TypeAlias = Annotated[dict[str, JsonValue], BeforeValidator(_readab
 class Response(Shape):
     """An answer or a rejection. Once given it does not change."""
 
-    value: _ValueText | None = Field(
+    value: ValueText | None = Field(
         default=None,
         description='The answer, always as a string: "42", "4.5", "true", "some text", "{\\"a\\": 1}".',
     )
@@ -108,7 +106,7 @@ class HumanInputSpec(Shape):
         description="At the deadline: UseDefault answers with `default`, Fail ends in TimedOut, even if there is "
         "one. Absent: UseDefault where there is a default, else Fail.",
     )
-    default: _ValueText | None = Field(
+    default: ValueText | None = Field(
         default=None, description="The answer that is recorded at the deadline when nobody gave one, as a string."
     )
     choices: list[_Choice] = Field(
@@ -121,7 +119,7 @@ class HumanInputSpec(Shape):
         max_length=MAX_CHOICES,
         description="What people read instead of a choice, by the choice.",
     )
-    proposed: _ValueText | None = Field(
+    proposed: ValueText | None = Field(
         default=None,
         description="What the form holds at first, as a string. `status.edited` tells what the answer changed.",
     )
@@ -198,7 +196,7 @@ class HumanInputStatus(Shape):
     phase: Phase | None = Field(
         default=None, description="Pending, Answered, Rejected, TimedOut or Cancelled; all but Pending are final."
     )
-    value: _ValueText | None = Field(default=None, description="The recorded answer, in its canonical form.")
+    value: ValueText | None = Field(default=None, description="The recorded answer, in its canonical form.")
     answered_by: str | None = Field(default=None, max_length=256, description="Who made the recorded submission.")
     on_behalf_of: str | None = Field(
         default=None, max_length=256, description="Who handed the question over to them; absent: nobody."
@@ -302,57 +300,3 @@ class HumanInput(KubernetesObject):
     def request_id(self) -> str:
         """The id of the request in storage: the one it was made for, or its own uid."""
         return self.spec.request.id if self.spec.request else self.metadata.uid
-
-
-class ResponseTarget(Shape):
-    """Which question is answered: by the HumanInput's name, in the same namespace, or by the request's id."""
-
-    name: _Name | None = Field(default=None, description="The HumanInput's name.")
-    request_id: str | None = Field(
-        default=None,
-        alias="requestID",
-        pattern=REQUEST_ID_PATTERN,
-        max_length=63,
-        description="The request's id, as `status.requestID` shows it.",
-    )
-
-
-class HumanInputResponseSpec(Shape):
-    """An answer or a rejection, given without touching the question; or what withdraws or delegates. It never
-    changes."""
-
-    request_ref: ResponseTarget = Field(description="Which question is answered.")
-    value: _ValueText | None = Field(default=None, description="The answer, always as a string.")
-    reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
-    withdraw: bool = Field(
-        default=False,
-        description="true withdraws the user's vote, or takes back that they handed the question over.",
-    )
-    delegate_to: Person | None = Field(
-        default=None, description="The user who answers on behalf of this one: the question is handed over."
-    )
-    comment: str = Field(
-        default="", max_length=MAX_COMMENT_CHARS, description="A remark that is recorded with it."
-    )
-    respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")
-
-
-class HumanInputResponseStatus(Shape):
-    """The result of the response."""
-
-    observed_generation: int | None = Field(
-        default=None,
-        description="The metadata.generation that this status was found for; -1 before the operator has seen it.",
-    )
-    conditions: list[Condition] = Field(default_factory=list, max_length=16, description="Accepted.")
-
-    def condition(self, kind: str) -> Condition | None:
-        """Return the condition of a type, if there is one."""
-        return next((each for each in self.conditions if each.type == kind), None)
-
-
-class HumanInputResponse(KubernetesObject):
-    """A response to a HumanInput, as an object of its own: for GitOps, and for those who may only answer."""
-
-    spec: HumanInputResponseSpec
-    status: HumanInputResponseStatus = HumanInputResponseStatus()

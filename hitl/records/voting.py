@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from hitl.core import votekeys
+from hitl.core import keys, votekeys
 from hitl.core.audit import Right
 from hitl.core.delegation import DelegationDocument, Handed
 from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
@@ -179,6 +179,9 @@ async def _withdrawn(
         nothing = "You have no vote on this question that could be withdrawn, and did not hand it over."
         return Settled("refused", error=InvalidValue(nothing))
     done = bool(submission_id) and any(each.ended_by == submission_id for each in ballots.everything())
+    if records.announce and not done:
+        # Before it is withdrawn, so that an operator looks even if this process ends in between.
+        await records.store.mark(keys.answered_marker(request.request_id))
     if done or await end(records.store, request, mine, "withdrawn", now, submission_id):
         if is_delegation(mine):
             await records.store.mark(votekeys.handed_marker(request.request_id))

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS, NOTIFICATION_TARGETS, RESPONSES, TASK_ACTIONS, Kube, Object
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
+from hitl.cluster.human_input_response import HumanInputResponse
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import InvalidRequest
 from hitl_operator import metrics
 from hitl_operator.anchors import Anchors

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from hitl.cluster.client import HUMAN_INPUTS, POLICIES, RESPONSES, SECRETS, Kube, Object, Resource
+from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.notification_target import NotificationTargetStatus
 from hitl.cluster.policies import HumanInputPolicy
@@ -13,8 +14,6 @@ from hitl.cluster.v1alpha1 import (
     OPERATOR_MANAGER,
     STATUS_MANAGER,
     HumanInput,
-    HumanInputResponse,
-    HumanInputResponseStatus,
     HumanInputStatus,
     Metadata,
 )

@@ -15,7 +15,8 @@ from hitl.cluster.conditions import (
     RefusalReason,
     TroubleReason,
 )
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse, HumanInputStatus
+from hitl.cluster.human_input_response import HumanInputResponse
+from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.lifecycle import GRACE
 from hitl.core.tally import Standing

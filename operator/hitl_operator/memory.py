@@ -8,7 +8,8 @@ from typing import Final, Generic, TypeVar
 from cachetools import LRUCache
 from pydantic_core import PydanticSerializationError, to_json
 
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
+from hitl.cluster.human_input_response import HumanInputResponse
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.records.requests import StoredRequest
 
 T = TypeVar("T", HumanInput, HumanInputResponse)

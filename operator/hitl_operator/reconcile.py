@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
+from hitl.cluster.human_input_response import HumanInputResponse
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClusterError
 from hitl_operator import metrics
 from hitl_operator.context import Context

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from hitl.cluster.client import RESPONSES
 from hitl.cluster.conditions import AcceptedReason, RefusalReason
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import given_in
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClockApart, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
 from hitl.records.outcomes import Settled
 from hitl.records.requests import read_outcome_of

@@ -22,14 +22,13 @@ from hitl.cluster.conditions import (
     MissingReason,
     TroubleReason,
 )
+from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
 from hitl.cluster.mapping import outcome_shown, whole_second
 from hitl.cluster.v1alpha1 import (
     MISSING_OUTCOME_ANNOTATION,
     Condition,
     ConditionStatus,
     HumanInput,
-    HumanInputResponse,
-    HumanInputResponseStatus,
     HumanInputStatus,
     Response,
 )

@@ -12,8 +12,9 @@ from typing import Any, cast
 
 import pytest
 
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import human_input_of
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse, Metadata, Response
+from hitl.cluster.v1alpha1 import HumanInput, Metadata, Response
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hitl.cluster.beside import edited_shown
 from hitl.cluster.conditions import HumanInputCondition
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import (
     event_name_of,
     given_by,
@@ -24,14 +25,7 @@ from hitl.cluster.mapping import (
     shown_origin_of,
     value_of,
 )
-from hitl.cluster.v1alpha1 import (
-    LEFT_OUT_ANNOTATION,
-    MAX_EDITS,
-    Condition,
-    HumanInput,
-    HumanInputResponse,
-    HumanInputStatus,
-)
+from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, MAX_EDITS, Condition, HumanInput, HumanInputStatus
 from hitl.core.approval import Approval
 from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent

@@ -259,6 +259,18 @@ class Interrupted(Store):
         return await super().create_once(key, data)
 
 
+async def test_an_operator_is_told_of_a_withdrawal_as_of_a_vote(store: Mortal) -> None:
+    request = await asked(store, approval=TWO)
+    marker = keys.answered_marker(request.request_id)
+    await settle(store, request, says(4, "ann"), seconds=1)
+    await withdraw(Records(store), request, who("ann"), now=NOW + 2 * SECOND)
+    assert not await store.exists(marker)
+
+    await settle(store, request, says(4, "ann"), seconds=3)
+    await withdraw(Records(store, announce=True), request, who("ann"), now=NOW + 4 * SECOND)
+    assert await store.exists(marker)
+
+
 @pytest.mark.parametrize("at", range(6))
 async def test_of_a_withdrawal_and_an_outcome_that_race_one_is_told_the_truth(store: Mortal, at: int) -> None:
     request = await asked(store, approval=TWO)

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from hitl.cluster.conditions import ACCEPTED, HumanInputCondition
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import outcome_shown
-from hitl.cluster.v1alpha1 import HumanInput, HumanInputResponse
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.core.keys import OpenRow, SettledRow

@@ -12,9 +12,10 @@ from typing import Any, Final, TypeAlias
 import yaml
 from pydantic import BaseModel
 
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.notification_target import NotificationTarget
 from hitl.cluster.policies import HumanInputPolicy
-from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput, HumanInputResponse
+from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput
 from tools.crd import cel, cel_times
 from tools.crd.cel_targets import target_rules
 
