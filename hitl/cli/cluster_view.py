@@ -14,7 +14,7 @@ from hitl.cluster.client import Object
 from hitl.cluster.conditions import DEFAULT_USED, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
 from hitl.cluster.times import steps_in
-from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, Metadata
+from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, HumanInputStatus, Metadata
 from hitl.core.approval import Approval, policy_sentence
 from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
@@ -84,11 +84,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
             "phase": status.phase or phase_of(None),
             "value": _typed(human_input),
-            "by": status.answered_by or "",
-            "on_behalf_of": status.on_behalf_of or "",
-            "via": status.answered_via or "",
-            "commit": status.commit or "",
-            "verified": bool(status.verified),
+            **_sender(status),
             "settled_at": status.answered_at,
             "reason": settled.reason if settled and settled.status == "True" else "",
             "comment": status.comment or "",
@@ -98,6 +94,16 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "left_out": metadata.annotations.get(LEFT_OUT_ANNOTATION, "").split(),
         },
     )
+
+
+def _sender(status: HumanInputStatus) -> dict[str, Any]:
+    return {
+        "by": status.answered_by or "",
+        "on_behalf_of": status.on_behalf_of or "",
+        "via": status.answered_via or "",
+        "commit": status.commit or "",
+        "verified": bool(status.verified),
+    }
 
 
 def _typed(human_input: HumanInput) -> Value:

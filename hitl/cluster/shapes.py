@@ -18,6 +18,7 @@ from hitl.core.respondents import MAX_RESPONDENTS, Person
 
 MAX_EDIT_PATH_CHARS: Final = 512
 
+_Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
 ConditionStatus: TypeAlias = Literal["True", "False", "Unknown"]
 
 
@@ -213,3 +214,16 @@ class RequestRef(Shape):
     """The request in storage that this HumanInput shows."""
 
     id: str = Field(pattern=REQUEST_ID_PATTERN, max_length=63, description="The request's id.")
+
+
+class ResponseTarget(Shape):
+    """Which question is answered: by the HumanInput's name, in the same namespace, or by the request's id."""
+
+    name: _Name | None = Field(default=None, description="The HumanInput's name.")
+    request_id: str | None = Field(
+        default=None,
+        alias="requestID",
+        pattern=REQUEST_ID_PATTERN,
+        max_length=63,
+        description="The request's id, as `status.requestID` shows it.",
+    )

@@ -21,6 +21,7 @@ from hitl.cluster.shapes import PolicyRef as PolicyRef
 from hitl.cluster.shapes import Requester as Requester
 from hitl.cluster.shapes import RequestRef as RequestRef
 from hitl.cluster.shapes import Respondents as Respondents
+from hitl.cluster.shapes import ResponseTarget as ResponseTarget
 from hitl.cluster.shapes import Shape
 from hitl.cluster.shapes import ShownApproval as ShownApproval
 from hitl.cluster.shapes import ShownEvidence as ShownEvidence
@@ -37,7 +38,6 @@ from hitl.core.documents import (
 from hitl.core.escalation import MAX_STEPS
 from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
-from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
 from hitl.core.respondents import Person
 from hitl.core.strictjson import check_depth
@@ -302,19 +302,6 @@ class HumanInput(KubernetesObject):
     def request_id(self) -> str:
         """The id of the request in storage: the one it was made for, or its own uid."""
         return self.spec.request.id if self.spec.request else self.metadata.uid
-
-
-class ResponseTarget(Shape):
-    """Which question is answered: by the HumanInput's name, in the same namespace, or by the request's id."""
-
-    name: _Name | None = Field(default=None, description="The HumanInput's name.")
-    request_id: str | None = Field(
-        default=None,
-        alias="requestID",
-        pattern=REQUEST_ID_PATTERN,
-        max_length=63,
-        description="The request's id, as `status.requestID` shows it.",
-    )
 
 
 class HumanInputResponseSpec(Shape):
