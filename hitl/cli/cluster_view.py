@@ -50,7 +50,6 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
     metadata, spec, status = human_input.metadata, human_input.spec, human_input.status
     created, origin = metadata.creation_timestamp, shown_origin_of(human_input)
     settled = status.condition(HumanInputCondition.SETTLED)
-    approval, agreement = _approval(human_input), status.approval
     return _checked(
         metadata,
         {
@@ -73,9 +72,9 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "schema_": spec.json_schema,
             "respondents": respondents_of(spec),
             "escalation": _escalation(human_input),
-            "approval": approval,
-            "requires": agreement.requires or "" if agreement else policy_sentence(approval) if approval else "",
-            "agree": agreement.progress if agreement else "",
+            "approval": _approval(human_input),
+            "requires": _requires(human_input),
+            "agree": status.approval.progress if status.approval else "",
             "requester": requester_of(spec),
             "standing": settled.message if settled and settled.status != "True" and status.approval else "",
             "created_at": created,
@@ -122,6 +121,14 @@ def _approval(human_input: HumanInput) -> Approval | None:
     except InvalidRequest as error:
         metadata = human_input.metadata
         raise _damaged(metadata.namespace, metadata.name, f"spec.{error}") from error
+
+
+def _requires(human_input: HumanInput) -> str:
+    """Return who must agree, as sentences: of a policy only the status knows it."""
+    told, own = human_input.status.approval, _approval(human_input)
+    if told is not None and told.requires:
+        return told.requires
+    return policy_sentence(own) if own else ""
 
 
 def _evidence(human_input: HumanInput) -> list[Evidence]:

@@ -11,13 +11,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from hitl.core.approval import MAX_GROUPS, MAX_REQUIRED, CommentRequired
+from hitl.core.documents import MAX_COMMENT_CHARS
 from hitl.core.evidence import MAX_ALT_CHARS, MAX_URL_CHARS, EvidenceKind
 from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.limits import MAX_NAME_CHARS
 from hitl.core.respondents import MAX_RESPONDENTS, Person
+from hitl.core.values import MAX_VALUE_CHARS
 
 MAX_EDIT_PATH_CHARS: Final = 512
 
+ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
 ConditionStatus: TypeAlias = Literal["True", "False", "Unknown"]
 
 
@@ -213,3 +216,17 @@ class RequestRef(Shape):
     """The request in storage that this HumanInput shows."""
 
     id: str = Field(pattern=REQUEST_ID_PATTERN, max_length=63, description="The request's id.")
+
+
+class Response(Shape):
+    """An answer or a rejection. Once given it does not change."""
+
+    value: ValueText | None = Field(
+        default=None,
+        description='The answer, always as a string: "42", "4.5", "true", "some text", "{\\"a\\": 1}".',
+    )
+    reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
+    comment: str = Field(
+        default="", max_length=MAX_COMMENT_CHARS, description="A remark that is recorded with it."
+    )
+    respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")

@@ -21,7 +21,8 @@ from hitl.cluster.shapes import PolicyRef as PolicyRef
 from hitl.cluster.shapes import Requester as Requester
 from hitl.cluster.shapes import RequestRef as RequestRef
 from hitl.cluster.shapes import Respondents as Respondents
-from hitl.cluster.shapes import Shape
+from hitl.cluster.shapes import Response as Response
+from hitl.cluster.shapes import Shape, ValueText
 from hitl.cluster.shapes import ShownApproval as ShownApproval
 from hitl.cluster.shapes import ShownEvidence as ShownEvidence
 from hitl.cluster.times import EscalationStep as EscalationStep
@@ -41,7 +42,7 @@ from hitl.core.keys import REQUEST_ID_PATTERN
 from hitl.core.lifecycle import Phase
 from hitl.core.respondents import Person
 from hitl.core.strictjson import check_depth
-from hitl.core.values import MAX_VALUE_CHARS, DataType
+from hitl.core.values import DataType
 from hitl.errors import InvalidRequest, InvalidValue
 
 GROUP: Final = "hitl.flyte.org"
@@ -61,7 +62,6 @@ TOO_DEEP: Final[dict[str, JsonValue]] = {"$schema": "nested too deeply"}
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
 
 _Choice: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]
-_ValueText: TypeAlias = Annotated[str, Field(max_length=MAX_VALUE_CHARS)]
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=253)]
 
 
@@ -74,20 +74,6 @@ def _readable(schema: Any) -> Any:
 
 
 _JsonSchema: TypeAlias = Annotated[dict[str, JsonValue], BeforeValidator(_readable)]
-
-
-class Response(Shape):
-    """An answer or a rejection. Once given it does not change."""
-
-    value: _ValueText | None = Field(
-        default=None,
-        description='The answer, always as a string: "42", "4.5", "true", "some text", "{\\"a\\": 1}".',
-    )
-    reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
-    comment: str = Field(
-        default="", max_length=MAX_COMMENT_CHARS, description="A remark that is recorded with it."
-    )
-    respondent: Identity | None = Field(default=None, description="Who responds. Stamped at admission.")
 
 
 class HumanInputSpec(Shape):
@@ -108,7 +94,7 @@ class HumanInputSpec(Shape):
         description="At the deadline: UseDefault answers with `default`, Fail ends in TimedOut, even if there is "
         "one. Absent: UseDefault where there is a default, else Fail.",
     )
-    default: _ValueText | None = Field(
+    default: ValueText | None = Field(
         default=None, description="The answer that is recorded at the deadline when nobody gave one, as a string."
     )
     choices: list[_Choice] = Field(
@@ -121,7 +107,7 @@ class HumanInputSpec(Shape):
         max_length=MAX_CHOICES,
         description="What people read instead of a choice, by the choice.",
     )
-    proposed: _ValueText | None = Field(
+    proposed: ValueText | None = Field(
         default=None,
         description="What the form holds at first, as a string. `status.edited` tells what the answer changed.",
     )
@@ -198,7 +184,7 @@ class HumanInputStatus(Shape):
     phase: Phase | None = Field(
         default=None, description="Pending, Answered, Rejected, TimedOut or Cancelled; all but Pending are final."
     )
-    value: _ValueText | None = Field(default=None, description="The recorded answer, in its canonical form.")
+    value: ValueText | None = Field(default=None, description="The recorded answer, in its canonical form.")
     answered_by: str | None = Field(default=None, max_length=256, description="Who made the recorded submission.")
     on_behalf_of: str | None = Field(
         default=None, max_length=256, description="Who handed the question over to them; absent: nobody."
@@ -322,7 +308,7 @@ class HumanInputResponseSpec(Shape):
     changes."""
 
     request_ref: ResponseTarget = Field(description="Which question is answered.")
-    value: _ValueText | None = Field(default=None, description="The answer, always as a string.")
+    value: ValueText | None = Field(default=None, description="The answer, always as a string.")
     reject: bool = Field(default=False, description="true refuses to answer; then there is no value.")
     withdraw: bool = Field(
         default=False,

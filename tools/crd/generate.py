@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from hitl.cluster.notification_target import NotificationTarget
 from hitl.cluster.policies import HumanInputPolicy
 from hitl.cluster.v1alpha1 import GROUP, VERSION, HumanInput, HumanInputResponse
-from tools.crd import cel, cel_times
+from tools.crd import cel, cel_policies, cel_times
 from tools.crd.cel_targets import target_rules
 
 Schema: TypeAlias = dict[str, Any]
@@ -111,7 +111,10 @@ def definitions() -> dict[str, Schema]:
         target_rules(),
     )
     policy = _definition(
-        HumanInputPolicy, ("humaninputpolicies", "humaninputpolicy", "hip"), _POLICY_COLUMNS, cel.policy_rules()
+        HumanInputPolicy,
+        ("humaninputpolicies", "humaninputpolicy", "hip"),
+        _POLICY_COLUMNS,
+        cel_policies.policy_rules(),
     )
     return {f"{each['metadata']['name']}.yaml": each for each in (human_input, response, target, policy)}
 
@@ -244,7 +247,7 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
     if name == "businessHours":
         result["x-kubernetes-validations"] = cel_times.business_hours_rules()
     if name == "approval" and "requiredResponses" in result["properties"]:
-        result["x-kubernetes-validations"] = cel.approval_rules()
+        result["x-kubernetes-validations"] = cel_policies.approval_rules()
         result["properties"]["groups"]["items"]["properties"]["name"]["pattern"] = _NAME
     return result
 
