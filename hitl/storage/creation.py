@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
+import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from hitl.errors import StorageUnsuitable
-from hitl.storage.folders import sync
+from hitl.storage.folders import sync, sync_above
 
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
+
+# Names of parts need not be secret, but those of other processes must be others. A call of the system for each
+# would wait for the interpreter's lock.
+_names: Final = random.Random()  # noqa: S311 - no secret
+os.register_at_fork(after_in_child=_names.seed)
 
 
 class Synced:
@@ -24,32 +29,28 @@ class Synced:
         self._named: set[tuple[int, int]] = set()
         self._begun: dict[tuple[int, int], float] = {}
 
-    def sync_names(self, folders: Sequence[int], opened_at: float) -> None:
+    def sync_names(self, folders: Sequence[int], first: os.stat_result, opened_at: float) -> None:
         """Bring to the disk the name of a file in the last folder, and the folders' own names.
 
         Args:
-            folders: Open folders, each in the one before; the first is the root.
+            folders: Open folders, each in the one before; the first is in the root.
+            first: What the system says of the first one.
             opened_at: The time in seconds, as `time.monotonic` has it, at which all of them were there.
 
         Raises:
             OSError: when the disk fails.
         """
-        root, *below = folders
-        if not below:
-            sync([root])
-            return
-        found = os.fstat(below[0])
-        first = (found.st_dev, found.st_ino)
-        sync(below[:0:-1])
+        known = (first.st_dev, first.st_ino)
+        sync(folders[:0:-1])
         # A sync of the folder of all questions that began since serves everybody whose folder was there by then.
-        if len(below) == 1 or self._begun.get(first, 0.0) <= opened_at:
+        if len(folders) == 1 or self._begun.get(known, 0.0) <= opened_at:
             began = time.monotonic()
-            sync(below[:1])
-            self._begun[first] = max(began, self._begun.get(first, 0.0))
+            sync(folders[:1])
+            self._begun[known] = max(began, self._begun.get(known, 0.0))
         # It is never deleted; the folders in it may be new each time.
-        if first not in self._named:
-            sync([root])
-            self._named.add(first)
+        if known not in self._named:
+            sync_above(folders[0])
+            self._named.add(known)
 
 
 class Creation:
@@ -75,7 +76,8 @@ class Creation:
         Raises:
             OSError: when that is not possible.
         """
-        part = f"{self._name}#{secrets.randbits(63)}"
+        part = f"{self._name}#{_names.getrandbits(63)}"
+        self._first = os.fstat(self._folders[0])
         self._file = os.open(part, _NEW, 0o666, dir_fd=self._folders[-1])
         self._part = part
         while data:
@@ -102,6 +104,9 @@ class Creation:
     def finish(self, synced: Synced) -> None:
         """Bring the content to the disk, give the file its name, and bring that to the disk: what takes long.
 
+        It is called in a thread, and does no more than it must: each call of the system there stops the event loop
+        for a moment, as the interpreter's lock goes to and fro. So `close` removes the file's other name.
+
         Raises:
             FileExistsError: when the name is taken; whoever took it is on the disk as well.
             StorageUnsuitable: when the filesystem has no hard links.
@@ -113,21 +118,19 @@ class Creation:
             self.link()
         except FileExistsError as error:
             taken = error
-        self._drop_part()
         # Before "taken" is told too: whoever took it may not have come so far.
-        synced.sync_names(self._folders, self._opened_at)
+        synced.sync_names(self._folders, self._first, self._opened_at)
         if taken is not None:
             raise taken
 
     def close(self) -> None:
-        """Close all, and leave no part behind."""
+        """Close all, and leave no part behind.
+
+        One that comes back after a loss of power, or cannot be removed, is a file that nobody finished.
+        """
         if self._part:
-            self._drop_part()
+            with suppress(OSError):
+                os.unlink(self._part, dir_fd=self._folders[-1])
         for each in (self._file, *self._folders):
             if each >= 0:
                 os.close(each)
-
-    def _drop_part(self) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(self._part, dir_fd=self._folders[-1])
-        self._part = ""

@@ -40,6 +40,7 @@ class Folders:
     def __init__(self, url: str, root: str) -> None:
         self.url = url
         self._root = root
+        self._below_root = os.path.join(root, "")  # noqa: PTH118 - a text, as in `make_root`
 
     @contextmanager
     def open(self, parts: Sequence[str], key: str, *, make: bool = False) -> Iterator[list[int]]:
@@ -51,10 +52,10 @@ class Folders:
             _close(folders)
 
     def opened(self, parts: Sequence[str], key: str, *, make: bool = False) -> list[int]:
-        """Open the root and one folder in the other; return their descriptors, which the caller closes.
+        """Open one folder in the other; return their descriptors, which the caller closes.
 
         Args:
-            parts: The folders' names.
+            parts: The folders' names, the first one that of a folder in the root. For none, the root is opened.
             key: The object that they are opened for, for messages.
             make: Make those that are not there, and open them so that they can be synced where that is permitted.
 
@@ -64,25 +65,41 @@ class Folders:
             StorageUnsuitable: when that is the folder of all objects.
             PermissionError: when the root, or that folder, may not be entered.
         """
-        folders: list[int] = []
+        if not parts:
+            return [self._opened_root(make)]
+        folders = [self._opened_first(parts, key, make)]
         try:
-            folders.append(self._opened_root(make))
-            for depth, name in enumerate(parts):
-                try:
-                    folders.append(_opened(name, folders[-1], make))
-                except PermissionError as error:
-                    if make or depth < 2:
-                        raise
-                    why = f"this user is not permitted to look into {'/'.join(parts[:depth])}"
-                    raise DocumentDamaged(key, why) from error
-                except OSError as error:
-                    if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-                        raise
-                    raise self._not_a_folder(parts[: depth + 1], folders[-1], key) from error
+            for depth in range(2, len(parts) + 1):
+                folders.append(self._opened_in(parts[:depth], folders[-1], key, make))
         except BaseException:
             _close(folders)
             raise
         return folders
+
+    def _opened_first(self, parts: Sequence[str], key: str, make: bool) -> int:
+        # A root is found by any path, and the folder in it by its own name only: one call opens both.
+        path = self._below_root + parts[0]
+        with suppress(OSError):
+            return _syncable(path, os.O_NOFOLLOW, None) if make else os.open(path, _FOLDER)
+        # One after the other tells which of them is missing or wrong.
+        root = self._opened_root(make)
+        try:
+            return self._opened_in(parts[:1], root, key, make)
+        finally:
+            os.close(root)
+
+    def _opened_in(self, parts: Sequence[str], within: int, key: str, make: bool) -> int:
+        try:
+            return _opened(parts[-1], within, make)
+        except PermissionError as error:
+            if make or len(parts) <= 2:
+                raise
+            why = f"this user is not permitted to look into {'/'.join(parts[:-1])}"
+            raise DocumentDamaged(key, why) from error
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
+            raise self._not_a_folder(parts, within, key) from error
 
     def _opened_root(self, make: bool) -> int:
         if not make:
@@ -134,6 +151,19 @@ def _syncable(path: str, flags: int, within: int | None) -> int:
     except PermissionError:
         # It may be entered only; `sync` knows such folders.
         return os.open(path, _ROOT | flags, dir_fd=within)
+
+
+def sync_above(folder: int) -> None:
+    """Bring to the disk the name of an open folder.
+
+    Raises:
+        OSError: when the disk fails.
+    """
+    above = _syncable("..", 0, folder)
+    try:
+        sync([above])
+    finally:
+        os.close(above)
 
 
 def _close(folders: Sequence[int]) -> None:

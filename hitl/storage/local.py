@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import heapq
 import os
-import secrets
 import stat
 from collections.abc import AsyncIterator, Callable, ItemsView, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,11 +21,11 @@ from hitl.storage.creation import Creation, Synced
 from hitl.storage.disk import disk
 from hitl.storage.folders import FOLDER, Folders, kind_of, parts_of, readable, sync
 from hitl.storage.listing import Listing, time_of
+from hitl.storage.marking import replace, replace_many
 from hitl.storage.objects import Entry, Found, check_size, first_line
 
 _TRIES: Final = 10
 _PAGE: Final = 1_000
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the opening of a named pipe would wait for a writer.
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -98,8 +97,8 @@ class LocalObjects:
 
     async def size(self, key: str) -> int:
         """Return how many bytes a regular file has; DocumentDamaged for anything else."""
-        with self._translating(f"look for {key}"), self._opened_file(key) as file:
-            return os.fstat(file).st_size
+        with self._translating(f"look for {key}"), self._opened_file(key) as (_, found):
+            return found.st_size
 
     async def read_part(self, key: str, start: int, length: int) -> bytes:
         """Read some of a regular file's bytes; DocumentDamaged for anything else."""
@@ -169,18 +168,14 @@ class LocalObjects:
     def _overwrite(self, key: str, data: bytes) -> None:
         *folders, name = parts_of(key)
         with self._folders.open(folders, key, make=True) as opened:
-            _replace(name, opened[-1], key, data)
+            replace(name, opened[-1], key, data)
 
     def _overwrite_many(self, keys: Sequence[str], data: bytes) -> None:
         errors: list[Exception] = []
         for folders, names in _by_folder(keys):
             try:
                 with self._folders.open(folders, "/".join(folders), make=True) as opened:
-                    for name in names:
-                        try:
-                            _replace(name, opened[-1], "/".join([*folders, name]), data)
-                        except (OSError, DocumentDamaged) as error:
-                            errors.append(error)
+                    errors += replace_many(names, opened[-1], "/".join(folders), data)
             except (OSError, DocumentDamaged) as error:
                 errors.append(error)
         for wrong in errors:
@@ -188,17 +183,16 @@ class LocalObjects:
             raise self._vanishing(keys[0]) if isinstance(wrong, FileNotFoundError) else wrong
 
     def _read(self, key: str) -> Found:
-        with self._opened_file(key) as file:
-            found = os.fstat(file)
+        with self._opened_file(key) as (file, found):
             check_size(key, found.st_size)
             return Found(_some(file, 0, found.st_size), time_of(found.st_mtime))
 
     def _read_part(self, key: str, start: int, length: int) -> bytes:
-        with self._opened_file(key) as file:
+        with self._opened_file(key) as (file, _):
             return _some(file, start, length)
 
     @contextmanager
-    def _opened_file(self, key: str) -> Iterator[int]:
+    def _opened_file(self, key: str) -> Iterator[tuple[int, os.stat_result]]:
         *folders, name = parts_of(key)
         opened = self._folders.opened(folders, key)
         try:
@@ -207,10 +201,10 @@ class LocalObjects:
             for each in opened:
                 os.close(each)
         try:
-            mode = os.fstat(file).st_mode
-            if not stat.S_ISREG(mode):
-                raise DocumentDamaged(key, f"it is {kind_of(mode)}")
-            yield file
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode):
+                raise DocumentDamaged(key, f"it is {kind_of(found.st_mode)}")
+            yield file, found
         finally:
             os.close(file)
 
@@ -287,32 +281,6 @@ def _by_folder(keys: Sequence[str]) -> ItemsView[tuple[str, ...], list[str]]:
         *folders, name = parts_of(key)
         names.setdefault(tuple(folders), []).append(name)
     return names.items()
-
-
-def _replace(name: str, folder: int, key: str, data: bytes) -> None:
-    """Write a file that nobody reads while it is written; most are new, and then it costs least."""
-    try:
-        _write(name, folder, data)
-        return
-    except FileExistsError:
-        part = f"{name}#{secrets.randbits(63)}"
-    try:
-        _write(part, folder, data)
-        os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except IsADirectoryError as error:
-        raise DocumentDamaged(key, "it is a folder") from error
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(part, dir_fd=folder)
-
-
-def _write(name: str, folder: int, data: bytes) -> None:
-    file = os.open(name, _NEW, 0o666, dir_fd=folder)
-    try:
-        while data:
-            data = data[os.write(file, data) :]
-    finally:
-        os.close(file)
 
 
 def _unlink(name: str, folder: int, key: str) -> None:

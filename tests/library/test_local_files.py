@@ -22,7 +22,7 @@ from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, Stora
 from hitl.records.links import add_link
 from hitl.records.requests import read_outcome
 from hitl.records.retention import collect, drop_stale
-from hitl.storage import MAX_OBJECT_BYTES, Store
+from hitl.storage import MAX_OBJECT_BYTES, Store, creation
 from hitl.storage.creation import Synced
 from hitl.storage.disk import Disk
 from tests.library.samples import NOW, Timed, answer, asked, settle
@@ -795,12 +795,12 @@ async def test_only_a_sync_that_began_after_the_folders_were_there_serves_others
     root: Path, steps: list[str]
 ) -> None:
     (root / A).mkdir(parents=True)
-    folders = [os.open(each, os.O_RDONLY) for each in (root, root / "hitl-requests", root / A)]
+    folders = [os.open(each, os.O_RDONLY) for each in (root / "hitl-requests", root / A)]
     synced, early = Synced(), time.monotonic()
 
     def names(opened_at: float) -> list[str]:
         steps.clear()
-        synced.sync_names(folders, opened_at)
+        synced.sync_names(folders, os.fstat(folders[0]), opened_at)
         return [step.removeprefix(f"sync {root}/") for step in steps]
 
     assert names(early) == [A, "hitl-requests", f"sync {root}"]
@@ -808,3 +808,47 @@ async def test_only_a_sync_that_began_after_the_folders_were_there_serves_others
     assert names(time.monotonic()) == [A, "hitl-requests"]
     for each in folders:
         os.close(each)
+
+
+def test_a_forked_child_names_unfinished_files_otherwise() -> None:
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            os.write(writing, str(creation._names.getrandbits(63)).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 99).decode() != str(creation._names.getrandbits(63))
+    os.close(reading)
+    os.close(writing)
+
+
+async def test_rows_that_are_marked_together_grow_old_apart(store: Store, root: Path) -> None:
+    rows = [keys.answered_marker(name) for name in ("a", "b", "c")]
+    await store.mark_many(rows)
+    for row in rows:
+        os.utime(root / row, (0, 0))
+
+    await store.mark_many(rows[1:])
+    await store.mark(rows[2])
+    ages = {key: written_at.timestamp() for key, written_at in [each async for each in store.list_keys("")]}
+    assert ages[rows[0]] == 0
+    assert min(ages[rows[1]], ages[rows[2]]) > 0
+    assert sorted(ages) == sorted(rows)
+
+
+async def test_the_thread_makes_no_calls_that_can_wait_for_the_event_loop(
+    store: Store, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, unlink, where = threading.get_ident(), os.unlink, list[int]()
+
+    def removed(path: str, *, dir_fd: int | None = None) -> None:
+        where.append(threading.get_ident())
+        unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", removed)
+    assert await store.create_once(KEY, b"x")
+    assert not await store.create_once(KEY, b"y")
+
+    assert set(where) == {here}
+    assert [each.name for each in (root / KEY).parent.iterdir()] == [Path(KEY).name]
