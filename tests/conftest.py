@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.backends.plugin", "tests.cluster.plugin"]
 
@@ -19,6 +20,9 @@ def pytest_configure() -> None:
     """Prepare this process for tests."""
     # What tests start hears Ctrl-C, which a shell has everything ignore that it starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # How long an example takes says how busy the machine is, and nothing about what is tested.
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     # httpx takes five seconds for its limit, where a test gives none. A machine that does much else is slower.
     # Each of its functions has the same object as its default.
     patient = inspect.signature(httpx.get).parameters["timeout"].default

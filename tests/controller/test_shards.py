@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.cluster.client import Object
@@ -88,7 +88,6 @@ class _Cluster:
         assert all(count == 1 for count in counts.values()), self.held
 
 
-@settings(deadline=None)
 @given(
     count=st.integers(1, 8),
     steps=st.lists(st.one_of(st.just("start"), st.integers(0, 7), st.floats(0, 60)), max_size=12),

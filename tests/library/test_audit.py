@@ -142,7 +142,7 @@ def following(name: str, names: Sequence[str]) -> list[str]:
     return [each for each in names if each > name and each.split("/")[-2] == writer][:1]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(tampered())
 def test_any_single_change_is_named_with_its_file(change: tuple[dict[str, bytes], set[str]]) -> None:
     objects, touched = change

@@ -63,7 +63,7 @@ def naive(hours: BusinessHours, moment: datetime, since: datetime) -> datetime |
 
 
 @given(cases())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_it_is_what_a_reading_of_each_minute_finds(case: tuple[BusinessHours, datetime, datetime]) -> None:
     assert last_within(*case) == naive(*case)
 

@@ -117,7 +117,7 @@ def test_a_mistyped_option_is_never_an_answer_in_a_cluster(typed: str, root: Sto
 
 @given(typed=DASHED)
 @example(typed="--help")
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_that_begins_with_a_dash_is_an_answer(root: Store, typed: str) -> None:
     if looks_like_an_option(typed) and typed != "--":
         assert_nothing_happened(hitl_("answer", "q", typed), root)
@@ -159,7 +159,7 @@ def test_every_command_refuses_what_it_does_not_know(root: Store, command: list[
 
 
 @given(typed=DASHED | st.sampled_from(MISTYPED))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_behind_two_dashes_every_text_is_an_answer(tmp_path_factory: pytest.TempPathFactory, typed: str) -> None:
     root = str(tmp_path_factory.mktemp("root"))
     question(Store(root), "q")

@@ -75,7 +75,7 @@ def walked(asked: Question, *lines: str) -> tuple[Maybe, Script]:
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_enter_alone_keeps_what_is_proposed(name: str, data: st.DataObject) -> None:
     data_type, values = TYPED[name]
     value = data.draw(values.filter(lambda each: each is not None))
@@ -147,7 +147,7 @@ def typable(value: Any) -> Any:
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_what_is_typed_from_nothing_is_the_value(name: str, data: st.DataObject) -> None:
     data_type, values = TYPED[name]
     sent = typable(json.loads(json.dumps(as_json(data_type, data.draw(values)))))

@@ -43,7 +43,7 @@ def takes(data_type: Any, number: Decimal) -> bool:
 
 
 @pytest.mark.parametrize("data_type", TYPES)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(number=_decimals)
 def test_a_text_is_accepted_exactly_if_the_type_takes_it(data_type: Any, number: Decimal) -> None:
     asked = Question.of("price", data_type, "Which?", 60)
@@ -57,7 +57,7 @@ def test_a_text_is_accepted_exactly_if_the_type_takes_it(data_type: Any, number:
 
 
 @pytest.mark.parametrize("data_type", TYPES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(number=st.floats(-200, 200) | st.integers(-(10**17), 10**17) | st.sampled_from([0.1, 99.99, 19.95, 0.15]))
 def test_a_json_number_inside_a_value_is_its_shortest_decimal(data_type: Any, number: float) -> None:
     asked = Question.of("prices", list[data_type], "Which?", 60)

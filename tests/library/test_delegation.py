@@ -300,7 +300,7 @@ policies = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(policies, st.booleans(), st.lists(actions, min_size=3, max_size=14))
 def test_nobody_reaches_a_quorum_that_they_would_not_by_a_naive_reading(
     policy: Approval, for_groups: bool, several: Sequence[tuple[str, str, Any]]

@@ -37,7 +37,7 @@ def sent(**texts: Any) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("name", TYPES)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_a_form_shows_of_a_value_comes_back_as_the_value(name: str, data: st.DataObject) -> None:
     data_type, values = TYPES[name]
     some = [data.draw(values) for _ in range(2)]
@@ -214,7 +214,7 @@ def test_a_schema_that_holds_itself_has_a_form_as_deep_as_it_is_filled_in() -> N
 
 
 @given(st.text(max_size=30), st.dictionaries(st.text(max_size=30), st.lists(st.text(max_size=10), max_size=3)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_form_that_is_sent_ends_in_an_error(step: str, form: dict[str, list[str]]) -> None:
     part = plan(Question.of("typed", Deploy, "Which?", 60).json_schema or {})
     for each in (

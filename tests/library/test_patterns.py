@@ -1,7 +1,7 @@
 """What a pattern costs is read off its text: not less than it has, and little more for ordinary ones."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
@@ -85,7 +85,6 @@ pieces = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(pieces, max_size=12).map("".join))
 def test_any_text_is_a_pattern_or_refused(text: str) -> None:
     try:

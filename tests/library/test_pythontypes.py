@@ -50,7 +50,7 @@ def question(data_type: Any, **more: Any) -> Question:
 
 @pytest.mark.parametrize("name", TYPES)
 @given(data=st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_value_comes_back_as_the_same_value_of_the_same_class(name: str, data: st.DataObject) -> None:
     data_type, values = TYPES[name]
     value = data.draw(values)
@@ -67,7 +67,7 @@ def test_a_value_comes_back_as_the_same_value_of_the_same_class(name: str, data:
 
 @pytest.mark.parametrize("name", TYPES)
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_a_default_is_a_value_of_the_type(name: str, data: st.DataObject) -> None:
     data_type, values = TYPES[name]
     value = data.draw(values.filter(lambda each: each is not None and str(each).strip() != ""))

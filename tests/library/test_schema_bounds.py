@@ -123,7 +123,7 @@ hostile = st.recursive(references | st.just({}), repeated, max_leaves=4)
 large_values = st.sampled_from([*(value for _, value in CASES.values()), {"p0": {"p0": {"p0": NAMES}}}, [[ITEMS]]])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(root=hostile, parts=st.lists(hostile, min_size=6, max_size=6), value=large_values)
 def test_no_schema_escapes_the_budget(root: dict[str, Any], parts: list[dict[str, Any]], value: Any) -> None:
     schema = {**root, "$defs": {f"a{n}": part for n, part in enumerate(parts)}}

@@ -70,7 +70,7 @@ def schemas(draw: st.DrawFn) -> dict[str, Any]:
     return {**schema, "$defs": defined}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(schema=schemas(), value=small_values)
 @example(
     schema={
@@ -108,7 +108,7 @@ def test_the_metaschema_knows_each_keyword_of_the_published_one() -> None:
     assert set(METASCHEMA["properties"]) == published
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     name=st.sampled_from(sorted(set(METASCHEMA["properties"]) - {"$schema", "$id", "patternProperties"})),
     argument=json_values | small_values | keywords(json_values) | st.lists(types, max_size=2),

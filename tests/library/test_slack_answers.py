@@ -580,7 +580,7 @@ async def test_a_hostile_server_neither_stops_nor_fools_it() -> None:
 
         # Whatever one part of what Slack sends is, it is read or it is nothing.
         @given(st.sampled_from(good), st.data(), JSON | st.sampled_from(["x" * 100_000, "\ud800"]))
-        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
         def never_raises(payload: Any, data: st.DataObject, put: Any) -> None:
             found = read_payload(_changed(payload, data.draw(st.sampled_from(_paths(payload))), put))
             if isinstance(found, Sent):

@@ -31,7 +31,7 @@ async def answered(data_type: Any, sent: Any) -> Any:
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_wait_returns_an_equal_value_of_the_same_class(name: str, data: st.DataObject) -> None:
     data_type, values = TYPED[name]
     value = data.draw(values)

@@ -212,7 +212,7 @@ def several_of_each(count: int) -> dict[str, list[Any]]:
     """Return so many values of each type, the same ones each time: for channels too slow for a property test."""
     drawn: list[dict[str, Any]] = []
 
-    @settings(max_examples=count + 1, derandomize=True, database=None, phases=[Phase.generate], deadline=None)
+    @settings(max_examples=count + 1, derandomize=True, database=None, phases=[Phase.generate])
     @given(st.fixed_dictionaries({name: values for name, (_, values) in TYPED.items()}))
     def draw(values: dict[str, Any]) -> None:
         drawn.append(values)

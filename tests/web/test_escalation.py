@@ -72,7 +72,7 @@ def listed(index: Index, visitor: Principal, now: datetime) -> list[str]:
 
 
 @given(st.data(), names, steps, visitors)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 async def test_every_channel_says_what_the_time_says(
     data: st.DataObject, first: Respondents, later: list[tuple[int, Respondents]], visitor: Principal
 ) -> None:
@@ -97,7 +97,7 @@ async def test_every_channel_says_what_the_time_says(
 
 
 @given(st.data(), names, steps, visitors)
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_the_inbox_shows_what_ended_to_those_who_might_answer_until_then(
     data: st.DataObject, first: Respondents, later: list[tuple[int, Respondents]], visitor: Principal
 ) -> None:

@@ -224,7 +224,7 @@ def read_query_of(query: Query, **place: str) -> Query:
     return read_query({name: text for name, text in given.items() if text})
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(asked=questions(), visitor=visitors, query=queries, limit=st.integers(1, 4))
 def test_pages_counts_and_orders_are_those_of_a_naive_filter(
     asked: list[Asked], visitor: Principal, query: Query, limit: int

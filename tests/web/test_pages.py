@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import pytest
 from annotated_types import Ge
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
@@ -96,7 +96,6 @@ def every_page(text: str) -> dict[str, str]:
     }
 
 
-@settings(deadline=None)
 @given(hostile)
 def test_no_page_holds_a_control_character_or_one_that_turns_the_writing(text: str) -> None:
     for name, page in every_page(text).items():
@@ -126,7 +125,6 @@ def test_markdown_cannot_write_such_a_character_in_another_way(written: str) -> 
         assert not UNSAFE & set(html.unescape(prompt))
 
 
-@settings(deadline=None)
 @given(hostile)
 def test_a_field_keeps_what_was_typed_into_it(text: str) -> None:
     # HTML has no way to write a NUL, nor most of C1; a carriage return never reaches the web app alone.
@@ -138,7 +136,6 @@ def test_a_field_keeps_what_was_typed_into_it(text: str) -> None:
     assert html.unescape(found[1]) == text
 
 
-@settings(deadline=None)
 @given(st.lists(hostile, min_size=1, max_size=12, unique=True))
 def test_every_choice_posts_its_exact_value(choices: list[str]) -> None:
     request = question(choices=choices)

@@ -41,7 +41,7 @@ class Paged(Timed):
         return (await super().list_page(prefix, after, most))[:2]
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     ended=st.lists(
         st.tuples(st.integers(0, 4 * 86_400), st.sampled_from([-29, 0, 1, 40, 86_400])), max_size=12, unique=True

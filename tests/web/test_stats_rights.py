@@ -168,7 +168,7 @@ async def counted(index: Index, visitor: Principal, wanted: Wanted, since: datet
     return count(index, await rights_of(visitor, namespaces(index)), wanted, NOW, since)
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(asked=questions(), visitor=visitors, wanted=wanted_ones, since=st.one_of(st.none(), moments))
 def test_every_figure_is_that_of_a_naive_filter(
     asked: list[Asked], visitor: Principal, wanted: Wanted, since: datetime | None

@@ -105,7 +105,7 @@ def sent_back(data_type: Any, value: Any, **content: Any) -> Any:
 
 @pytest.mark.parametrize("name", TYPED)
 @given(data=st.data())
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_a_value_of_each_type_is_sent_back_as_it_is(name: str, data: st.DataObject) -> None:
     data_type, values = TYPED[name]
     # Nothing cannot be proposed, and blanks alone are no answer.
