@@ -14,7 +14,7 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.backends.processes import free_ports
-from tests.e2e.browser import browsing, send
+from tests.e2e.browser import browsing
 from tests.e2e.cluster import ADDRESS, ENDPOINT, RELEASE, TEAM, apply, get, kubectl, phase, require_address, until
 from tests.e2e.jobs import asked
 from tests.e2e.signing_in import AS_WITH_TLS, behind_a_proxy, named, rolled_out, secret, upgrade
@@ -126,7 +126,8 @@ def test_two_people_agree_on_a_release_that_a_third_one_asked_for(
     with browsing(chromium, AS_WITH_TLS, headers=named(ANN, "sre")) as page:
         page.goto(f"{ENDPOINT}/form/{question}")
         page.check("[name=value][value=true]")
-        send(page)
+        page.click("button.primary")
+        page.wait_for_selector("text=1/2 agree")
     until("the first vote", lambda: _agree(question) == "1/2")
 
     _member("bob", BOB)
