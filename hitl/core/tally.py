@@ -139,15 +139,15 @@ def standing(request: RequestDocument, votes: Sequence[VoteDocument]) -> Standin
         default=(missing(approval, ()), (), ""),
     )
     left = _may_vote(request, approval)
+    # Who acts on behalf of somebody has no vote beside it.
+    used = {name for each in counted for name in (each.respondent.name, each.respondent.on_behalf_of)}
     return Standing(
         approval,
         counted,
         tuple(leading),
         fewest,
         tuple(each for each in counted if each.outcome == "rejected"),
-        None
-        if left is None
-        else len(left - {each.respondent.on_behalf_of or each.respondent.name for each in counted}),
+        None if left is None else len(left - used),
     )
 
 

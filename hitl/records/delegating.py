@@ -176,6 +176,8 @@ async def _delegated(
         # First, as readers of the markers look again for a while: nothing is missed if this process is killed.
         await records.store.mark(votekeys.handed_marker(request.request_id))
         stands = await cast(records, request, given, None)
+    except AlreadyVoted as error:
+        return Settled("voted_before", error=error)
     except RequestNotFound as error:
         return Settled("gone", error=error)
     if not is_delegation(stands):

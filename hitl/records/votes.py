@@ -21,7 +21,7 @@ from hitl.core.delegation import DelegationDocument, Handed, backed
 from hitl.core.documents import sha256_hex
 from hitl.core.votekeys import VoteKey, votes_prefix
 from hitl.core.votes import VoteDocument, VoteEnd
-from hitl.errors import DocumentDamaged, StorageUnavailable
+from hitl.errors import AlreadyVoted, DocumentDamaged, StorageUnavailable
 from hitl.records.creation import announce, require_still_there
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
@@ -83,7 +83,8 @@ class Ballots:
 async def read_ballots(store: Store, request: StoredRequest) -> Ballots:
     """Return all votes and delegations on this very question, withdrawn ones too.
 
-    What is damaged, or was cast on another question, is left out, with a warning in the log: it does not count.
+    What is damaged, or was ended by what is, or was cast on another question, is left out, with a warning in the
+    log: it does not count.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
@@ -112,6 +113,7 @@ async def cast(records: Records, request: StoredRequest, said: Said, looked: flo
         looked: What `records.ticks` said before the question was last read from storage. None: it is read again.
 
     Raises:
+        AlreadyVoted: its author withdrew too many; nothing was written.
         RequestNotFound: the question is not in storage any more; nothing was written.
         StorageUnavailable: whether it was stored is not known; casting the same again is safe.
     """
@@ -126,7 +128,7 @@ async def cast(records: Records, request: StoredRequest, said: Said, looked: flo
         if standing.end != "withdrawn":
             return standing
         key = VoteKey(said.voter, key.number + 1)
-    raise StorageUnavailable(f"question {request.request_id}: too many votes of one person were withdrawn")
+    raise AlreadyVoted(f"You withdrew your vote {_MOST_VOTES} times: that is enough.")
 
 
 async def end(
@@ -205,10 +207,10 @@ async def _read(store: Store, request: StoredRequest, key: VoteKey, *, ended: bo
         of_its_type = isinstance(said, DelegationDocument) or said.data_type == request.document.data_type
         if said.voter != key.voter or not of_its_type:
             raise DocumentDamaged(name, "it is not this person's vote, or not of the question's type")
+        how = await _ended(store, key.end_of(request.request_id)) if ended else None
     except DocumentDamaged as error:
         _log.warning("left out: %s", error)
         return None
-    how = await _ended(store, key.end_of(request.request_id)) if ended else None
     if how is None:
         return Cast(key, said, sha256_hex(data))
     return Cast(key, said, sha256_hex(data), how.end, how.submission_id)

@@ -87,6 +87,8 @@ async def vote(
         if not _same(stands.vote, given):
             return Settled("voted_before", error=_voted_before(stands.vote))
         decided = await decide(records, request, now, checked=True)
+    except AlreadyVoted as error:
+        return Settled("voted_before", error=error)
     except RequestNotFound as error:
         return Settled("gone", error=error)
     if decided.outcome is not None:

@@ -206,6 +206,14 @@ def test_whether_it_can_be_reached_is_known_where_all_voters_are() -> None:
     assert of(Approval(required=2, rejections=2), [*split, vote("cem", declines=True)], **users).unreachable
     assert not of(Approval(required=3), split).unreachable
 
+    by_groups = Approval(required=2, groups={"sre": 1})
+    handed = vote("bob", groups=["sre"])
+    handed = handed.model_copy(update={"respondent": handed.respondent.model_copy(update={"on_behalf_of": "ann"})})
+    # Bob took the seat of ann, and has no further vote of his own.
+    two = {"respondents": {"users": ["ann", "bob"]}}
+    assert of(by_groups, [handed], **two).left == 0
+    assert of(by_groups, [handed], **two).unreachable
+
 
 @pytest.mark.parametrize(("asked", "outcome"), [({}, "timed_out"), ({"default": 7}, "answered")])
 def test_at_the_deadline_the_policy_of_the_question_decides_unless_enough_agreed(

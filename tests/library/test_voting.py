@@ -395,6 +395,33 @@ async def test_a_vote_that_was_written_by_hand_wrongly_counts_for_nothing(store:
     assert await named(store, request) == ["bob", "cem"]
 
 
+@pytest.mark.parametrize("end", [b"{", b'{"schema_version": 1, "end": "later"}'])
+async def test_a_damaged_end_of_a_vote_takes_that_vote_away_and_holds_up_nobody_else(
+    store: Mortal, end: bytes
+) -> None:
+    request = await asked(store, approval=TWO)
+    await settle(store, request, says(4, "ann"))
+    await store.create_once(VoteKey(voter_of(who("ann"))).end_of(request.request_id), end)
+
+    with pytest.raises(DocumentDamaged):
+        await settle(store, request, says(4, "ann"), seconds=1)
+    assert (await settle(store, request, says(4, "bob"), seconds=1)).kind == "voted"
+    assert (await settle(store, request, says(4, "cem"), seconds=2)).kind == "recorded"
+    assert await named(store, request) == ["bob", "cem"]
+
+
+async def test_who_withdraws_again_and_again_is_told_that_it_is_enough(store: Mortal) -> None:
+    request = await asked(store, approval=TWO)
+    for _ in range(100):
+        assert (await settle(store, request, says(4, "ann"))).kind == "voted"
+        assert (await withdraw(Records(store), request, who("ann"), now=NOW)).kind == "withdrawn"
+
+    # No storage is away, so nobody tries that again and again.
+    told = await settle(store, request, says(4, "ann"))
+    assert (told.kind, str(told.error)) == ("voted_before", "You withdrew your vote 100 times: that is enough.")
+    assert (await settle(store, request, says(4, "bob"))).kind == "voted"
+
+
 @pytest.mark.parametrize("change", [{"rejections": 5}, {"requiredResponses": 1}, {"groups": []}])
 async def test_nothing_settles_under_a_policy_that_was_changed_meanwhile(store: Mortal, change: Any) -> None:
     request = await asked(store, approval=Approval(required=2, groups={"sre": 1}))
