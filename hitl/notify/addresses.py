@@ -20,6 +20,11 @@ _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _MOST_ADDRESSES: Final = 3
 # Gateways turn these into the IPv4 address in their last 32 bits.
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+# All others lead to somebody's own network, or nowhere. What Python calls global has more, and changes with its
+# release.
+_GLOBAL: Final = ipaddress.IPv6Network("2000::/3")
+# Of protocols, of relays from IPv6, and of services that a cloud shows to its machines alone.
+_OF_PROVIDERS: Final = tuple(map(ipaddress.IPv4Network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32")))
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -66,4 +71,8 @@ def is_public(address: _Address) -> bool:
             return False
         if address.ipv4_mapped is not None:
             return True
+        if address not in _GLOBAL and address not in _NAT64:
+            return False
+    if any(address in each for each in _OF_PROVIDERS):
+        return False
     return address.is_global and not address.is_multicast
