@@ -391,6 +391,18 @@ async def test_a_forged_or_old_value_is_refused_and_only_what_is_offered_is_take
         assert await at.outcome() is None
 
 
+async def test_a_name_that_only_looks_like_an_address_is_neither_the_requester_nor_a_respondent_here() -> None:
+    # With a prefix, as many API servers have it: Slack would not know that it is the same person.
+    approval = Approval(required=2, exclude_requester=True)
+    async with office(approval=approval, requester="oidc:eve@example.org") as at:
+        assert list(at.message.buttons()) == ["Open the form"]
+    async with office(respondents={"users": ["strauße@example.org"]}) as at:
+        at.slack.users["U0EVE"] = member("strausse@example.org")
+        await at.click("Yes", "U0EVE")
+        assert "for others to answer" in await at.whispered()
+        assert await at.outcome() is None
+
+
 async def test_what_is_answered_in_the_form_alone_is_not_taken_from_slack() -> None:
     async with office(respondents={"groups": ["sre"]}) as at:
         assert list(at.message.buttons()) == ["Open the form"]

@@ -168,9 +168,11 @@ class Answers:
 
 def _as_named(question: RequestDocument, who: Respondent) -> Respondent:
     """Return somebody as the question writes them: in an address, capitals are not told apart."""
-    folded = who.name.casefold()
+    if not who.name.isascii():
+        return who
     users = (question.requester, *may_ever_answer(question).users)
-    named = (each for each in users if each.casefold() == folded)
+    # Beyond ASCII, two people's letters may be one another's capitals, or be written out as one another.
+    named = (each for each in users if each.isascii() and each.lower() == who.name.lower())
     return who.model_copy(update={"name": next(named, who.name)})
 
 

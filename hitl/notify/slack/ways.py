@@ -5,6 +5,7 @@ Nobody decides on less than the form shows. So what Slack cannot show as a whole
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -27,6 +28,8 @@ MOST_FIELDS: Final = 5
 MOST_OPTIONS: Final = 100
 """So many options Slack shows in one list."""
 
+# None that an API server has put a prefix before, such as "oidc:".
+_ADDRESS: Final = re.compile("[A-Za-z0-9._%+'-]+@[A-Za-z0-9.-]+")
 _LINES: Final[dict[DataType, LineKind]] = {"int": "int", "float": "number", "str": "long"}
 _JSON_TYPES: Final[dict[DataType, str]] = {"int": "integer", "float": "number", "str": "string"}
 
@@ -83,7 +86,7 @@ def _shown_whole(question: RequestDocument) -> bool:
     if (named and not named.users) or (approval is not None and approval.groups):
         return False
     # Nor does it know names that are no addresses, so it could not tell that somebody is the requester.
-    if approval is not None and approval.exclude_requester and "@" not in question.requester:
+    if approval is not None and approval.exclude_requester and not _ADDRESS.fullmatch(question.requester):
         return False
     held = question.default if question.proposed is None else question.proposed
     return fits(question.prompt, MOST_PROMPT_CHARS) and len(held or "") <= MOST_FIELD_CHARS
