@@ -138,6 +138,10 @@ class Sender:
     def _begin(self, tasks: asyncio.TaskGroup) -> datetime | None:
         """Begin to send what may be sent now; return when to decide again."""
         now = self._now()
+        # A clock that was set back says that these are far ahead.
+        self._sent = [each for each in self._sent if each.at <= now]
+        if self._paused_until is not None and self._paused_until - now > _LONGEST_PAUSE:
+            self._paused_until = None
         if self._paused_until is not None and self._paused_until > now:
             return self._paused_until
         # What was decided on is sent before more is: to decide each time again would cost more than to send.

@@ -263,6 +263,18 @@ async def test_what_a_target_could_not_be_told_in_time_is_given_up_and_counted(w
     assert where.failed == ["the question ended before it could be sent"]
 
 
+async def test_a_clock_that_was_ahead_holds_up_nothing_once_it_is_right(where: Where) -> None:
+    where.receiver.replies = [b"HTTP/1.1 429 Slow\r\nRetry-After: 600\r\n\r\n"]
+    sender = where.sender(Pace(per_minute=1))
+    where.after = HOUR
+    async with running(sender):
+        sender.put("q-0001", [await where.ask(1)])
+        await until(lambda: where.failed)
+        where.after = timedelta()
+        sender.put("q-0002", [await where.ask(2)])
+        await until(lambda: where.delivered == 1)
+
+
 def _clock(at: datetime) -> time:
     return at.time().replace(microsecond=0)
 
