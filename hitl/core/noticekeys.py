@@ -14,8 +14,9 @@ from hitl.core.keys import question_prefix
 
 TARGET_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"
 
+# The operator puts up to two hyphens in front of a target's name.
 _NAME: Final = re.compile(
-    r"([a-z]+(?:-[0-9]+)?)[.]([a-z0-9-]{1,40})/(?:([0-9]{4,9})[.](try|failed[.]json)|(done|dead)[.]json)",
+    r"([a-z]+(?:-[0-9]+)?)[.]([a-z0-9-]{1,42})/(?:([0-9]{4,9})[.](try|failed[.]json)|(done|dead)[.]json)",
     re.ASCII,
 )
 

@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
@@ -59,7 +59,7 @@ class Sender:
         name: The target's name in keys.
         pace: How much it may be told.
         source: Where the questions lie, and how the target is reached.
-        slots: Bounds how much is sent at once to all targets together.
+        slots: Bounds how much is sent at once, to this target and others together.
         told: Called after each try: why it failed (None: it did not), how many notices were delivered, which are
             given up.
 
@@ -72,7 +72,7 @@ class Sender:
         name: str,
         pace: Pace,
         source: Source,
-        slots: asyncio.Semaphore,
+        slots: AbstractAsyncContextManager[object],
         told: Callable[[NotDelivered | None, int, Sequence[NoticeBox]], None] = lambda _why, _delivered, _lost: (
             None
         ),

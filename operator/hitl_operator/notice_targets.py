@@ -6,10 +6,11 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from weakref import WeakValueDictionary
 
 from hitl.cluster.client import NOTIFICATION_TARGETS, SECRETS
 from hitl.cluster.conditions import ReadyReason
@@ -35,8 +36,48 @@ _SECRET_SECONDS: Final = 60.0
 _LOOK_AGAIN_SECONDS: Final = 60.0
 # So many results within it are one write of the status.
 _GATHER_SECONDS: Final = 2.0
+# It takes the targets of so many namespaces, which do not answer, to hold up the others.
+_NAMESPACES_AT_ONCE: Final = 4
+
+_RESULTS: Final = ("delivered", "failed", "given_up")
 
 _log = logging.getLogger("hitl.operator.notices")
+
+
+class Slots:
+    """Bounds how much is sent at once, so that targets that do not answer hold up those of no other namespace.
+
+    Args:
+        in_all: How much is sent at once to all targets of a root. Those of one namespace take a part of it.
+    """
+
+    def __init__(self, in_all: int) -> None:
+        self.all = asyncio.Semaphore(in_all)
+        self._of_each = max(in_all // _NAMESPACES_AT_ONCE, 1)
+        self._of: WeakValueDictionary[str, Shared] = WeakValueDictionary()
+
+    def of(self, namespace: str) -> Shared:
+        """Return what all targets of a namespace share."""
+        return self._of.setdefault(namespace, Shared(asyncio.Semaphore(self._of_each), self.all))
+
+
+class Shared(AbstractAsyncContextManager[None]):
+    """Several bounds together, the narrowest first: who waits for it takes no place in the wider one."""
+
+    def __init__(self, *bounds: asyncio.Semaphore) -> None:
+        self._bounds = bounds
+
+    async def __aenter__(self) -> None:
+        """Take a place in each; none of them if this is cancelled."""
+        async with AsyncExitStack() as taken:
+            for each in self._bounds:
+                await taken.enter_async_context(each)
+            taken.pop_all()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give the places back."""
+        for each in self._bounds:
+            each.release()
 
 
 @dataclass(frozen=True)
@@ -47,7 +88,7 @@ class Telling:
         cluster: The API server.
         root: Where the questions lie.
         requests: The questions.
-        slots: Bounds how much is sent at once to all targets of a root.
+        slots: Bounds how much is sent at once.
         private: Whether http, and addresses that are not public, are allowed.
         lost: Called with a question and a sentence when a target could not be told of it.
         now: The present moment, with a time zone.
@@ -56,7 +97,7 @@ class Telling:
     cluster: Cluster
     root: Root
     requests: Requests
-    slots: asyncio.Semaphore
+    slots: Slots
     private: bool
     lost: Callable[[str, str], None]
     now: Callable[[], datetime]
@@ -70,15 +111,15 @@ class FixedTarget:
         channel: The target.
         name: Its name in keys.
         shown: Its name in metrics.
-        pace: How much it may be told.
+        slots: Bounds how much is sent at once; None: only what bounds all targets does.
     """
 
     def __init__(
-        self, telling: Telling, channel: Channel | None, name: str, shown: str, pace: Pace | None = None
+        self, telling: Telling, channel: Channel | None, name: str, shown: str, slots: Shared | None = None
     ) -> None:
         self.name = name
         self.shown = shown
-        self.sender = Sender(name, pace or Pace(), self, telling.slots, self._note)
+        self.sender = Sender(name, Pace(), self, slots or telling.slots.all, self._note)
         self._telling = telling
         self._channel = channel
 
@@ -107,6 +148,9 @@ class FixedTarget:
         for each in (metrics.NOTICES_WAITING, metrics.NOTICES_OLDEST):
             with suppress(KeyError):
                 each.remove(self.shown)
+        for result in _RESULTS:
+            with suppress(KeyError):
+                metrics.NOTICES.remove(self.shown, result)
 
     def now(self) -> datetime:
         """See `hitl.notify.sender.Source`."""
@@ -153,7 +197,8 @@ class NamedTarget(FixedTarget):
 
     def __init__(self, telling: Telling, target: NotificationTarget) -> None:
         metadata = target.metadata
-        super().__init__(telling, None, target.key_name, f"{metadata.namespace}/{metadata.name}")
+        slots = telling.slots.of(metadata.namespace)
+        super().__init__(telling, None, target.key_name, f"{metadata.namespace}/{metadata.name}", slots)
         self.target = target
         with suppress(InvalidRequest):
             self.sender.pace = target.spec.pace()

@@ -28,7 +28,7 @@ from hitl.records.records import Records
 from hitl.records.requests import read_outcome_of
 from hitl_operator.context import Context
 from hitl_operator.decide import is_final
-from hitl_operator.notice_targets import FixedTarget, NamedTarget, Telling
+from hitl_operator.notice_targets import FixedTarget, NamedTarget, Slots, Telling
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
 from hitl_operator.work_items import ReconcileHumanInput, Tell
@@ -36,7 +36,7 @@ from hitl_operator.workers import Workers
 from hitl_operator.workqueue import WorkQueue
 
 _LOOKS_AT_ONCE: Final = 4
-_SENT_AT_ONCE: Final = 16
+_SENT_AT_ONCE: Final = 32
 # Seconds until an outcome is looked for again that is about to be recorded, as the HumanInput was deleted.
 _LOOK_AGAIN_SECONDS: Final = 5.0
 
@@ -69,7 +69,7 @@ class Notices:
         private = context.settings.notify_private == "allow"
         self._telling = {
             root.name: Telling(
-                context.cluster, root, requests, asyncio.Semaphore(_SENT_AT_ONCE), private, self._lost, context.now
+                context.cluster, root, requests, Slots(_SENT_AT_ONCE), private, self._lost, context.now
             )
             for root in context.roots
         }
@@ -78,7 +78,7 @@ class Notices:
         self._answering = answering(channels)
         self._everywhere = {
             # Two hyphens: no target of a program, and no NotificationTarget, has such a name.
-            name: [FixedTarget(telling, each, f"--{each.name[:38]}", each.name) for each in channels]
+            name: [FixedTarget(telling, each, f"--{each.name}", each.name) for each in channels]
             for name, telling in self._telling.items()
         }
         self._named: dict[_Key, NamedTarget] = {}

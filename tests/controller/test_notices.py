@@ -53,8 +53,10 @@ class Statuses:
             yield each
 
 
-def target(url: str = "https://hooks.example.org", **status: Any) -> NotificationTarget:
-    metadata = {"name": "ops", "namespace": HOME, "uid": "u", "generation": 3}
+def target(
+    url: str = "https://hooks.example.org", *, name: str = "ops", namespace: str = HOME, **status: Any
+) -> NotificationTarget:
+    metadata = {"name": name, "namespace": namespace, "uid": "u", "generation": 3}
     content = {"metadata": metadata, "spec": {"type": "webhook", "webhook": {"url": url}}, "status": status}
     return NotificationTarget.from_object(content)
 
@@ -86,9 +88,9 @@ async def operator(url: str, receiver: Receiver, **settings: Any) -> AsyncIterat
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def question(url: str, number: int) -> StoredRequest:
+async def question(url: str, number: int, namespace: str = HOME) -> StoredRequest:
     store = OperatorSettings(storage_root=url).all_roots()[0].open_store()
-    origin = Origin(namespace=HOME)
+    origin = Origin(namespace=namespace)
     return await asked(store, f"q-{number:03d}", now=datetime.now(UTC), timeout_seconds=3600, origin=origin)
 
 
@@ -205,6 +207,48 @@ async def test_a_question_of_another_namespace_is_not_told() -> None:
         notices.saw(shown(told))
         await quiet(notices)
         assert [head["webhook-id"].partition("_")[0] for head in receiver.heads] == ["q-001"]
+
+
+async def test_a_namespace_whose_targets_do_not_answer_holds_up_no_other() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, receiving() as silent, operator(url, receiver) as notices:
+        silent.held = asyncio.Event()
+        for number in range(10):
+            notices.saw_target("ADDED", target(silent.url, name=f"t{number}", namespace="bank").to_object())
+        await asyncio.gather(*notices._relisting.values())
+        for number in range(10, 14):
+            notices.saw(shown(await question(url, number, "bank")))
+        # More than that is not sent at once.
+        await silent.until(8)
+        notices.saw(shown(await question(url, 1)))
+        await receiver.until(1)
+        assert len(silent.bodies) == 8
+        silent.held.set()
+
+
+async def test_what_is_measured_of_a_target_goes_with_it() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, operator(url, receiver) as notices:
+        receiver.replies = [b"HTTP/1.1 410 Gone\r\n\r\n"]
+        for number in range(2):
+            notices.saw(shown(await question(url, number)))
+        await quiet(notices)
+        notices.measure()
+        notices.saw_target("DELETED", target(receiver.url).to_object())
+
+        names = {each.labels.get("target") for found in metrics.REGISTRY.collect() for each in found.samples}
+        assert f"{HOME}/ops" not in names
+
+
+async def test_two_targets_whose_long_names_differ_at_the_end_are_both_told() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, receiving() as everywhere:
+        long = [{"name": f"{'o' * 39}{each}", "url": everywhere.url} for each in "ab"]
+        async with operator(url, receiver, notify=json.dumps(long)) as notices:
+            notices.saw(shown(await question(url, 1)))
+            await everywhere.until(2)
+            await quiet(notices)
+        assert len(everywhere.bodies) == 2
 
 
 def test_a_status_says_since_when_nothing_is_delivered_and_how_much_is_lost() -> None:
