@@ -243,6 +243,17 @@ async def test_who_got_it_does_not_get_it_again_and_who_never_can_is_named(
     assert "eve" not in caplog.text
 
 
+async def test_what_another_server_refuses_for_a_target_of_the_same_name_is_nothing_to_this_one(
+    server: MailServer, store: Store
+) -> None:
+    # In a namespace, others may choose the name that the operator's own target has.
+    request = await asked(store, endpoint=ENDPOINT)
+    server.recipients = {BOB: ["550 no"]}
+    await through(server, ANN, BOB, sender="hitl@example.org").send(told(request, store))
+    await through(server, ANN, BOB).send(told(request, store))
+    assert [each["To"] for each in server.mails] == [ANN, ANN, BOB]
+
+
 @pytest.mark.parametrize(
     ("to", "recipients", "data", "why", "gone"),
     [

@@ -181,7 +181,10 @@ class Mail:
     def _box(self, message: Message, person: str) -> NoticeBox | None:
         if message.kept is None:
             return None
-        target = f"{self.name[:_MARKED_CHARS].rstrip('-')}-{mark_of(f'{self.name} {person.lower()}')}"
+        # Another target may have the same name: one of a program, or one in a namespace beside the operator's own.
+        through = self._target
+        known = f"{self.name} {through.user} {through.sender} {through.host}:{through.at_port} {person.lower()}"
+        target = f"{self.name[:_MARKED_CHARS].rstrip('-')}-{mark_of(known)}"
         return NoticeBox(message.kept.request.request_id, message.kept.notice, target)
 
     async def _note(self, person: str, members: Sequence[Message], why: str) -> None:
