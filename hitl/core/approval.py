@@ -24,7 +24,7 @@ from pydantic.alias_generators import to_camel
 from hitl.core.faults import sentence
 from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.strictjson import shortened
-from hitl.core.text import is_name
+from hitl.core.text import is_alike, is_name
 from hitl.errors import InvalidRequest
 
 CommentRequired: TypeAlias = Literal["Never", "OnReject", "Always"]
@@ -144,7 +144,7 @@ def require_reachable(approval: Approval, respondents: Respondents, requester: s
         raise InvalidRequest(
             "approval: allow_links lets links vote, and respondents names who may: leave one of them out"
         )
-    named = [each for each in respondents.users if not approval.exclude_requester or each != requester]
+    named = [each for each in respondents.users if not (approval.exclude_requester and is_alike(each, requester))]
     without = " without the requester" if len(named) < len(respondents.users) else ""
     if respondents and not respondents.groups and len(named) < approval.required:
         raise InvalidRequest(
@@ -173,6 +173,6 @@ def refusal(approval: Approval, requester: str, *, name: str, verified: bool) ->
             "Several people must agree on this question, so each must be known by name, and nobody has verified "
             "yours: sign in where this question is shown, or tell the sender."
         )
-    if approval.exclude_requester and name == requester:
+    if approval.exclude_requester and is_alike(name, requester):
         return f"This question is asked for {name}, so others must decide: your vote does not count."
     return ""

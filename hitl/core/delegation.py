@@ -17,7 +17,7 @@ from hitl.core.escalation import may_answer
 from hitl.core.moments import Moment
 from hitl.core.respondents import MAX_PERSON_CHARS, Person
 from hitl.core.strictjson import shortened
-from hitl.core.text import is_name
+from hitl.core.text import is_alike, is_name
 from hitl.core.votes import VoteDocument, vote_refusal, voter_of
 
 
@@ -174,7 +174,7 @@ def _on_behalf(who: Respondent, delegation: DelegationDocument) -> Respondent:
 
 def _excluded(request: RequestDocument, name: str) -> bool:
     approval = request.approval
-    return approval is not None and approval.exclude_requester and name == request.requester
+    return approval is not None and approval.exclude_requester and is_alike(name, request.requester)
 
 
 def _seats(request: RequestDocument) -> set[str]:

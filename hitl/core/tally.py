@@ -22,6 +22,7 @@ from hitl.core.approval import Approval, policy_sentence
 from hitl.core.documents import OutcomeKind, RequestDocument
 from hitl.core.escalation import may_ever_answer
 from hitl.core.lifecycle import expiry_due
+from hitl.core.text import is_alike
 from hitl.core.votes import VoteDocument, lacks_comment, vote_refusal
 
 
@@ -190,7 +191,7 @@ def _may_vote(request: RequestDocument, approval: Approval) -> set[str] | None:
     named = may_ever_answer(request)
     if named.groups or not named.users:
         return None
-    return set(named.users) - ({request.requester} if approval.exclude_requester else set())
+    return {each for each in named.users if not (approval.exclude_requester and is_alike(each, request.requester))}
 
 
 def _age(vote: VoteDocument) -> tuple[datetime, str]:

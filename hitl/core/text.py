@@ -7,6 +7,7 @@ override the direction of writing could show a text as another one. Each is repl
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
 # What an exception says is made safe by the same rule, and exceptions import nothing of ours.
@@ -33,3 +34,15 @@ def is_name(text: str) -> bool:
     """Tell whether a text can be shown as a name: printable, with no blanks around it, and with nothing hidden."""
     shown = _JOINER.sub("", text).replace("\u00a0", " ")
     return bool(shown) and shown == shown.strip() and shown.isprintable()
+
+
+def is_alike(name: str, other: str) -> bool:
+    """Tell whether two names may be one person's, written otherwise: in capitals, or in other forms of Unicode.
+
+    So it is only asked to keep somebody out: they may be two people's as well.
+    """
+    return _folded(name) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

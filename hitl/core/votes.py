@@ -69,11 +69,15 @@ class VoteEnd(Document):
 
 
 def voter_of(respondent: Respondent) -> str:
-    """Return the hash of what tells a person from others: a verified name, else the link, else the name given."""
-    if respondent.verified and respondent.name:
-        known = f"user:{respondent.name}"
+    """Return the hash of what tells a person from others: a verified name, else the link, else the name given.
+
+    In an address, capitals are not told apart, as channels write it one way or another.
+    """
+    name = respondent.name
+    if respondent.verified and name:
+        known = f"user:{name.lower() if '@' in name and name.isascii() else name}"
     else:
-        known = f"link:{respondent.link}" if respondent.link else f"unverified:{respondent.name}"
+        known = f"link:{respondent.link}" if respondent.link else f"unverified:{name}"
     return sha256_hex(known.encode("utf-8", "surrogatepass"))[:VOTER_CHARS]
 
 

@@ -160,6 +160,7 @@ REFUSED = [
     (who("eve"), "bob", "This question is asked for eve"),
     (who("bob"), "fay", "nobody hands on what they were handed"),
     (who("ann"), "eve", "it cannot be handed over to eve"),
+    (who("ann"), "Eve", "it cannot be handed over to Eve"),
     (who("ann"), "ann", "to yourself"),
     (who("ann"), " ", "is no name of a user"),
     (who("ann"), "x" * 257, "is no name of a user"),

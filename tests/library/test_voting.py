@@ -410,6 +410,26 @@ async def test_a_damaged_end_of_a_vote_takes_that_vote_away_and_holds_up_nobody_
     assert await named(store, request) == ["bob", "cem"]
 
 
+@pytest.mark.parametrize("name", ["ANN@example.org", "ann@exａmple.org", "ANN@EXAMPLE.ORG"])
+async def test_the_requester_is_excluded_however_the_name_is_written(store: Mortal, name: str) -> None:
+    four_eyes = Approval(required=1, exclude_requester=True)
+    request = await asked(store, approval=four_eyes, requester="ann@example.org")
+
+    told = await settle(store, request, says(4, name))
+    assert told.kind == "not_allowed"
+    assert "others must decide" in str(told.error)
+
+
+async def test_an_address_in_capitals_has_no_second_vote_and_a_user_who_is_no_address_has(store: Mortal) -> None:
+    request = await asked(store, approval=Approval(required=3))
+    await settle(store, request, says(4, "ann@example.org"))
+
+    assert (await settle(store, request, says(5, "Ann@example.org"))).kind == "voted_before"
+    # To an API server these are two users.
+    told = [await settle(store, request, says(4, each)) for each in ("Ann@example.org", "ann", "ANN")]
+    assert [each.kind for each in told] == ["voted", "voted", "recorded"]
+
+
 async def test_who_withdraws_again_and_again_is_told_that_it_is_enough(store: Mortal) -> None:
     request = await asked(store, approval=TWO)
     for _ in range(100):
