@@ -212,6 +212,9 @@ class NamedTarget(FixedTarget):
         if target.metadata.generation != self.target.metadata.generation:
             self._opened_at = None
             self._changed.set()
+            # At once: the channel is opened later.
+            with suppress(InvalidRequest):
+                self.sender.pace = target.spec.pace()
             self.sender.wake()
         self.target = target
 

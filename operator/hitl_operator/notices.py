@@ -302,12 +302,13 @@ class Notices:
         """List the HumanInputs of a namespace, as a target may be told of others than before."""
         if (running := self._relisting.get(namespace)) is not None:
             running.cancel()
+        # At once, as what waits may not be for the target any more.
+        for tell in [each for each in self._known if each.namespace == namespace]:
+            self._forget(tell)
         task = asyncio.get_running_loop().create_task(self._relist(namespace))
         self._relisting[namespace] = task
 
     async def _relist(self, namespace: str) -> None:
-        for tell in [each for each in self._known if each.namespace == namespace]:
-            del self._known[tell]
         while True:
             try:
                 async for each in self._context.cluster.kube.items(HUMAN_INPUTS, namespace):

@@ -226,6 +226,32 @@ async def test_a_namespace_whose_targets_do_not_answer_holds_up_no_other() -> No
         silent.held.set()
 
 
+async def test_what_waits_for_a_target_is_not_told_once_its_selector_means_others() -> None:
+    url, now = f"memory://{uuid.uuid4()}", datetime.now(UTC)
+    night = {each: f"{now + timedelta(hours=by):%H:%M}" for each, by in (("start", -1), ("end", 2))}
+    async with receiving() as receiver, operator(url, receiver) as notices:
+        for generation, more in (
+            (4, {"quietHours": {"timeZone": "UTC", **night}}),
+            (5, {"selector": {"matchLabels": {"team": "sre"}}}),
+        ):
+            changed = target(receiver.url).to_object()
+            changed["metadata"]["generation"] = generation
+            changed["spec"] |= more
+            notices.saw_target("MODIFIED", changed)
+            await asyncio.gather(*notices._relisting.values())
+            if generation == 4:
+                notices.saw(shown(await question(url, 1)))
+                async with asyncio.timeout(120):
+                    while not notices._targets()[0].sender.waiting:
+                        await asyncio.sleep(0.01)
+        meant = shown(await question(url, 2))
+        labelled = meant.metadata.model_copy(update={"labels": {"team": "sre"}})
+        notices.saw(meant.model_copy(update={"metadata": labelled}))
+        await receiver.until(1)
+        await quiet(notices)
+        assert [head["webhook-id"].partition("_")[0] for head in receiver.heads] == ["q-002"]
+
+
 async def test_what_is_measured_of_a_target_goes_with_it() -> None:
     url = f"memory://{uuid.uuid4()}"
     async with receiving() as receiver, operator(url, receiver) as notices:
