@@ -112,17 +112,23 @@ def next_due_at(asked: RequestDocument, reminders: Sequence[int], now: datetime)
     return min((each.due_at for each in told if each.due_at > now), default=None)
 
 
-def next_try_at(now: datetime, tries: int, wait: timedelta | None, spread: float) -> datetime:
+def next_try_at(now: datetime, tries: int, wait: timedelta | None, spread: float, until: datetime) -> datetime:
     """Return when to try again: later after each failure, and no sooner than the other side asked for.
+
+    A pause that would last beyond the end takes half of the time that is left, unless that is a few seconds: the
+    other side may be back by then.
 
     Args:
         now: When the last try failed.
         tries: How many there were, at least 1.
         wait: The least time that the other side asked for.
         spread: A random number from 0 to 1, so that those who failed together do not meet again.
+        until: When trying ends.
     """
     doublings: int = min(tries - 1, _MOST_DOUBLINGS)
     pause = min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE) * (0.5 + spread / 2)
+    if pause >= (left := until - now) > 2 * _FIRST_PAUSE:
+        pause = left / 2
     try:
         return now + max(pause, wait or timedelta())
     except OverflowError:

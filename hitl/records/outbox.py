@@ -200,7 +200,7 @@ async def note(
     if isinstance(sent, str):
         await _insist(records.store, box.done, Ended(at=now, tries=attempt.number, receipt=sent, digest=digest))
         return None
-    retry_at = next_try_at(now, attempt.number, sent.wait, random.random())  # noqa: S311 - no secret
+    retry_at = next_try_at(now, attempt.number, sent.wait, random.random(), notice.until)  # noqa: S311 - no secret
     if sent.gone or retry_at >= notice.until:
         await _insist(records.store, box.dead, Ended(at=now, tries=attempt.number, why=sent.why))
         _log.warning("%s: the notice %r to %s is given up: %s", box.request_id, box.notice, box.target, sent.why)

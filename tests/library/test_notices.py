@@ -15,6 +15,7 @@ from hitl.core.notices import Notice, due, next_due_at, next_try_at
 from hitl.core.question import Question
 from tests.library.samples import NOW
 
+LATE = NOW + timedelta(days=10_000)
 REMINDERS = st.lists(st.integers(1, 4_000), max_size=5)
 TIMEOUTS = st.integers(1, 3_000)
 # Microseconds too: reminders have whole seconds, clocks do not.
@@ -96,11 +97,23 @@ def test_a_pause_grows_within_bounds_and_is_never_shorter_than_asked_for(
     tries: int, spread: float, seconds: int
 ) -> None:
     wait = timedelta(seconds=seconds)
-    at = next_try_at(NOW, tries, wait, spread)
+    at = next_try_at(NOW, tries, wait, spread, LATE)
     assert at - NOW >= max(wait, timedelta(seconds=1))
     assert at - NOW <= max(wait, timedelta(minutes=15))
-    assert next_try_at(NOW, tries + 1, None, spread) >= next_try_at(NOW, tries, None, spread)
-    assert next_try_at(NOW, 1, timedelta.max, spread) > NOW + timedelta(days=365)
+    assert next_try_at(NOW, tries + 1, None, spread, LATE) >= next_try_at(NOW, tries, None, spread, LATE)
+    assert next_try_at(NOW, 1, timedelta.max, spread, LATE) > NOW + timedelta(days=365)
+
+
+@given(st.floats(0, 1), st.integers(60, 10**5), st.integers(5, 50))
+def test_who_is_back_shortly_before_the_end_is_told(spread: float, seconds: int, back: int) -> None:
+    until, now, tries = NOW + timedelta(seconds=seconds), NOW, 0
+    while now < until - timedelta(seconds=back):
+        tries += 1
+        now = next_try_at(now, tries, None, spread, until)
+        assert next_try_at(now, tries, until - NOW, spread, until) >= now + (until - NOW)
+    assert now < until
+    # As many as by pauses of their own, and some more at the end.
+    assert tries < 2 * seconds / 900 + 30
 
 
 def test_a_key_says_what_it_is_of() -> None:
