@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from hitl.core.tally import tally
 from hitl.records.requests import read_request
 from hitl.records.votes import read_votes
 from tests.backends.processes import PATIENCE
+from tests.docs.commands import run_block
 from tests.web.serving import Question, WebApp, run, running, visible_text
 from tests.web.test_identity import SECRET, as_user
 
@@ -121,6 +123,20 @@ def test_a_vote_shows_in_the_list_and_with_the_question(signed_in: WebApp) -> No
     assert [each["name"] for each in one["approval"]["votes"]] == ["ann"]
     assert form(question, "ann", step="withdraw").status_code == 200
     until(lambda: listed("ann")["agree"] == 0)
+
+
+def test_the_policy_page_lets_four_people_vote_by_curl(signed_in: WebApp) -> None:
+    policy = Approval(required=3, groups={"sre": 2, "security": 1}, exclude_requester=True)
+    question = asked(signed_in, "tried", approval=policy, requester="ann")
+    names = {"http://127.0.0.1:8080": signed_in.url, "only-for-this-try": SECRET, "ask-2496a8cc": "tried"}
+
+    ann, bob, cem, dan = map(json.loads, run_block("docs/policy.md", "vote()", names).splitlines())
+
+    assert "others must decide" in ann["detail"]
+    assert "Still needed: 1 more of security, 1 more of sre." in bob["message"]
+    assert "Still needed: 1 more of security." in cem["message"]
+    assert [each["name"] for each in dan["outcome"]["votes"]] == ["bob", "cem", "dan"]
+    assert (question.stored() or {})["value"] is True
 
 
 def test_the_requester_is_refused_on_each_channel_and_told_why(signed_in: WebApp) -> None:
