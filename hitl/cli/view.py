@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
@@ -196,20 +197,6 @@ def view_of(
         standing: How far the votes are, where several people must agree.
         handed: Who handed it over, while it has no outcome.
     """
-    settled: dict[str, Value] = {}
-    if outcome is not None:
-        settled = {
-            "value": outcome.value,
-            "by": outcome.respondent.name,
-            "on_behalf_of": outcome.respondent.on_behalf_of,
-            "via": outcome.respondent.via,
-            "commit": outcome.respondent.commit,
-            "verified": outcome.respondent.verified,
-            "settled_at": outcome.answered_at.isoformat(),
-            "reason": outcome.reason,
-            "comment": outcome.comment,
-            "default_used": outcome.default_used,
-        }
     return RequestView.model_validate(
         {
             "id": request.request_id,
@@ -237,22 +224,40 @@ def view_of(
             "requester": request.requester,
             "standing": "" if outcome is not None or standing is None else standing.sentence(),
             "votes": _votes(outcome, standing),
-            "handed_over": [
-                HandedView(by=each.delegation.respondent.name, to=each.delegation.to, used=each.used)
-                for each in handed
-            ],
-            "reminded_at": [
-                at for at, _ in reminded_at(request.reminders, (), request.created_at, request.expires_at)
-            ],
+            "handed_over": list(map(_handed_over, handed)),
+            "reminded_at": _reminded_at(request),
             "created_at": request.created_at,
             "expires_at": request.expires_at,
             "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
             "phase": phase_of(outcome),
             "asker_ended": outcome is None and has_ended(request.origin.program),
             "edited": _edited(request, outcome),
-            **settled,
+            **({} if outcome is None else _ended(outcome)),
         }
     )
+
+
+def _ended(outcome: OutcomeDocument) -> dict[str, Value]:
+    return {
+        "value": outcome.value,
+        "by": outcome.respondent.name,
+        "on_behalf_of": outcome.respondent.on_behalf_of,
+        "via": outcome.respondent.via,
+        "commit": outcome.respondent.commit,
+        "verified": outcome.respondent.verified,
+        "settled_at": outcome.answered_at.isoformat(),
+        "reason": outcome.reason,
+        "comment": outcome.comment,
+        "default_used": outcome.default_used,
+    }
+
+
+def _handed_over(each: Handed) -> HandedView:
+    return HandedView(by=each.delegation.respondent.name, to=each.delegation.to, used=each.used)
+
+
+def _reminded_at(request: RequestDocument) -> list[datetime]:
+    return [at for at, _ in reminded_at(request.reminders, (), request.created_at, request.expires_at)]
 
 
 def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[VoteView]:
