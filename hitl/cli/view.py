@@ -257,7 +257,9 @@ def _handed_over(each: Handed) -> HandedView:
 
 
 def _reminded_at(request: RequestDocument) -> list[datetime]:
-    return [at for at, _ in reminded_at(request.reminders, (), request.created_at, request.expires_at)]
+    found = reminded_at(request.reminders, (), request.created_at, request.expires_at)
+    # Of several that business hours move to one moment, one is sent.
+    return sorted({at for at, _ in found})
 
 
 def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[VoteView]:

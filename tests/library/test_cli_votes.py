@@ -13,6 +13,7 @@ from hitl.cli import output
 from hitl.cli.app import app
 from hitl.cli.web_listing import ListedQuestion
 from hitl.core.approval import Approval
+from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import format_time
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
@@ -81,6 +82,17 @@ def test_show_says_who_declined_who_handed_over_and_when_people_are_reminded(roo
     assert found["votes"][0]["answer"] is None
     assert found["handed_over"] == [{"by": "bob", "to": "eve", "used": False}]
     assert [datetime.fromisoformat(each) for each in found["reminded_at"]] == [moment]
+
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    hours = BusinessHours(time_zone="UTC", days=days, start="00:00", end="00:01")
+    both = [timedelta(minutes=2), timedelta(minutes=1)]
+    then = datetime(2031, 5, 6, tzinfo=UTC)
+    moved = asyncio.run(
+        asked(root, request_id="moved", now=then, timeout_seconds=129_600, reminders=both, business_hours=hours)
+    )
+    assert moved.document.reminders is not None
+    found = json.loads(hitl_("show", "moved", "--json").stdout)
+    assert found["reminded_at"] == ["2031-05-07T00:01:00Z"]
 
     # One person decides on this one, who may hand it over all the same.
     alone = ask(root, request_id="alone", respondents={"users": ["ann"]})
