@@ -1,4 +1,4 @@
-"""A team's inbox with some questions, and its pictures: the list on a desk and on a phone, and several at once."""
+"""A team's inbox with some questions, and its pictures: the list, several at once, and one that people vote on."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 from playwright.sync_api import Browser
 
+from hitl.core.approval import Approval
 from hitl.core.documents import Origin
 from hitl.core.question import Question
 from hitl.core.respondents import Respondents
@@ -26,7 +27,7 @@ from hitl.storage import Store
 
 _SECRET: Final = "pictures"  # noqa: S105 - of a server that lives for some seconds
 _PATIENCE_SECONDS: Final = 60.0
-_RELEASE: Final = Respondents(groups=["release"])
+_POLICY: Final = Approval(required=3, groups={"sre": 2, "security": 1}, exclude_requester=True)
 _ANN: Final = Respondents(users=["ann@example.org"])
 # Each with its id, minutes since it was asked and until its deadline, project and run.
 _ASKED: Final[tuple[tuple[str, int, int, str, str, dict[str, Any]], ...]] = (
@@ -36,7 +37,7 @@ _ASKED: Final[tuple[tuple[str, int, int, str, str, dict[str, Any]], ...]] = (
         48,
         "checkout",
         "r7k2f9",
-        {"name": "ship checkout 2.4", "data_type": bool, "respondents": _RELEASE},
+        {"name": "ship checkout 2.4", "data_type": bool, "approval": _POLICY, "requester": "eve@example.org"},
     ),
     ("rows", 3, 95, "prices", "p41x8d", {"name": "rows to drop", "data_type": int, "respondents": _ANN}),
     ("eu", 31, 240, "prices", "p41x8d", {"name": "release eu prices", "data_type": bool}),
@@ -74,11 +75,14 @@ def take_inbox(browser: Browser, root: str, images: Path) -> None:
     with _served(root) as url:
         _answer(url, "sample", "bob@example.org", value=500, comment="As last time")
         _answer(url, "old", "carol@example.org", reject=True, comment="The rollback was not tested")
+        for voter, comment in (("dan@example.org", "The canary is quiet"), ("cem@example.org", "")):
+            _answer(url, "ship", voter, "sre", value=True, comment=comment)
         prices = "&".join(f"id={each}" for each in ("eu", "us", "ap"))
         for name, path, width in (
             ("inbox-desk", "/", 1_000),
             ("inbox-phone", "/", 390),
             ("bulk-desk", f"/bulk?{prices}", 1_000),
+            ("votes", "/form/ship", 640),
         ):
             headers = _headers("ann@example.org")
             context = browser.new_context(
@@ -100,13 +104,13 @@ async def _ask(store: Store) -> None:
         await create(Records(store), question, request_id=name, asked_at=asked_at, origin=origin)
 
 
-def _answer(url: str, request_id: str, name: str, **content: Any) -> None:
+def _answer(url: str, request_id: str, name: str, group: str = "release", **content: Any) -> None:
     body = {"request_id": request_id, **content}
-    httpx.post(f"{url}/submit/json", json=body, headers=_headers(name)).raise_for_status()
+    httpx.post(f"{url}/submit/json", json=body, headers=_headers(name, group)).raise_for_status()
 
 
-def _headers(name: str) -> dict[str, str]:
-    return {"X-HITL-Proxy-Secret": _SECRET, "X-Forwarded-User": name, "X-Forwarded-Groups": "release"}
+def _headers(name: str, group: str = "release") -> dict[str, str]:
+    return {"X-HITL-Proxy-Secret": _SECRET, "X-Forwarded-User": name, "X-Forwarded-Groups": group}
 
 
 @contextmanager

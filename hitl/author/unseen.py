@@ -28,7 +28,15 @@ async def say_if_unseen(records: Records, request: StoredRequest) -> None:
     except StorageError:
         # The wait itself reports the storage.
         return
-    if unseen:
+    if not unseen:
+        return
+    if not request.document.origin.namespace:
+        _log.warning(
+            "%s: no operator shows this question: none runs, or its log says why. kubectl does not find the "
+            "question. The form takes an answer all the same",
+            request.document.event_name,
+        )
+    else:
         _log.warning(
             "%s: no operator shows this question in the namespace %r. The namespace may be missing, forbidden to "
             "the operator, or not one of its own: the operator's log says which. Or no operator runs. kubectl "

@@ -160,7 +160,9 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
         ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
         ("May answer", named_shortly(view.respondents)),
+        ("Handed over", "\n".join(f"by {one_line(each.by)} to {one_line(each.to)}" for each in view.handed_over)),
         ("Escalates", "\n".join(_step(each, now) for each in view.escalation)),
+        ("Reminders", "\n".join(_moment(each, _distance(each, now)) for each in view.reminded_at)),
         ("Must agree", view.requires),
         ("Requester", view.requester),
         ("Votes", "\n".join(filter(None, [view.standing, *map(_vote, view.votes)]))),
@@ -216,9 +218,12 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: 
 
 
 def _step(step: EscalationView, now: datetime) -> str:
-    seconds = (step.at - now).total_seconds()
-    when = f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago"
-    return f"to {named_shortly(step.respondents)}: {_moment(step.at, when)}"
+    return f"to {named_shortly(step.respondents)}: {_moment(step.at, _distance(step.at, now))}"
+
+
+def _distance(at: datetime, now: datetime) -> str:
+    seconds = (at - now).total_seconds()
+    return f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago"
 
 
 def say(text: str) -> None:
@@ -268,7 +273,8 @@ def _evidence(each: Evidence) -> str:
 
 def _vote(vote: VoteView) -> str:
     comment = f": {one_line(vote.comment)}" if vote.comment else ""
-    return f"{vote.voter()} via {vote.via} at {format_time(vote.voted_at)}{comment}"
+    said = "declined" if vote.answer is None else one_line(vote.answer)
+    return f"{vote.voter()}: {said}, via {vote.via} at {format_time(vote.voted_at)}{comment}"
 
 
 def _value(view: RequestView) -> str:

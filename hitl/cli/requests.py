@@ -116,7 +116,10 @@ def delegate(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Hand a question over to another user, who then answers on your behalf."""
+    """Hand a question over to another user, who then answers on your behalf.
+
+    In a cluster only, as a shell verifies no name.
+    """
     view = asyncio.run(place.backend().delegate(request_id, name))
     _done(view, f"handed over to {name}, who may answer on your behalf", as_json)
 

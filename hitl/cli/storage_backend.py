@@ -16,9 +16,10 @@ from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
 from hitl.core.approval import needs_verified
+from hitl.core.delegation import can_be_handed_over
 from hitl.core.documents import Respondent
 from hitl.core.files import FILE_PART_BYTES, MAX_FILE_BYTES, asks_for_file
-from hitl.core.tally import Standing, standing
+from hitl.core.tally import standing
 from hitl.core.values import Value, read_json
 from hitl.errors import (
     AlreadySettled,
@@ -40,7 +41,8 @@ from hitl.records.index import is_complete, open_rows
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
-from hitl.records.voting import standing_votes, withdraw
+from hitl.records.votes import read_ballots
+from hitl.records.voting import withdraw
 from hitl.records.waiting import wait_for_outcome
 from hitl.serving.programs import this_user
 from hitl.settings import Settings
@@ -87,7 +89,9 @@ class Stored:
         """Return one request."""
         request = await self.read(request_id)
         outcome = await read_outcome_of(self.store, request)
-        return view_of(request.document, outcome, None if outcome else await self._standing(request))
+        if outcome is None and (request.document.approval is not None or can_be_handed_over(request.document)):
+            return await self._pending(request)
+        return view_of(request.document, outcome)
 
     async def answerable(self, request_id: str) -> RequestView:
         """Return a request that waits for an answer, which may be given from here.
@@ -151,11 +155,15 @@ class Stored:
         return view_of(request.document, None).model_copy(update={"standing": standing})
 
     async def delegate(self, request_id: str, to: str) -> RequestView:
-        """Refuse to hand a request over: a shell verifies no name."""
+        """Refuse to hand a request over: a shell verifies no name. The audit notes that somebody tried."""
         request = await self.read(request_id)
         settled = await delegate(self.records, request, me(), to, now=self.records.now())
-        # A name that is not verified hands nothing over.
-        raise settled.error or NotAllowed(f"{request_id} cannot be handed over by a shell")
+        if settled.kind != "not_allowed" and settled.error is not None:
+            raise settled.error
+        raise NotAllowed(
+            f"{request_id} cannot be handed over from here, as a shell verifies no name: "
+            "do it in the web form where you sign in, or with kubectl hitl delegate"
+        )
 
     async def cancel(self, request_id: str, *, comment: str) -> RequestView:
         """Withdraw a request."""
@@ -182,7 +190,9 @@ class Stored:
             request = await read_request(self.store, request_id)
             if outcome is not None:
                 require_own(request, outcome)
-            return view_of(request.document, outcome, None if outcome else await self._standing(request))
+            if outcome is None and request.document.approval is not None:
+                return await self._pending(request)
+            return view_of(request.document, outcome)
         except RequestNotFound:
             # Deleted since it was listed, or asked but not written yet.
             return None
@@ -239,9 +249,11 @@ class Stored:
             raise error
         return request
 
-    async def _standing(self, request: StoredRequest) -> Standing | None:
-        votes = [each.vote for each in await standing_votes(self.records, request)]
-        return standing(request.document, votes)
+    async def _pending(self, request: StoredRequest) -> RequestView:
+        """Return a question that waits, with its votes and with who handed it over."""
+        ballots = await read_ballots(self.store, request)
+        found = standing(request.document, [each.vote for each in ballots.standing()])
+        return view_of(request.document, None, found, ballots.handed())
 
     async def _waiting(self, request_id: str, submission: Submission | None = None) -> StoredRequest:
         request = await self._answerable(request_id, submission)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.approval import Approval, policy_sentence
+from hitl.core.delegation import Handed
 from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Respondents, joined, named_as
 from hitl.core.escalation import steps_of
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
+from hitl.core.reminders import reminded_at
 from hitl.core.tally import Standing
 from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
@@ -49,10 +54,23 @@ class VoteView(BaseModel):
     """What was written with it, or empty."""
     on_behalf_of: str = ""
     """Who handed the question over to them, or empty."""
+    answer: str | None = None
+    """What it says, as text, or null: it declines."""
 
     def voter(self) -> str:
         """Return whose it is, as people should read it: an unverified name says so."""
         return named_as(self.by, self.verified, self.on_behalf_of)
+
+
+class HandedView(BaseModel):
+    """That somebody handed the question over to somebody else."""
+
+    by: str
+    """Who did."""
+    to: str
+    """Who answers on their behalf."""
+    used: bool
+    """Whether that person has acted on it, so that it cannot be taken back any more."""
 
 
 class RequestView(BaseModel):
@@ -109,8 +127,12 @@ class RequestView(BaseModel):
     standing: str = ""
     """How far the votes are, as sentences; empty once there is an outcome."""
     votes: list[VoteView] = []
-    """The votes that count, or that the outcome rests on: `by`, `verified`, `via`, `voted_at`, `comment` and
-    `on_behalf_of`."""
+    """The votes that count, or that the outcome rests on: `by`, `verified`, `via`, `voted_at`, `comment`,
+    `on_behalf_of` and `answer` (as text; null: declined)."""
+    handed_over: list[HandedView] = []
+    """Who handed it over, while it waits in storage: `by`, `to` and `used` (that person has acted on it)."""
+    reminded_at: list[AwareDatetime] = []
+    """When people are reminded, if a question in storage says so itself."""
     created_at: AwareDatetime
     """When it was asked."""
     expires_at: AwareDatetime
@@ -162,7 +184,10 @@ class RequestView(BaseModel):
 
 
 def view_of(
-    request: RequestDocument, outcome: OutcomeDocument | None, standing: Standing | None = None
+    request: RequestDocument,
+    outcome: OutcomeDocument | None,
+    standing: Standing | None = None,
+    handed: Sequence[Handed] = (),
 ) -> RequestView:
     """Return a stored question as the commands show it.
 
@@ -170,21 +195,8 @@ def view_of(
         request: The question.
         outcome: Its outcome, if it has one.
         standing: How far the votes are, where several people must agree.
+        handed: Who handed it over, while it has no outcome.
     """
-    settled: dict[str, Value] = {}
-    if outcome is not None:
-        settled = {
-            "value": outcome.value,
-            "by": outcome.respondent.name,
-            "on_behalf_of": outcome.respondent.on_behalf_of,
-            "via": outcome.respondent.via,
-            "commit": outcome.respondent.commit,
-            "verified": outcome.respondent.verified,
-            "settled_at": outcome.answered_at.isoformat(),
-            "reason": outcome.reason,
-            "comment": outcome.comment,
-            "default_used": outcome.default_used,
-        }
     return RequestView.model_validate(
         {
             "id": request.request_id,
@@ -212,19 +224,48 @@ def view_of(
             "requester": request.requester,
             "standing": "" if outcome is not None or standing is None else standing.sentence(),
             "votes": _votes(outcome, standing),
+            "handed_over": list(map(_handed_over, handed)),
+            "reminded_at": _reminded_at(request),
             "created_at": request.created_at,
             "expires_at": request.expires_at,
             "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
             "phase": phase_of(outcome),
             "asker_ended": outcome is None and has_ended(request.origin.program),
             "edited": _edited(request, outcome),
-            **settled,
+            **({} if outcome is None else _ended(outcome)),
         }
     )
 
 
+def _ended(outcome: OutcomeDocument) -> dict[str, Value]:
+    return {
+        "value": outcome.value,
+        "by": outcome.respondent.name,
+        "on_behalf_of": outcome.respondent.on_behalf_of,
+        "via": outcome.respondent.via,
+        "commit": outcome.respondent.commit,
+        "verified": outcome.respondent.verified,
+        "settled_at": outcome.answered_at.isoformat(),
+        "reason": outcome.reason,
+        "comment": outcome.comment,
+        "default_used": outcome.default_used,
+    }
+
+
+def _handed_over(each: Handed) -> HandedView:
+    return HandedView(by=each.delegation.respondent.name, to=each.delegation.to, used=each.used)
+
+
+def _reminded_at(request: RequestDocument) -> list[datetime]:
+    found = reminded_at(request.reminders, (), request.created_at, request.expires_at)
+    # Of several that business hours move to one moment, one is sent.
+    return sorted({at for at, _ in found})
+
+
 def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[VoteView]:
     if outcome is not None:
+        # An outcome rests on votes that all say what it says.
+        agreed = outcome.value_text()
         return [
             VoteView(
                 by=each.name,
@@ -233,6 +274,7 @@ def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[V
                 voted_at=each.voted_at,
                 comment=each.comment,
                 on_behalf_of=each.on_behalf_of,
+                answer=agreed,
             )
             for each in outcome.votes
         ]
@@ -244,6 +286,7 @@ def _votes(outcome: OutcomeDocument | None, standing: Standing | None) -> list[V
             voted_at=each.voted_at,
             comment=each.comment,
             on_behalf_of=each.respondent.on_behalf_of,
+            answer=each.value_text(),
         )
         for each in (standing.counted if standing is not None else ())
     ]

@@ -119,7 +119,7 @@ def needs_verified(approval: Approval) -> bool:
 
 def policy_sentence(approval: Approval) -> str:
     """Return who must agree, as people read it."""
-    people = "1 person" if approval.required == 1 else f"{approval.required} people"
+    people = _people(approval.required)
     groups = " and ".join(f"{number} of {name}" for name, number in sorted(approval.groups.items()))
     enough = f"{people} must give the same answer{f', among them {groups}' if groups else ''}."
     return enough if approval.rejections == 1 else f"{enough} {approval.rejections} who decline end the question."
@@ -148,8 +148,8 @@ def require_reachable(approval: Approval, respondents: Respondents, requester: s
     without = " without the requester" if len(named) < len(respondents.users) else ""
     if respondents and not respondents.groups and len(named) < approval.required:
         raise InvalidRequest(
-            f"approval: {approval.required} people must agree, and respondents names {len(named)}{without}: name "
-            "more, or a group"
+            f"approval: {_people(approval.required)} must agree, and respondents names {len(named)}{without}: "
+            "name more, or a group"
         )
     others = {group: number for group, number in approval.groups.items() if group not in respondents.groups}
     if respondents and len(named) < sum(others.values()):
@@ -157,6 +157,10 @@ def require_reachable(approval: Approval, respondents: Respondents, requester: s
             f"approval: {sum(others.values())} people must be of {', '.join(map(repr, sorted(others)))}, and "
             f"respondents names no such group, and {len(named)} users{without}: add the group to respondents"
         )
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"
 
 
 def refusal(approval: Approval, requester: str, *, name: str, verified: bool) -> str:

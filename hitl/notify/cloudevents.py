@@ -62,6 +62,9 @@ def data_of(message: Message, question: RequestDocument) -> dict[str, Any]:
         "data_type": question.data_type,
         "respondents": may_answer(question, message.at).model_dump(mode="json"),
         "requester": question.requester,
+        "approval": None
+        if question.approval is None
+        else question.approval.model_dump(mode="json", by_alias=True),
         "created_at": question.created_at,
         "expires_at": question.expires_at,
         "origin": question.origin.model_dump(mode="json", include=_ORIGIN),

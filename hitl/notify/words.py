@@ -19,7 +19,7 @@ _MOST_CHARS: Final = 240
 _HEADINGS: Final = {
     "asked": "A question waits for your answer.",
     "reminder": "A question still waits for your answer.",
-    "escalated": "Nobody has answered this question so far.",
+    "escalated": "A question still waits for an answer. From now on, more people may give it.",
     "settled": "This question is no longer open.",
 }
 

@@ -58,7 +58,7 @@ def stored(**changes: Any) -> bytes:
                 requester="ann",
                 respondents={"users": ["ann"]},
             ),
-            "1 people must agree, and respondents names 0 without the requester",
+            "1 person must agree, and respondents names 0 without the requester",
         ),
         (
             lambda: number_question(

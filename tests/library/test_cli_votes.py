@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from hitl.cli import output
 from hitl.cli.app import app
 from hitl.cli.web_listing import ListedQuestion
 from hitl.core.approval import Approval
+from hitl.core.business_hours import BusinessHours
+from hitl.core.documents import format_time
 from hitl.records import outcomes
+from hitl.records.delegating import delegate
 from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_request
@@ -51,16 +54,50 @@ def test_show_says_who_must_agree_and_where_it_stands(root: Store) -> None:
     lines = " ".join(shown.stdout.split())
     assert "Must agree: 2 people must give the same answer, among them 1 of sre." in lines
     assert "Requester: eve" in lines
-    assert "Votes: 1/2 agree so far. Still needed: 1 more of sre. ann via web at" in lines
+    assert "Votes: 1/2 agree so far. Still needed: 1 more of sre. ann: 4, via web at" in lines
     found = json.loads(hitl_("show", "a-question", "--json").stdout)
     assert found["approval"]["requiredResponses"] == 2
-    assert [(each["by"], each["comment"]) for each in found["votes"]] == [("ann", "fine")]
+    assert [(each["by"], each["answer"], each["comment"]) for each in found["votes"]] == [("ann", "4", "fine")]
 
     sre = person("bob").model_copy(update={"groups": ["sre"]})
     assert vote(root, request, answer("4", sre)) == "recorded"
     settled = json.loads(hitl_("show", "a-question", "--json").stdout)
-    assert [each["by"] for each in settled["votes"]] == ["ann", "bob"]
+    assert [(each["by"], each["answer"]) for each in settled["votes"]] == [("ann", "4"), ("bob", "4")]
     assert settled["standing"] == ""
+
+
+def test_show_says_who_declined_who_handed_over_and_when_people_are_reminded(root: Store) -> None:
+    named = {"respondents": {"users": ["ann", "bob", "cem"]}, "reminders": [timedelta(seconds=60)]}
+    request = ask(root, approval=Approval(required=2, rejections=2), **named)
+    vote(root, request, Submission("rejected", person("ann"), comment="too early"))
+    handed = asyncio.run(delegate(Records(root), request, person("bob"), "eve", now=datetime.now(UTC)))
+    assert handed.kind == "delegated"
+
+    lines = " ".join(hitl_("show", "a-question").stdout.split())
+    assert "ann: declined, via web at" in lines
+    assert "Handed over: by bob to eve" in lines
+    moment = request.document.expires_at - timedelta(seconds=60)
+    assert f"Reminders: {format_time(moment)} (in " in lines
+    found = json.loads(hitl_("show", "a-question", "--json").stdout)
+    assert found["votes"][0]["answer"] is None
+    assert found["handed_over"] == [{"by": "bob", "to": "eve", "used": False}]
+    assert [datetime.fromisoformat(each) for each in found["reminded_at"]] == [moment]
+
+    days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    hours = BusinessHours(time_zone="UTC", days=days, start="00:00", end="00:01")
+    both = [timedelta(minutes=2), timedelta(minutes=1)]
+    then = datetime(2031, 5, 6, tzinfo=UTC)
+    moved = asyncio.run(
+        asked(root, request_id="moved", now=then, timeout_seconds=129_600, reminders=both, business_hours=hours)
+    )
+    assert moved.document.reminders is not None
+    found = json.loads(hitl_("show", "moved", "--json").stdout)
+    assert found["reminded_at"] == ["2031-05-07T00:01:00Z"]
+
+    # One person decides on this one, who may hand it over all the same.
+    alone = ask(root, request_id="alone", respondents={"users": ["ann"]})
+    asyncio.run(delegate(Records(root), alone, person("ann"), "eve", now=datetime.now(UTC)))
+    assert "Handed over: by ann to eve" in " ".join(hitl_("show", "alone").stdout.split())
 
 
 def test_list_has_a_column_of_votes_where_several_people_must_agree(
@@ -129,7 +166,7 @@ def test_where_links_may_vote_a_shell_has_one_vote(root: Store, monkeypatch: pyt
             0,
             "a-question: withdrawn. 0/2 agree so far. Still needed: 2 more.\n",
         )
-    assert "Nobody has verified your name" in hitl_("delegate", "a-question", "bob").stderr
+    assert "or with kubectl hitl delegate" in hitl_("delegate", "a-question", "bob").stderr
     assert hitl_("answer", "a-question", "4").exit_code == 0
 
     monkeypatch.setenv("LOGNAME", "bob")

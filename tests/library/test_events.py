@@ -568,6 +568,15 @@ async def test_who_waits_is_told_once_that_no_operator_shows_the_question(
     assert "no operator shows this question in the namespace 'team-z'" in said
     assert "HITL_NAMESPACE" in said
 
+    # A program that runs in no namespace is told of none.
+    caplog.clear()
+    request = await asked(store, "elsewhere", now=datetime.now(UTC))
+    await store.mark(keys.new_marker("elsewhere"))
+    await unseen.say_if_unseen(Records(store), request)
+    [said] = caplog.messages
+    assert "none runs, or its log says why" in said
+    assert "namespace" not in said
+
 
 class _Remote:
     remote = True

@@ -205,7 +205,7 @@ async def test_who_may_answer_later_is_told_then_with_a_link_that_answers(
     later = Notice("escalated", NOW + timedelta(seconds=60), DEADLINE, 60)
     await to_them.send(Message.of(request, later, None, {}, store))
     assert [each["To"] for each in server.mails] == [ANN, ANN, BOB]
-    assert "Nobody has answered this question so far." in bodies(server.mails[2])[0]
+    assert "From now on, more people may give it." in bodies(server.mails[2])[0]
     assert all("?token=" in url for each in server.mails for url in urls(each))
 
 

@@ -87,6 +87,7 @@ async def test_a_message_is_a_cloudevent_that_each_key_verifies(receiver: Receiv
     assert event["data"]["prompt"] == PROMPT
     assert event["data"]["form_url"] == "https://hitl.example.org/form/a-question"
     assert event["data"]["outcome"] is None
+    assert event["data"]["approval"] is None
 
 
 async def test_the_end_says_who_answered_and_not_what(receiver: Receiver) -> None:
@@ -155,6 +156,7 @@ async def test_cdevents_tell_of_an_approval_from_its_creation_to_its_end(receive
     assert created["resourceTargetUrl"] == "urn:flyte:run:flytesnacks:prod:r1"
     assert created["requestor"] == "urn:user:bo%20b%40example.org"
     assert created["custom"]["prompt"]
+    assert created["custom"]["approval"]["requiredResponses"] == 1
     reminder = await cdevent(receiver, Message.of(request, Notice("reminder", NOW, DEADLINE, 60), None, {}))
     assert (reminder["predicate"], reminder["decision"]) == ("updated", "deferred")
     outcome = await settle(store, request, answer("false", person("ann"), comment="a secret comment"), now=NOW)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import Browser
 
 from hitl.core.approval import Approval
 from hitl.core.tally import tally
 from hitl.records.requests import read_request
 from hitl.records.votes import read_votes
 from tests.backends.processes import PATIENCE
+from tests.docs.commands import run_block
 from tests.web.serving import Question, WebApp, run, running, visible_text
 from tests.web.test_identity import SECRET, as_user
 
@@ -122,6 +125,20 @@ def test_a_vote_shows_in_the_list_and_with_the_question(signed_in: WebApp) -> No
     until(lambda: listed("ann")["agree"] == 0)
 
 
+def test_the_policy_page_lets_four_people_vote_by_curl(signed_in: WebApp) -> None:
+    policy = Approval(required=3, groups={"sre": 2, "security": 1}, exclude_requester=True)
+    question = asked(signed_in, "tried", approval=policy, requester="ann")
+    names = {"http://127.0.0.1:8080": signed_in.url, "only-for-this-try": SECRET, "ask-2496a8cc": "tried"}
+
+    ann, bob, cem, dan = map(json.loads, run_block("docs/policy.md", "vote()", names).splitlines())
+
+    assert "others must decide" in ann["detail"]
+    assert "Still needed: 1 more of security, 1 more of sre." in bob["message"]
+    assert "Still needed: 1 more of security." in cem["message"]
+    assert [each["name"] for each in dan["outcome"]["votes"]] == ["bob", "cem", "dan"]
+    assert (question.stored() or {})["value"] is True
+
+
 def test_the_requester_is_refused_on_each_channel_and_told_why(signed_in: WebApp) -> None:
     question = asked(signed_in, "asked-by-asker")
 
@@ -215,13 +232,37 @@ def test_a_comment_that_is_needed_is_asked_for_in_its_field(signed_in: WebApp) -
 
 def test_several_questions_are_voted_on_at_once(signed_in: WebApp) -> None:
     one, other = asked(signed_in, "at-once-1"), asked(signed_in, "at-once-2")
-    body = {"request_ids": [one.request_id, other.request_id], "value": True}
+    ids = [one.request_id, other.request_id]
+    body = {"request_ids": ids, "value": True}
+    selected = httpx.get(f"{signed_in.url}/bulk", params={"id": ids}, headers=as_user("ann", "sre"))
+    told = " ".join(visible_text(selected.text).split())
+    assert told.count("2 people must give the same answer, among them 1 of sre.") == 2
+    assert "it is your vote, which you can withdraw" in told
+    assert "cannot be changed afterwards" not in told
 
     results = httpx.post(f"{signed_in.url}/bulk", json=body, headers=as_user("ann", "sre")).json()["results"]
 
     assert [each["status"] for each in results] == [200, 200]
     assert {each["detail"] for each in results} == {"1/2 agree so far. Still needed: 1 more."}
     assert run(votes(one)) == ["ann"]
+    api(one, "bob", value=True)
+    ended = httpx.get(f"{signed_in.url}/bulk", params={"id": ids}, headers=as_user("cem"))
+    assert "Recorded: Yes, by ann and bob." in visible_text(ended.text)
+
+
+def test_on_a_phone_all_who_agreed_stand_below_each_other(signed_in: WebApp, browser: Browser) -> None:
+    question = asked(signed_in, "on-a-phone")
+    for name in ("ann", "bob"):
+        api(question, name, "sre", value=True)
+    context = browser.new_context(viewport={"width": 360, "height": 800}, extra_http_headers=as_user("cem"))
+    shown = context.new_page()
+    shown.goto(f"{signed_in.url}/form/{question.request_id}")
+
+    boxes = [box for each in shown.locator(".outcome dd").all() if (box := each.bounding_box())]
+    context.close()
+    assert len(boxes) == 5
+    assert len({box["x"] for box in boxes}) == 1
+    assert min(box["width"] for box in boxes) > 150
 
 
 def test_where_nobody_signs_in_a_vote_is_refused_with_a_sentence(shared_app: WebApp) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, TypeAlias
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from hitl.core.approval import policy_sentence
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.escalation import named_shortly, steps_of
 from hitl.core.files import asks_for_file
@@ -162,6 +163,7 @@ def _environment() -> Environment:
     environment.filters["span"] = span
     environment.filters["steps"] = steps_of
     environment.filters["named"] = named_shortly
+    environment.filters["policy"] = policy_sentence
     environment.globals["asset"] = _asset
     environment.globals["address"] = address
     environment.globals["keyless"] = _keyless

@@ -90,7 +90,8 @@ def ended(request: RequestDocument, outcome: OutcomeDocument) -> str:
 
 
 def _recorded(request: RequestDocument, outcome: OutcomeDocument) -> str:
-    name = one_line(outcome.respondent.name)
+    several = outcome.votes or outcome.respondent.on_behalf_of
+    name = outcome.by() if several else one_line(outcome.respondent.name)
     by = f", by {name}" if name else ""
     if outcome.outcome == "rejected":
         return f" Recorded: declined{by}."
