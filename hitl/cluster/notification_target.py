@@ -157,8 +157,8 @@ class NotificationTargetSpec(Shape):
     secret_ref: SecretName | None = Field(
         default=None,
         description="A Secret of this namespace with what is secret: for a webhook the keys `url`, and `secrets`, "
-        "which signs: at most four keys `whsec_…`, separated by blanks or new lines; for mail `password`, and "
-        "`linkKey`, of which personal links are made; for slack `botToken`; for apprise `url`.",
+        "which signs: at most four keys `whsec_…`, separated by blanks or new lines; for mail `password`; for "
+        "slack `botToken`; for apprise `url`.",
     )
     events: list[NoticeEvent] | None = Field(
         default=None, max_length=8, description="What it is told of. Absent: everything."

@@ -23,7 +23,7 @@ _FROM_SECRET: Final[Mapping[TargetType, Mapping[str, tuple[str, _Read]]]] = {
     "webhook": {"url": ("url", str.strip), "secrets": ("secrets", str.split)},
     "slack": {"botToken": ("bot_token", str.strip)},
     "apprise": {"url": ("url", str.strip)},
-    "mail": {"password": ("password", str.strip), "linkKey": ("link_key", str.strip)},
+    "mail": {"password": ("password", str.strip)},
 }
 
 

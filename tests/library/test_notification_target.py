@@ -43,11 +43,14 @@ def test_slack_takes_no_answers_and_apprise_takes_a_url() -> None:
 
 def test_mail_takes_its_password_from_the_secret() -> None:
     mail = {"to": ["ann@example.org"], "sender": "hitl@example.org", "host": "mail.example.org", "user": "hitl"}
-    secret = {"password": "a-password\n", "linkKey": "k" * 32}
+    secret = {"password": "a-password\n"}
     content = {"type": "mail", "mail": mail, "secretRef": {"name": "mail"}}
     assert channel_to(target(**content), secret, private=False).name == "ops"
     with pytest.raises(InvalidRequest, match="both user and password"):
         channel_to(target(**content), {}, private=False)
+    # Who chooses the mail server would read the links by which others answer.
+    with pytest.raises(InvalidRequest, match="has the key 'linkKey': for a mail it has password"):
+        channel_to(target(**content), secret | {"linkKey": "k" * 32}, private=False)
 
 
 @pytest.mark.parametrize(
