@@ -158,7 +158,7 @@ class HumanInputs:
         if given is None or not awaits_response(human_input):
             return Recorded()
         # Before anything is awaited: this process may stand still at any moment.
-        looked = self._requests.surely_stored(root, request)
+        looked = self._requests.surely_stored(request)
         records = self._requests.records(root)
         return await record(self._context, root, records, request, given, may_vote=False, looked=looked)
 

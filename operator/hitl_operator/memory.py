@@ -59,24 +59,18 @@ class KnownRequests:
     """Questions that this process read or stored. A question never changes, though it may be deleted."""
 
     def __init__(self, chars: int = _REQUEST_CHARS) -> None:
-        # Each with its size, and when it was read.
-        self._requests: LRUCache[Key, tuple[StoredRequest, int, float]] = LRUCache(chars, getsizeof=itemgetter(1))
+        self._requests: LRUCache[Key, tuple[StoredRequest, int]] = LRUCache(chars, getsizeof=itemgetter(1))
 
-    def put(self, root: str, request: StoredRequest, looked: float) -> None:
-        """Keep a question, and what `hitl.storage.ticks` said before it was read or stored."""
+    def put(self, root: str, request: StoredRequest) -> None:
+        """Keep a question."""
         chars = _chars_of_request(request)
         if chars <= self._requests.maxsize:
-            self._requests[root, request.request_id] = request, chars, looked
+            self._requests[root, request.request_id] = request, chars
 
     def get(self, root: str, request_id: str) -> StoredRequest | None:
         """Return a question, if it is kept."""
         found = self._requests.get((root, request_id))
         return None if found is None else found[0]
-
-    def looked(self, root: str, request_id: str) -> float | None:
-        """Return what was said when a question was read, if it is kept."""
-        found = self._requests.get((root, request_id))
-        return None if found is None else found[2]
 
     def drop(self, root: str, request_id: str) -> None:
         """Forget a question, as storage holds it no more or another one."""

@@ -102,8 +102,7 @@ class Requests:
         """
         status = human_input.status
         if human_input.spec.request is None and status.request_id is None:
-            looked = ticks()
-            return self._keep(root, await self._store(root, human_input), looked)
+            return self._keep(root, await self._store(root, human_input))
         # One in trouble may have been repaired in storage.
         afresh = status.condition(HumanInputCondition.STALLED) is not None
         request = await self.read(root, human_input.request_id, afresh=afresh)
@@ -134,8 +133,7 @@ class Requests:
         if known is not None:
             return known
         self._known.drop(root.name, request_id)
-        looked = ticks()
-        return self._keep(root, await read_request(store, request_id), looked)
+        return self._keep(root, await read_request(store, request_id))
 
     async def outcome(self, root: Root, request: StoredRequest) -> Ended:
         """Return the outcome. It is made now, if the deadline has passed or enough votes agree.
@@ -153,24 +151,24 @@ class Requests:
         own = decided.created and request.document.approval is None
         return Ended(decided.outcome, own, decided.standing)
 
-    def surely_stored(self, root: Root, request: StoredRequest) -> float | None:
+    @staticmethod
+    def surely_stored(request: StoredRequest) -> float | None:
         """Return when a question was certainly in storage, by `hitl.storage.ticks`, as `settle` takes it.
 
         Nothing deletes a question within a day after its deadline, and after its deadline no response is taken.
         Where a HumanInput asked it, its id is the object's uid, under which nobody ever stores another question.
-        Other ids may come again, when a root was emptied by hand: of these it counts when they were read last.
+        Other ids may come again, when a root was emptied by hand: of these nothing is certain (None), so that
+        `settle` looks.
         """
-        if request.document.origin.human_input:
-            return ticks()
-        return self._known.looked(root.name, request.request_id)
+        return ticks() if request.document.origin.human_input else None
 
     def forget(self, root: Root, request_id: str) -> None:
         """Read a question from storage the next time, as it was found to be gone or another one."""
         self._known.drop(root.name, request_id)
 
-    def _keep(self, root: Root, request: StoredRequest, looked: float) -> StoredRequest:
+    def _keep(self, root: Root, request: StoredRequest) -> StoredRequest:
         # A reader of the memory did not create it.
-        self._known.put(root.name, replace(request, created=False), looked)
+        self._known.put(root.name, replace(request, created=False))
         return request
 
     async def _store(self, root: Root, human_input: HumanInput) -> StoredRequest:

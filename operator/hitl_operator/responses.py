@@ -160,7 +160,7 @@ class Responses:
                 done = await withdraw_or_delegate(self._context, root, records, request, given, to)
                 self._context.queue.add(ReconcileHumanInput(metadata.namespace, metadata.name))
                 return _done(done, to)
-            looked = self._requests.surely_stored(root, request)
+            looked = self._requests.surely_stored(request)
             recorded = await record(self._context, root, records, request, given, may_vote=True, looked=looked)
         except (RequestNotFound, DocumentDamaged):
             self._requests.forget(root, human_input.request_id)

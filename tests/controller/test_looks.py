@@ -14,7 +14,7 @@ import pytest
 
 from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import human_input_of
-from hitl.cluster.v1alpha1 import HumanInput, Metadata, Response
+from hitl.cluster.v1alpha1 import HumanInput, Metadata
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
@@ -22,8 +22,8 @@ from hitl.errors import ClusterUnavailable
 from hitl.records.outcomes import Submission, settle
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest
-from hitl.storage import Marker, Store, ticks
-from hitl_operator import request_sync, scanner
+from hitl.storage import Marker, Store
+from hitl_operator import scanner
 from hitl_operator.context import Context
 from hitl_operator.human_inputs import HumanInputs
 from hitl_operator.index import Index
@@ -120,24 +120,6 @@ async def test_a_look_at_an_open_question_reads_each_vote_once() -> None:
 
     # The outcome, two votes, and whether the question is still there. That a list has ended counts as one more.
     assert await operator.look(request) == {"read": 4, "list": 2}
-
-
-@pytest.mark.parametrize(("seconds", "reads"), [(59, 0), (61, 1)])
-async def test_a_question_that_was_read_a_moment_ago_is_not_read_again_before_it_is_answered(
-    seconds: float, reads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    operator = await Operator.over_memory()
-    request = await asked(operator.root.store, "quick", now=utc_now(), origin=ORIGIN)
-    read_at = ticks() - seconds
-    with monkeypatch.context() as earlier:
-        earlier.setattr(request_sync, "ticks", lambda: read_at)
-        await operator.requests.read(operator.root, "quick")
-    shown = operator.show(request)
-    spec = shown.spec.model_copy(update={"response": Response(value="4")})
-    answered = shown.model_copy(update={"spec": spec})
-    operator.human_inputs.fresh.put(answered)
-
-    assert await operator.look(request) == Counter(read=reads, create=1)
 
 
 @pytest.fixture
