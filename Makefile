@@ -77,7 +77,7 @@ check: $(READY) ## Format, lint, types, import contracts, insecure code, generat
 
 # The report comes after a failed run too: what is not covered is worth knowing then as well.
 .PHONY: test
-test: $(READY) ## Run the tests, and name what they do not cover (ARGS="-k storage" for some of them)
+test: $(READY) ## Run all tests but those of the docs, and name what they do not cover (ARGS="-k storage" for some)
 	@tools/test-tools
 	@rm -rf build/coverage
 	@mkdir -p build/coverage
