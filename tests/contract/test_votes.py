@@ -32,7 +32,7 @@ VOTERS_ARE_TOLD = (
     *("delegation delegated", "delegation voted_before", "delegation lost"),
 )
 # Who handed it over, and who it was handed over to, may come too late for either.
-HANDED_OVER = {"voter-5", "voter-4"}
+HANDED_OVER = {"voter-4", "voter-5", "voter-13"}
 NEVER_NAMED = {"asker", "stranger"}
 
 
