@@ -16,6 +16,7 @@ from hitl.core import keys, votekeys
 from hitl.core.documents import Origin, Respondent
 from hitl.core.keys import OpenRow, SettledRow
 from hitl.core.respondents import Respondents
+from hitl.errors import StorageUnavailable
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
 from hitl.records.outcomes import Submission
@@ -24,10 +25,12 @@ from hitl.records.requests import StoredRequest
 from hitl.records.retention import scan_all
 from hitl.records.voting import withdraw
 from hitl_webapp.auth import Principal
+from hitl_webapp.inbox import hinted
 from hitl_webapp.inbox import inbox as inboxes
 from hitl_webapp.inbox.inbox import Inbox
 from hitl_webapp.inbox.listing import Listing
 from hitl_webapp.inbox.queries import Query, read_query
+from tests.backends.processes import PATIENCE
 from tests.library.counting import Counting, filled
 from tests.library.samples import NOW, Timed, answer, asked, settle
 from tests.web.test_inbox import ADMIN
@@ -148,6 +151,40 @@ async def test_a_hint_is_looked_at_without_a_reading_and_a_forged_one_changes_no
 
     assert (ids(found.rows), sorted(ids(found.settled))) == (["another"], ["open", "settled"])
     assert await inbox.known() == 3
+
+
+@pytest.mark.parametrize("all_of_it", [True, False], ids=["storage", "object"])
+async def test_a_hint_that_meets_storage_out_of_reach_is_looked_at_again(
+    store: Timed, clock: Ticking, monkeypatch: pytest.MonkeyPatch, all_of_it: bool
+) -> None:
+    monkeypatch.setattr(inboxes, "_KEPT_FACTOR", 1e9)
+    monkeypatch.setattr(hinted, "_PAUSES_SECONDS", (0.01, 0.01))
+    await indexed(store)
+    inbox = inbox_of(store, clock)
+    await seen(inbox, store)
+    inbox._fresh_until = 1e9
+    await waiting(store, "another")
+    read, away = store.read, [StorageUnavailable("away")] * 2
+
+    async def out_of_reach(key: str) -> bytes | None:
+        if key == keys.request_key("another") and away:
+            raise away.pop()
+        return await read(key)
+
+    async def reached(_: str) -> bool:
+        if all_of_it:
+            raise StorageUnavailable("away")
+        return False
+
+    with monkeypatch.context() as outage:
+        outage.setattr(store, "read", out_of_reach)
+        outage.setattr(store, "exists", reached)
+        inbox.hint("another")
+        async with asyncio.timeout(PATIENCE):
+            while "another" not in ids((await seen(inbox, store)).rows):
+                await asyncio.sleep(0.01)
+    assert away == []
+    inbox.close()
 
 
 async def test_a_flood_of_hints_is_looked_at_a_few_at_a_time(

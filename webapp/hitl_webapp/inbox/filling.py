@@ -164,12 +164,16 @@ class Filler:
         """Read some questions and their outcomes again.
 
         Raises:
-            StorageUnavailable: the storage did not answer in time.
+            StorageUnavailable: the storage did not answer in time, or not for one of them.
         """
         looked = await self._look(request_ids)
+        rows = [each for each in looked if isinstance(each, Row)]
         # Where it names who may answer, it may have been handed over.
-        named = [each.request_id for each in looked if each.respondents and each.ended is None]
+        named = [each.request_id for each in rows if each.respondents and each.ended is None]
         await self._handed.look(named, self._pass)
+        for each in looked:
+            if isinstance(each, StorageUnavailable):
+                raise each
 
     async def settled_among(self, request_ids: Sequence[str]) -> bool:
         """Take the outcomes of open questions that have one, and votes that came since; tell whether any did.
@@ -259,7 +263,9 @@ class Filler:
                 await self._look(some)
             self._unlisted_after = self._clock() + _SETTLED_SECONDS
 
-    async def _look(self, request_ids: Sequence[str], *, tends: bool = False) -> list[Row]:
+    async def _look(
+        self, request_ids: Sequence[str], *, tends: bool = False
+    ) -> Sequence[Row | StorageError | None]:
         read = partial(self._read, with_outcome=True, tends=tends)
         found = await all_of([partial(read, each) for each in request_ids])
         rows = [row for row in found if isinstance(row, Row)]
@@ -267,7 +273,7 @@ class Filler:
         gone = [each for each, row in zip(request_ids, found, strict=True) if row is None]
         await self._desk.ask(Index.drop, gone)
         await self._note_unreadable(request_ids, found)
-        return rows
+        return found
 
     async def _note_unreadable(
         self, request_ids: Sequence[str], found: Sequence[Row | StorageError | None]

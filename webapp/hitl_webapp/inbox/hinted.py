@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from typing import Final
 
 from hitl.core import keys
@@ -14,6 +13,8 @@ from hitl.errors import HITLError
 _MOST: Final = 200
 _A_SECOND: Final = 10.0
 _AT_ONCE: Final = 16
+# Storage that did not answer is asked again after each of these, before it is left to the next listing.
+_PAUSES_SECONDS: Final = (1.0, 5.0, 15.0)
 
 
 class Hinted:
@@ -46,10 +47,17 @@ class Hinted:
         return True
 
     async def look(self, request_id: str) -> None:
-        """Look at a question, when it is its turn."""
-        async with self._turns:
-            # From now on another hint may tell of what this look does not see.
-            self._waiting.discard(request_id)
-            # Listing finds it without the hint.
-            with suppress(HITLError):
-                await self._look([request_id])
+        """Look at a question, when it is its turn; again, if it could not be read."""
+        for pause in (*_PAUSES_SECONDS, None):
+            async with self._turns:
+                # From now on another hint may tell of what this look does not see.
+                self._waiting.discard(request_id)
+                try:
+                    await self._look([request_id])
+                except HITLError:
+                    if pause is None:
+                        # Listing finds it without the hint.
+                        return
+                else:
+                    return
+            await asyncio.sleep(pause)
