@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.e2e.jobs import asked
 from tests.e2e.signing_in import AS_WITH_TLS, behind_a_proxy, named, rolled_out, secret, upgrade
 from tests.e2e.test_flyte import IMAGE, storage_options
 from tests.e2e.test_flyte_run import DEFAULTS, Pods
-from tests.library.fake_slack import APP_TOKEN, BOT_TOKEN, CHANNEL, WORKSPACE, FakeSlack, running_slack
+from tests.library.fake_slack import APP_TOKEN, BOT_TOKEN, CHANNEL, WORKSPACE, FakeSlack, Message, running_slack
 from tests.library.flyte_backend import ENDED, Backend
 from tests.library.flyte_example import Author
 from tests.library.flyte_services import serving
@@ -34,18 +35,31 @@ ANN, BOB, CARL = "ann@example.org", "bob@example.org", "carl@example.org"
 
 @dataclass
 class Told:
-    """Whom the operator tells, beside the tests."""
+    """Whom the operator tells, beside the tests: of other questions as well, which other tests asked."""
 
     portal: BlockingPortal
     hook: Receiver
     post: MailServer
     slack: FakeSlack
 
-    def until(self, event: str, number: int) -> None:
-        """Wait until each of them was told of an event, the n-th that they are told of."""
-        self.portal.call(self.hook.until, number)
-        assert self.hook.verified(number - 1)["type"] == f"org.flyte.hitl.question.{event}"
-        self.portal.call(self.post.until, number)
+    def posted(self, question: str) -> list[str]:
+        """Return the events of which the webhook was told; each signature is verified."""
+        bodies = [self.hook.verified(number) for number in range(len(self.hook.bodies))]
+        return [each["type"].rpartition(".")[2] for each in bodies if each.get("subject") == question]
+
+    def mailed(self, question: str) -> list[EmailMessage]:
+        """Return the mails about a question."""
+        return [each for each in self.post.mails if question in _text(each)]
+
+    def shown(self, question: str) -> list[Message]:
+        """Return the messages in Slack about a question."""
+        return [each for each in self.slack.messages.values() if question in each.text()]
+
+
+def _text(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content())
 
 
 @pytest.fixture
@@ -109,8 +123,9 @@ def test_two_people_agree_on_a_release_that_a_third_one_asked_for(
     question = until("the question", lambda: [each for each in asked() if run in str(each)])[0]["metadata"]["name"]
     phase(question, "Pending")
 
-    told.until("asked", 1)
-    message = told.slack.message
+    until("a webhook", lambda: told.posted(question) == ["asked"])
+    until("a mail", lambda: told.mailed(question))
+    [message] = until("a message in Slack", lambda: told.shown(question))
     assert "2.4" in message.text()
 
     # Slack knows no groups, so it shows the way to the form.
@@ -135,8 +150,10 @@ def test_two_people_agree_on_a_release_that_a_third_one_asked_for(
     status = phase(question, "Answered")["status"]
     assert sorted(status["approval"]["agreed"]) == [ANN, BOB]
 
-    told.until("settled", 2)
-    assert told.post.mails[1]["In-Reply-To"] == told.post.mails[0]["Message-ID"]
+    until("the webhook of the end", lambda: told.posted(question) == ["asked", "settled"])
+    until("the mail of the end", lambda: len(told.mailed(question)) == 2)
+    first, last = told.mailed(question)
+    assert last["In-Reply-To"] == first["Message-ID"]
     told.portal.call(told.slack.until, lambda: not message.buttons())
     action = backend.actions[run, "a0"]
     until("its end", lambda: action.phase in ENDED)
