@@ -18,7 +18,7 @@ from hitl.core.moments import Moment
 from hitl.core.respondents import MAX_PERSON_CHARS, Person
 from hitl.core.strictjson import shortened
 from hitl.core.text import is_alike, is_name
-from hitl.core.votes import VoteDocument, vote_refusal, voter_of
+from hitl.core.votes import VoteDocument, respondents_refusal, vote_refusal, voter_of
 
 
 class DelegationDocument(Document):
@@ -69,10 +69,7 @@ def answer_refusal(request: RequestDocument, who: Respondent, at: datetime) -> s
     """
     if request.approval is not None:
         return vote_refusal(request, request.approval, who, at)
-    named = may_answer(request, at)
-    if named and not (who.verified and named.allow(who.on_behalf_of or who.name, who.groups)):
-        return f"This question is for others to answer; you are {who.name or 'not signed in'}."
-    return ""
+    return respondents_refusal(request, who, at)
 
 
 def delegation_refusal(request: RequestDocument, who: Respondent, to: str, at: datetime) -> str:

@@ -98,6 +98,17 @@ def vote_refusal(request: RequestDocument, approval: Approval, who: Respondent, 
     for name in (who.name, who.on_behalf_of) if who.on_behalf_of else (who.name,):
         if why := refusal(approval, request.requester, name=name, verified=who.verified):
             return why
+    return respondents_refusal(request, who, at)
+
+
+def respondents_refusal(request: RequestDocument, who: Respondent, at: datetime) -> str:
+    """Return why somebody is none of those who may answer, as a sentence for them; empty: they are.
+
+    Args:
+        request: The question, with or without a policy.
+        who: Who answers, for themselves or on behalf of somebody.
+        at: When, with a time zone.
+    """
     named = may_answer(request, at)
     if named and not (who.verified and named.allow(who.on_behalf_of or who.name, who.groups)):
         return f"This question is for others to answer; you are {who.name or 'not signed in'}."

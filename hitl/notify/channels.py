@@ -10,6 +10,7 @@ from typing import Protocol
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.notices import Notice, NoticeEvent
 from hitl.core.urls import form_url
+from hitl.records.outbox import receipts
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store
 
@@ -83,6 +84,25 @@ class Message:
         if self.question is None or not self.question.app_endpoint:
             return ""
         return form_url(self.question.app_endpoint, self.question.request_id)
+
+
+async def message_about(
+    store: Store, request: StoredRequest, notice: Notice, outcome: OutcomeDocument | None, target: str
+) -> Message:
+    """Return the message that a notice is, with what the target gave for earlier ones.
+
+    Args:
+        store: Where the question lies.
+        request: The question.
+        notice: What is told.
+        outcome: Its outcome, if it has one.
+        target: The target's name in keys.
+
+    Raises:
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    earlier = {} if notice.event == "asked" else await receipts(store, request.request_id, target)
+    return Message.of(request, notice, outcome, earlier, store)
 
 
 class Channel(Protocol):

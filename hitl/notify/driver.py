@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -15,14 +15,14 @@ from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import Notice, due, next_due_at
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError
-from hitl.notify.channels import Channel, Message
-from hitl.records.outbox import deliver, receipts
+from hitl.notify.channels import Channel, message_about
+from hitl.records.digests import STORAGE_AWAY
+from hitl.records.outbox import deliver
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 
 Slot: TypeAlias = Callable[[str], AbstractAsyncContextManager[object]]
 
-_STORAGE_AWAY: Final = timedelta(seconds=10)
 # A machine may sleep, and its clock be set: what is due is looked up again. That costs no request.
 _LONGEST_SLEEP_SECONDS: Final = 60.0
 
@@ -124,12 +124,12 @@ class Driver:
             raise
         except StorageError as error:
             _log.debug("%s: the storage holds up a notice: %s", self._request.request_id, error)
-            return self._records.now() + _STORAGE_AWAY
+            return self._records.now() + STORAGE_AWAY
 
     async def _send(self, channel: Channel, notice: Notice, outcome: OutcomeDocument | None) -> str:
-        first = notice.event == "asked"
-        earlier = {} if first else await receipts(self._records.store, self._request.request_id, channel.name)
-        return await channel.send(Message.of(self._request, notice, outcome, earlier, self._records.store))
+        return await channel.send(
+            await message_about(self._records.store, self._request, notice, outcome, channel.name)
+        )
 
     async def _still(self, notice: Notice) -> bool:
         if notice.event == "settled":

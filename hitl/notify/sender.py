@@ -20,9 +20,9 @@ from hitl.core.noticekeys import NoticeBox
 from hitl.core.notices import NotDelivered, Notice
 from hitl.core.pacing import Pace, Sent, Waiting, plan
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageError
-from hitl.notify.channels import Channel, Message
+from hitl.notify.channels import Channel, Message, message_about
 from hitl.records.digests import STORAGE_AWAY, Results, deliver_together
-from hitl.records.outbox import deliver, receipts
+from hitl.records.outbox import deliver
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 
@@ -263,8 +263,7 @@ class Sender:
         store = self._source.records().store
         if notice.event == "settled":
             outcome = await read_outcome_of(store, request)
-        earlier = {} if notice.event == "asked" else await receipts(store, request_id, self.name)
-        return Message.of(request, notice, outcome, earlier, store)
+        return await message_about(store, request, notice, outcome, self.name)
 
     async def _still(self, waiting: Waiting) -> bool:
         request = await self._source.request(waiting.box.request_id)

@@ -8,8 +8,8 @@ from datetime import datetime
 from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.mapping import Given
 from hitl.core.documents import OutcomeDocument, Respondent
-from hitl.core.escalation import may_answer
 from hitl.core.tally import Standing
+from hitl.core.votes import respondents_refusal
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
 from hitl.records.attempts import note_refused
@@ -224,9 +224,7 @@ def _not_allowed(request: StoredRequest, respondent: Respondent, now: datetime) 
             "several people must agree on this question, and spec.response holds one response: vote by a "
             "HumanInputResponse, with `kubectl hitl answer`, or in the web app",
         )
-    named = may_answer(request.document, now)
-    answers_for = respondent.on_behalf_of or respondent.name
-    if not named or (respondent.verified and named.allow(answers_for, respondent.groups)):
+    if not respondents_refusal(request.document, respondent, now):
         return None
     if not respondent.verified:
         return Refusal(
