@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -210,9 +211,12 @@ class Other(_Written):
 
 
 Line: TypeAlias = Header | Attempt | Omitted | Heads | End | Other
-_KNOWN: Final[TypeAdapter[Line]] = TypeAdapter(
-    Annotated[Header | Attempt | Omitted | Heads | End, Field(discriminator="kind")]
-)
+
+
+@cache
+def _known() -> TypeAdapter[Line]:
+    # Only who reads the audit needs it, and every process that writes one would wait for it at its start.
+    return TypeAdapter(Annotated[Header | Attempt | Omitted | Heads | End, Field(discriminator="kind")])
 
 
 def seal(line: Line, n: int, previous: str) -> tuple[bytes, str]:
@@ -238,7 +242,7 @@ def unseal(stored: bytes) -> tuple[Line, str] | None:
     found = _SEALED.fullmatch(stored)
     if found is None or hashlib.sha256(found[1] + b"}").hexdigest().encode() != found[2]:
         return None
-    for read in (_KNOWN.validate_json, Other.model_validate_json):
+    for read in (_known().validate_json, Other.model_validate_json):
         with suppress(ValidationError):
             line = read(stored)
             # Anybody may seal a line: one with another number is none of ours.

@@ -135,6 +135,8 @@ class Respondent(BaseModel):
 class RequestDocument(Document, Asked):
     """A question, immutable once stored."""
 
+    model_config = ConfigDict(defer_build=False)
+
     request_id: str = Field(pattern=REQUEST_ID_PATTERN)
     scope: Literal["run"] = "run"
     status: Literal["pending"] = "pending"

@@ -45,7 +45,8 @@ class Asked(BaseModel):
     answer later as well, and `reminders` when people are reminded.
     """
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    # Pydantic need not prepare what is only a base: that takes a while at each start.
+    model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
 
     event_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
@@ -105,7 +106,7 @@ class Question(Asked):
             same for a type that only pydantic knows, as no earlier release asked for such a type.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=False)
 
     timeout_seconds: float
     untyped_schema: dict[str, JsonValue] | None = None
