@@ -59,6 +59,9 @@ class StorageSettings(BaseSettings):
     """JSON: options for the storage client, such as `{"endpoint": "http://…"}`, beside its usual credentials."""
     storage_unproven: Unproven = "refuse"
     """`allow`: use kinds of storage that HITL's contract tests do not run on, after the proof at start."""
+    storage_sync: Literal["on", "off"] = "on"
+    """`off`: an answer in local files is confirmed before the disk has it. A loss of power may then undo it, or
+    leave an empty file in its place, which has to be repaired by hand. It changes nothing for object storage."""
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
     """The folder of local mode: questions, outcomes, the last port of the web app, and the key of your inbox."""
 

@@ -39,6 +39,8 @@ class LocalObjects:
     Args:
         url: The root's URL, for messages.
         folder: The root. It may be reached by symbolic links; what is below it may not.
+        sync: Whether what is durable is brought to the disk before anybody is told of it. False leaves that to the
+            system: a loss of power may take away what was confirmed, or leave an empty file for it.
 
     Raises:
         StorageUnsuitable: when it is no folder.
@@ -49,8 +51,9 @@ class LocalObjects:
     racers = 3
     rounds = 1
 
-    def __init__(self, url: str, folder: str) -> None:
+    def __init__(self, url: str, folder: str, *, sync: bool = True) -> None:
         self._url = url
+        self._syncs = sync
         self._folders = Folders(url, folder)
         self._listing = Listing(self._folders)
         self._synced = Synced()
@@ -112,7 +115,7 @@ class LocalObjects:
 
     async def delete(self, key: str, *, durable: bool) -> None:
         """Delete a file, and the folders that it leaves empty."""
-        if durable:
+        if durable and self._syncs:
             await self._elsewhere(f"delete {key}", self._delete, key, True)
         else:
             with self._translating(f"delete {key}"):
@@ -120,7 +123,8 @@ class LocalObjects:
 
     async def delete_many(self, keys: Sequence[str], *, durable: bool) -> None:
         """Delete files, if they are there, and the folders that they leave empty, in one call of a thread."""
-        await self._elsewhere(f"delete {len(keys)} files", self._delete_many, keys, durable)
+        syncs = durable and self._syncs
+        await self._elsewhere(f"delete {len(keys)} files", self._delete_many, keys, syncs)
 
     async def list_all(self, prefix: str) -> AsyncIterator[list[Entry]]:
         """Yield the keys under a prefix, a thousand at a time."""
@@ -150,17 +154,18 @@ class LocalObjects:
 
     async def _create(self, parts: Sequence[str], key: str, data: bytes, durable: bool) -> None:
         *folders, name = parts
+        syncs = durable and self._syncs
         creation = Creation(self._url, self._folders.opened(folders, key, make=True), name)
         try:
             # What waits for the disk is done in a thread, all of it at once: one call of the system after another
             # there would wait for the interpreter's lock each time.
             creation.write(data)
-            if not durable:
+            if not syncs:
                 creation.link()
         except BaseException:
             creation.close()
             raise
-        if durable:
+        if syncs:
             await disk().create(lambda: creation.finish(self._synced), creation.close)
         else:
             creation.close()

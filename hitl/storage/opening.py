@@ -33,4 +33,10 @@ def open_root(
     Raises:
         StorageUnsuitable: for a kind of storage that cannot be served.
     """
-    return Store(url, options, watcher=watcher, unproven=settings.storage_unproven == "allow")
+    return Store(
+        url,
+        options,
+        watcher=watcher,
+        unproven=settings.storage_unproven == "allow",
+        sync=settings.storage_sync == "on",
+    )

@@ -44,6 +44,7 @@ class Store:
         watcher: Told the operation (``create``, ``read``, …) and the result (``ok``, ``none``, ``error``) of each
             request.
         unproven: Use fsspec's filesystems of kinds that HITL's contract tests do not run on.
+        sync: Bring files of this machine to the disk before they are confirmed, see `HITL_STORAGE_SYNC`.
 
     Raises:
         StorageUnsuitable: for a kind of storage that cannot be served, or options that it does not know.
@@ -56,9 +57,10 @@ class Store:
         *,
         watcher: Watcher | None = None,
         unproven: bool = False,
+        sync: bool = True,
     ) -> None:
         self.url, scheme = normalised(url)
-        self._objects = _opened(self.url, scheme, dict(options or {}), unproven)
+        self._objects = _opened(self.url, scheme, dict(options or {}), unproven, sync)
         self._do = Operations(self.url, self._objects, watcher)
         self._proof = Proof(self._do, known_of(self.url, options or {}))
 
@@ -300,12 +302,12 @@ class Store:
         return await self._proof.require_clock(now)
 
 
-def _opened(url: str, scheme: str, options: dict[str, Any], unproven: bool) -> Objects:
+def _opened(url: str, scheme: str, options: dict[str, Any], unproven: bool, sync: bool) -> Objects:
     # Each is loaded when it is needed: half of the programs need no client of a bucket.
     if scheme == "file":
         from hitl.storage.local import LocalObjects
 
-        return LocalObjects(url, folder_of(url))
+        return LocalObjects(url, folder_of(url), sync=sync)
     if scheme not in SERVED_SCHEMES:
         from hitl.storage.foreign import ForeignObjects
 

@@ -7,7 +7,7 @@ import json
 import shutil
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -101,9 +101,10 @@ def measure(build: Path) -> list[Row]:
                 starts[name] += [seconds] if number else []
     model = _model_forms(servers["hitl"], asyncio.run(_ask(roots["hitl"], 1, "bench-model", Deployment))[0])
     loads = {name: _load(servers[name], questions[name]) for name in ("hitl", "peer")}
+    unsynced = _unsynced(servers["hitl"], asyncio.run(_ask(roots["hitl"], SUBMISSIONS, "bench-unsynced")))
     bare = _bare(syncing(build, home / "syncing", SUBMISSIONS), questions["hitl"][1:])
     disk = syncs_a_second(home / "disk", SUBMISSIONS, CONNECTIONS)
-    rows = _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, bare, disk)
+    rows = _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, bare, disk, unsynced)
     peer_rate = loads["peer"][0].rate
     return [
         *rows,
@@ -155,6 +156,16 @@ def _load(server: Server, questions: list[Question]) -> tuple[Load, Load, float]
     return forms, submissions, resident
 
 
+def _unsynced(server: Server, questions: list[Question]) -> float:
+    server = replace(server, environment={**server.environment, "HITL_STORAGE_SYNC": "off"})
+    with running(server, questions[0].ours_path()) as (port, _, _process):
+        url = f"http://127.0.0.1:{port}/submit/json"
+        load = run("127.0.0.1", port, [post_json(url, each.submission("hitl")) for each in questions], CONNECTIONS)
+    if load.failures:
+        raise SystemExit(f"without syncs {load.failures} requests failed, so nothing was measured")
+    return load.rate
+
+
 def _bare(server: Server, questions: list[Question]) -> float:
     with running(server, "/") as (port, _, _process):
         url = f"http://127.0.0.1:{port}/submit/json"
@@ -172,7 +183,7 @@ def _submissions(ours: float, peer: float, disk: float) -> Row:
 
 
 def _rows(
-    starts: dict[str, float], loads: dict[str, tuple[Load, Load, float]], bare: float, disk: float
+    starts: dict[str, float], loads: dict[str, tuple[Load, Load, float]], bare: float, disk: float, unsynced: float
 ) -> list[Row]:
     forms, submissions, resident = loads["hitl"]
     peer_forms, peer_submissions, peer_resident = loads["peer"]
@@ -184,6 +195,7 @@ def _rows(
         Row("form p99, ms", forms.p99, peer_forms.p99, "peer", most=0.25),
         _submissions(submissions.rate, peer_submissions.rate, disk),
         Row("the same beside the peer, which syncs nothing", submissions.rate, peer_submissions.rate, "peer"),
+        Row("the same with HITL_STORAGE_SYNC=off", unsynced, submissions.rate, "synced"),
         Row("the same beside a bare server that syncs", submissions.rate, bare, "uvicorn, JSON, syncs"),
         Row("the same beside the disk's syncs alone", submissions.rate, disk, "bare loop of syncs"),
         Row("submission p99, ms", submissions.p99, peer_submissions.p99, "peer"),

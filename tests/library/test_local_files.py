@@ -22,9 +22,11 @@ from hitl.errors import DocumentDamaged, StorageError, StorageUnavailable, Stora
 from hitl.records.links import add_link
 from hitl.records.requests import read_outcome
 from hitl.records.retention import collect, drop_stale
+from hitl.settings import StorageSettings
 from hitl.storage import MAX_OBJECT_BYTES, Store, creation
 from hitl.storage.creation import Synced
 from hitl.storage.disk import Disk
+from hitl.storage.opening import open_store
 from tests.library.samples import NOW, Timed, answer, asked, settle
 
 A = "hitl-requests/a"
@@ -97,6 +99,24 @@ async def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_folders_befo
         f"sync {root}/hitl-requests",
         f"sync {root}",
     ]
+
+
+async def test_whoever_accepts_losses_of_power_waits_for_no_disk_and_still_records_once(
+    root: Path, steps: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HITL_STORAGE_ROOT", str(root))
+    monkeypatch.setenv("HITL_STORAGE_SYNC", "off")
+    root.mkdir()
+    store = open_store(StorageSettings())
+    link = keys.link_key("q", "0" * 64)
+
+    assert await store.create_once(KEY, b"x")
+    assert not await store.create_once(KEY, b"y")
+    await store.create_once(link, b"z")
+    await store.delete(link)
+
+    assert [step for step in steps if step.startswith("sync")] == []
+    assert everything(root) == {"hitl-requests": None, A: None, KEY: b"x"}
 
 
 async def test_a_loser_is_told_so_only_when_the_winner_is_on_the_disk(
