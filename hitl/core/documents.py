@@ -161,7 +161,7 @@ class RequestDocument(Document, Asked):
         return self
 
     def to_bytes(self) -> bytes:
-        """Return the document as the JSON that is stored, with what nothing else tells of it."""
+        """Return the document as the JSON that is stored, with what nothing else shows."""
         told = super().to_bytes()
         return told[:-1] + b',"link_sha256":"%b"}' % self.link_sha256.encode() if self.link_sha256 else told
 
