@@ -16,7 +16,8 @@ from hitl.cli.ids import read_url
 from hitl.cli.options import AsJson, RequestId
 from hitl.cli.storage_backend import Stored
 from hitl.core import keys
-from hitl.core.documents import LinkDocument, format_time
+from hitl.core.documents import format_time
+from hitl.core.links import LinkDocument
 from hitl.core.urls import form_url
 from hitl.errors import AlreadySettled, InvalidRequest, ServeError
 from hitl.records.links import add_link, list_links, revoke_link

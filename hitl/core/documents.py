@@ -1,4 +1,4 @@
-"""What is stored in the bucket: requests, outcomes and links, as pydantic models.
+"""What is stored in the bucket: requests and outcomes, as pydantic models.
 
 The fields of the old plugin's documents keep their names and meanings, so that what reads those reads ours.
 """
@@ -133,7 +133,11 @@ class Respondent(BaseModel):
 
 
 class RequestDocument(Document, Asked):
-    """A question, immutable once stored."""
+    """A question, immutable once stored.
+
+    `link_sha256` is the hash of the token of the link that was handed out as it was asked, see `hitl.core.links`.
+    Who knows it sees the evidence, so nothing but the stored bytes tells it.
+    """
 
     model_config = ConfigDict(defer_build=False)
 
@@ -146,6 +150,7 @@ class RequestDocument(Document, Asked):
     created_at: Moment
     expires_at: Moment
     origin: Origin = Origin()
+    link_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$", exclude=True, repr=False)
 
     VERSIONS: ClassVar = (SCHEMA_VERSION, APPROVAL_VERSION)
 
@@ -154,6 +159,11 @@ class RequestDocument(Document, Asked):
         if (self.approval is not None) != (self.schema_version == APPROVAL_VERSION):
             raise ValueError(f"schema_version is {APPROVAL_VERSION} with an approval, else {SCHEMA_VERSION}")
         return self
+
+    def to_bytes(self) -> bytes:
+        """Return the document as the JSON that is stored, with what nothing else shows."""
+        told = super().to_bytes()
+        return told[:-1] + b',"link_sha256":"%b"}' % self.link_sha256.encode() if self.link_sha256 else told
 
     @classmethod
     def asking(
@@ -165,6 +175,7 @@ class RequestDocument(Document, Asked):
         root: str = "",
         endpoint: str = "",
         origin: Origin | None = None,
+        link_sha256: str = "",
     ) -> Self:
         """Return the document of a question.
 
@@ -175,6 +186,7 @@ class RequestDocument(Document, Asked):
             root: The root's URL, to record the paths of request and outcome.
             endpoint: The web app's base URL, if known.
             origin: Where the question comes from.
+            link_sha256: The hash of the token of the link that goes with it; empty: none does.
 
         Raises:
             RequestNotFound: the id is none.
@@ -190,6 +202,7 @@ class RequestDocument(Document, Asked):
             created_at=asked_at,
             expires_at=asked_at + timedelta(seconds=question.timeout_seconds),
             origin=origin or Origin(),
+            link_sha256=link_sha256,
         )
 
     @property
@@ -286,22 +299,6 @@ class OutcomeDocument(Document):
                 if self.respondent.via == "program" and not self.respondent.name:
                     return f"{self.outcome} by the program that asked at {when}{why}"
                 return f"{self.outcome} by {self.by()} via {self.channel()} at {when}{why}"
-
-
-class LinkDocument(Document):
-    """A capability to answer one request; its key holds the hash of its token.
-
-    `person` is who gets a personal link: who uses it answers in their name, which nobody has verified.
-    """
-
-    created_at: Moment
-    label: str = Field(default="", max_length=256)
-    person: str = Field(default="", max_length=256)
-    expires_at: Moment | None = None
-
-    def valid(self, now: datetime) -> bool:
-        """Tell whether the link still grants anything."""
-        return self.expires_at is None or now < self.expires_at
 
 
 def joined(names: Sequence[str]) -> str:

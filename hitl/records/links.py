@@ -1,5 +1,8 @@
 """Links in storage: everyone who has the token may answer one question, until the link is revoked or ends.
 
+Whether a token opens a question is decided here, by `find_link`. Most links are objects of their own. The hash of
+one may be in the question itself: so the operator saves a write as it asks, see `hitl.core.links`.
+
 A personal link is one that a notice takes to one person. Its token is made of a key and the question, so that a
 notice that is sent again holds the same link.
 """
@@ -10,10 +13,11 @@ import logging
 from datetime import datetime
 
 from hitl.core import keys
-from hitl.core.documents import LinkDocument
+from hitl.core.documents import RequestDocument
+from hitl.core.links import LinkDocument, handed_out, is_handed_out
 from hitl.core.personal import personal_token, revoked_marker
 from hitl.errors import DocumentDamaged, RequestNotFound, StorageUnavailable
-from hitl.records.requests import StoredRequest
+from hitl.records.requests import StoredRequest, read_request
 from hitl.storage import Store
 
 _log = logging.getLogger("hitl")
@@ -62,18 +66,26 @@ async def personal_link(store: Store, request: StoredRequest, person: str, *, ke
     return token
 
 
-async def read_link_of(store: Store, request_id: str, token_hash: str) -> LinkDocument | None:
-    """Return the link whose token has this hash, if it is one of this request's.
+async def find_link(
+    store: Store, request_id: str, token_hash: str, question: RequestDocument | None
+) -> LinkDocument | None:
+    """Return the link whose token has this hash, if it opens this question.
 
-    The hash is the object's name, so nothing secret is ever compared, and a request that does not exist costs the
-    same one read as a token of another request.
+    It takes one call of the storage, whatever the question and the token are: time tells nothing of either.
+
+    Args:
+        store: Where the question lies.
+        request_id: Its id.
+        token_hash: The hash of the token.
+        question: The question as it is stored; None: there is none, or none that can be read.
 
     Raises:
+        DocumentDamaged: the link cannot be read.
         StorageUnavailable: when the storage did not answer in time.
     """
-    key = keys.link_key(request_id, token_hash)
-    data = await store.read(key)
-    return None if data is None else LinkDocument.from_bytes(data, key)
+    if question is not None and is_handed_out(question, token_hash):
+        return None if await store.exists(revoked_marker(request_id, token_hash)) else handed_out(question)
+    return await _read_link(store, request_id, token_hash)
 
 
 async def list_links(store: Store, request_id: str) -> list[tuple[str, LinkDocument]]:
@@ -88,26 +100,47 @@ async def list_links(store: Store, request_id: str) -> list[tuple[str, LinkDocum
     async for key, _ in store.list_keys(keys.links_prefix(request_id)):
         token_hash = key.rpartition("/")[2].removesuffix(".json")
         try:
-            link = await read_link_of(store, request_id, token_hash)
+            link = await _read_link(store, request_id, token_hash)
         except (DocumentDamaged, RequestNotFound) as error:
             _log.warning("left out: %s: %s", key, error)
             continue
         if link is not None:
             found.append((token_hash, link))
+    question = await _question(store, request_id)
+    if question is not None and question.link_sha256:
+        link = await find_link(store, request_id, question.link_sha256, question)
+        found += [] if link is None else [(question.link_sha256, link)]
     return sorted(found, key=lambda each: each[1].created_at)
 
 
 async def revoke_link(store: Store, request_id: str, token_hash: str) -> bool:
-    """Delete a link, so that it grants nothing from now on; tell whether there was one.
+    """Revoke a link, so that it grants nothing from now on; tell whether there was one.
 
     Raises:
         StorageUnsuitable: when these credentials may not delete.
         StorageUnavailable: when the storage did not answer in time; trying again is safe.
     """
-    key = keys.link_key(request_id, token_hash)
-    if not await store.exists(key):
+    key, marker = keys.link_key(request_id, token_hash), revoked_marker(request_id, token_hash)
+    if await store.exists(key):
+        # Also for a link that is nobody's, and for one that cannot be read: no notice makes those.
+        await store.mark(marker)
+        await store.delete(key)
+        return True
+    question = await _question(store, request_id)
+    if question is None or not is_handed_out(question, token_hash) or await store.exists(marker):
         return False
-    # Also for a link that is nobody's, and for one that cannot be read: no notice makes those.
-    await store.mark(revoked_marker(request_id, token_hash))
-    await store.delete(key)
+    await store.mark(marker)
     return True
+
+
+async def _read_link(store: Store, request_id: str, token_hash: str) -> LinkDocument | None:
+    key = keys.link_key(request_id, token_hash)
+    data = await store.read(key)
+    return None if data is None else LinkDocument.from_bytes(data, key)
+
+
+async def _question(store: Store, request_id: str) -> RequestDocument | None:
+    try:
+        return (await read_request(store, request_id)).document
+    except (RequestNotFound, DocumentDamaged):
+        return None

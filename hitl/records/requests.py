@@ -51,6 +51,7 @@ async def create(
     endpoint: str = "",
     asked_at: datetime | None = None,
     new: bool = False,
+    link_sha256: str = "",
 ) -> StoredRequest:
     """Store a question, or return the one that is stored under its id already.
 
@@ -63,6 +64,8 @@ async def create(
         asked_at: The moment from which its deadline is counted, by a clock that is right, such as the API
             server's. None: now, by this machine's clock, which is compared with the storage's.
         new: Its id is random, so it was never used. Saves two storage requests.
+        link_sha256: The hash of the token of the link that goes with it, see `hitl.core.links`; empty: none does.
+            One that is stored already has the link that it had.
 
     Raises:
         RequestMismatch: when the stored one asks something else.
@@ -73,7 +76,13 @@ async def create(
     """
     store, moment = records.store, asked_at or records.now()
     document = RequestDocument.asking(
-        question, request_id=request_id, asked_at=moment, root=store.url, endpoint=endpoint, origin=origin
+        question,
+        request_id=request_id,
+        asked_at=moment,
+        root=store.url,
+        endpoint=endpoint,
+        origin=origin,
+        link_sha256=link_sha256,
     )
     if new or not await _used(store, request_id):
         if asked_at is None:

@@ -134,8 +134,9 @@ class HumanInputs:
             self._unshown[work] = CancelDeleted(
                 metadata.namespace, metadata.name, metadata.uid, human_input.request_id
             )
-        request = look.request = await self._requests.of(root, human_input)
-        look.link = await self._links.issue(root, human_input)
+        link = self._links.to_ask(human_input)
+        request = look.request = await self._requests.of(root, human_input, link_sha256=link)
+        look.link = await self._links.issue(root, human_input, request.document)
         recorded = await self._respond(root, request, human_input)
         look.outcome, look.refusal = recorded.outcome, recorded.refusal
         if look.outcome is not None:
@@ -146,7 +147,7 @@ class HumanInputs:
                 # Somebody said that something happened to it: maybe to the question.
                 self._requests.forget(root, request.request_id)
                 look.request = None
-                request = look.request = await self._requests.of(root, human_input)
+                request = look.request = await self._requests.of(root, human_input, link_sha256=link)
         if look.outcome is None:
             look.outcome = await self._runs.cancel(root, human_input, request)
         if request.document.approval is not None and look.standing is None:

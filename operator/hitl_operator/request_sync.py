@@ -90,8 +90,13 @@ class Requests:
         later = self._later.setdefault(root.name, Later(store))
         return Records(store, announce, now=self._context.now, later=later.add, audited=root.audit.note)
 
-    async def of(self, root: Root, human_input: HumanInput) -> StoredRequest:
+    async def of(self, root: Root, human_input: HumanInput, *, link_sha256: str = "") -> StoredRequest:
         """Return the question of a HumanInput as it is stored; store it first, if it was asked in Kubernetes.
+
+        Args:
+            root: Where it lies.
+            human_input: The HumanInput.
+            link_sha256: The hash of the token of its link, which is stored with it; empty: it gets none.
 
         Raises:
             InvalidRequest: it cannot be asked like this.
@@ -102,7 +107,7 @@ class Requests:
         """
         status = human_input.status
         if human_input.spec.request is None and status.request_id is None:
-            return self._keep(root, await self._store(root, human_input))
+            return self._keep(root, await self._store(root, human_input, link_sha256))
         # One in trouble may have been repaired in storage.
         afresh = status.condition(HumanInputCondition.STALLED) is not None
         request = await self.read(root, human_input.request_id, afresh=afresh)
@@ -171,7 +176,7 @@ class Requests:
         self._known.put(root.name, replace(request, created=False))
         return request
 
-    async def _store(self, root: Root, human_input: HumanInput) -> StoredRequest:
+    async def _store(self, root: Root, human_input: HumanInput, link_sha256: str) -> StoredRequest:
         try:
             whole, copied = await with_its_policy(self._context, human_input)
             question = question_of(whole)
@@ -192,6 +197,7 @@ class Requests:
                 # The API server's clock: nothing is compared with this machine's.
                 asked_at=created or now,
                 new=created is not None and now - created < _NEVER_DELETED,
+                link_sha256=link_sha256,
             )
         except RequestMismatch:
             # Nobody else has this uid: it was stored before, and the spec or the policy was changed since.

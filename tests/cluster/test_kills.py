@@ -1,6 +1,7 @@
 """The operator dies between any two of its writes: it ends as if it had not."""
 
 import asyncio
+import base64
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 from hitl.core import keys
 from hitl.core.documents import Origin
+from hitl.records.links import list_links
 from tests.backends.plugin import Backend
 from tests.backends.processes import PATIENCE
 from tests.backends.seaweed import BUCKET, Seaweed
@@ -66,6 +68,13 @@ def _dies(process: subprocess.Popen[bytes], over: Callable[[], bool], seconds: f
     return process.returncode is not None
 
 
+def _opens(plane: ControlPlane, namespace: str, root: Root, status: dict[str, Any]) -> bool:
+    secret = plane.get(namespace, "Secret", status["linkSecret"])
+    token_hash = keys.hash_token(base64.b64decode(secret["data"]["token"]).decode()) if secret else ""
+    links = asyncio.run(list_links(root.store, status["requestID"]))
+    return token_hash in (each for each, _ in links)
+
+
 def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tuple[bool, str]:
     """Lead four questions to their end with an operator that dies after some writes.
 
@@ -104,6 +113,8 @@ def _live(plane: ControlPlane, server: Seaweed, folder: Path, writes: int) -> tu
             status = found["status"]
             if (status["value"], status["answeredVia"]) != (value, via):
                 wrong.append(f"{name}: {status}")
+            if name != by_form and not _opens(plane, namespace, root, status):
+                wrong.append(f"{name}: its Secret's token opens nothing")
             outcome = root.outcome(status["requestID"])
             if outcome is None or outcome.value_text() != value:
                 wrong.append(f"{name}: {outcome}")

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 
+from hitl.core import keys
+from hitl.records.links import list_links
 from hitl.records.requests import read_request
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response, run
@@ -31,7 +33,7 @@ def test_a_humaninput_born_in_kubernetes_becomes_a_request_in_storage(questions:
 
 
 def test_the_link_of_a_question_born_in_kubernetes_is_in_a_secret_that_goes_with_it(
-    questions: Questions, control_plane: ControlPlane
+    questions: Questions, control_plane: ControlPlane, root: Root
 ) -> None:
     request_id = questions.ask("linked")
     found = questions.get("linked")
@@ -43,7 +45,11 @@ def test_the_link_of_a_question_born_in_kubernetes_is_in_a_secret_that_goes_with
     [owner] = secret["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["uid"]) == ("HumanInput", request_id)
     shown = json.dumps(questions.get("linked"))
-    assert url.partition("token=")[2] not in shown
+    token = url.partition("token=")[2]
+    [(token_hash, _)] = run(list_links(root.store, request_id))
+    assert token_hash == keys.hash_token(token)
+    assert token not in shown
+    assert token_hash not in shown
 
 
 def test_an_answer_by_kubectl_patch_is_recorded_and_shown(questions: Questions, root: Root) -> None:

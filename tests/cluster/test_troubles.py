@@ -13,6 +13,7 @@ import pytest
 
 from hitl.core import keys
 from hitl.core.documents import Origin
+from hitl.records.links import list_links
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, conditions, question, response, run
@@ -122,7 +123,7 @@ def test_a_question_goes_on_whose_secret_is_refused(
     assert "linkSecret" not in found["status"]
     plane.until("the Event", lambda: "LinkRefused" in questions.events("asked"))
     plane.until("the metric", lambda: operator.metric("hitl_refused_writes") == 1)
-    links = [key for key in root.listed() if f"{request_id}/links/" in key]
+    links = run(list_links(root.store, request_id))
     assert len(links) == 1, "one link, however often its Secret was refused"
 
     questions.patch("asked", {"response": {"value": "1"}})

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from hitl.cli.app import app
 from hitl.core import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
-from hitl.records.links import add_link, read_link_of
+from hitl.records.links import add_link, find_link
 from hitl.records.requests import read_outcome, read_request
 from hitl.storage import CLOCK_LIMIT_SECONDS, Store
 from tests.backends.plugin import Backend
@@ -239,7 +239,7 @@ async def test_a_refusal_without_a_cause_costs_nothing(
     assert left == 0
     straight = Store(s3_backend.url, s3_backend.options)
     assert await read_request(straight, request.request_id) == request
-    assert await read_link_of(straight, request.request_id, keys.hash_token(token)) is not None
+    assert await find_link(straight, request.request_id, keys.hash_token(token), None) is not None
     assert await read_outcome(straight, request.request_id) == outcome
 
 
@@ -307,7 +307,7 @@ async def test_a_link_whose_reply_is_lost_and_refused_again_works(s3_backend: Ba
         token = await add_link(store, "a-question", now=NOW)
 
     assert left == 0
-    assert await read_link_of(Store(s3_backend.url, s3_backend.options), "a-question", keys.hash_token(token))
+    assert await find_link(Store(s3_backend.url, s3_backend.options), "a-question", keys.hash_token(token), None)
 
 
 async def test_the_clock_of_the_storage_is_known(backend: Backend) -> None:

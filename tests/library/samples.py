@@ -92,12 +92,19 @@ async def asked(
     now: datetime = NOW,
     origin: Origin | None = None,
     endpoint: str = "",
+    link_sha256: str = "",
     **changes: Any,
 ) -> StoredRequest:
     """Store a question for a whole number, unless the changes say otherwise, asked at `NOW`."""
     question = number_question(**_renamed(changes))
     return await create(
-        Records(store), question, request_id=request_id, asked_at=now, origin=origin, endpoint=endpoint
+        Records(store),
+        question,
+        request_id=request_id,
+        asked_at=now,
+        origin=origin,
+        endpoint=endpoint,
+        link_sha256=link_sha256,
     )
 
 

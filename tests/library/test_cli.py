@@ -26,7 +26,7 @@ from hitl.cli.view import RequestView
 from hitl.core import keys
 from hitl.core.documents import Origin, OutcomeDocument, Respondents
 from hitl.core.evidence import Evidence
-from hitl.records.links import read_link_of
+from hitl.records.links import find_link
 from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_outcome
 from hitl.storage import Store
@@ -352,9 +352,8 @@ def test_link_makes_one_more_that_is_labelled(root: Store) -> None:
 
     url = hitl_("link", "a-question", "--label", "for ann").stdout.strip()
 
-    link = asyncio.run(
-        read_link_of(root, "a-question", keys.hash_token(parse_qs(urlsplit(url).query)["token"][0]))
-    )
+    token = parse_qs(urlsplit(url).query)["token"][0]
+    link = asyncio.run(find_link(root, "a-question", keys.hash_token(token), None))
     assert url.startswith("http://127.0.0.1:1234/form/a-question?")
     assert link is not None
     assert (link.label, link.expires_at) == ("for ann", request.document.expires_at)

@@ -14,7 +14,7 @@ from hitl.cli.app import app
 from hitl.cli.links import hash_of
 from hitl.core import keys
 from hitl.errors import InvalidRequest
-from hitl.records.links import list_links, read_link_of, revoke_link
+from hitl.records.links import find_link, list_links, revoke_link
 from hitl.storage import Store
 from tests.library.samples import answer, asked, settle
 
@@ -48,7 +48,7 @@ def listed(request_id: str = "q") -> Any:
 
 
 def works(store: Store, token: str, request_id: str = "q") -> bool:
-    return asyncio.run(read_link_of(store, request_id, keys.hash_token(token))) is not None
+    return asyncio.run(find_link(store, request_id, keys.hash_token(token), None)) is not None
 
 
 def test_links_are_shown_without_their_tokens(root: Store) -> None:
@@ -126,6 +126,26 @@ def test_links_of_a_settled_or_damaged_question_are_revoked_too(root: Store) -> 
 
     assert not works(root, settled)
     assert not works(root, damaged, "other")
+
+
+def test_the_link_that_was_handed_out_is_listed_and_revoked_like_others(root: Store) -> None:
+    tokens = [keys.new_token() for _ in range(2)]
+    for name, token in zip(("born", "grown"), tokens, strict=True):
+        asyncio.run(asked(root, name, now=datetime.now(UTC), link_sha256=keys.hash_token(token)))
+    asyncio.run(settle(root, asyncio.run(asked(root, "grown")), answer(), now=datetime.now(UTC), markers=False))
+    [shown] = listed("born")
+    assert (shown["label"], shown["link"]) == ("HumanInput", keys.hash_token(tokens[0])[:12])
+    for token in tokens:
+        for name in ("born", "grown"):
+            told = "".join(hitl_(*each).output for each in (("show", name), ("show", name, "--json")))
+            assert name in told
+            assert keys.hash_token(token)[:12] not in told
+
+    assert hitl_("link", "born", f"--revoke={tokens[0]}").stderr == "born: 1 link was revoked.\n"
+    assert listed("born") == []
+    assert hitl_("link", "born", f"--revoke={tokens[0]}").exit_code == 2
+    assert hitl_("link", "grown", "--revoke-all").stderr == "grown: 1 link was revoked.\n"
+    assert listed("grown") == []
 
 
 def test_a_damaged_link_hides_no_other_one(root: Store) -> None:

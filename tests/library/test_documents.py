@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hitl.author.report import report_html
+from hitl.cluster.mapping import human_input_of
 from hitl.core.documents import (
     SCHEMA_VERSION,
-    LinkDocument,
     Origin,
     OutcomeDocument,
     RequestDocument,
@@ -18,6 +19,7 @@ from hitl.core.documents import (
     Respondents,
     format_time,
 )
+from hitl.core.links import LinkDocument
 from hitl.errors import DocumentDamaged
 from tests.library.samples import DEADLINE, NOW, draft_request
 from tests.library.test_values import values
@@ -84,6 +86,29 @@ def test_a_request_names_its_humaninput_and_one_that_does_not_is_readable() -> N
 
     assert RequestDocument.from_bytes(asked.to_bytes(), NAME).human_input == "ship-it"
     assert RequestDocument.from_bytes(json.dumps(without).encode(), NAME).human_input == "a"
+
+
+def test_the_hash_of_its_link_is_in_the_stored_bytes_of_a_request_and_told_nowhere_else() -> None:
+    plain, linked = request(), request().model_copy(update={"link_sha256": "ab" * 32})
+
+    assert RequestDocument.from_bytes(linked.to_bytes(), NAME) == linked
+    assert json.loads(linked.to_bytes()) == json.loads(plain.to_bytes()) | {"link_sha256": "ab" * 32}
+    # What an earlier release stored, and what programs store, has none.
+    assert "link" not in json.loads(plain.to_bytes())
+    assert RequestDocument.from_bytes(plain.to_bytes(), NAME).link_sha256 == ""
+    assert linked.question_digest() == plain.question_digest()
+    shown = [repr(linked), linked.model_dump(), linked.model_dump(mode="json"), human_input_of(linked, 60)]
+    shown += [linked.model_dump_json(), report_html(linked, "https://hitl.example/form/a", "", "")]
+    for each in shown:
+        assert "abab" not in str(each)
+
+
+@pytest.mark.parametrize("wrong", ["AB" * 32, "ab" * 31, "ab" * 32 + "\n", '"' * 64, "ab" * 33])
+def test_a_request_whose_link_is_no_hash_is_damaged(wrong: str) -> None:
+    stored = json.loads(request().to_bytes()) | {"link_sha256": wrong}
+
+    with pytest.raises(DocumentDamaged, match="link_sha256"):
+        RequestDocument.from_bytes(json.dumps(stored).encode(), NAME)
 
 
 def test_an_outcome_keeps_the_old_plugins_fields() -> None:

@@ -20,7 +20,7 @@ from hitl.errors import (
     RequestMismatch,
     RequestNotFound,
 )
-from hitl.records.links import add_link, read_link_of
+from hitl.records.links import add_link, find_link
 from hitl.records.records import Records
 from hitl.records.requests import asked_as, create, read_outcome, read_request
 from hitl.storage import Store
@@ -42,8 +42,8 @@ def store() -> Store:
     return Store(f"memory://{uuid.uuid4().hex}")
 
 
-async def find_link(store: Store, request_id: str, token: str, now: datetime) -> str | None:
-    link = await read_link_of(store, request_id, keys.hash_token(token))
+async def opened(store: Store, request_id: str, token: str, now: datetime) -> str | None:
+    link = await find_link(store, request_id, keys.hash_token(token), None)
     return keys.hash_token(token) if link is not None and link.valid(now) else None
 
 
@@ -237,13 +237,13 @@ async def test_a_link_grants_one_request(store: Store) -> None:
     await asked(store, "two")
     token = await add_link(store, "one", now=NOW, label="Ann")
 
-    assert await find_link(store, "one", token, NOW) == keys.hash_token(token)
-    assert await find_link(store, "two", token, NOW) is None
-    assert await find_link(store, "three", token, NOW) is None
-    assert await find_link(store, "one", token + "x", NOW) is None
-    assert await find_link(store, "one", "", NOW) is None
-    assert await find_link(store, "one", "../../one/request", NOW) is None
-    assert await find_link(store, "one", "\ud800" * 1000, NOW) is None
+    assert await opened(store, "one", token, NOW) == keys.hash_token(token)
+    assert await opened(store, "two", token, NOW) is None
+    assert await opened(store, "three", token, NOW) is None
+    assert await opened(store, "one", token + "x", NOW) is None
+    assert await opened(store, "one", "", NOW) is None
+    assert await opened(store, "one", "../../one/request", NOW) is None
+    assert await opened(store, "one", "\ud800" * 1000, NOW) is None
 
 
 async def test_a_request_may_have_many_links(store: Store) -> None:
@@ -251,7 +251,7 @@ async def test_a_request_may_have_many_links(store: Store) -> None:
 
     assert len(set(tokens)) == 3
     for token in tokens:
-        assert await find_link(store, "one", token, NOW) is not None
+        assert await opened(store, "one", token, NOW) is not None
 
 
 async def test_no_token_is_stored(store: Store) -> None:
@@ -267,8 +267,8 @@ async def test_no_token_is_stored(store: Store) -> None:
 async def test_a_link_ends_with_its_own_deadline(store: Store) -> None:
     token = await add_link(store, "one", now=NOW, expires_at=NOW + SECOND)
 
-    assert await find_link(store, "one", token, NOW + SECOND / 2) is not None
-    assert await find_link(store, "one", token, NOW + SECOND) is None
+    assert await opened(store, "one", token, NOW + SECOND / 2) is not None
+    assert await opened(store, "one", token, NOW + SECOND) is None
 
 
 async def test_what_is_created_is_what_is_read(store: Store) -> None:

@@ -110,6 +110,6 @@ async def test_a_submission_reads_link_and_question_once(monkeypatch: pytest.Mon
             reply = await client.post("/submit/json", json={"request_id": ID, "token": token, "value": value})
             assert reply.status_code == status
 
-    each = [keys.link_key(ID, keys.hash_token(token)), keys.request_key(ID)]
+    each = [keys.request_key(ID), keys.link_key(ID, keys.hash_token(token))]
     outcome = keys.response_key(ID)
     assert read == [*each, *each, outcome, *each, outcome]

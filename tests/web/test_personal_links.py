@@ -9,7 +9,7 @@ import pytest
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.respondents import Respondents
-from hitl.records.links import list_links, personal_link, read_link_of, revoke_link
+from hitl.records.links import find_link, list_links, personal_link, revoke_link
 from hitl.records.requests import read_outcome
 from hitl.storage import Store
 from tests.library.samples import NOW, asked
@@ -101,7 +101,7 @@ async def test_it_is_the_same_at_each_try_and_no_notice_makes_it_again_once_it_i
         }
         assert await revoke_link(served.store, ID, keys.hash_token(first))
         assert await personal_link(served.store, request, ANN, key=KEY, now=NOW) == ""
-        assert await read_link_of(served.store, ID, keys.hash_token(first)) is None
+        assert await find_link(served.store, ID, keys.hash_token(first), None) is None
         refused = await submit(client, first)
         assert refused.status_code == 403
         assert "This link does not open a question" in refused.text
@@ -130,7 +130,7 @@ async def test_who_revokes_it_while_a_notice_writes_it_has_revoked_it(when: str)
     token = await personal_link(store, request, ANN, key=KEY, now=NOW)
     store.when = when
     assert await personal_link(store, request, ANN, key=KEY, now=NOW) == ""
-    assert await read_link_of(store, ID, keys.hash_token(token)) is None
+    assert await find_link(store, ID, keys.hash_token(token), None) is None
 
 
 async def test_another_question_key_or_person_is_another_link() -> None:

@@ -16,8 +16,8 @@ import pytest
 from fastapi import FastAPI
 
 from hitl.core import keys
-from hitl.core.documents import LinkDocument
 from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
+from hitl.core.links import LinkDocument
 from hitl.records.links import add_link, list_links, revoke_link
 from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.retention import STALE, collect

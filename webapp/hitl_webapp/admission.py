@@ -10,10 +10,11 @@ from typing import Final
 from starlette.datastructures import Headers
 
 from hitl.core import keys
-from hitl.core.documents import LinkDocument, Respondent, Via
+from hitl.core.documents import Respondent, Via
+from hitl.core.links import LinkDocument, is_handed_out
 from hitl.errors import DocumentDamaged, NotAllowed, RequestNotFound
 from hitl.records.delegating import acting_as
-from hitl.records.links import read_link_of
+from hitl.records.links import find_link
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store, ticks
 from hitl_webapp.auth import NO_LINK, SIGN_IN, Authenticator, Principal
@@ -23,7 +24,7 @@ from hitl_webapp.problems import Unauthenticated
 from hitl_webapp.questions import SEEN_SECONDS, Questions
 from hitl_webapp.settings import AuthMode
 
-# A well-formed id of no request: what is read for an id that could not be one, so that time tells nothing.
+# A well-formed id: what is read for one that could not be an id, so that time tells nothing. It opens nothing.
 _NOBODY: Final = "none"
 
 
@@ -116,7 +117,9 @@ class Admission:
             RequestNotFound: for an identified visitor who may see what there is.
         """
         found = await self.authenticate(headers)
-        principal = await self._principal(address, found, remembered=True, link=link)
+        principal = self._without_link(address, found, link)
+        if principal is None:
+            principal = await self._by_link(address.request_id, link or keys.hash_token(address.token))
         try:
             request = await self._questions.request(address.request_id)
         except (RequestNotFound, DocumentDamaged):
@@ -134,9 +137,12 @@ class Admission:
         Raises:
             Unauthenticated, NotAllowed, RequestNotFound: as `to_see` does.
         """
-        principal = await self._principal(address, found, remembered=False)
+        principal, read = self._without_link(address, found), None
+        if principal is None:
+            read = await self._stored(address.request_id)
+            principal = await self._by_fresh_link(address.request_id, keys.hash_token(address.token), read)
         try:
-            read = await self._questions.read(address.request_id)
+            read = read or await self._questions.read(address.request_id)
         except (RequestNotFound, DocumentDamaged):
             await principal.require_may_see_all()
             raise
@@ -154,7 +160,7 @@ class Admission:
         principal = await self.authenticate(headers)
         token_hash = keys.hash_token(address.token)
         if principal is None and (seen := self._links.get(f"{address.request_id}/{token_hash}")) is not None:
-            principal = Principal(link=token_hash, site=self._auth, person=seen.value.person)
+            principal = self._principal(token_hash, seen.value)
         if request is None or principal is None:
             return None
         await principal.require_may_see(request.document, self._clock.now())
@@ -178,35 +184,81 @@ class Admission:
         await principal.require_may_see(request.document, now)
         return replace(admitted, principal=principal)
 
-    async def _principal(
-        self, address: Address, found: Principal | None, *, remembered: bool, link: str = ""
-    ) -> Principal:
+    def _without_link(self, address: Address, found: Principal | None, link: str = "") -> Principal | None:
+        """Return a visitor who needs no link; None: it depends on the link.
+
+        Raises:
+            Unauthenticated: no link would be enough, or there is none.
+        """
         if found is not None:
             return found
         if link and hmac.compare_digest(link, self._own_link):
             return Principal(link=link, site=self._auth)
         if self._auth == "kubernetes" or (self._auth == "proxy" and not (address.token or link)):
             raise Unauthenticated(SIGN_IN[self._auth])
-        token_hash = link or keys.hash_token(address.token)
-        name, now = f"{address.request_id}/{token_hash}", self._clock.now()
-        seen = self._links.get(name) if remembered else None
-        if seen is not None and ticks() - seen.at < SEEN_SECONDS and await self._valid(seen.value, now):
-            document = seen.value
-        else:
-            document = await self._read_link(address.request_id, token_hash, name, now)
-        return Principal(link=token_hash, site=self._auth, person=document.person)
+        return None
 
-    async def _read_link(self, request_id: str, token_hash: str, name: str, now: datetime) -> LinkDocument:
-        readable, began = request_id if keys.is_request_id(request_id) else _NOBODY, ticks()
-        link = await read_link_of(self._store, readable, token_hash)
-        if link is None or not await self._valid(link, now):
+    async def _by_link(self, request_id: str, token_hash: str) -> Principal:
+        """Return a visitor by a link. What is remembered of the link and the question will do.
+
+        Raises:
+            NotAllowed: as `_by_fresh_link` does, and after as many calls of the storage.
+        """
+        now, seen = self._clock.now(), self._links.get(f"{request_id}/{token_hash}")
+        if seen is not None and ticks() - seen.at < SEEN_SECONDS and await self._valid(seen.value, now):
+            return self._principal(token_hash, seen.value)
+        known = self._questions.remembered(request_id)
+        if known is None:
+            return await self._by_fresh_link(request_id, token_hash, await self._stored(request_id))
+        began = ticks()
+        link = await find_link(self._store, request_id, token_hash, known.document)
+        if link is None:
+            # By now it may be another question. And it is read, as one is that nobody remembers.
+            read = await self._stored(request_id)
+            if read is not None and is_handed_out(read.value.document, token_hash):
+                link = await find_link(self._store, request_id, token_hash, read.value.document)
+        return await self._admitted(request_id, token_hash, link, began)
+
+    async def _by_fresh_link(
+        self, request_id: str, token_hash: str, read: Read[StoredRequest] | None
+    ) -> Principal:
+        """Return a visitor by a link as it is in the storage, after the question was read from there.
+
+        Both take one call of the storage each, whether or not there is such a question and such a link.
+
+        Raises:
+            NotAllowed: the link opens nothing.
+        """
+        began, readable = ticks(), _readable(request_id)
+        document = None if read is None else read.value.document
+        link = await find_link(self._store, readable, token_hash, document)
+        return await self._admitted(request_id, token_hash, None if readable != request_id else link, began)
+
+    async def _stored(self, request_id: str) -> Read[StoredRequest] | None:
+        try:
+            return await self._questions.read(_readable(request_id))
+        except (RequestNotFound, DocumentDamaged):
+            return None
+
+    async def _admitted(
+        self, request_id: str, token_hash: str, link: LinkDocument | None, began: float
+    ) -> Principal:
+        name = f"{request_id}/{token_hash}"
+        if link is None or not await self._valid(link, self._clock.now()):
             self._links.drop(name)
             raise NotAllowed(NO_LINK)
         self._links.put(name, Read(link, began))
-        return link
+        return self._principal(token_hash, link)
+
+    def _principal(self, token_hash: str, link: LinkDocument) -> Principal:
+        return Principal(link=token_hash, site=self._auth, person=link.person)
 
     async def _valid(self, link: LinkDocument, now: datetime) -> bool:
         # By a clock that is wrong, a link has neither ended nor not.
         if link.expires_at is not None:
             await self._clock.require(now)
         return link.valid(now)
+
+
+def _readable(request_id: str) -> str:
+    return request_id if keys.is_request_id(request_id) else _NOBODY
