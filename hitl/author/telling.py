@@ -11,8 +11,8 @@ import functools
 import logging
 import os
 from collections.abc import Sequence
-from concurrent import futures
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -87,9 +87,19 @@ def telling_of(settings: Settings) -> Telling:
 
 def finish() -> None:
     """Wait for the notices of outcomes, for some seconds. Called when the program ends."""
-    last = [done for driver, done in list(_running.values()) if driver.outcome is not None]
-    if last:
-        futures.wait(last, timeout=LAST_SECONDS)
+    if not _running:
+        return
+    # The loop may not have heard of an outcome yet. It does in the order in which it is told.
+    last = asyncio.run_coroutine_threadsafe(_of_outcomes(), own_loop())
+    with suppress(TimeoutError):
+        last.result(timeout=LAST_SECONDS)
+
+
+async def _of_outcomes() -> None:
+    """Wait for the notices of the outcomes that this loop knows."""
+    ended = [asyncio.wrap_future(done) for driver, done in list(_running.values()) if driver.outcome is not None]
+    if ended:
+        await asyncio.wait(ended)
 
 
 def _slot(target: str) -> asyncio.Semaphore:

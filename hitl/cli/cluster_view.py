@@ -7,18 +7,20 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hitl.cli.view import EscalationView, RequestView
+from hitl.cli.view import EscalationView, RequestView, reminders_of
 from hitl.cluster.agreeing import approval_of, requester_of
 from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import Object
 from hitl.cluster.conditions import DEFAULT_USED, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
-from hitl.cluster.times import steps_in
+from hitl.cluster.times import hours_in, steps_in
 from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, Metadata
 from hitl.core.approval import Approval, policy_sentence
 from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import phase_of
+from hitl.core.reminders import Reminders
+from hitl.core.respondents import Respondents
 from hitl.core.values import Value
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue
 from hitl_webapp.inbox.rows import asked_by
@@ -52,6 +54,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
     settled = status.condition(HumanInputCondition.SETTLED)
     approval, agreement = _approval(human_input), status.approval
     policy = policy_sentence(approval) if approval else ""
+    expires_at = status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds))
     return _checked(
         metadata,
         {
@@ -74,6 +77,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "schema_": spec.json_schema,
             "respondents": respondents_of(spec),
             "escalation": _escalation(human_input),
+            "reminded_at": reminders_of(_reminders(human_input), created, expires_at),
             "approval": approval,
             "requires": agreement.requires or "" if agreement else policy,
             "agree": agreement.progress if agreement else "",
@@ -82,7 +86,7 @@ def shown(human_input: HumanInput, *, everywhere: bool) -> RequestView:
             "created_at": created,
             "form_url": status.form_url or "",
             "link_secret": status.link_secret or "",
-            "expires_at": status.expires_at or (created and created + timedelta(seconds=spec.timeout_seconds)),
+            "expires_at": expires_at,
             "phase": status.phase or phase_of(None),
             **_ending(human_input),
             "left_out": metadata.annotations.get(LEFT_OUT_ANNOTATION, "").split(),
@@ -119,10 +123,20 @@ def _typed(human_input: HumanInput) -> Value:
 
 def _escalation(human_input: HumanInput) -> list[EscalationView]:
     moments = human_input.status.escalates_at or []
-    return [
-        EscalationView(at=at, respondents=step.respondents)
-        for at, step in zip(moments, steps_in(human_input.spec.escalation), strict=False)
-    ]
+    # The names in a policy are copied into the question, and not into the HumanInput.
+    named = [step.respondents for step in steps_in(human_input.spec.escalation)] or [Respondents()] * len(moments)
+    return [EscalationView(at=at, respondents=who) for at, who in zip(moments, named, strict=False)]
+
+
+def _reminders(human_input: HumanInput) -> Reminders | None:
+    metadata, given = human_input.metadata, human_input.spec.reminders
+    try:
+        hours = hours_in(given)
+    except InvalidRequest as error:
+        raise _damaged(metadata.namespace, metadata.name, f"spec.reminders: {error}") from error
+    if given is None:
+        return None
+    return Reminders(before_deadline_seconds=given.before_deadline_seconds, business_hours=hours)
 
 
 def _approval(human_input: HumanInput) -> Approval | None:

@@ -218,7 +218,8 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: 
 
 
 def _step(step: EscalationView, now: datetime) -> str:
-    return f"to {named_shortly(step.respondents)}: {_moment(step.at, _distance(step.at, now))}"
+    who = named_shortly(step.respondents) or "those in its policy"
+    return f"to {who}: {_moment(step.at, _distance(step.at, now))}"
 
 
 def _distance(at: datetime, now: datetime) -> str:

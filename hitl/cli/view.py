@@ -13,7 +13,7 @@ from hitl.core.documents import OnTimeout, OutcomeDocument, RequestDocument, Res
 from hitl.core.escalation import steps_of
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
-from hitl.core.reminders import reminded_at
+from hitl.core.reminders import Reminders, reminded_at
 from hitl.core.tally import Standing
 from hitl.core.urls import form_url
 from hitl.core.values import DataType, Value, format_value
@@ -115,7 +115,8 @@ class RequestView(BaseModel):
     respondents: Respondents
     """Who may answer: `users` and `groups`."""
     escalation: list[EscalationView] = []
-    """Who may answer later as well: `at` and `respondents` of each step."""
+    """Who may answer later as well: `at` and `respondents` of each step. Nobody named: its HumanInputPolicy
+    names them."""
     approval: Approval | None = None
     """Who must agree (`requiredResponses`, `groups`, …), or null: one person decides, or a policy says it."""
     requires: str = ""
@@ -132,7 +133,7 @@ class RequestView(BaseModel):
     handed_over: list[HandedView] = []
     """Who handed it over, while it waits in storage: `by`, `to` and `used` (that person has acted on it)."""
     reminded_at: list[AwareDatetime] = []
-    """When people are reminded, if a question in storage says so itself."""
+    """When people are reminded, if the question says so itself."""
     created_at: AwareDatetime
     """When it was asked."""
     expires_at: AwareDatetime
@@ -225,7 +226,7 @@ def view_of(
             "standing": "" if outcome is not None or standing is None else standing.sentence(),
             "votes": _votes(outcome, standing),
             "handed_over": list(map(_handed_over, handed)),
-            "reminded_at": _reminded_at(request),
+            "reminded_at": reminders_of(request.reminders, request.created_at, request.expires_at),
             "created_at": request.created_at,
             "expires_at": request.expires_at,
             "form_url": form_url(request.app_endpoint, request.request_id) if request.app_endpoint else "",
@@ -256,8 +257,13 @@ def _handed_over(each: Handed) -> HandedView:
     return HandedView(by=each.delegation.respondent.name, to=each.delegation.to, used=each.used)
 
 
-def _reminded_at(request: RequestDocument) -> list[datetime]:
-    found = reminded_at(request.reminders, (), request.created_at, request.expires_at)
+def reminders_of(
+    asked: Reminders | None, created_at: datetime | None, expires_at: datetime | None
+) -> list[datetime]:
+    """Return when people are reminded, as far as a question says it itself; None: it is not known."""
+    if created_at is None or expires_at is None:
+        return []
+    found = reminded_at(asked, (), created_at, expires_at)
     # Of several that business hours move to one moment, one is sent.
     return sorted({at for at, _ in found})
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from hitl.cli import output
 from hitl.cli.app import app
+from hitl.cli.cluster_view import read, shown
 from hitl.cli.web_listing import ListedQuestion
 from hitl.core.approval import Approval
 from hitl.core.business_hours import BusinessHours
@@ -98,6 +99,35 @@ def test_show_says_who_declined_who_handed_over_and_when_people_are_reminded(roo
     alone = ask(root, request_id="alone", respondents={"users": ["ann"]})
     asyncio.run(delegate(Records(root), alone, person("ann"), "eve", now=datetime.now(UTC)))
     assert "Handed over: by ann to eve" in " ".join(hitl_("show", "alone").stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("by_policy", "said"),
+    [
+        (False, "Escalates: to group oncall: 2026-11-01 12:01:00 UTC"),
+        (True, "Escalates: to those in its policy: 2026-11-01 12:01:00 UTC"),
+    ],
+)
+def test_show_of_a_humaninput_says_when_others_may_answer_and_when_people_are_reminded(
+    by_policy: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {
+        "escalation": [{"afterSeconds": 60, "respondents": {"groups": ["oncall"]}}],
+        "reminders": {"beforeDeadlineSeconds": [300]},
+    }
+    spec = {"prompt": "?", "dataType": "bool", "timeoutSeconds": 600, "respondents": {"users": ["ann"]}}
+    content = {
+        "metadata": {"name": "ship", "namespace": "red", "creationTimestamp": "2026-11-01T12:00:00Z"},
+        "spec": {**spec, **({"policyRef": {"name": "two"}} if by_policy else own)},
+        "status": {"escalatesAt": ["2026-11-01T12:01:00Z"], "expiresAt": "2026-11-01T12:10:00Z"},
+    }
+
+    output.print_request(shown(read(content), everywhere=False), datetime.now(UTC), stored=False)
+
+    lines = " ".join(capsys.readouterr().out.split())
+    assert said in lines
+    # The reminders of a policy are copied into the question alone.
+    assert ("Reminders: 2026-11-01 12:05:00 UTC" in lines) is not by_policy
 
 
 def test_list_has_a_column_of_votes_where_several_people_must_agree(

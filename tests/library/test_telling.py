@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 import hitl
 from hitl.author import telling
+from hitl.author.loop import own_loop
 from hitl.cli.app import app
 from hitl.core.notices import NoticeEvent
 from hitl.notify import webhook
@@ -94,6 +96,21 @@ async def test_a_wait_tells_of_the_question_reminds_and_tells_of_the_end_once_ea
         (f"reminder-{HOUR - 1}", 1, "done"),
         ("settled", 1, "done"),
     ]
+
+
+async def test_a_program_that_ends_before_its_loop_heard_of_the_outcome_still_tells_of_it(
+    receiver: Receiver, tell: Tell
+) -> None:
+    tell()
+    event = await ask()
+    wait = asyncio.ensure_future(event.wait.aio())
+    await receiver.until(1)
+    # A machine that is busy: the loop of the notices comes to nothing for a while, and the program ends meanwhile.
+    own_loop().call_soon_threadsafe(time.sleep, 1)
+    await answered(event.request_id)
+    assert await wait is True
+    await asyncio.to_thread(telling.finish)
+    assert told(receiver) == ["asked", "settled"]
 
 
 async def test_what_was_settled_before_is_told_as_settled_alone(receiver: Receiver, tell: Tell) -> None:

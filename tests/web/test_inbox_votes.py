@@ -137,3 +137,18 @@ async def test_the_list_says_that_too_few_people_are_left_to_agree() -> None:
     assert api.document(found)["questions"][0]["approval"]["unreachable"]
     text = " ".join(visible_text(pages.render("inbox.html", found=found, name="ann")).split())
     assert "1 of 2 agree. Too few people are left to agree, so the deadline decides" in text
+
+
+async def test_the_requester_sees_a_question_that_others_must_decide_on_and_cannot_select_it() -> None:
+    store, clock = counting(), Ticking()
+    policy = Approval(required=2, exclude_requester=True)
+    await waits(store, "release", approval=policy, requester="ann@example.org")
+    inbox = inbox_of(store, clock)
+
+    def page(found: Listing) -> str:
+        return pages.render("inbox.html", found=found, name="somebody")
+
+    for name, barred in (("Ann@example.org", True), ("bob@example.org", False)):
+        text = page(await seen(inbox, store, Principal(name=name, verified=True)))
+        assert ('type="checkbox" class="select"' in text) is not barred
+        assert ("It is asked for you, so others must decide." in text) is barred

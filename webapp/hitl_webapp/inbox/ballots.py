@@ -51,6 +51,7 @@ def ballot_of(request: RequestDocument, said: Ballots) -> Ballot | None:
         needed=found.needed(),
         unreachable=found.decision is None and found.unreachable,
         voters=tuple(each.voter for each in found.counted),
+        excluded=request.requester if found.approval.exclude_requester else "",
     )
 
 
@@ -72,17 +73,18 @@ def take(connection: sqlite3.Connection, n: int, ballot: Ballot | None) -> bool:
         ballot: How far they are; None: it has no votes, or has an outcome.
     """
     run = connection.execute
-    known = run("SELECT agree, required, declined, needed, unreachable FROM ballot WHERE n = ?", (n,)).fetchone()
+    known = run("SELECT * FROM ballot WHERE n = ?", (n,)).fetchone()
     voters = tuple(who for (who,) in run("SELECT who FROM voter WHERE n = ?", (n,)))
     if ballot is None:
         shown = None
     else:
-        shown = (ballot.agree, ballot.required, ballot.declined, ballot.needed, int(ballot.unreachable))
+        said = (ballot.agree, ballot.required, ballot.declined, ballot.needed, int(ballot.unreachable))
+        shown = (n, *said, ballot.excluded)
     if known == shown and set(voters) == set(ballot.voters if ballot else ()):
         return False
     run("DELETE FROM ballot WHERE n = ?", (n,))
     run("DELETE FROM voter WHERE n = ?", (n,))
     if ballot is not None and shown is not None:
-        run("INSERT INTO ballot VALUES (?, ?, ?, ?, ?, ?)", (n, *shown))
+        run("INSERT INTO ballot VALUES (?, ?, ?, ?, ?, ?, ?)", shown)
         connection.executemany("INSERT INTO voter VALUES (?, ?)", ((who, n) for who in set(ballot.voters)))
     return True

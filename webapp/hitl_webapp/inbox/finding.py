@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from hitl.core.respondents import Respondents
+from hitl.core.text import is_alike
 from hitl_webapp.inbox.ballots import VOTED
 from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.queries import PAGE, Key, Query, Sort, read_key, words_of
@@ -36,7 +37,7 @@ WHERE ? OR s.namespace IN (SELECT namespace FROM there) GROUP BY w.scope
 _SHOWN: Final = f"""
 s.id, s.sha256, s.name, s.prompt, s.prompt_format, q.namespace, q.project, q.run, q.type, q.asked_by, q.asked,
 q.expires, q.outcome, q.ended, e.by, e.named, e.verified, e.channel, e.value, e.shown, e.comment, e.default_used,
-b.agree, b.required, b.declined, b.needed, b.unreachable, {VOTED}
+b.agree, b.required, b.declined, b.needed, b.unreachable, b.excluded, {VOTED}
 """
 # Every part of a statement is written in this module; what a visitor gave is bound by its name. The page is found
 # first, and what is shown of it is looked up afterwards.
@@ -111,7 +112,7 @@ def find(index: Index, rights: Rights, query: Query, now: datetime, limit: int =
         rows.reverse()
     ends = [Key(row[0], row[1]) for row in (rows[0], rows[-1])] if rows else [None, None]
     return Found(
-        rows=tuple(_row(row[2:]) for row in rows),
+        rows=tuple(_row(row[2:], rights.user) for row in rows),
         counts=counts,
         next=ends[1] if more or backwards else None,
         previous=ends[0] if (more if backwards else key is not None) else None,
@@ -210,13 +211,14 @@ class _Search:
                 return "q.open = 0 AND q.outcome = :outcome"
 
 
-def _row(row: tuple[Any, ...]) -> Row:
+def _row(row: tuple[Any, ...], visitor: str) -> Row:
     request_id, sha256, name, prompt, prompt_format, namespace, project, run, data_type, asked_by, *others = row
     asked, expires, outcome, ended, by, named, verified, channel, value, shown, comment, default_used, *votes = (
         others
     )
-    agree, required, declined, needed, unreachable, voted = votes
+    agree, required, declined, needed, unreachable, excluded, voted = votes
     end = None
+    barred = bool(excluded) and is_alike(visitor, excluded)
     if outcome:
         flags = (bool(named), bool(verified))
         end = Ended(outcome, _moment(ended), by, *flags, channel, value, shown, comment, bool(default_used))
@@ -229,7 +231,7 @@ def _row(row: tuple[Any, ...]) -> Row:
         ended=end,
         ballot=None
         if required is None
-        else Ballot(agree, required, declined, needed, bool(unreachable), voted=bool(voted)),
+        else Ballot(agree, required, declined, needed, bool(unreachable), voted=bool(voted), barred=barred),
     )
 
 

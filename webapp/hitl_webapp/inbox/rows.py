@@ -71,6 +71,8 @@ class Ballot:
         unreachable: Too few people are left to agree, unless somebody withdraws a vote.
         voters: The hashes of those who voted. A list does not tell them.
         voted: The visitor is one of them.
+        excluded: The requester, if the policy excludes that user; else empty.
+        barred: The visitor is that user.
     """
 
     agree: int
@@ -80,6 +82,8 @@ class Ballot:
     unreachable: bool
     voters: tuple[str, ...] = ()
     voted: bool = False
+    excluded: str = ""
+    barred: bool = False
 
     def progress(self) -> str:
         """Return how many agree, of how many, such as ``1/2``."""

@@ -35,7 +35,7 @@ CREATE TABLE ended (
 );
 CREATE TABLE ballot (
   n INTEGER PRIMARY KEY, agree INTEGER NOT NULL, required INTEGER NOT NULL, declined INTEGER NOT NULL,
-  needed TEXT NOT NULL, unreachable INTEGER NOT NULL
+  needed TEXT NOT NULL, unreachable INTEGER NOT NULL, excluded TEXT NOT NULL
 );
 CREATE TABLE voter (who TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (who, n)) WITHOUT ROWID;
 CREATE INDEX by_vote ON voter (n);
