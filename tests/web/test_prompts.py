@@ -1,21 +1,26 @@
 """How a prompt is shown: what an author wrote stays readable, whether it is prose or data."""
 
 import html
+import re
 from typing import Any
 
 import nh3
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import hitl
 from hitl.core.documents import RequestDocument
 from hitl.core.question import Question
+from hitl_webapp import prompts
 from hitl_webapp.prompts import markdown, prompt_html, prompt_line
 from tests.library.samples import NOW, number_question
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), min_size=1)
 DATA = st.text(st.sampled_from("ab1*_~`#-+.:/\\()[]<>&|=!'\" \n"), min_size=1, max_size=60)
+
+
+SENTENCES = st.from_regex(prompts._SENTENCE, fullmatch=True)
 
 
 def seen(page: str) -> str:
@@ -25,6 +30,16 @@ def seen(page: str) -> str:
 
 def asked(prompt: str, **content: Any) -> Any:
     return RequestDocument.asking(number_question(prompt=prompt, **content), request_id="a-question", asked_at=NOW)
+
+
+@given(SENTENCES)
+@example('How many? (a/b, 5 % or 1-2; "quoted": it\'s)')
+@example("Ünïcode и ещё 中文ﬁ")
+def test_a_sentence_without_markup_is_what_markdown_makes_of_it(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prompts, "_SENTENCE", re.compile(r"(?!)"))
+        made_by_markdown = prompts.markdown_once(text)
+    assert prompts.markdown_once(text) == made_by_markdown
 
 
 @pytest.mark.parametrize(
