@@ -240,6 +240,19 @@ def test_what_is_kept_of_questions_and_outcomes_is_counted_by_what_it_takes(web:
     assert taken < 2 * outcome.bytes
 
 
+def test_a_question_that_no_page_showed_is_not_remembered_when_a_program_answers_it(web: Web) -> None:
+    web.ask()
+    token = web.link()
+    kept = web.service.questions._requests, web.service.admission._links
+
+    assert web.post_json(token).status_code == 200
+    assert [each.bytes for each in kept] == [0, 0]
+
+    assert web.form(token).status_code == 200
+    assert web.post_json(token).status_code == 200
+    assert all(each.bytes > 0 for each in kept)
+
+
 def test_a_clock_ahead_still_shows_what_was_recorded(web: Web) -> None:
     request = web.ask()
     token = web.link()

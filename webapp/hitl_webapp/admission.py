@@ -139,10 +139,11 @@ class Admission:
         """
         principal, read = self._without_link(address, found), None
         if principal is None:
-            read = await self._stored(address.request_id)
-            principal = await self._by_fresh_link(address.request_id, keys.hash_token(address.token), read)
+            read = await self._stored(address.request_id, shown=False)
+            token_hash = keys.hash_token(address.token)
+            principal = await self._by_fresh_link(address.request_id, token_hash, read, shown=False)
         try:
-            read = read or await self._questions.read(address.request_id)
+            read = read or await self._questions.read(address.request_id, shown=False)
         except (RequestNotFound, DocumentDamaged):
             await principal.require_may_see_all()
             raise
@@ -209,18 +210,19 @@ class Admission:
             return self._principal(token_hash, seen.value)
         known = self._questions.remembered(request_id)
         if known is None:
-            return await self._by_fresh_link(request_id, token_hash, await self._stored(request_id))
+            read = await self._stored(request_id, shown=True)
+            return await self._by_fresh_link(request_id, token_hash, read, shown=True)
         began = ticks()
         link = await find_link(self._store, request_id, token_hash, known.document)
         if link is None:
             # By now it may be another question. And it is read, as one is that nobody remembers.
-            read = await self._stored(request_id)
+            read = await self._stored(request_id, shown=True)
             if read is not None and is_handed_out(read.value.document, token_hash):
                 link = await find_link(self._store, request_id, token_hash, read.value.document)
-        return await self._admitted(request_id, token_hash, link, began)
+        return await self._admitted(request_id, token_hash, link, began, shown=True)
 
     async def _by_fresh_link(
-        self, request_id: str, token_hash: str, read: Read[StoredRequest] | None
+        self, request_id: str, token_hash: str, read: Read[StoredRequest] | None, *, shown: bool
     ) -> Principal:
         """Return a visitor by a link as it is in the storage, after the question was read from there.
 
@@ -232,22 +234,25 @@ class Admission:
         began, readable = ticks(), _readable(request_id)
         document = None if read is None else read.value.document
         link = await find_link(self._store, readable, token_hash, document)
-        return await self._admitted(request_id, token_hash, None if readable != request_id else link, began)
+        opened = None if readable != request_id else link
+        return await self._admitted(request_id, token_hash, opened, began, shown=shown)
 
-    async def _stored(self, request_id: str) -> Read[StoredRequest] | None:
+    async def _stored(self, request_id: str, *, shown: bool) -> Read[StoredRequest] | None:
         try:
-            return await self._questions.read(_readable(request_id))
+            return await self._questions.read(_readable(request_id), shown=shown)
         except (RequestNotFound, DocumentDamaged):
             return None
 
     async def _admitted(
-        self, request_id: str, token_hash: str, link: LinkDocument | None, began: float
+        self, request_id: str, token_hash: str, link: LinkDocument | None, began: float, *, shown: bool
     ) -> Principal:
         name = f"{request_id}/{token_hash}"
         if link is None or not await self._valid(link, self._clock.now()):
             self._links.drop(name)
             raise NotAllowed(NO_LINK)
-        self._links.put(name, Read(link, began))
+        # As of questions: what no page shows is not asked for again.
+        if shown or self._links.get(name) is not None:
+            self._links.put(name, Read(link, began))
         return self._principal(token_hash, link)
 
     def _principal(self, token_hash: str, link: LinkDocument) -> Principal:

@@ -52,15 +52,20 @@ class Questions:
         Raises:
             RequestNotFound: when there is none.
         """
-        return self.remembered(request_id) or (await self.read(request_id)).value
+        return self.remembered(request_id) or (await self.read(request_id, shown=True)).value
 
     def remembered(self, request_id: str) -> StoredRequest | None:
         """Return a question that was read within the last five minutes, without asking the storage."""
         kept = self._requests.get(request_id)
         return kept.value if kept is not None and ticks() - kept.at < _REQUEST_SECONDS else None
 
-    async def read(self, request_id: str) -> Read[StoredRequest]:
+    async def read(self, request_id: str, *, shown: bool) -> Read[StoredRequest]:
         """Read a question from the storage, and return it with the moment at which that began.
+
+        Args:
+            request_id: Its id.
+            shown: It is read for a page, so it is remembered. Else only one is that was remembered before: a
+                program answers each question once, and asks for none of them again.
 
         Raises:
             RequestNotFound: when there is none.
@@ -79,7 +84,8 @@ class Questions:
                 # What was asked under this id before was deleted, and its outcome is another question's.
                 self.forget(request_id)
             read = Read(found, began, size_of_request(found.document))
-        self._requests.put(request_id, read)
+        if shown or kept is not None:
+            self._requests.put(request_id, read)
         return read
 
     async def outcome(self, request: StoredRequest) -> OutcomeDocument | None:
