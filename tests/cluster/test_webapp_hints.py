@@ -15,18 +15,22 @@ from tests.cluster.operators import OperatorProcess, Questions
 from tests.web.serving import WebApp
 from tests.web.test_inbox_api import SECRET, as_user
 
+NAMESPACE = "default"
+
 
 def test_what_is_asked_answered_and_deleted_in_kubernetes_is_shown_by_hints_alone(
-    control_plane: ControlPlane, namespace: str, s3_server: Seaweed, tmp_path: Path
+    own_control_plane: ControlPlane, s3_server: Seaweed, tmp_path: Path
 ) -> None:
+    # The session's operator serves every namespace of the other one. It would take questions before ours does.
+    plane = own_control_plane
     backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
     [port] = free_ports(1)
-    questions = Questions(control_plane, namespace)
+    questions = Questions(plane, NAMESPACE)
     operator = OperatorProcess(
-        control_plane,
+        plane,
         backend,
         tmp_path,
-        namespaces=namespace,
+        namespaces=NAMESPACE,
         lease="",
         webapp_url=f"http://127.0.0.1:{port}",
     )
@@ -43,11 +47,11 @@ def test_what_is_asked_answered_and_deleted_in_kubernetes_is_shown_by_hints_alon
         assert listed() == []
         questions.ask("first")
         questions.ask("second")
-        control_plane.until("both are shown", lambda: sorted(listed()) == ["first", "second"])
+        plane.until("both are shown", lambda: sorted(listed()) == ["first", "second"])
         questions.patch("first", {"response": {"value": "7"}})
-        control_plane.until("one is left", lambda: listed() == ["second"])
-        questions.plane.kubectl("delete", "hi", "second", "-n", namespace)
-        control_plane.until("none is left", lambda: listed() == [])
+        plane.until("one is left", lambda: listed() == ["second"])
+        plane.kubectl("delete", "hi", "second", "-n", NAMESPACE)
+        plane.until("none is left", lambda: listed() == [])
         assert operator.metric("hitl_webapp_hints_total", result="sent") >= 4
     finally:
         operator.kill()
