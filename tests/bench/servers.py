@@ -57,9 +57,9 @@ class Server:
     environment: dict[str, str]
 
 
-def ours(root: Path) -> Server:
-    """Return our web app over a root."""
-    environment = {"HITL_STORAGE_ROOT": str(root), "HITL_AUTH": "link"}
+def ours(root: Path, **more: str) -> Server:
+    """Return our web app over a root, with more settings if given."""
+    environment = {"HITL_STORAGE_ROOT": str(root), "HITL_AUTH": "link", **more}
     return Server("hitl", (sys.executable, "-m", "hitl_webapp"), environment)
 
 

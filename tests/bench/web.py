@@ -7,7 +7,7 @@ import json
 import shutil
 import statistics
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -101,8 +101,9 @@ def measure(build: Path) -> list[Row]:
                 starts[name] += [seconds] if number else []
     model = _model_forms(servers["hitl"], asyncio.run(_ask(roots["hitl"], 1, "bench-model", Deployment))[0])
     loads = {name: _load(servers[name], questions[name]) for name in ("hitl", "peer")}
-    unsynced = _unsynced(servers["hitl"], asyncio.run(_ask(roots["hitl"], SUBMISSIONS, "bench-unsynced")))
-    bare = _bare(syncing(build, home / "syncing", SUBMISSIONS), questions["hitl"][1:])
+    others = asyncio.run(_ask(roots["hitl"], SUBMISSIONS, "bench-unsynced"))
+    unsynced = _submitted(ours(roots["hitl"], HITL_STORAGE_SYNC="off"), others[0].ours_path(), others)
+    bare = _submitted(syncing(build, home / "syncing", SUBMISSIONS), "/", questions["hitl"][1:])
     disk = syncs_a_second(home / "disk", SUBMISSIONS, CONNECTIONS)
     rows = _rows({name: statistics.median(taken) for name, taken in starts.items()}, loads, bare, disk, unsynced)
     peer_rate = loads["peer"][0].rate
@@ -156,22 +157,14 @@ def _load(server: Server, questions: list[Question]) -> tuple[Load, Load, float]
     return forms, submissions, resident
 
 
-def _unsynced(server: Server, questions: list[Question]) -> float:
-    server = replace(server, environment={**server.environment, "HITL_STORAGE_SYNC": "off"})
-    with running(server, questions[0].ours_path()) as (port, _, _process):
+def _submitted(server: Server, path: str, questions: list[Question]) -> float:
+    """Return how many submissions a second a server takes, once it serves a path."""
+    with running(server, path) as (port, _, _process):
         url = f"http://127.0.0.1:{port}/submit/json"
         load = run("127.0.0.1", port, [post_json(url, each.submission("hitl")) for each in questions], CONNECTIONS)
     if load.failures:
-        raise SystemExit(f"without syncs {load.failures} requests failed, so nothing was measured")
+        raise SystemExit(f"{server.name}: {load.failures} requests failed, so nothing was measured")
     return load.rate
-
-
-def _bare(server: Server, questions: list[Question]) -> float:
-    with running(server, "/") as (port, _, _process):
-        url = f"http://127.0.0.1:{port}/submit/json"
-        return run(
-            "127.0.0.1", port, [post_json(url, each.submission("hitl")) for each in questions], CONNECTIONS
-        ).rate
 
 
 def _submissions(ours: float, peer: float, disk: float) -> Row:
