@@ -28,6 +28,22 @@ def control_plane(bare_control_plane: ControlPlane) -> ControlPlane:
     return bare_control_plane
 
 
+@pytest.fixture(scope="session")
+def quiet_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Another one of the session, for tests whose operator is to be the only one that serves their namespace."""
+    plane = ControlPlane(tmp_path_factory.mktemp("quiet-control-plane"))
+    plane.start()
+    plane.install_crds()
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture
+def quiet_namespace(quiet_control_plane: ControlPlane) -> str:
+    """A fresh namespace, which no operator serves that the test does not start."""
+    return _fresh_namespace(quiet_control_plane)
+
+
 @pytest.fixture
 def own_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane of the test's own, which it may stop, pause and start again."""
@@ -40,11 +56,8 @@ def own_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
 
 @pytest.fixture
 def namespace(control_plane: ControlPlane) -> str:
-    """A fresh namespace."""
-    name = f"test-{uuid.uuid4().hex[:10]}"
-    content = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    assert control_plane.request("POST", "/api/v1/namespaces", content).code == 0
-    return name
+    """A fresh namespace, which the session's operator serves once a test has needed that."""
+    return _fresh_namespace(control_plane)
 
 
 @pytest.fixture(scope="session")
@@ -84,3 +97,10 @@ def bare_own_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
     plane.start()
     yield plane
     plane.stop()
+
+
+def _fresh_namespace(plane: ControlPlane) -> str:
+    name = f"test-{uuid.uuid4().hex[:10]}"
+    content = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    assert plane.request("POST", "/api/v1/namespaces", content).code == 0
+    return name

@@ -21,21 +21,21 @@ from tests.cluster.operators import OperatorProcess, Questions, Root, response, 
 
 
 def test_what_comes_by_kubernetes_has_a_line_and_the_cluster_holds_the_newest_hash(
-    control_plane: ControlPlane,
-    namespace: str,
+    quiet_control_plane: ControlPlane,
+    quiet_namespace: str,
     s3_server: Seaweed,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
     backend = Backend("s3", f"s3://{BUCKET}/{uuid.uuid4().hex}", s3_server.options)
-    root, questions = Root(backend), Questions(control_plane, namespace)
+    root, questions = Root(backend), Questions(quiet_control_plane, quiet_namespace)
     operator = OperatorProcess(
-        control_plane,
+        quiet_control_plane,
         backend,
         tmp_path,
-        namespaces=namespace,
-        operator_namespace=namespace,
-        lease=f"audit-{namespace}",
+        namespaces=quiet_namespace,
+        operator_namespace=quiet_namespace,
+        lease=f"audit-{quiet_namespace}",
         audit_anchor="the-audit",
         anchor_seconds="0.2",
     )
@@ -43,32 +43,32 @@ def test_what_comes_by_kubernetes_has_a_line_and_the_cluster_holds_the_newest_ha
     request.addfinalizer(operator.kill)
 
     def anchor() -> Anchor | None:
-        kept = control_plane.get(namespace, "ConfigMap", "the-audit")
+        kept = quiet_control_plane.get(quiet_namespace, "ConfigMap", "the-audit")
         return None if kept is None else Anchor.model_validate_json(kept["data"]["default"])
 
     def lines() -> list[Attempt]:
         rows = run(_exported(root))
         # The answer to a question that has one is another attempt.
-        return [each for each in rows if each.namespace == namespace]
+        return [each for each in rows if each.namespace == quiet_namespace]
 
     patched, committed, deleted = (questions.ask(name) for name in ("patched", "committed", "deleted"))
     late = questions.ask("late", timeoutSeconds=10)
     named = questions.ask("named", respondents={"users": ["ed"]})
     questions.patch("patched", {"response": {"value": "7", "comment": "by hand"}})
-    content = response(namespace, "in-git", "committed", value="8")
+    content = response(quiet_namespace, "in-git", "committed", value="8")
     content["metadata"]["annotations"] = {"hitl.flyte.org/commit": "4f1d2ab"}
-    control_plane.apply(content)
-    control_plane.delete(namespace, "HumanInput", "deleted")
+    quiet_control_plane.apply(content)
+    quiet_control_plane.delete(quiet_namespace, "HumanInput", "deleted")
     questions.patch("named", {"response": {"value": "9"}})
     questions.until("patched", "Answered")
     questions.until("committed", "Answered")
     questions.until("late", "TimedOut")
     # An attempt that lost, by another program.
     root.answer(named, 1)
-    control_plane.until(
+    quiet_control_plane.until(
         "all lines", lambda: {each.request_id for each in lines()} >= {patched, committed, deleted, late}
     )
-    control_plane.until("the refusal", lambda: any(each.result == "refused" for each in lines()))
+    quiet_control_plane.until("the refusal", lambda: any(each.result == "refused" for each in lines()))
 
     found = {each.request_id: each for each in lines() if each.result == "recorded" and each.submission_id}
     assert [(found[each].via, found[each].right, found[each].value) for each in (patched, committed)] == [
@@ -81,15 +81,17 @@ def test_what_comes_by_kubernetes_has_a_line_and_the_cluster_holds_the_newest_ha
     [refused] = [each for each in lines() if each.result == "refused"]
     assert (refused.request_id, refused.reason.partition(":")[0]) == (named, "NotAllowed")
 
-    first = control_plane.until("an anchor", anchor)
+    first = quiet_control_plane.until("an anchor", anchor)
     # Killed, and another one takes over: it goes on from what the cluster holds.
     operator.kill()
     operator.start()
     again = questions.ask("again")
     questions.patch("again", {"response": {"value": "3"}})
     questions.until("again", "Answered")
-    control_plane.until("its line", lambda: any(each.request_id == again for each in lines()))
-    control_plane.until("another anchor", lambda: (found := anchor()) is not None and found.writer != first.writer)
+    quiet_control_plane.until("its line", lambda: any(each.request_id == again for each in lines()))
+    quiet_control_plane.until(
+        "another anchor", lambda: (found := anchor()) is not None and found.writer != first.writer
+    )
     operator.terminate()
     last = anchor()
     assert last is not None
@@ -106,8 +108,12 @@ def test_what_comes_by_kubernetes_has_a_line_and_the_cluster_holds_the_newest_ha
     assert [each.file for each in _faults(root, last)] == [last.name.key]
     # The operator notices by itself, and does not let it be forgotten.
     operator.start()
-    control_plane.until("the metric", lambda: operator.metric("hitl_audit_anchor_missing", root="default") == 1)
-    control_plane.until("a new anchor", lambda: (found := anchor()) is not None and found.writer != last.writer)
+    quiet_control_plane.until(
+        "the metric", lambda: operator.metric("hitl_audit_anchor_missing", root="default") == 1
+    )
+    quiet_control_plane.until(
+        "a new anchor", lambda: (found := anchor()) is not None and found.writer != last.writer
+    )
     assert last.name.key in {each.file for each in _faults(root, anchor())}
 
 

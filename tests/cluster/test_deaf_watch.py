@@ -6,21 +6,20 @@ from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.http_proxy import Fault, HttpProxy
 from tests.cluster.operators import OperatorProcess, Questions
-from tests.cluster.test_troubles import make_namespace
 
 
 def test_what_another_operator_stored_is_not_shown_a_second_time(
-    control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
+    quiet_control_plane: ControlPlane, quiet_namespace: str, s3_backend: Backend, tmp_path: Path
 ) -> None:
-    questions = Questions(control_plane, make_namespace(control_plane))
-    proxy = HttpProxy(control_plane.url, control_plane.tls())
+    questions = Questions(quiet_control_plane, quiet_namespace)
+    proxy = HttpProxy(quiet_control_plane.url, quiet_control_plane.tls())
 
     def deaf(method: str, path: str) -> Fault:
         return ("status", 503) if method == "GET" and "/humaninputs?" in path else None
 
     def started(**settings: Path) -> OperatorProcess:
         operator = OperatorProcess(
-            control_plane,
+            quiet_control_plane,
             s3_backend,
             tmp_path,
             module=("tests.soak.stepping",),
@@ -44,11 +43,11 @@ def test_what_another_operator_stored_is_not_shown_a_second_time(
         # By its clock the question is old enough to be missed.
         (tmp_path / f"clock-{other.port}").write_text("3600")
         looked = other.metric("hitl_api_requests_total", verb="GET", status="200")
-        control_plane.until(
+        quiet_control_plane.until(
             "it looks for it",
             lambda: other.metric("hitl_api_requests_total", verb="GET", status="200") > looked,
         )
-        assert control_plane.get(questions.namespace, "HumanInput", request_id) is None
+        assert quiet_control_plane.get(questions.namespace, "HumanInput", request_id) is None
         questions.patch("asked", {"response": {"value": "3"}})
         questions.until("asked", "Answered")
     finally:

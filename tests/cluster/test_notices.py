@@ -73,9 +73,14 @@ def running(operator: OperatorProcess) -> Iterator[None]:
 
 
 def test_a_target_is_told_and_its_status_says_what_is_wrong(
-    control_plane: ControlPlane, namespace: str, s3_backend: Backend, tmp_path: Path, receiver: Receiver
+    quiet_control_plane: ControlPlane,
+    quiet_namespace: str,
+    s3_backend: Backend,
+    tmp_path: Path,
+    receiver: Receiver,
 ) -> None:
-    plane, questions = control_plane, Questions(control_plane, namespace)
+    plane, namespace = quiet_control_plane, quiet_namespace
+    questions = Questions(plane, namespace)
     operator = OperatorProcess(plane, s3_backend, tmp_path, namespaces=namespace, lease="", notify_private="allow")
 
     def until(kind: str, reason: str) -> str:

@@ -8,21 +8,21 @@ from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.http_proxy import Fault, HttpProxy
 from tests.cluster.operators import OperatorProcess, Questions, Root
-from tests.cluster.test_troubles import ask, make_namespace
+from tests.cluster.test_troubles import ask
 
 
 @pytest.mark.parametrize("status", [403, 422])
 def test_a_question_that_was_answered_before_it_could_be_shown_is_shown_with_its_outcome(
-    control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path, status: int
+    quiet_control_plane: ControlPlane, quiet_namespace: str, s3_backend: Backend, tmp_path: Path, status: int
 ) -> None:
-    root, questions = Root(s3_backend), Questions(control_plane, make_namespace(control_plane))
-    proxy = HttpProxy(control_plane.url, control_plane.tls())
+    root, questions = Root(s3_backend), Questions(quiet_control_plane, quiet_namespace)
+    proxy = HttpProxy(quiet_control_plane.url, quiet_control_plane.tls())
 
     def refuse_creations(method: str, path: str) -> Fault:
         return ("status", status) if method == "POST" and "/humaninputs" in path else None
 
     operator = OperatorProcess(
-        control_plane,
+        quiet_control_plane,
         s3_backend,
         tmp_path,
         kubeconfig=proxy.kubeconfig(tmp_path),
@@ -38,11 +38,11 @@ def test_a_question_that_was_answered_before_it_could_be_shown_is_shown_with_its
     try:
         request_id = ask(root, questions.namespace)
         root.answer(request_id, 7)
-        control_plane.until("it is tried slowly", lambda: operator.metric("hitl_refused_writes") >= 1)
+        quiet_control_plane.until("it is tried slowly", lambda: operator.metric("hitl_refused_writes") >= 1)
         proxy.rule = lambda method, path: None
         assert questions.until(request_id, "Answered")["status"]["value"] == "7"
-        control_plane.until("no marker is left", lambda: not root.markers())
-        control_plane.until("nothing is refused", lambda: operator.metric("hitl_refused_writes") == 0)
+        quiet_control_plane.until("no marker is left", lambda: not root.markers())
+        quiet_control_plane.until("nothing is refused", lambda: operator.metric("hitl_refused_writes") == 0)
     finally:
         operator.terminate()
         proxy.stop()
