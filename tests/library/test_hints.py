@@ -1,13 +1,16 @@
 """A hint reaches the operator, and one that is lost costs nothing."""
 
 import asyncio
+import ssl
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
 from hitl.cli.doctor import _reached
+from hitl.records import hints
 from hitl.records.hints import send_hint
 from tests.backends.processes import PATIENCE
 
@@ -35,6 +38,24 @@ async def test_a_hint_is_posted_to_the_operator() -> None:
 @pytest.mark.parametrize("operator", ["", "http://127.0.0.1:9", "http://[", "nonsense", "http://127.0.0.1:0"])
 async def test_a_hint_that_reaches_nobody_is_no_error(operator: str) -> None:
     await send_hint(operator, "a-question")
+
+
+@pytest.mark.parametrize(("scheme", "times"), [("http", 0), ("https", 1)])
+async def test_certificates_are_not_read_for_each_hint(
+    scheme: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[ssl.SSLContext] = []
+    real = ssl.create_default_context
+
+    def reading(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        read.append(real(*args, **kwargs))
+        return read[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", reading)
+    hints._trusted.cache_clear()
+    for number in range(3):
+        await send_hint(f"{scheme}://127.0.0.1:9", f"question-{number}")
+    assert len(read) == times
 
 
 async def test_a_reply_without_an_end_keeps_nobody_waiting() -> None:
