@@ -1,4 +1,8 @@
-"""Kubernetes Events, posted beside the work: the same one once, and never too many about one object."""
+"""Kubernetes Events, posted beside the work: the same one once, and never too many about one object.
+
+Many that are no warnings, of one namespace at once, are summed up: each costs the API server a write, and the
+conditions of their objects say the same.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from hitl.cluster.client import EVENTS, Kube, Object, Resource
 from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, Metadata
@@ -21,10 +25,12 @@ _WAITING: Final = 10_000
 _AT_ONCE: Final = 4
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 2.0
-_OBJECTS: Final = 10_000
+_REMEMBERED: Final = 10_000
 # As client-go has it: so many at once about one object, and then one in five minutes.
-_BURST: Final = 25
-_REFILL_SECONDS: Final = 300.0
+_OF_AN_OBJECT: Final = (25, 300.0)
+# So many at once in one namespace that are no warnings, and then ten a second.
+_OF_A_NAMESPACE: Final = (100, 0.1)
+_SUM_SECONDS: Final = 10.0
 
 _log = logging.getLogger("hitl.operator.events")
 
@@ -33,6 +39,48 @@ _log = logging.getLogger("hitl.operator.events")
 class _Waiting:
     content: Object
     tries: int = 0
+
+
+class _Of(NamedTuple):
+    """Of what Events are summed up."""
+
+    namespace: str
+    kind: str
+    reason: str
+
+
+@dataclass
+class _Sum:
+    count: int
+    first: datetime
+    last: datetime
+
+
+class _Allowance:
+    """So many at once for each key, and then one after so many seconds: a token bucket for each.
+
+    Args:
+        burst: How many at once.
+        refill_seconds: After how many seconds there may be one more.
+        ticks: Seconds that only ever grow.
+    """
+
+    def __init__(self, burst: int, refill_seconds: float, ticks: Callable[[], float]) -> None:
+        self._burst = float(burst)
+        self._refill_seconds = refill_seconds
+        self._ticks = ticks
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, key: str) -> bool:
+        """Take one of a key, if there is one left; tell whether there was."""
+        now = self._ticks()
+        left, at = self._left.pop(key, (self._burst, now))
+        left = min(self._burst, left + (now - at) / self._refill_seconds)
+        allowed = left >= 1
+        self._left[key] = (left - allowed, now)
+        if len(self._left) > _REMEMBERED:
+            self._left.popitem(last=False)
+        return allowed
 
 
 class Events:
@@ -47,41 +95,62 @@ class Events:
         self._kube = kube
         self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
         self._ready = asyncio.Event()
-        self._ticks = ticks
-        self._allowance: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._objects = _Allowance(*_OF_AN_OBJECT, ticks)
+        self._namespaces = _Allowance(*_OF_A_NAMESPACE, ticks)
+        self._sums: dict[_Of, _Sum] = {}
 
     def __len__(self) -> int:
-        """Return how many wait to be posted."""
+        """Return how many wait to be posted, beside those that are summed up."""
         return len(self._waiting)
 
     def emit(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Have an Event posted soon. What waits already is counted once more, and posted once."""
-        content = _event(resource, metadata, notice, now)
-        name = f"{metadata.namespace}/{content['metadata']['name']}"
+        name = f"{metadata.namespace}/{_name(metadata.name, (metadata.uid, notice.reason, notice.message))}"
         if (waiting := self._waiting.get(name)) is not None:
-            waiting.content |= {"count": waiting.content["count"] + 1, "lastTimestamp": content["lastTimestamp"]}
-            return
-        if not self._allowed(metadata.uid):
+            waiting.content |= {"count": waiting.content["count"] + 1, "lastTimestamp": _moment(now)}
+        elif not self._objects.take(metadata.uid):
             EVENTS_LOST.labels(reason="too_many").inc()
-            return
+        elif notice.warning or self._namespaces.take(metadata.namespace):
+            self._wait(name, _event(resource.kind, metadata, notice, now))
+        else:
+            self._sum_up(_Of(metadata.namespace, resource.kind, notice.reason), now)
+
+    async def run(self) -> None:
+        """Post until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._post_sums_forever())
+            for _ in range(_AT_ONCE):
+                tasks.create_task(self._post_forever())
+
+    async def flush(self, seconds: float) -> None:
+        """Post what waits, for at most so many seconds."""
+        self._post_sums()
+        async with asyncio.timeout(seconds):
+            while self._waiting:
+                name, waiting = self._waiting.popitem(last=False)
+                await self._post(name, waiting)
+
+    def _wait(self, name: str, content: Object) -> None:
         if len(self._waiting) >= _WAITING:
             self._waiting.popitem(last=False)
             EVENTS_LOST.labels(reason="full").inc()
         self._waiting[name] = _Waiting(content)
         self._ready.set()
 
-    async def run(self) -> None:
-        """Post until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_AT_ONCE):
-                tasks.create_task(self._post_forever())
+    def _sum_up(self, of: _Of, now: datetime) -> None:
+        found = self._sums.setdefault(of, _Sum(0, now, now))
+        found.count, found.last = found.count + 1, now
 
-    async def flush(self, seconds: float) -> None:
-        """Post what waits, for at most so many seconds."""
-        async with asyncio.timeout(seconds):
-            while self._waiting:
-                name, waiting = self._waiting.popitem(last=False)
-                await self._post(name, waiting)
+    def _post_sums(self) -> None:
+        sums, self._sums = self._sums, {}
+        for of, found in sums.items():
+            content = _sum_of(of, found)
+            self._wait(f"{of.namespace}/{content['metadata']['name']}", content)
+
+    async def _post_sums_forever(self) -> None:
+        while True:
+            await asyncio.sleep(_SUM_SECONDS)
+            self._post_sums()
 
     async def _post_forever(self) -> None:
         while True:
@@ -112,42 +181,54 @@ class Events:
         EVENTS_LOST.labels(reason="refused").inc()
         _log.warning("no Event %s: %s", name, error)
 
-    def _allowed(self, uid: str) -> bool:
-        now = self._ticks()
-        left, at = self._allowance.pop(uid, (float(_BURST), now))
-        left = min(float(_BURST), left + (now - at) / _REFILL_SECONDS)
-        allowed = left >= 1
-        self._allowance[uid] = (left - allowed, now)
-        if len(self._allowance) > _OBJECTS:
-            self._allowance.popitem(last=False)
-        return allowed
+
+def _event(kind: str, metadata: Metadata, notice: Notice, now: datetime) -> Object:
+    involved = {
+        "apiVersion": API_VERSION,
+        "kind": kind,
+        "name": metadata.name,
+        "namespace": metadata.namespace,
+        "uid": metadata.uid,
+    }
+    # Told again, also by another process, it is the same.
+    name = _name(metadata.name, (metadata.uid, notice.reason, notice.message))
+    return {
+        **_said(metadata.namespace, name, involved, notice),
+        "firstTimestamp": _moment(now),
+        "lastTimestamp": _moment(now),
+        "count": 1,
+    }
 
 
-def _event(resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> Object:
-    identity = repr((metadata.uid, notice.reason, notice.message))
-    moment = now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+def _sum_of(of: _Of, found: _Sum) -> Object:
+    involved = {"apiVersion": "v1", "kind": "Namespace", "name": of.namespace, "namespace": of.namespace}
+    notice = Notice(of.reason, f"{found.count:,} more of kind {of.kind}: the conditions of each say the same")
+    return {
+        **_said(of.namespace, _name(of.namespace, (of, found.first, found.count)), involved, notice),
+        "firstTimestamp": _moment(found.first),
+        "lastTimestamp": _moment(found.last),
+        "count": found.count,
+    }
+
+
+def _said(namespace: str, name: str, involved: Object, notice: Notice) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {
-            # Told again, also by another process, it is the same.
-            "name": f"{metadata.name[:230]}.{hashlib.sha256(identity.encode()).hexdigest()[:16]}",
-            "namespace": metadata.namespace,
-        },
-        "involvedObject": {
-            "apiVersion": API_VERSION,
-            "kind": resource.kind,
-            "name": metadata.name,
-            "namespace": metadata.namespace,
-            "uid": metadata.uid,
-        },
+        "metadata": {"name": name, "namespace": namespace},
+        "involvedObject": involved,
         "type": "Warning" if notice.warning else "Normal",
         "reason": notice.reason,
         "message": notice.message[:1024],
         "source": {"component": OPERATOR_MANAGER},
         "reportingComponent": OPERATOR_MANAGER,
         "reportingInstance": OPERATOR_MANAGER,
-        "firstTimestamp": moment,
-        "lastTimestamp": moment,
-        "count": 1,
     }
+
+
+def _name(about: str, identity: tuple[object, ...]) -> str:
+    return f"{about[:230]}.{hashlib.sha256(repr(identity).encode()).hexdigest()[:16]}"
+
+
+def _moment(now: datetime) -> str:
+    return now.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -72,6 +72,44 @@ async def test_one_object_has_a_bound_that_grows_with_time(kube: _Kube) -> None:
     assert len(target) == 28
 
 
+def _answered(target: Events, number: int, namespace: str = "team") -> None:
+    metadata = Metadata(name=f"asked-{number}", namespace=namespace, uid=f"u-{namespace}-{number}")
+    target.emit(HUMAN_INPUTS, metadata, Notice("Answered", "answered by ann"), _NOW)
+
+
+async def test_many_of_a_namespace_at_once_are_summed_up_and_warnings_never_are(kube: _Kube) -> None:
+    ticks = _Ticks()
+    target = _events(kube, ticks)
+    for number in range(1_500):
+        _answered(target, number)
+    _answered(target, 0, namespace="other")
+    _emit(target, "no")
+    assert len(target) == 102
+    ticks.now += 1
+    for number in range(1_500, 1_600):
+        _answered(target, number)
+    await target.flush(5)
+    about = [(each["involvedObject"]["kind"], each["metadata"]["namespace"]) for each in kube.posted]
+    assert about.count(("HumanInput", "team")) == 111
+    assert about.count(("HumanInput", "other")) == 1
+    [total] = [each for each in kube.posted if each["involvedObject"]["kind"] == "Namespace"]
+    assert (total["count"], total["type"], total["reason"]) == (1_490, "Normal", "Answered")
+    assert total["message"] == "1,490 more of kind HumanInput: the conditions of each say the same"
+
+
+async def test_a_sum_is_posted_while_the_operator_runs(kube: _Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_SUM_SECONDS", 0)
+    target = _events(kube)
+    for number in range(110):
+        _answered(target, number)
+    running = asyncio.create_task(target.run())
+    async with asyncio.timeout(5):
+        while len(kube.posted) < 101:
+            await asyncio.sleep(0)
+    running.cancel()
+    assert sum(each["count"] for each in kube.posted) == 110
+
+
 async def test_what_does_not_fit_pushes_out_the_oldest(kube: _Kube, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_WAITING", 3)
     target = _events(kube)
