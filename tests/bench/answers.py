@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,6 +29,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
 
 QUESTIONS: Final = 1_000
+# As often as the floor is measured, and the least counts, as there: what else the machine does only adds to it.
+_ROUNDS: Final = 3
 ADDED_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 900
 # What is deleted many at a time counts a little for each.
@@ -54,6 +57,15 @@ class Cost:
     cpu: float
     api: float
     storage: float
+
+    def at_best(self, other: Cost) -> Cost:
+        """Return the least time and CPU of this and another round, and the most calls."""
+        return Cost(
+            min(self.seconds, other.seconds),
+            min(self.cpu, other.cpu),
+            max(self.api, other.api),
+            max(self.storage, other.storage),
+        )
 
 
 def measure(build: Path, questions: int = QUESTIONS) -> list[Row]:
@@ -95,14 +107,22 @@ def _listens(port: int) -> bool:
 def _costs(plane: ControlPlane, backend: Backend, home: Path, namespace: str, questions: int) -> tuple[Cost, Cost]:
     """Return what new questions cost, and what their answers do."""
     here = Namespace(plane, namespace)
-    names = [f"q-{number}" for number in range(questions)]
+    rounds = [[f"q-{turn}-{number}" for number in range(questions)] for turn in range(_ROUNDS)]
     operator = OperatorProcess(plane, backend, home, namespaces=namespace, lease="", **_QUIET)
     operator.start()
     try:
         # Its connections are open, and the storage is proven.
         asyncio.run(_cost(plane, operator, here, 1, "Pending", lambda: here.ask(["first"])))
-        asked = asyncio.run(_cost(plane, operator, here, questions, "Pending", lambda: here.ask(names)))
-        answered = asyncio.run(_cost(plane, operator, here, questions, "Answered", lambda: here.answer(names)))
+        asked, answered = [
+            reduce(
+                Cost.at_best,
+                [
+                    asyncio.run(_cost(plane, operator, here, questions, phase, partial(do, each)))
+                    for each in rounds
+                ],
+            )
+            for phase, do in (("Pending", here.ask), ("Answered", here.answer))
+        ]
     finally:
         operator.terminate()
     return asked, answered
