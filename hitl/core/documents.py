@@ -282,13 +282,12 @@ class OutcomeDocument(Document):
 
         A timeout names the deadline. When somebody noticed that it had passed says nothing about the question.
         """
+        if self.outcome == "timed_out" or self.default_used:
+            deadline = f"the deadline ({format_time(self.expires_at)})" if self.expires_at else "the deadline"
+            used = ", so the default was used" if self.default_used else ""
+            return f"nobody answered before {deadline}{used}"
         when = format_time(self.answered_at)
-        deadline = f"the deadline ({format_time(self.expires_at)})" if self.expires_at else "the deadline"
         match self.outcome:
-            case "answered" if self.default_used:
-                return f"nobody answered before {deadline}, so the default was used"
-            case "timed_out":
-                return f"nobody answered before {deadline}"
             case "answered":
                 return f"answered by {self.by()} via {self.channel()} at {when}"
             case _:

@@ -8,6 +8,7 @@ whether it is still there (see `hitl.records.retention` for the other half).
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from hitl.core import keys
@@ -22,8 +23,22 @@ from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
 FRESH_SECONDS: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was seen of a question in storage before somebody answers it.
+
+    Args:
+        at: What `Records.ticks` said before this very question was last read from storage, or when it was certain
+            that nobody had deleted it.
+        unanswered: Whether it was seen that it had no outcome. Else that is looked for where it matters.
+    """
+
+    at: float
+    unanswered: bool = False
+
+
 async def create_or_read(
-    records: Records, request: StoredRequest, mine: OutcomeDocument | None, looked: float | None = None
+    records: Records, request: StoredRequest, mine: OutcomeDocument | None, looked: Looked | None = None
 ) -> tuple[OutcomeDocument | None, bool]:
     """Create an outcome unless there is one; return the one that stands, and whether it was just created.
 
@@ -33,10 +48,12 @@ async def create_or_read(
         RequestNotFound: the question is not in storage any more; nothing was written.
     """
     store, key = records.store, keys.response_key(request.request_id)
-    created, unknown = False, StorageUnavailable(f"{key} exists but cannot be read yet: try again")
+    created, seen_at = False, None if looked is None else looked.at
+    unanswered = looked is not None and looked.unanswered
+    unknown = StorageUnavailable(f"{key} exists but cannot be read yet: try again")
     # Where an operator listens, one that lost is not announced; elsewhere the creation finds out by itself.
-    if mine is not None and not (records.announce and await store.exists(key)):
-        looked = await announce(records, request, looked)
+    if mine is not None and (unanswered or not (records.announce and await store.exists(key))):
+        seen_at = await announce(records, request, seen_at)
         try:
             created = await store.create_once(key, mine.to_bytes())
         except StorageUnavailable as error:
@@ -45,14 +62,14 @@ async def create_or_read(
     standing = mine if created else await read_outcome_of(store, request)
     if standing is None and mine is not None:
         raise unknown
-    if mine is not None and looked is not None:
-        await require_still_there(records, request, looked, key if created or standing == mine else None)
+    if mine is not None and seen_at is not None:
+        await require_still_there(records, request, seen_at, key if created or standing == mine else None)
     if standing is not None and (created or standing == mine):
         await note_settled(records, request.document, standing)
     return standing, created
 
 
-async def announce(records: Records, request: StoredRequest, looked: float | None) -> float:
+async def announce(records: Records, request: StoredRequest, seen_at: float | None) -> float:
     """Make sure that the question is still there, write the marker, and return when it was last looked at.
 
     Counted from before the calls, as the storage may have done what they ask long before it answered. Nothing may
@@ -62,15 +79,15 @@ async def announce(records: Records, request: StoredRequest, looked: float | Non
         RequestNotFound: the question is not in storage any more.
     """
     while True:
-        if looked is None:
-            looked = records.ticks()
+        if seen_at is None:
+            seen_at = records.ticks()
             if not await is_stored(records.store, request):
                 raise gone(request)
         if records.announce:
             await records.store.mark(keys.answered_marker(request.request_id))
-        if records.ticks() - looked <= FRESH_SECONDS:
-            return looked
-        looked = None
+        if records.ticks() - seen_at <= FRESH_SECONDS:
+            return seen_at
+        seen_at = None
 
 
 def gone(request: StoredRequest) -> RequestNotFound:
@@ -81,20 +98,20 @@ def gone(request: StoredRequest) -> RequestNotFound:
 
 
 async def require_still_there(
-    records: Records, request: StoredRequest, looked: float, created: str | None
+    records: Records, request: StoredRequest, seen_at: float, created: str | None
 ) -> None:
     """Take back what was created for a question that was deleted meanwhile, as its writer was held up.
 
     Args:
         records: Where the question lies.
         request: The question.
-        looked: What `announce` returned before the creation.
+        seen_at: What `announce` returned before the creation.
         created: The key of what was created; None: nothing was.
 
     Raises:
         RequestNotFound: the question is not in storage any more.
     """
-    if records.ticks() - looked <= FRESH_SECONDS or await is_stored(records.store, request):
+    if records.ticks() - seen_at <= FRESH_SECONDS or await is_stored(records.store, request):
         return
     if created is not None:
         # Who may not delete leaves it: without its question nobody believes it, and retention removes it.

@@ -13,7 +13,7 @@ from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
 from hitl.errors import AlreadySettled, RequestNotFound
 from hitl.records.attempts import note_settlement
-from hitl.records.creation import create_or_read
+from hitl.records.creation import Looked, create_or_read
 from hitl.records.delegating import as_acting, refused_to, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -31,7 +31,7 @@ async def settle(
     submission: Submission,
     *,
     now: datetime | None = None,
-    looked: float | None = None,
+    looked: Looked | None = None,
 ) -> Settled:
     """Record a submission as the request's outcome, or as a vote on it, or say why it is not.
 
@@ -41,8 +41,7 @@ async def settle(
         submission: The attempt.
         now: The moment of the submission, with a time zone, by a clock that `Store.require_clock` accepted. None
             takes the records' own, and has it checked.
-        looked: What `records.ticks` said before this very question was last read from storage, or when it was
-            certain that nobody had deleted it. None: it is read again.
+        looked: What was seen of the question before. None: it is read again.
 
     Raises:
         ClockApart: when the records' clock is not the storage's; nothing was written.
@@ -56,7 +55,7 @@ async def settle(
 
 
 async def _settled(
-    records: Records, request: StoredRequest, submission: Submission, now: datetime, looked: float | None
+    records: Records, request: StoredRequest, submission: Submission, now: datetime, looked: Looked | None
 ) -> Settled:
     if request.document.approval is not None and submission.outcome != "cancelled":
         return await vote(records, request, submission, now=now, looked=looked)

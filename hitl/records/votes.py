@@ -22,7 +22,7 @@ from hitl.core.documents import sha256_hex
 from hitl.core.votekeys import VoteKey, votes_prefix
 from hitl.core.votes import VoteDocument, VoteEnd
 from hitl.errors import AlreadyVoted, DocumentDamaged, StorageUnavailable
-from hitl.records.creation import announce, require_still_there
+from hitl.records.creation import Looked, announce, require_still_there
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store, all_of
@@ -103,25 +103,25 @@ async def read_votes(store: Store, request: StoredRequest) -> list[Cast[VoteDocu
     return list((await read_ballots(store, request)).votes)
 
 
-async def cast(records: Records, request: StoredRequest, said: Said, looked: float | None) -> Cast[Said]:
+async def cast(records: Records, request: StoredRequest, said: Said, looked: Looked | None) -> Cast[Said]:
     """Store a vote or a delegation, unless its author has one that stands; return the one that stands then.
 
     Args:
         records: Where the question lies.
         request: The question.
         said: The vote, or the delegation.
-        looked: What `records.ticks` said before the question was last read from storage. None: it is read again.
+        looked: What was seen of the question before. None: it is read again.
 
     Raises:
         AlreadyVoted: its author withdrew too many; nothing was written.
         RequestNotFound: the question is not in storage any more; nothing was written.
         StorageUnavailable: whether it was stored is not known; casting the same again is safe.
     """
-    data, key = said.to_bytes(), VoteKey(said.voter)
+    data, key, seen_at = said.to_bytes(), VoteKey(said.voter), None if looked is None else looked.at
     for _ in range(_MOST_VOTES):
-        looked = await announce(records, request, looked)
+        seen_at = await announce(records, request, seen_at)
         created = await records.store.create_once(name := key.of(request.request_id), data)
-        await require_still_there(records, request, looked, name if created else None)
+        await require_still_there(records, request, seen_at, name if created else None)
         if created:
             return Cast(key, said, sha256_hex(data))
         standing = await _standing(records.store, request, key)

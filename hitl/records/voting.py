@@ -29,7 +29,7 @@ from hitl.errors import (
     RequestNotFound,
 )
 from hitl.records.attempts import note_expired, note_withdrawal
-from hitl.records.creation import create_or_read
+from hitl.records.creation import Looked, create_or_read
 from hitl.records.delegating import as_acting, handed_over_before, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
@@ -54,7 +54,7 @@ class Decided:
 
 
 async def vote(
-    records: Records, request: StoredRequest, submission: Submission, *, now: datetime, looked: float | None
+    records: Records, request: StoredRequest, submission: Submission, *, now: datetime, looked: Looked | None
 ) -> Settled:
     """Store a submission as a vote, and settle the question if enough agree.
 

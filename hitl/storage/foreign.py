@@ -64,6 +64,7 @@ class ForeignObjects:
     rounds = 3
     overwrite_many = None
     refuses_without_cause = True
+    side_by_side = True
 
     def __init__(self, url: str, options: Mapping[str, Any], *, unproven: bool) -> None:
         admit(url, unproven=unproven)

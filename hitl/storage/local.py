@@ -47,6 +47,8 @@ class LocalObjects:
     """
 
     refuses_without_cause = False
+    # Each is over before another could begin.
+    side_by_side = False
     # The kernel lets one caller at a time into a folder anyway.
     racers = 3
     rounds = 1

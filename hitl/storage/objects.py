@@ -38,6 +38,9 @@ class Objects(Protocol):
     refuses_without_cause: bool
     """Whether "there is one already" may be said while there is none, as S3 does by 409."""
 
+    side_by_side: bool
+    """Whether two calls at once are over sooner than one after the other."""
+
     racers: int
     """How many create one key at once when the root is proven."""
     rounds: int

@@ -54,6 +54,7 @@ class RemoteObjects:
         self._here = scheme == "memory"
         # Azure and GCS know no such answer, but a look costs them little and no list of servers must be kept.
         self.refuses_without_cause = not self._here
+        self.side_by_side = not self._here
         self._fs, root = _opened(url, scheme, options)
         self._start = f"{root}/" if root else ""
         self._slow: RemoteObjects | None = None

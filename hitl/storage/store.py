@@ -6,11 +6,12 @@ is told that it did. No storage is believed that: the first creation of a proces
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hitl.core import keys
 from hitl.storage.known import known_of
@@ -18,6 +19,9 @@ from hitl.storage.objects import Objects
 from hitl.storage.operations import Operations, Watcher, is_hint
 from hitl.storage.proof import Proof
 from hitl.storage.roots import SERVED_SCHEMES, folder_of, normalised
+
+_T = TypeVar("_T")
+_U = TypeVar("_U")
 
 DELETED_AT_ONCE: Final = 1000
 """How many keys are deleted by one request, where the storage takes several."""
@@ -246,6 +250,29 @@ class Store:
             StorageUnavailable: when the storage did not answer in time.
         """
         return await self._do.watched("list", self._objects.list_folders(prefix))
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether two operations at once are over sooner than one after the other."""
+        return self._objects.side_by_side
+
+    async def both(self, first: Coroutine[Any, Any, _T], second: Coroutine[Any, Any, _U]) -> tuple[_T, _U]:
+        """Await two of this store's operations, at once where that is sooner; return both results.
+
+        After an error of one, the other one comes to an end, or is not begun.
+        """
+        if not self.side_by_side:
+            try:
+                return await first, await second
+            finally:
+                # Of one that was awaited this does nothing.
+                second.close()
+        one, other = await asyncio.gather(first, second, return_exceptions=True)
+        if isinstance(one, BaseException):
+            raise one
+        if isinstance(other, BaseException):
+            raise other
+        return one, other
 
     async def prove(self) -> None:
         """Probe the storage, unless this process has proven it already.

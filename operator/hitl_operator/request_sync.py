@@ -15,6 +15,7 @@ from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
 from hitl.core.tally import Standing
 from hitl.errors import DocumentDamaged, InvalidRequest, RequestMismatch, RequestNotFound
+from hitl.records.creation import Looked
 from hitl.records.index import Later
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_outcome_of, read_request
@@ -157,15 +158,15 @@ class Requests:
         return Ended(decided.outcome, own, decided.standing)
 
     @staticmethod
-    def surely_stored(request: StoredRequest) -> float | None:
-        """Return when a question was certainly in storage, by `hitl.storage.ticks`, as `settle` takes it.
+    def surely_stored(request: StoredRequest) -> Looked | None:
+        """Return when a question was certainly in storage, as `settle` takes it.
 
         Nothing deletes a question within a day after its deadline, and after its deadline no response is taken.
         Where a HumanInput asked it, its id is the object's uid, under which nobody ever stores another question.
         Other ids may come again, when a root was emptied by hand: of these nothing is certain (None), so that
         `settle` looks.
         """
-        return ticks() if request.document.origin.human_input else None
+        return Looked(ticks()) if request.document.origin.human_input else None
 
     def forget(self, root: Root, request_id: str) -> None:
         """Read a question from storage the next time, as it was found to be gone or another one."""

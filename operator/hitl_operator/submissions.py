@@ -13,6 +13,7 @@ from hitl.core.votes import respondents_refusal
 from hitl.errors import InvalidValue, RequestNotFound
 from hitl.logs import log_submission
 from hitl.records.attempts import note_refused
+from hitl.records.creation import Looked
 from hitl.records.delegating import acting_as, delegate
 from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.outcomes import Settled, Submission, settle
@@ -46,7 +47,7 @@ async def record(
     given: Given,
     *,
     may_vote: bool,
-    looked: float | None,
+    looked: Looked | None,
 ) -> Recorded:
     """Try to make a submission the outcome, or a vote where several people must agree.
 
@@ -142,7 +143,7 @@ async def _settle(
     given: Given,
     *,
     may_vote: bool,
-    looked: float | None,
+    looked: Looked | None,
 ) -> Recorded:
     submission = Submission(
         outcome=given.outcome,

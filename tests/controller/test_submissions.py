@@ -14,6 +14,7 @@ from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
 from hitl.errors import ClockApart, RequestNotFound
+from hitl.records.creation import Looked
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome
 from hitl.records.votes import read_votes
@@ -52,7 +53,7 @@ class _Case:
         context = cast("Context", SimpleNamespace(now=lambda: now))
         self.calls.clear()
         root = cast("Any", _Root(self.store, meanwhile))
-        looked = self.ticks if request.document.origin.human_input else None
+        looked = Looked(self.ticks) if request.document.origin.human_input else None
         return await record(context, root, records, request, given, may_vote=True, looked=looked)
 
     async def nothing(self) -> None:

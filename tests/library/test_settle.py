@@ -22,6 +22,7 @@ from hitl.errors import (
     StorageUnavailable,
 )
 from hitl.records import outcomes
+from hitl.records.creation import Looked
 from hitl.records.outcomes import Settled, Submission, timeout_outcome
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of
@@ -206,9 +207,9 @@ async def test_a_question_that_was_just_read_is_not_read_again_and_an_old_look_c
 ) -> None:
     await store.delete(keys.request_key(request_.request_id))
 
-    async def attempt(looked: float) -> Settled:
+    async def attempt(seen_at: float) -> Settled:
         records = Records(store, ticks=lambda: 100.0)
-        return await outcomes.settle(records, request_, by("ann"), now=NOW, looked=looked)
+        return await outcomes.settle(records, request_, by("ann"), now=NOW, looked=Looked(seen_at))
 
     assert (await attempt(100 - 61)).kind == "gone"
     assert await read_outcome(store, request_.request_id) is None

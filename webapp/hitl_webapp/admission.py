@@ -13,6 +13,7 @@ from hitl.core import keys
 from hitl.core.documents import Respondent, Via
 from hitl.core.links import LinkDocument, is_handed_out
 from hitl.errors import DocumentDamaged, NotAllowed, RequestNotFound
+from hitl.records.creation import Looked
 from hitl.records.delegating import acting_as
 from hitl.records.links import find_link
 from hitl.records.requests import StoredRequest
@@ -48,13 +49,12 @@ class Admitted:
     Args:
         request: The question.
         principal: The visitor.
-        looked: What `hitl.storage.ticks` said before the question was read from the storage; None: it may have
-            come from memory.
+        looked: What was seen of the question as it was read from the storage; None: it may have come from memory.
     """
 
     request: StoredRequest
     principal: Principal
-    looked: float | None = None
+    looked: Looked | None = None
 
     def respondent(self, via: Via, name: str = "") -> Respondent:
         """Return the visitor as an outcome names them.
@@ -137,17 +137,17 @@ class Admission:
         Raises:
             Unauthenticated, NotAllowed, RequestNotFound: as `to_see` does.
         """
-        principal, read = self._without_link(address, found), None
+        principal = self._without_link(address, found)
+        looking = self._questions.unanswered(_readable(address.request_id))
         if principal is None:
-            read = await self._stored(address.request_id, shown=False)
-            token_hash = keys.hash_token(address.token)
-            principal = await self._by_fresh_link(address.request_id, token_hash, read, shown=False)
-        try:
-            read = read or await self._questions.read(address.request_id, shown=False)
-        except (RequestNotFound, DocumentDamaged):
-            await principal.require_may_see_all()
-            raise
-        return await self._shown(Admitted(read.value, principal, read.at))
+            by_link = self._by_stored_link(address.request_id, keys.hash_token(address.token))
+            (principal, read), unanswered = await self._store.both(by_link, looking)
+        else:
+            by_name = self._seen_by(principal, address.request_id)
+            read, unanswered = await self._store.both(by_name, looking)
+        # Reading it once more tells what is wrong with it.
+        read = read or await self._seen_by(principal, address.request_id)
+        return await self._shown(Admitted(read.value, principal, Looked(read.at, unanswered)))
 
     async def remembered(self, address: Address, headers: Headers) -> Admitted | None:
         """Return a visitor of a moment ago, who gets back what was typed while the storage does not answer.
@@ -220,6 +220,35 @@ class Admission:
             if read is not None and is_handed_out(read.value.document, token_hash):
                 link = await find_link(self._store, request_id, token_hash, read.value.document)
         return await self._admitted(request_id, token_hash, link, began, shown=True)
+
+    async def _by_stored_link(
+        self, request_id: str, token_hash: str
+    ) -> tuple[Principal, Read[StoredRequest] | None]:
+        """Return a visitor by a link, and the question, both as they are in the storage.
+
+        Raises:
+            NotAllowed: the link opens nothing.
+        """
+        if not self._store.side_by_side:
+            # The question tells where to look for the link.
+            read = await self._stored(request_id, shown=False)
+            return await self._by_fresh_link(request_id, token_hash, read, shown=False), read
+        began, readable = ticks(), _readable(request_id)
+        read, link = await self._store.both(
+            self._stored(request_id, shown=False), find_link(self._store, readable, token_hash, None)
+        )
+        if read is not None and is_handed_out(read.value.document, token_hash):
+            link = await find_link(self._store, readable, token_hash, read.value.document)
+        opened = None if readable != request_id else link
+        return await self._admitted(request_id, token_hash, opened, began, shown=False), read
+
+    async def _seen_by(self, principal: Principal, request_id: str) -> Read[StoredRequest]:
+        """Return a question as it is in the storage. That there is none is said to who may see what there is."""
+        try:
+            return await self._questions.read(request_id, shown=False)
+        except (RequestNotFound, DocumentDamaged):
+            await principal.require_may_see_all()
+            raise
 
     async def _by_fresh_link(
         self, request_id: str, token_hash: str, read: Read[StoredRequest] | None, *, shown: bool

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.lifecycle import accepts_submissions, expiry_due, may_end_by_itself
 from hitl.core.tally import Standing, standing
@@ -87,6 +88,16 @@ class Questions:
         if shown or kept is not None:
             self._requests.put(request_id, read)
         return read
+
+    async def unanswered(self, request_id: str) -> bool:
+        """Tell whether a question was seen to have no outcome. Nobody looks where who answers need not know.
+
+        Args:
+            request_id: An id, whether or not there is such a question.
+        """
+        if not self._records.announce:
+            return False
+        return not await self._records.store.exists(keys.response_key(request_id))
 
     async def outcome(self, request: StoredRequest) -> OutcomeDocument | None:
         """Return the outcome for a page: at most a second old, and settled here when the deadline is over.
