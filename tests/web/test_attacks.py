@@ -10,6 +10,8 @@ import contextlib
 import itertools
 import resource
 import socket
+import subprocess
+import sys
 import time
 import uuid
 from collections import Counter
@@ -51,6 +53,9 @@ JSON: Final = "application/json"
 TOP: Final = Path(__file__).parents[2]
 # Generous: a loaded machine needs more, what is quadratic needs far more.
 CPU_SECONDS: Final = 8.0
+# What a machine on which these hold needs for `COUNTING`. A slower one has as much more for all else.
+COUNTING_SECONDS: Final = 0.15
+COUNTING: Final = "import time\nfor number in range(5_000_000): last = number + 1\nprint(time.process_time())"
 # What pods get where nobody says more; some systems give a process no more than this.
 DESCRIPTORS: Final = 1024
 TIMES: Final = {
@@ -138,6 +143,13 @@ Attack = Callable[[Target], str]
 ATTACKS: dict[str, Attack] = {}
 
 
+def _slowness() -> float:
+    """How many times as long as on the machine of `COUNTING_SECONDS` the interpreter takes here, at present."""
+    command = [sys.executable, "-S", "-E", "-c", COUNTING]
+    taken = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(3)]
+    return max(1.0, max(taken) / COUNTING_SECONDS)
+
+
 def attack(name: str) -> Callable[[Attack], Attack]:
     def named(made: Attack) -> Attack:
         ATTACKS[name] = made
@@ -156,7 +168,7 @@ def test_the_web_app_stands(target: Target, name: str) -> None:
     cpu, peak = target.cpu() - before, target.peak_mib()
     target.rows.append((name, result, cpu, peak))
     target.honest()
-    assert cpu < CPU_SECONDS
+    assert cpu < CPU_SECONDS or cpu < CPU_SECONDS * _slowness()
     assert peak < _memory_limit_mib()
     log = target.app.log.read_text()
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:3000]
@@ -575,7 +587,7 @@ def inbox(target: Target) -> str:
                 assert httpx.get(f"{app.url}/health").status_code == 200
         assert {page.result().status_code for page in pages} == {200}
         cpu, peak = large.cpu() - before, large.peak_mib()
-    assert cpu < CPU_SECONDS
+    assert cpu < CPU_SECONDS or cpu < CPU_SECONDS * _slowness()
     assert peak < _memory_limit_mib()
     return f"200, with {cpu:.1f} CPU s and {peak:.0f} MiB in all"
 
