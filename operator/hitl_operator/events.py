@@ -105,13 +105,14 @@ class Events:
 
     def emit(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Have an Event posted soon. What waits already is counted once more, and posted once."""
-        name = f"{metadata.namespace}/{_name(metadata.name, (metadata.uid, notice.reason, notice.message))}"
-        if (waiting := self._waiting.get(name)) is not None:
+        # Told again, also by another process, it is the same.
+        name = _name(metadata.name, (metadata.uid, notice.reason, notice.message))
+        if (waiting := self._waiting.get(f"{metadata.namespace}/{name}")) is not None:
             waiting.content |= {"count": waiting.content["count"] + 1, "lastTimestamp": _moment(now)}
         elif not self._objects.take(metadata.uid):
             EVENTS_LOST.labels(reason="too_many").inc()
         elif notice.warning or self._namespaces.take(metadata.namespace):
-            self._wait(name, _event(resource.kind, metadata, notice, now))
+            self._wait(_event(name, resource.kind, metadata, notice, now))
         else:
             self._sum_up(_Of(metadata.namespace, resource.kind, notice.reason), now)
 
@@ -130,11 +131,11 @@ class Events:
                 name, waiting = self._waiting.popitem(last=False)
                 await self._post(name, waiting)
 
-    def _wait(self, name: str, content: Object) -> None:
+    def _wait(self, content: Object) -> None:
         if len(self._waiting) >= _WAITING:
             self._waiting.popitem(last=False)
             EVENTS_LOST.labels(reason="full").inc()
-        self._waiting[name] = _Waiting(content)
+        self._waiting[f"{content['metadata']['namespace']}/{content['metadata']['name']}"] = _Waiting(content)
         self._ready.set()
 
     def _sum_up(self, of: _Of, now: datetime) -> None:
@@ -144,8 +145,7 @@ class Events:
     def _post_sums(self) -> None:
         sums, self._sums = self._sums, {}
         for of, found in sums.items():
-            content = _sum_of(of, found)
-            self._wait(f"{of.namespace}/{content['metadata']['name']}", content)
+            self._wait(_sum_of(of, found))
 
     async def _post_sums_forever(self) -> None:
         while True:
@@ -182,7 +182,7 @@ class Events:
         _log.warning("no Event %s: %s", name, error)
 
 
-def _event(kind: str, metadata: Metadata, notice: Notice, now: datetime) -> Object:
+def _event(name: str, kind: str, metadata: Metadata, notice: Notice, now: datetime) -> Object:
     involved = {
         "apiVersion": API_VERSION,
         "kind": kind,
@@ -190,32 +190,20 @@ def _event(kind: str, metadata: Metadata, notice: Notice, now: datetime) -> Obje
         "namespace": metadata.namespace,
         "uid": metadata.uid,
     }
-    # Told again, also by another process, it is the same.
-    name = _name(metadata.name, (metadata.uid, notice.reason, notice.message))
-    return {
-        **_said(metadata.namespace, name, involved, notice),
-        "firstTimestamp": _moment(now),
-        "lastTimestamp": _moment(now),
-        "count": 1,
-    }
+    return _said(name, involved, notice, _Sum(1, now, now))
 
 
 def _sum_of(of: _Of, found: _Sum) -> Object:
     involved = {"apiVersion": "v1", "kind": "Namespace", "name": of.namespace, "namespace": of.namespace}
     notice = Notice(of.reason, f"{found.count:,} more of kind {of.kind}: the conditions of each say the same")
-    return {
-        **_said(of.namespace, _name(of.namespace, (of, found.first, found.count)), involved, notice),
-        "firstTimestamp": _moment(found.first),
-        "lastTimestamp": _moment(found.last),
-        "count": found.count,
-    }
+    return _said(_name(of.namespace, (of, found.first, found.count)), involved, notice, found)
 
 
-def _said(namespace: str, name: str, involved: Object, notice: Notice) -> Object:
+def _said(name: str, involved: Object, notice: Notice, times: _Sum) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": name, "namespace": involved["namespace"]},
         "involvedObject": involved,
         "type": "Warning" if notice.warning else "Normal",
         "reason": notice.reason,
@@ -223,6 +211,9 @@ def _said(namespace: str, name: str, involved: Object, notice: Notice) -> Object
         "source": {"component": OPERATOR_MANAGER},
         "reportingComponent": OPERATOR_MANAGER,
         "reportingInstance": OPERATOR_MANAGER,
+        "firstTimestamp": _moment(times.first),
+        "lastTimestamp": _moment(times.last),
+        "count": times.count,
     }
 
 
