@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,8 @@ from tests.cluster.operators import OperatorProcess, Questions, Root
 @pytest.fixture(scope="session")
 def bare_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """The session's etcd and API server, without our custom resources. Nobody stops or pauses it."""
-    plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
-    plane.start()
-    yield plane
-    plane.stop()
+    with _running(tmp_path_factory.mktemp("control-plane")) as plane:
+        yield plane
 
 
 @pytest.fixture(scope="session")
@@ -31,11 +30,9 @@ def control_plane(bare_control_plane: ControlPlane) -> ControlPlane:
 @pytest.fixture(scope="session")
 def quiet_control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """Another one of the session, for tests whose operator is to be the only one that serves their namespace."""
-    plane = ControlPlane(tmp_path_factory.mktemp("quiet-control-plane"))
-    plane.start()
-    plane.install_crds()
-    yield plane
-    plane.stop()
+    with _running(tmp_path_factory.mktemp("quiet-control-plane")) as plane:
+        plane.install_crds()
+        yield plane
 
 
 @pytest.fixture
@@ -47,11 +44,9 @@ def quiet_namespace(quiet_control_plane: ControlPlane) -> str:
 @pytest.fixture
 def own_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane of the test's own, which it may stop, pause and start again."""
-    plane = ControlPlane(tmp_path / "control-plane")
-    plane.start()
-    plane.install_crds()
-    yield plane
-    plane.stop()
+    with _running(tmp_path / "control-plane") as plane:
+        plane.install_crds()
+        yield plane
 
 
 @pytest.fixture
@@ -93,7 +88,13 @@ def questions(operator: OperatorProcess, control_plane: ControlPlane, namespace:
 @pytest.fixture
 def bare_own_control_plane(tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane of the test's own, without our custom resources."""
-    plane = ControlPlane(tmp_path / "bare-control-plane")
+    with _running(tmp_path / "bare-control-plane") as plane:
+        yield plane
+
+
+@contextmanager
+def _running(folder: Path) -> Iterator[ControlPlane]:
+    plane = ControlPlane(folder)
     plane.start()
     yield plane
     plane.stop()
