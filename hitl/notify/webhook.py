@@ -17,8 +17,8 @@ from hitl.notify.channels import Message
 from hitl.notify.cloudevents import CONTENT_TYPE, cloud_event
 from hitl.notify.signing import key_of, signed_headers
 from hitl.notify.targets import WebhookTarget
-from hitl.notify.tls import tls_context
 from hitl.records.records import utc_now
+from hitl.tls import tls_context
 
 if TYPE_CHECKING:
     import httpx

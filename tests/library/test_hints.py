@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from hitl import tls
 from hitl.cli.doctor import _reached
-from hitl.records import hints
 from hitl.records.hints import send_hint
 from tests.backends.processes import PATIENCE
 
@@ -52,7 +52,7 @@ async def test_certificates_are_not_read_for_each_hint(
         return read[-1]
 
     monkeypatch.setattr(ssl, "create_default_context", reading)
-    hints._trusted.cache_clear()
+    tls._context.cache_clear()
     for number in range(3):
         await send_hint(f"{scheme}://127.0.0.1:9", f"question-{number}")
     assert len(read) == times

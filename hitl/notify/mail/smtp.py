@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hitl.core.notices import NotDelivered
 from hitl.notify.addresses import Resolve, checked_addresses
 from hitl.notify.mail.target import MailTarget
-from hitl.notify.tls import tls_context
+from hitl.tls import tls_context
 
 if TYPE_CHECKING:
     from aiosmtplib import SMTP
