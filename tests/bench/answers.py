@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -113,19 +113,14 @@ def _costs(plane: ControlPlane, backend: Backend, home: Path, namespace: str, qu
     try:
         # Its connections are open, and the storage is proven.
         asyncio.run(_cost(plane, operator, here, 1, "Pending", lambda: here.ask(["first"])))
-        asked, answered = [
-            reduce(
-                Cost.at_best,
-                [
-                    asyncio.run(_cost(plane, operator, here, questions, phase, partial(do, each)))
-                    for each in rounds
-                ],
-            )
-            for phase, do in (("Pending", here.ask), ("Answered", here.answer))
-        ]
+
+        def at_best(phase: str, work: Callable[[Sequence[str]], Awaitable[object]]) -> Cost:
+            taken = (_cost(plane, operator, here, questions, phase, partial(work, names)) for names in rounds)
+            return reduce(Cost.at_best, map(asyncio.run, taken))
+
+        return at_best("Pending", here.ask), at_best("Answered", here.answer)
     finally:
         operator.terminate()
-    return asked, answered
 
 
 async def _cost(

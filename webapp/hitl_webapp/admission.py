@@ -239,8 +239,7 @@ class Admission:
         )
         if read is not None and is_handed_out(read.value.document, token_hash):
             link = await find_link(self._store, readable, token_hash, read.value.document)
-        opened = None if readable != request_id else link
-        return await self._admitted(request_id, token_hash, opened, began, shown=False), read
+        return await self._admitted(request_id, token_hash, link, began, shown=False), read
 
     async def _seen_by(self, principal: Principal, request_id: str) -> Read[StoredRequest]:
         """Return a question as it is in the storage. That there is none is said to who may see what there is."""
@@ -260,11 +259,10 @@ class Admission:
         Raises:
             NotAllowed: the link opens nothing.
         """
-        began, readable = ticks(), _readable(request_id)
+        began = ticks()
         document = None if read is None else read.value.document
-        link = await find_link(self._store, readable, token_hash, document)
-        opened = None if readable != request_id else link
-        return await self._admitted(request_id, token_hash, opened, began, shown=shown)
+        link = await find_link(self._store, _readable(request_id), token_hash, document)
+        return await self._admitted(request_id, token_hash, link, began, shown=shown)
 
     async def _stored(self, request_id: str, *, shown: bool) -> Read[StoredRequest] | None:
         try:
@@ -276,7 +274,8 @@ class Admission:
         self, request_id: str, token_hash: str, link: LinkDocument | None, began: float, *, shown: bool
     ) -> Principal:
         name = f"{request_id}/{token_hash}"
-        if link is None or not await self._valid(link, self._clock.now()):
+        # What was read in place of an id that is none opens nothing.
+        if link is None or not keys.is_request_id(request_id) or not await self._valid(link, self._clock.now()):
             self._links.drop(name)
             raise NotAllowed(NO_LINK)
         # As of questions: what no page shows is not asked for again.
