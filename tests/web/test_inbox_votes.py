@@ -152,3 +152,18 @@ async def test_the_requester_sees_a_question_that_others_must_decide_on_and_cann
         text = page(await seen(inbox, store, Principal(name=name, verified=True)))
         assert ('type="checkbox" class="select"' in text) is not barred
         assert ("It is asked for you, so others must decide." in text) is barred
+
+
+async def test_a_question_that_the_policy_keeps_from_somebody_does_not_wait_for_them() -> None:
+    store, clock = counting(), Ticking()
+    policy = Approval(required=2, exclude_requester=True)
+    await waits(store, "mine", approval=policy, requester="ann")
+    await asked(store, "another", timeout_seconds=86_500)
+    inbox = inbox_of(store, clock)
+
+    assert ids((await seen(inbox, store)).rows) == ["mine", "another"]
+    for name, awaited in (("ann", ["another"]), ("ANN", ["another"]), ("bob", ["mine", "another"])):
+        somebody = Principal(name=name, verified=True)
+        assert ids((await seen(inbox, store, somebody, Query(voted="no"))).rows) == awaited
+        assert await inbox.next(somebody, "", store.time) == awaited[0]
+        assert ids((await seen(inbox, store, somebody, Query(voted="yes"))).rows) == []

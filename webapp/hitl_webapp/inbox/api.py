@@ -80,7 +80,9 @@ LIST: Final[dict[str, Any]] = {
         _parameter("type", _one_of(Type), "The type of the answer"),
         _parameter("asked_by", _one_of(Asker), "What asked"),
         _parameter(
-            "voted", _one_of(Voted), "`no`: those on which you have no vote; `yes`: those on which you have"
+            "voted",
+            _one_of(Voted),
+            "`no`: those that wait for you: you have no vote, and may have one; `yes`: those on which you have",
         ),
         _parameter("text", _TEXT, "Beginnings of words in name or prompt, all of which must be there; or an id"),
         _parameter("sort", _one_of(Sort), "`deadline` for what is open, else `ended`, the last one first"),

@@ -17,6 +17,11 @@ from hitl_webapp.inbox.rows import Ballot
 
 VOTED: Final = "EXISTS (SELECT 1 FROM voter x WHERE x.who = :voter AND x.n = q.n)"
 """Whether the visitor whose hash is bound as ``voter`` has a vote that counts on a question ``q``."""
+AWAITED: Final = (
+    f"NOT {VOTED} AND NOT EXISTS (SELECT 1 FROM ballot x WHERE x.n = q.n AND x.excluded != ''"  # noqa: S608 - ours
+    " AND is_alike(:user, x.excluded))"
+)
+"""Whether that visitor, whose name is bound as ``user``, has no vote on a question ``q`` and may have one."""
 
 
 async def vote_keys(store: Store, request_id: str) -> frozenset[str]:

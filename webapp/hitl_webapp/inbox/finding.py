@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from hitl.core.respondents import Respondents
 from hitl.core.text import is_alike
-from hitl_webapp.inbox.ballots import VOTED
+from hitl_webapp.inbox.ballots import AWAITED, VOTED
 from hitl_webapp.inbox.index import Index
 from hitl_webapp.inbox.queries import PAGE, Key, Query, Sort, read_key, words_of
 from hitl_webapp.inbox.rights import Rights
@@ -101,7 +101,7 @@ def find(index: Index, rights: Rights, query: Query, now: datetime, limit: int =
     """
     index.pass_time(now.timestamp())
     lay_down(index.connection, rights)
-    search = _Search(index.connection, query, rights.voter)
+    search = _Search(index.connection, query, rights)
     counts = search.counts()
     total = getattr(counts, query.view)
     key, backwards = read_key(query), bool(query.before)
@@ -145,14 +145,14 @@ def conditions_of(asked: object, names: Sequence[str]) -> tuple[list[str], dict[
 class _Search:
     """One query over what is visible."""
 
-    def __init__(self, connection: sqlite3.Connection, query: Query, voter: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, query: Query, rights: Rights) -> None:
         self._connection = connection
         self._query = query
         filters, self._given = conditions_of(query, ("namespace", "project", "run", "type", "asked_by"))
-        self._given["voter"] = voter
+        self._given |= {"voter": rights.voter, "user": rights.user}
         self._conditions = [self._state(), *filters]
         if query.voted:
-            self._conditions.append(VOTED if query.voted == "yes" else f"NOT {VOTED}")
+            self._conditions.append(VOTED if query.voted == "yes" else AWAITED)
         if query.run:
             # By which SQLite knows that the index of runs will do.
             self._conditions.append("q.run != ''")

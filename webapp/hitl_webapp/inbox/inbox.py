@@ -194,7 +194,7 @@ class Inbox:
         """
         await self._freshen()
         rights = await self._rights(principal)
-        # Where the visitor has voted, others are awaited.
+        # Where the visitor has voted, or may not vote, others are awaited.
         queries, here = [Query(voted="no")], Found()
         if keys.is_request_id(request_id):
             here = await self._desk.ask(find, rights, Query(state="any", text=request_id), now, 1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hitl.core.respondents import Respondents
+from hitl.core.text import is_alike
 from hitl_webapp.inbox import ballots
 from hitl_webapp.inbox.rows import Ended, Row, tie_of
 from hitl_webapp.inbox.schema import TABLES
@@ -63,6 +64,7 @@ class Index:
         # What SQLite keeps beside each page is less, the fewer there are.
         self.connection.execute("PRAGMA page_size = 8192")
         self.connection.executescript(TABLES)
+        self.connection.create_function("is_alike", 2, is_alike, deterministic=True)
         self._last = 0
         # Grows with each change that a visitor may see.
         self.version = 0

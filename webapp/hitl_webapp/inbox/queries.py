@@ -63,7 +63,7 @@ class Query:
         namespace, project, run: Where the questions come from; empty: anywhere.
         type: The type of their answers; empty: any.
         asked_by: What asked them; empty: anything.
-        voted: Those on which the visitor has a vote, or has none; empty: both.
+        voted: Those on which the visitor has a vote, or none but may have one; empty: both, and all others.
         text: Words that name or prompt contain, each at least as the beginning of a word.
         sort: The order.
         after, before: From which place on, forwards or backwards; empty: from the first one.
