@@ -20,14 +20,13 @@ from hitl.core import keys
 from hitl.core.approval import needs_verified
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl.core.question import Question
-from hitl.core.text import printable
 from hitl.core.urls import form_url, submit_url
 from hitl.engines.base import Action, FormLink
-from hitl.errors import DocumentDamaged, EventFailed, InvalidRequest, StorageUnavailable
+from hitl.errors import DocumentDamaged, EventFailed, InvalidRequest, StorageUnavailable, printable
 from hitl.records.evidence import Piece, store_evidence
 from hitl.records.hints import send_hint
 from hitl.records.links import add_link
-from hitl.records.outcomes import Settled, Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.records import Records
 from hitl.records.requests import (
     StoredRequest,
@@ -37,6 +36,7 @@ from hitl.records.requests import (
     read_request,
     require_own,
 )
+from hitl.records.submissions import Settled, Submission
 from hitl.records.waiting import wait_for_outcome
 from hitl.serving.programs import this_program
 

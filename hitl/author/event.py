@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from hitl.author.asking import AskedQuestion, say_link
 from hitl.author.attempts import Attempts
 from hitl.author.files import File
-from hitl.author.options import EventOptions, EventScope, Options, Seconds
+from hitl.author.options import EventOptions, EventScope, Options
 from hitl.author.outcome import Outcome
 from hitl.author.syncify import Syncified
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
+from hitl.core.further import Seconds
 from hitl.core.pythontypes import Unusable, typed
 from hitl.errors import (
     DocumentDamaged,

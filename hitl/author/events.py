@@ -9,10 +9,11 @@ from hitl.author.asking import ask_question, say_link
 from hitl.author.attempts import Attempts
 from hitl.author.event import Event, NewEvent
 from hitl.author.evidence import pieces_of
-from hitl.author.options import AnyOptions, EventScope, Seconds
+from hitl.author.options import AnyOptions, EventScope
 from hitl.author.signatures import Ask
 from hitl.author.syncify import Syncified
 from hitl.core import arguments
+from hitl.core.further import Seconds
 from hitl.core.question import Question
 from hitl.core.several import list_type
 from hitl.errors import EventFailed, InvalidRequest

@@ -43,8 +43,7 @@ from hitl.core.evidence import (
 )
 from hitl.core.faults import sentence
 from hitl.core.previews import MAX_DIFF_CHARS, MAX_DIFF_LINES, DiffPreview
-from hitl.core.text import one_line
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, one_line
 from hitl.records.evidence import Piece
 from hitl.storage.sources import read_source, shown_place
 

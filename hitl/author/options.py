@@ -10,8 +10,7 @@ from pydantic import JsonValue
 from hitl.author.evidence import Shown
 from hitl.core.approval import Approval
 from hitl.core.business_hours import BusinessHours
-from hitl.core.further import Escalation
-from hitl.core.further import Seconds as Seconds
+from hitl.core.further import Escalation, Seconds
 from hitl.core.question import OnTimeout, PromptFormat
 from hitl.core.respondents import Respondents
 

@@ -14,9 +14,8 @@ from hitl.cli.walk import Terminal, Walk, part_of, start_of
 from hitl.core.files import asks_for_file
 from hitl.core.forms import MISSING, Maybe
 from hitl.core.question import Asked, parse_answer
-from hitl.core.text import one_line, printable
 from hitl.core.values import format_value
-from hitl.errors import InvalidValue
+from hitl.errors import InvalidValue, one_line, printable
 
 
 def require_terminal(request_id: str) -> None:

@@ -21,8 +21,7 @@ from hitl.cli.options import in_cluster, rooted
 from hitl.cli.output import fail
 from hitl.cli.streams import escape_what_does_not_fit
 from hitl.core.faults import settings_sentences
-from hitl.core.text import printable
-from hitl.errors import HITLError
+from hitl.errors import HITLError, printable
 
 
 class _Printable(logging.Formatter):

@@ -23,8 +23,7 @@ from hitl.cli.codes import Code
 from hitl.cli.output import fail
 from hitl.cli.streams import BOM, read_input
 from hitl.core.faults import plain_message
-from hitl.core.text import one_line
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, one_line
 
 # With the minus sign of word processors too: in front of a number it can mean nothing else.
 _NUMBER: Final = re.compile(r"[-\u2212](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)

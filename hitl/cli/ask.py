@@ -23,9 +23,9 @@ from hitl.cli.view import RequestView, view_of
 from hitl.core.approval import Approval
 from hitl.core.pythontypes import Unusable, typed
 from hitl.core.question import Question
-from hitl.core.text import one_line
-from hitl.core.values import DataType, read_json
-from hitl.errors import HITLError, InvalidRequest, InvalidValue
+from hitl.core.strictjson import read_json
+from hitl.core.values import DataType
+from hitl.errors import HITLError, InvalidRequest, InvalidValue, one_line
 from hitl.records.evidence import Piece
 from hitl.settings import Settings
 

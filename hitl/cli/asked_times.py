@@ -10,7 +10,7 @@ import typer
 from hitl.cli.options import span
 from hitl.core.business_hours import BusinessHours
 from hitl.core.further import Escalation
-from hitl.core.values import read_json
+from hitl.core.strictjson import read_json
 from hitl.errors import InvalidRequest, InvalidValue
 
 _KINDS: Final = {"user": "users", "users": "users", "group": "groups", "groups": "groups"}

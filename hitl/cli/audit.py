@@ -20,8 +20,8 @@ from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.core.audit import Anchor, Attempt, Omitted
 from hitl.core.chain import Finding
-from hitl.core.text import ascii_controls, one_line, printable
-from hitl.errors import InvalidRequest
+from hitl.core.text import ascii_controls
+from hitl.errors import InvalidRequest, one_line, printable
 from hitl.records.audit_check import Counts, Verification
 from hitl.records.audit_export import Row, export
 from hitl.settings import Settings

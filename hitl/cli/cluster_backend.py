@@ -19,8 +19,10 @@ from hitl.cli.view import RequestView
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
 from hitl.cluster.conditions import ACCEPTED, AcceptedReason
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseSpec, ResponseTarget
-from hitl.cluster.v1alpha1 import API_VERSION, CLI_MANAGER, Condition, HumanInput, Metadata
-from hitl.core.values import format_value, parse_json, read_json
+from hitl.cluster.shapes import Condition, Metadata
+from hitl.cluster.v1alpha1 import API_VERSION, CLI_MANAGER, HumanInput
+from hitl.core.strictjson import read_json
+from hitl.core.values import format_value, parse_json
 from hitl.errors import (
     AlreadyVoted,
     ClusterConflict,

@@ -13,8 +13,9 @@ from hitl.cluster.beside import evidence_of
 from hitl.cluster.client import Object
 from hitl.cluster.conditions import DEFAULT_USED, HumanInputCondition
 from hitl.cluster.mapping import event_name_of, on_timeout_of, respondents_of, shown_origin_of, value_of
+from hitl.cluster.shapes import Metadata
 from hitl.cluster.times import hours_in, steps_in
-from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput, Metadata
+from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, HumanInput
 from hitl.core.approval import Approval, policy_sentence
 from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence

@@ -19,8 +19,7 @@ from hitl.author.signals import signals_raise
 from hitl.cli import output
 from hitl.cli.ask import withdraw
 from hitl.cli.options import AsJson
-from hitl.core.text import one_line, printable
-from hitl.errors import ServeError
+from hitl.errors import ServeError, one_line, printable
 from hitl.extras import how_to_install
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.cli.root import probe
 from hitl.cli.unseen import unseen_namespaces
-from hitl.core.text import printable
-from hitl.errors import StorageError
+from hitl.errors import StorageError, printable
 from hitl.extras import how_to_install
 from hitl.settings import Settings
 

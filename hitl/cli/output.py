@@ -26,7 +26,8 @@ from hitl.cli.web_listing import ListedQuestion
 from hitl.core.documents import format_time
 from hitl.core.escalation import named_shortly
 from hitl.core.evidence import Evidence, shown_size
-from hitl.core.text import ascii_controls, one_line, printable
+from hitl.core.text import ascii_controls
+from hitl.errors import one_line, printable
 
 ASKER_ENDED: Final = "the program that asked has ended, so nobody waits for the answer"
 

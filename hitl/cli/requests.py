@@ -17,7 +17,7 @@ from hitl.cli.place import Place, looks
 from hitl.cli.storage_backend import Stored
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
-from hitl.core.text import one_line, printable
+from hitl.errors import one_line, printable
 
 
 @looks

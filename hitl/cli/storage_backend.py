@@ -19,8 +19,9 @@ from hitl.core.approval import needs_verified
 from hitl.core.delegation import can_be_handed_over
 from hitl.core.documents import Respondent
 from hitl.core.files import FILE_PART_BYTES, MAX_FILE_BYTES, asks_for_file
+from hitl.core.strictjson import read_json
 from hitl.core.tally import standing
-from hitl.core.values import Value, read_json
+from hitl.core.values import Value
 from hitl.errors import (
     AlreadySettled,
     DocumentDamaged,
@@ -38,9 +39,10 @@ from hitl.records.delegating import delegate
 from hitl.records.evidence import EvidenceChanged, check_evidence
 from hitl.records.files import upload
 from hitl.records.index import is_complete, open_rows
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request, require_own
+from hitl.records.submissions import Submission
 from hitl.records.votes import read_ballots
 from hitl.records.voting import withdraw
 from hitl.records.waiting import wait_for_outcome

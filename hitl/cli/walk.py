@@ -32,8 +32,8 @@ from hitl.core.forms.rules import list_faults
 from hitl.core.forms.sent import YES_NO, branch_of, parts_inside, same, value_inside
 from hitl.core.forms.texts import text_of
 from hitl.core.question import Asked
-from hitl.core.text import one_line
 from hitl.core.values import DataType, format_value, parse_text
+from hitl.errors import one_line
 
 Places: TypeAlias = tuple[str, ...]
 

@@ -13,9 +13,8 @@ import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from hitl.core.faults import sentence
-from hitl.core.text import one_line
 from hitl.core.values import DataType
-from hitl.errors import HITLError, InvalidRequest, NotAllowed, ServeError
+from hitl.errors import HITLError, InvalidRequest, NotAllowed, ServeError, one_line
 from hitl_webapp.inbox.queries import Query
 
 # For a piece of a page, and for all of it: a server may send one byte after another for ever.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hitl.cluster.shapes import AppliedPolicy
-from hitl.cluster.v1alpha1 import Agreement, HumanInputSpec, Requester, ShownApproval
+from hitl.cluster.shapes import Agreement, AppliedPolicy, Requester, ShownApproval
+from hitl.cluster.v1alpha1 import HumanInputSpec
 from hitl.core.approval import MAX_REQUIRED, Approval
 from hitl.core.documents import CopiedPolicy, OutcomeDocument, RequestDocument, named_as
 from hitl.core.tally import Standing

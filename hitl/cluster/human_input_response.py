@@ -6,8 +6,8 @@ from pydantic import Field
 
 from hitl.cluster.shapes import Condition, Identity, Shape
 from hitl.cluster.v1alpha1 import KubernetesObject, Name, ValueText
-from hitl.core.documents import MAX_COMMENT_CHARS
 from hitl.core.keys import REQUEST_ID_PATTERN
+from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.respondents import Person
 
 

@@ -15,19 +15,10 @@ from hitl.cluster.agreeing import approval_of, approval_shown, requester_of
 from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
 from hitl.cluster.human_input_response import HumanInputResponse
+from hitl.cluster.shapes import Identity, Metadata, RequestRef
+from hitl.cluster.shapes import Respondents as ShownRespondents
 from hitl.cluster.times import hours_in, reminders_shown, steps_in, steps_shown
-from hitl.cluster.v1alpha1 import (
-    GROUP,
-    MAX_SCHEMA_LEVELS,
-    TOO_DEEP,
-    HumanInput,
-    HumanInputSpec,
-    Identity,
-    Metadata,
-    OnTimeout,
-    RequestRef,
-)
-from hitl.cluster.v1alpha1 import Respondents as ShownRespondents
+from hitl.cluster.v1alpha1 import GROUP, MAX_SCHEMA_LEVELS, TOO_DEEP, HumanInput, HumanInputSpec, OnTimeout
 from hitl.cluster.via import commit_of, via_of
 from hitl.core.documents import (
     CopiedPolicy,
@@ -36,13 +27,13 @@ from hitl.core.documents import (
     OutcomeKind,
     RequestDocument,
     Respondent,
-    Respondents,
     Via,
 )
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.limits import MAX_NAME_CHARS
 from hitl.core.question import OnTimeout as StoredOnTimeout
 from hitl.core.question import Question
+from hitl.core.respondents import Respondents
 from hitl.core.values import Value, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
 

@@ -10,34 +10,34 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue, ValidationError
 
-from hitl.cluster.shapes import Agreement as Agreement
-from hitl.cluster.shapes import AppliedPolicy as AppliedPolicy
-from hitl.cluster.shapes import Condition as Condition
-from hitl.cluster.shapes import ConditionStatus as ConditionStatus
-from hitl.cluster.shapes import Edit as Edit
-from hitl.cluster.shapes import Identity as Identity
-from hitl.cluster.shapes import Metadata as Metadata
-from hitl.cluster.shapes import PolicyRef as PolicyRef
-from hitl.cluster.shapes import Requester as Requester
-from hitl.cluster.shapes import RequestRef as RequestRef
-from hitl.cluster.shapes import Respondents as Respondents
-from hitl.cluster.shapes import Shape
-from hitl.cluster.shapes import ShownApproval as ShownApproval
-from hitl.cluster.shapes import ShownEvidence as ShownEvidence
-from hitl.cluster.times import EscalationStep as EscalationStep
-from hitl.cluster.times import ShownReminders as ShownReminders
-from hitl.core.documents import (
+from hitl.cluster.shapes import (
+    Agreement,
+    AppliedPolicy,
+    Condition,
+    Edit,
+    Identity,
+    Metadata,
+    PolicyRef,
+    Requester,
+    RequestRef,
+    Respondents,
+    Shape,
+    ShownApproval,
+    ShownEvidence,
+)
+from hitl.cluster.times import EscalationStep, ShownReminders
+from hitl.core.escalation import MAX_STEPS
+from hitl.core.evidence import MAX_EVIDENCE
+from hitl.core.faults import sentence
+from hitl.core.lifecycle import Phase
+from hitl.core.limits import (
     MAX_CHOICE_CHARS,
     MAX_CHOICES,
     MAX_COMMENT_CHARS,
     MAX_PROMPT_CHARS,
     MAX_TIMEOUT_SECONDS,
-    PromptFormat,
 )
-from hitl.core.escalation import MAX_STEPS
-from hitl.core.evidence import MAX_EVIDENCE
-from hitl.core.faults import sentence
-from hitl.core.lifecycle import Phase
+from hitl.core.question import PromptFormat
 from hitl.core.strictjson import check_depth
 from hitl.core.values import MAX_VALUE_CHARS, DataType
 from hitl.errors import InvalidRequest, InvalidValue

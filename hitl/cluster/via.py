@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from hitl.cluster.v1alpha1 import CLI_MANAGER, COMMIT_ANNOTATION, Metadata
+from hitl.cluster.shapes import Metadata
+from hitl.cluster.v1alpha1 import CLI_MANAGER, COMMIT_ANNOTATION
 from hitl.core.documents import Via
 
 # By these names the controllers of Argo CD, Flux and Helm apply what Git holds.

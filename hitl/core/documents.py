@@ -16,21 +16,13 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN, path_under, request_key, response_key
-from hitl.core.limits import MAX_CHOICE_CHARS as MAX_CHOICE_CHARS
-from hitl.core.limits import MAX_CHOICES as MAX_CHOICES
-from hitl.core.limits import MAX_COMMENT_CHARS as MAX_COMMENT_CHARS
-from hitl.core.limits import MAX_PROMPT_CHARS as MAX_PROMPT_CHARS
-from hitl.core.limits import MAX_TIMEOUT_SECONDS as MAX_TIMEOUT_SECONDS
+from hitl.core.limits import (
+    MAX_COMMENT_CHARS,
+)
 from hitl.core.moments import Moment
 from hitl.core.question import Asked, Question
-from hitl.core.question import OnTimeout as OnTimeout
-from hitl.core.question import PromptFormat as PromptFormat
-from hitl.core.respondents import MAX_RESPONDENTS as MAX_RESPONDENTS
-from hitl.core.respondents import Person as Person
-from hitl.core.respondents import Respondents as Respondents
-from hitl.core.text import one_line
 from hitl.core.values import DataType, format_value, parse_json
-from hitl.errors import DocumentDamaged
+from hitl.errors import DocumentDamaged, one_line
 
 SCHEMA_VERSION: Final = 1
 # Of a question on which several people must agree. Releases that would let one of them decide refuse to read it.

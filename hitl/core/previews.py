@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from hitl.core.text import one_line, printable
+from hitl.errors import one_line, printable
 
 MAX_ROWS: Final = 50
 MAX_COLUMNS: Final = 20

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hitl.core.plain import plain
 from hitl.core.strictjson import shortened
-from hitl.core.text import is_name, one_line
-from hitl.errors import InvalidRequest
+from hitl.core.text import is_name
+from hitl.errors import InvalidRequest, one_line
 
 MAX_RESPONDENTS: Final = 64
 MAX_PERSON_CHARS: Final = 256

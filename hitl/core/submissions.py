@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
-from hitl.core.documents import MAX_COMMENT_CHARS
+from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.respondents import MAX_PERSON_CHARS
 from hitl.core.strictjson import show
 

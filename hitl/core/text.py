@@ -12,8 +12,6 @@ from typing import Final
 
 # What an exception says is made safe by the same rule, and exceptions import nothing of ours.
 from hitl.errors import UNSAFE
-from hitl.errors import one_line as one_line
-from hitl.errors import printable as printable
 
 
 def ascii_controls(json_text: str) -> str:

@@ -17,9 +17,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeGuard, get_args
 
 from pydantic import JsonValue
 
-from hitl.core.strictjson import MAX_JSON_DEPTH as MAX_JSON_DEPTH
-from hitl.core.strictjson import check_depth, double, encodable, finite, shortened
-from hitl.core.strictjson import read_json as read_json
+from hitl.core.strictjson import check_depth, double, encodable, finite, read_json, shortened
 from hitl.core.strictjson import show as _show
 from hitl.errors import InvalidRequest, InvalidValue
 

@@ -9,7 +9,7 @@ from typing import Final
 from hitl.core.approval import policy_sentence
 from hitl.core.documents import OutcomeDocument, RequestDocument, format_time
 from hitl.core.strictjson import shortened
-from hitl.core.text import one_line, printable
+from hitl.errors import one_line, printable
 from hitl.notify.channels import Message
 from hitl.notify.targets import HTTP
 

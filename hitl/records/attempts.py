@@ -11,8 +11,8 @@ from hitl.core.audit import Attempt, Right
 from hitl.core.documents import OutcomeDocument, Respondent, sha256_hex
 from hitl.core.escalation import may_answer
 from hitl.core.respondents import Respondents
-from hitl.core.text import one_line
 from hitl.core.values import Value
+from hitl.errors import one_line
 from hitl.logs import redact
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest

@@ -17,11 +17,7 @@ from hitl.records.creation import Looked, create_or_read
 from hitl.records.delegating import as_acting, refused_to, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import Settled as Settled
-from hitl.records.submissions import Submission as Submission
-from hitl.records.submissions import attempt
-from hitl.records.submissions import new_submission_id as new_submission_id
-from hitl.records.submissions import timeout_outcome as timeout_outcome
+from hitl.records.submissions import Settled, Submission, attempt
 from hitl.records.voting import decide, vote
 
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Final
 
 from hitl.core.audit import Kind, Right
-from hitl.core.documents import MAX_COMMENT_CHARS, OutcomeDocument, OutcomeKind, Respondent
+from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
 from hitl.core.files import require_uploaded
 from hitl.core.lifecycle import accepts_submissions
+from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.question import parse_answer
 from hitl.core.tally import Standing
 from hitl.core.values import Value, format_value

@@ -10,8 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
-from hitl.core.text import printable
-from hitl.errors import DocumentDamaged
+from hitl.errors import DocumentDamaged, printable
 from hitl.storage.folders import Folders, is_part
 from hitl.storage.objects import Entry
 

@@ -9,14 +9,8 @@ from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResp
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.notification_target import NotificationTargetStatus
 from hitl.cluster.policies import HumanInputPolicy
-from hitl.cluster.v1alpha1 import (
-    API_VERSION,
-    OPERATOR_MANAGER,
-    STATUS_MANAGER,
-    HumanInput,
-    HumanInputStatus,
-    Metadata,
-)
+from hitl.cluster.shapes import Metadata
+from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, STATUS_MANAGER, HumanInput, HumanInputStatus
 from hitl.core.documents import RequestDocument
 from hitl.errors import ClusterConflict, ClusterNotFound
 from hitl_operator.decide import Notice

@@ -12,8 +12,9 @@ from hitl.cluster.task_actions import Asker, End, end_of
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.errors import ClusterError, ClusterForbidden, ClusterNotFound
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.requests import StoredRequest
+from hitl.records.submissions import Submission
 from hitl_operator.context import Context
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root

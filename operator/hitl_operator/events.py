@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from hitl.cluster.client import EVENTS, Kube, Object, Resource
-from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, Metadata
+from hitl.cluster.shapes import Metadata
+from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER
 from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
 from hitl_operator.decide import Notice
 from hitl_operator.metrics import EVENTS_LOST

@@ -11,8 +11,8 @@ from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import given_in
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClockApart, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
-from hitl.records.outcomes import Settled
 from hitl.records.requests import read_outcome_of
+from hitl.records.submissions import Settled
 from hitl_operator.context import Context
 from hitl_operator.decide import Notice, is_final, response_done
 from hitl_operator.index import Seen

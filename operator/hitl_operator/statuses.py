@@ -24,14 +24,8 @@ from hitl.cluster.conditions import (
 )
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
 from hitl.cluster.mapping import outcome_shown, whole_second
-from hitl.cluster.v1alpha1 import (
-    MISSING_OUTCOME_ANNOTATION,
-    Condition,
-    ConditionStatus,
-    HumanInput,
-    HumanInputStatus,
-    Response,
-)
+from hitl.cluster.shapes import Condition, ConditionStatus
+from hitl.cluster.v1alpha1 import MISSING_OUTCOME_ANNOTATION, HumanInput, HumanInputStatus, Response
 from hitl.core.documents import OutcomeDocument, OutcomeKind, format_time
 from hitl.core.escalation import steps_of
 from hitl.core.tally import Standing

@@ -17,9 +17,10 @@ from hitl.errors import (
     DocumentDamaged,
     RequestNotFound,
 )
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.retention import STALE
+from hitl.records.submissions import Submission
 from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.refusals import SLOW_SECONDS, Refusals, lasting

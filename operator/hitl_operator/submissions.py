@@ -16,9 +16,10 @@ from hitl.records.attempts import note_refused
 from hitl.records.creation import Looked
 from hitl.records.delegating import acting_as, delegate
 from hitl.records.evidence import EvidenceChanged, check_evidence
-from hitl.records.outcomes import Settled, Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.submissions import Settled, Submission
 from hitl.records.votes import read_votes
 from hitl.records.voting import withdraw
 from hitl_operator import metrics

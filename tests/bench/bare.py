@@ -13,7 +13,8 @@ import uvloop
 
 from hitl.cluster.client import HUMAN_INPUTS, Kube
 from hitl.cluster.mapping import outcome_shown, whole_second
-from hitl.cluster.v1alpha1 import API_VERSION, STATUS_MANAGER, Condition, HumanInputStatus
+from hitl.cluster.shapes import Condition
+from hitl.cluster.v1alpha1 import API_VERSION, STATUS_MANAGER, HumanInputStatus
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
 from hitl.records.records import utc_now
 from hitl.storage import Store

@@ -17,9 +17,9 @@ from rich.progress import Progress
 from hitl.core import keys
 from hitl.core.documents import Origin, Respondent
 from hitl.records.index import note_open
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET

@@ -13,8 +13,8 @@ from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.tally import tally
 from hitl.core.votes import VoteDocument
 from hitl.records import outcomes
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.bench.budgets import Row
 from tests.library.samples import NOW, asked, draft_request

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hitl.core.documents import Origin, Respondents
+from hitl.core.documents import Origin
+from hitl.core.respondents import Respondents
 from tests.chart.charts import (
     NAMESPACE,
     PLAIN,

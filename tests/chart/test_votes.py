@@ -10,9 +10,9 @@ from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
 from hitl.records import outcomes
-from hitl.records.outcomes import Settled, Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
+from hitl.records.submissions import Settled, Submission
 from hitl.records.votes import read_votes
 from tests.chart.installed import Installed
 from tests.chart.running import Running

@@ -16,8 +16,8 @@ import httpx
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.values import Value
-from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome, read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import PATIENCE, ServerProcess, free_ports

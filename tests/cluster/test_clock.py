@@ -9,7 +9,7 @@ import pytest
 
 from hitl.core import keys
 from hitl.core.documents import Respondent
-from hitl.records.outcomes import Submission
+from hitl.records.submissions import Submission
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess, Questions, Root, run

@@ -4,9 +4,9 @@ from typing import Any
 
 from hitl.core.documents import Respondent
 from hitl.records import outcomes
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import read_request
+from hitl.records.submissions import Submission
 from tests.cluster.operators import Object, Questions, Root, conditions, question, run
 
 

@@ -8,8 +8,8 @@ import httpx
 
 from hitl.core.documents import Respondent
 from hitl.errors import AlreadySettled
-from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome, read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.backends.processes import PATIENCE

@@ -12,9 +12,9 @@ from hitl.core.documents import Origin, Respondent
 from hitl.core.votes import VoteDocument
 from hitl.errors import AlreadyVoted, ClusterConflict, NotAllowed
 from hitl.records import outcomes
-from hitl.records.outcomes import Settled, Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
+from hitl.records.submissions import Settled, Submission
 from hitl.records.votes import cast, read_votes
 from hitl.records.voting import withdraw
 from tests.cluster.operators import Questions, Root, conditions, question, response, run

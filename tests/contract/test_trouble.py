@@ -15,8 +15,8 @@ from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.errors import StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.records.links import add_link
-from hitl.records.outcomes import new_submission_id
 from hitl.records.requests import read_outcome, read_request
+from hitl.records.submissions import new_submission_id
 from hitl.storage import Store
 from hitl.storage.objectstores import ObjectFileSystem
 from tests.backends.plugin import Backend

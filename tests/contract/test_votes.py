@@ -11,9 +11,9 @@ from hitl.core.tally import tally
 from hitl.errors import StorageUnavailable
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.records.submissions import Submission
 from hitl.records.votes import read_ballots
 from hitl.records.voting import withdraw
 from hitl.storage import Store

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hitl.cluster.client import HUMAN_INPUTS
-from hitl.cluster.v1alpha1 import Metadata
+from hitl.cluster.shapes import Metadata
 from hitl.errors import ClusterConflict, ClusterForbidden, ClusterUnavailable
 from hitl_operator import events
 from hitl_operator.decide import Notice

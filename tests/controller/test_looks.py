@@ -14,14 +14,16 @@ import pytest
 
 from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import human_input_of
-from hitl.cluster.v1alpha1 import HumanInput, Metadata
+from hitl.cluster.shapes import Metadata
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
 from hitl.errors import ClusterUnavailable
-from hitl.records.outcomes import Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest
+from hitl.records.submissions import Submission
 from hitl.storage import Marker, Store
 from hitl_operator import scanner
 from hitl_operator.context import Context

@@ -6,7 +6,8 @@ import pytest
 
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl.core.documents import RequestDocument, Respondents
+from hitl.core.documents import RequestDocument
+from hitl.core.respondents import Respondents
 from tests.library.samples import NOW, draft_request
 
 

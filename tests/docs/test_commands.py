@@ -21,8 +21,8 @@ import pytest
 from hitl.cli.demo_plot import line_plot
 from hitl.core.documents import Respondent
 from hitl.errors import AlreadySettled, RequestNotFound
-from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.cluster.guide import snippet
 from tests.cluster.installs import control_plane

@@ -15,9 +15,9 @@ from hitl.core.question import Question
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
 from hitl.records import outcomes
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, create, read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store, ticks
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)

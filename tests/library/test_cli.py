@@ -24,11 +24,12 @@ from hitl.cli.app import app
 from hitl.cli.output import duration
 from hitl.cli.view import RequestView
 from hitl.core import keys
-from hitl.core.documents import Origin, OutcomeDocument, Respondents
+from hitl.core.documents import Origin, OutcomeDocument
 from hitl.core.evidence import Evidence
+from hitl.core.respondents import Respondents
 from hitl.records.links import find_link
-from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_outcome
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.library.beside import png, stored
 from tests.library.samples import answer, asked, person, settle

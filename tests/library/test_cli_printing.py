@@ -14,12 +14,11 @@ from typer.testing import CliRunner, Result
 
 from hitl.cli import app as cli
 from hitl.cli.app import app
-from hitl.core.documents import Respondents
-from hitl.core.text import printable
-from hitl.errors import AlreadySettled, DocumentDamaged, EventRejected
+from hitl.core.respondents import Respondents
+from hitl.errors import AlreadySettled, DocumentDamaged, EventRejected, printable
 from hitl.records.links import add_link
-from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.library.samples import answer, asked, create_request, draft_request, person, settle
 

@@ -18,9 +18,9 @@ from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import format_time
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_request
+from hitl.records.submissions import Submission
 from hitl.records.votes import read_votes
 from hitl.storage import Store
 from tests.library.samples import NOW, answer, asked, person

@@ -24,10 +24,10 @@ from hitl.core.lifecycle import GRACE
 from hitl.core.votekeys import votes_prefix
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
-from hitl.records.outcomes import Settled, Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.retention import collect
+from hitl.records.submissions import Settled, Submission
 from hitl.records.votes import read_votes
 from hitl.records.voting import withdraw
 from hitl.storage import Store

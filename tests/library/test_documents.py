@@ -10,16 +10,9 @@ from hypothesis import strategies as st
 
 from hitl.author.report import report_html
 from hitl.cluster.mapping import human_input_of
-from hitl.core.documents import (
-    SCHEMA_VERSION,
-    Origin,
-    OutcomeDocument,
-    RequestDocument,
-    Respondent,
-    Respondents,
-    format_time,
-)
+from hitl.core.documents import SCHEMA_VERSION, Origin, OutcomeDocument, RequestDocument, Respondent, format_time
 from hitl.core.links import LinkDocument
+from hitl.core.respondents import Respondents
 from hitl.errors import DocumentDamaged
 from tests.library.samples import DEADLINE, NOW, draft_request
 from tests.library.test_values import values

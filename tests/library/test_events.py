@@ -25,10 +25,10 @@ from hitl.core.documents import Origin, OutcomeDocument, Respondent
 from hitl.core.question import Question
 from hitl.engines.base import Action
 from hitl.errors import ClockApart
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import create, read_outcome, read_request
 from hitl.records.retention import STALE, collect
+from hitl.records.submissions import Submission
 from hitl.settings import Settings
 from hitl.storage import Store, open_store
 from tests.backends.seaweed import BUCKET, Seaweed

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hitl.records.outcomes import Submission
 from hitl.records.requests import read_outcome, read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from tests.backends.plugin import Backend
 from tests.library import entry_point

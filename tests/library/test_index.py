@@ -20,11 +20,11 @@ from hitl.errors import StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.records import outcomes
 from hitl.records.index import Later, completed_at, is_complete, note_settled, write_settled
 from hitl.records.listing import Listed, Walk, look_up, settled_rows, sort_key
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of
 from hitl.records.retention import STALE, scan_all
 from hitl.records.scan import Scan
+from hitl.records.submissions import Submission
 from hitl.settings import Settings
 from tests.library.counting import Counting, filled
 from tests.library.samples import (

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hitl.core.text import printable
+from hitl.errors import printable
 from hitl.logs import JsonLines, log_submission, show_logs
 
 

@@ -25,7 +25,8 @@ from hitl.cluster.mapping import (
     shown_origin_of,
     value_of,
 )
-from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, MAX_EDITS, Condition, HumanInput, HumanInputStatus
+from hitl.cluster.shapes import Condition
+from hitl.cluster.v1alpha1 import LEFT_OUT_ANNOTATION, MAX_EDITS, HumanInput, HumanInputStatus
 from hitl.core.approval import Approval
 from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent

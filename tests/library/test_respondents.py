@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hitl
-from hitl.core.documents import RequestDocument, Respondents
+from hitl.core.documents import RequestDocument
+from hitl.core.respondents import Respondents
 from hitl.errors import DocumentDamaged, InvalidRequest
 from tests.library.samples import NOW, draft_request
 

@@ -13,9 +13,9 @@ from hitl.core.documents import OutcomeDocument, Respondent
 from hitl.core.lifecycle import GRACE, KEPT_AT_LEAST
 from hitl.errors import AlreadySettled, ClockApart, RequestNotFound, StorageUnavailable, StorageUnsuitable
 from hitl.records.links import add_link
-from hitl.records.outcomes import Submission
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of, read_request
 from hitl.records.retention import STALE, collect, drop_stale, run_pass
+from hitl.records.submissions import Submission
 from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked, expire, settle
 
 MONTH = timedelta(days=30)

@@ -23,9 +23,9 @@ from hitl.errors import (
 )
 from hitl.records import outcomes
 from hitl.records.creation import Looked
-from hitl.records.outcomes import Settled, Submission, timeout_outcome
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_outcome_of
+from hitl.records.submissions import Settled, Submission, timeout_outcome
 from hitl.storage import Store
 from tests.library.samples import DEADLINE, NOW, SECOND, Timed, asked, expire, settle
 

@@ -27,10 +27,10 @@ from hitl.errors import (
     RequestNotFound,
     StorageUnavailable,
 )
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome, read_request
 from hitl.records.retention import STALE, collect, drop_stale, run_pass, scan_all
+from hitl.records.submissions import Submission
 from hitl.records.waiting import _Looks
 from tests.library.samples import NOW, Timed, asked, event_of, settle
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.core.strictjson import MAX_JSON_DEPTH
-from hitl.core.values import read_json
+from hitl.core.strictjson import MAX_JSON_DEPTH, read_json
 from hitl.errors import InvalidValue
 from tests.library.test_values import json_values, same
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, Respondent
-from hitl.core.text import ascii_controls, one_line, printable
-from hitl.errors import DocumentDamaged, EventRejected
+from hitl.core.text import ascii_controls
+from hitl.errors import DocumentDamaged, EventRejected, one_line, printable
 
 HOSTILE = "no\x1b]0;pwn\x07\nCRITICAL forged line \x9b31m\u202e\u2066\ud800 end"
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from hitl.core.strictjson import MAX_JSON_DEPTH, read_json
 from hitl.core.values import (
     DATA_TYPES,
     INT64_MAX,
     INT64_MIN,
-    MAX_JSON_DEPTH,
     MAX_VALUE_CHARS,
     DataType,
     NoJsonType,
@@ -22,7 +22,6 @@ from hitl.core.values import (
     format_value,
     parse_json,
     parse_text,
-    read_json,
     type_name,
 )
 from hitl.errors import InvalidRequest, InvalidValue

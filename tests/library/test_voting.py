@@ -32,10 +32,10 @@ from hitl.errors import (
     StorageUnavailable,
 )
 from hitl.records import outcomes
-from hitl.records.outcomes import Settled, Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
 from hitl.records.retention import STALE, collect, drop_stale
+from hitl.records.submissions import Settled, Submission
 from hitl.records.votes import read_votes
 from hitl.records.voting import withdraw
 from hitl.records.waiting import wait_for_outcome

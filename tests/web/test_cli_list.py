@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from hitl.cli import web_listing
-from hitl.core.documents import Origin, Respondents
+from hitl.core.documents import Origin
+from hitl.core.respondents import Respondents
 from tests.library.samples import asked
 from tests.library.test_cli import hitl_
 from tests.web.serving import WebApp, run, running

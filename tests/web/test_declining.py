@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hitl.core.documents import Respondents
+from hitl.core.respondents import Respondents
 from tests.web.serving import PAST, Question, WebApp
 
 

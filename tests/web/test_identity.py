@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hitl.core.documents import Respondents
+from hitl.core.respondents import Respondents
 from tests.web.controls import Controls
 from tests.web.serving import Question, WebApp, running, visible_text
 

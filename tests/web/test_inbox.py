@@ -17,10 +17,11 @@ import httpx
 import pytest
 
 from hitl.core import keys
-from hitl.core.documents import Respondent, Respondents
+from hitl.core.documents import Respondent
+from hitl.core.respondents import Respondents
 from hitl.errors import NotAllowed, StorageUnavailable
-from hitl.records.outcomes import Submission
 from hitl.records.requests import read_request
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from hitl_webapp import pages, survey
 from hitl_webapp.admission import Admitted

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from hitl.core.documents import Origin, Respondents
+from hitl.core.documents import Origin
+from hitl.core.respondents import Respondents
 from tests.backends.processes import PATIENCE
 from tests.web.serving import WebApp, run, running, visible_text
 

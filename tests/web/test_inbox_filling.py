@@ -19,10 +19,10 @@ from hitl.core.respondents import Respondents
 from hitl.errors import StorageUnavailable
 from hitl.records import outcomes
 from hitl.records.delegating import delegate
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
 from hitl.records.retention import scan_all
+from hitl.records.submissions import Submission
 from hitl.records.voting import withdraw
 from hitl_webapp.auth import Principal
 from hitl_webapp.inbox import hinted

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers
 from hitl.core.documents import Origin, RequestDocument, Respondent
 from hitl.core.respondents import Respondents
 from hitl.errors import NotAllowed
-from hitl.records.outcomes import Submission
+from hitl.records.submissions import Submission
 from hitl.storage import Store
 from hitl_webapp import bulk
 from hitl_webapp.inbox.queries import Query

@@ -9,10 +9,10 @@ from typing import Any
 from hitl.core.approval import Approval
 from hitl.core.documents import Respondent
 from hitl.records import outcomes
-from hitl.records.outcomes import Submission
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
 from hitl.records.retention import scan_all
+from hitl.records.submissions import Submission
 from hitl.records.voting import withdraw
 from hitl_webapp import pages
 from hitl_webapp.auth import Principal

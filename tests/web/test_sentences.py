@@ -12,7 +12,8 @@ import pytest
 from pydantic import Field, ValidationError
 
 from hitl.cluster import conditions
-from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent, Respondents
+from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
+from hitl.core.respondents import Respondents
 from hitl.errors import InvalidRequest, InvalidValue, NotAllowed
 from hitl_webapp import pages
 from hitl_webapp.auth import recordable

@@ -14,7 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from hitl.core import keys
-from hitl.core.documents import Origin, OutcomeDocument, Respondent, Respondents
+from hitl.core.documents import Origin, OutcomeDocument, Respondent
+from hitl.core.respondents import Respondents
 from hitl.records.index import note_settled
 from hitl.records.records import Records
 from hitl.records.requests import read_request

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from tools.crd import cel_times
-from tools.crd.cel_times import Rule as Rule
+from tools.crd.cel_times import Rule
 
 IMMUTABLE: Final = (
     "prompt",

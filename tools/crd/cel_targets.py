@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.crd.cel import Rule
+from tools.crd.cel_times import Rule
 
 
 def target_rules() -> list[Rule]:

@@ -143,7 +143,7 @@ def _definition(
     model: type[BaseModel],
     names: tuple[str, str, str],
     columns: tuple[tuple[str, str, str, str, int], ...],
-    rules: list[cel.Rule],
+    rules: list[cel_times.Rule],
 ) -> Schema:
     plural, singular, short = names
     generated = model.model_json_schema(by_alias=True)

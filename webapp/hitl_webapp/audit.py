@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
 from hitl.logs import log_submission
-from hitl.records.outcomes import Submission
+from hitl.records.submissions import Submission
 from hitl_webapp.auth import Principal
 from hitl_webapp.metrics import OUTCOMES, REFUSALS
 

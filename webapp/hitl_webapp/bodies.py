@@ -20,10 +20,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState
 from starlette.datastructures import Headers
 
-from hitl.core.documents import MAX_COMMENT_CHARS
-from hitl.core.strictjson import show
+from hitl.core.limits import MAX_COMMENT_CHARS
+from hitl.core.strictjson import read_json, show
 from hitl.core.submissions import split_token
-from hitl.core.values import read_json
 from hitl.errors import InvalidValue
 from hitl_webapp.admission import Address
 from hitl_webapp.problems import BadInput, WrongMediaType

@@ -13,7 +13,7 @@ from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, Via
 from hitl.core.files import asks_for_file
 from hitl.errors import HITLError, InvalidValue
-from hitl.records.outcomes import Submission
+from hitl.records.submissions import Submission
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.problems import BadInput, Problem, problem_of
 from hitl_webapp.sentences import ended, vote_note

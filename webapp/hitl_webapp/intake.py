@@ -12,7 +12,8 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument
+from hitl.core.documents import RequestDocument
+from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.values import MAX_VALUE_CHARS
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import PREFIX_BYTES, declared_length, find_address, require_plain

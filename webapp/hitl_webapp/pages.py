@@ -1,6 +1,6 @@
 """Pages for people: the templates, and what makes other people's text harmless in them.
 
-Whatever a template prints passes `hitl.core.text.printable`: no page holds a control character, or one that turns
+Whatever a template prints passes `hitl.errors.printable`: no page holds a control character, or one that turns
 the direction of writing.
 """
 
@@ -25,8 +25,8 @@ from hitl.core.escalation import named_shortly, steps_of
 from hitl.core.files import asks_for_file
 from hitl.core.forms.plan import FEW
 from hitl.core.tally import Standing
-from hitl.core.text import printable
 from hitl.core.votes import VoteDocument
+from hitl.errors import printable
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.durations import duration, span

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 import nh3
 from markupsafe import Markup, escape
 
-from hitl.core.text import printable
+from hitl.errors import printable
 from hitl_webapp.bare_urls import pieces
 
 _TAGS: Final = {

@@ -7,16 +7,16 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from hitl.core.documents import MAX_COMMENT_CHARS, RequestDocument, Respondent
+from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.forms import MISSING, ROOT, PartFault, read
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.places import whole_faults
+from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.submissions import split_token
-from hitl.core.text import printable
 from hitl.core.values import format_value
 from hitl.core.votes import needs_comment
-from hitl.errors import InvalidValue
-from hitl.records.outcomes import Submission, new_submission_id
+from hitl.errors import InvalidValue, printable
+from hitl.records.submissions import Submission, new_submission_id
 from hitl_webapp.admission import Address
 from hitl_webapp.bodies import Form, read_form
 from hitl_webapp.fields import chosen, field_for, searched

@@ -9,9 +9,8 @@ from hitl.core.forms.hints import text_refusal
 from hitl.core.forms.labels import told
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.offers import offered
-from hitl.core.text import one_line
-from hitl.errors import InvalidValue
-from hitl.records.outcomes import Settled
+from hitl.errors import InvalidValue, one_line
+from hitl.records.submissions import Settled
 from hitl_webapp.fields import Field, field_for
 
 RUN_ABORTED: Final = "RunAborted"

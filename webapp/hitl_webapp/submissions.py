@@ -12,8 +12,9 @@ from hitl.core.documents import Via
 from hitl.errors import AlreadySettled, HITLError, InvalidValue, RequestNotFound
 from hitl.records.attempts import note_refused, note_settlement
 from hitl.records.delegating import delegate
-from hitl.records.outcomes import Settled, Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.records import Records
+from hitl.records.submissions import Settled, Submission
 from hitl.records.voting import withdraw
 from hitl_webapp import audit, metrics
 from hitl_webapp.admission import Address, Admission, Admitted

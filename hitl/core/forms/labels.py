@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from hitl.core.text import printable
+from hitl.errors import printable
 
 Offer: TypeAlias = tuple[str, str]
 """A value as its canonical text, and its label."""

@@ -40,7 +40,8 @@ from hitl.core.forms.parts import (
 from hitl.core.forms.places import in_order
 from hitl.core.forms.rules import group_faults, list_faults
 from hitl.core.forms.texts import WANTED, read_line, text_of
-from hitl.core.values import format_value, read_json
+from hitl.core.strictjson import read_json
+from hitl.core.values import format_value
 from hitl.errors import InvalidValue
 
 YES_NO: Final[tuple[tuple[str, JsonValue], ...]] = (("Yes", True), ("No", False))

@@ -14,8 +14,7 @@ from typing import Final
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
 from hitl.core.schema.work import Work, shown
-from hitl.core.text import one_line
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, one_line
 
 MAX_PATTERN_CHARS: Final = 1_024
 

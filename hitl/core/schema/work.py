@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from hitl.core.strictjson import shortened
-from hitl.core.text import one_line
+from hitl.errors import one_line
 
 # Where something is: None at the root, else the place around it, with a property's name or an item's index.
 Place: TypeAlias = "tuple[Place, str | int] | None"

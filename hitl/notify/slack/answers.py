@@ -21,9 +21,10 @@ from hitl.notify.slack.texts import Block
 from hitl.notify.slack.ways import Buttons, SmallForm, Way, way_of
 from hitl.records.attempts import note_refused
 from hitl.records.delegating import acting_as
-from hitl.records.outcomes import Settled, Submission, settle
+from hitl.records.outcomes import settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
+from hitl.records.submissions import Settled, Submission
 
 RecordsOf: TypeAlias = Callable[[str], Sequence[Records]]
 """Given the id of a question, where it may lie."""

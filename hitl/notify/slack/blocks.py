@@ -7,7 +7,7 @@ from typing import Final
 
 from hitl.core.approval import policy_sentence
 from hitl.core.documents import OutcomeDocument, RequestDocument
-from hitl.core.text import one_line
+from hitl.errors import one_line
 from hitl.notify.channels import Message
 from hitl.notify.slack.payloads import Ref
 from hitl.notify.slack.texts import (

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from hitl.core.documents import format_time
-from hitl.core.text import printable
+from hitl.errors import printable
 
 Block: TypeAlias = dict[str, Any]
 

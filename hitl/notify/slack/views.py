@@ -16,9 +16,8 @@ from hitl.core.forms.parts import Choice, Flag, Line, Several
 from hitl.core.forms.places import whole_faults
 from hitl.core.forms.sent import options_of
 from hitl.core.question import parse_answer
-from hitl.core.text import one_line
 from hitl.core.values import parse_text
-from hitl.errors import InvalidValue
+from hitl.errors import InvalidValue, one_line
 from hitl.notify.slack.payloads import VIEW, Place, Ref, Sent, metadata
 from hitl.notify.slack.texts import MOST_FIELD_CHARS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, Block, literal
 from hitl.notify.slack.ways import SmallForm

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from hitl.core.text import printable
+from hitl.errors import printable
 from hitl_webapp.inbox.queries import Asker, Sort, State, Type, View, Voted
 from hitl_webapp.pages import address
 from hitl_webapp.prompts import prompt_line

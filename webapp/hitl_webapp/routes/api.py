@@ -17,7 +17,7 @@ from hitl.core.lifecycle import phase_of
 from hitl.core.submissions import HITLSubmissionTyped, split_token
 from hitl.core.tally import Standing
 from hitl.core.votes import voter_of
-from hitl.records.outcomes import Settled, Submission, new_submission_id
+from hitl.records.submissions import Settled, Submission, new_submission_id
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import read_document

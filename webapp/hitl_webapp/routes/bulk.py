@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.forms.plan import FEW
 from hitl.errors import InvalidValue
-from hitl.records.outcomes import Submission, new_submission_id
+from hitl.records.submissions import Submission, new_submission_id
 from hitl_webapp import bulk, pages
 from hitl_webapp.bodies import Form, check_comment, read_document, read_form_of_several, read_media
 from hitl_webapp.fields import field_for

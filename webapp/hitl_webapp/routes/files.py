@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from hitl.core.documents import Respondent
 from hitl.errors import HITLError, InvalidValue
-from hitl.records.outcomes import Submission
+from hitl.records.submissions import Submission
 from hitl_webapp import pages
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer

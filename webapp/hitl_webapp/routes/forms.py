@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from hitl.errors import HITLError, InvalidValue, StorageUnavailable
 from hitl.records.evidence import EvidenceChanged
-from hitl.records.outcomes import Settled, Submission
+from hitl.records.submissions import Settled, Submission
 from hitl_webapp import pages
 from hitl_webapp.addresses import form_address
 from hitl_webapp.admission import Admitted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from hitl.core.text import printable
+from hitl.errors import printable
 from hitl_webapp.inbox.queries import Asker, Type, View
 from hitl_webapp.stats.queries import Weeks
 
