@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +26,8 @@ FILE = re.compile(
     r"(?:::\w+)?"
 )
 NAME = re.compile(r"(?:hitl|hitl_operator|hitl_webapp|flyteplugins\.hitl)(?:\.\w+)+")
+# A file, and what a reader finds in it: `file.py`, `name`. Several names have "and" between them.
+PLACED = re.compile(r"`((?:hitl|operator|webapp)/[\w/]+\.py)`,\s+((?:`[\w.]+`(?:\s+and\s+)?)+)")
 NO_MODULES = {"hitl.audit", "hitl.access", "hitl.flyte.org"}  # two loggers, and the API group
 
 
@@ -55,11 +59,49 @@ def lacks_name(span: str) -> bool:
     return False
 
 
+def placed(text: str) -> list[tuple[str, str]]:
+    """Return each file of a text with each name that it says is in that file."""
+    return [(file, name) for file, names in PLACED.findall(text) for name in re.findall(r"`([\w.]+)`", names)]
+
+
+@cache
+def defined(file: str) -> frozenset[str]:
+    """Return what a file defines: its functions, classes and variables, and the methods as `Class.method`."""
+    return frozenset(_defined(ast.parse((REPO / file).read_text()).body))
+
+
+def _defined(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield prefix + each.name
+        if isinstance(each, ast.ClassDef):
+            yield from _defined(each.body, f"{prefix}{each.name}.")
+        if isinstance(each, ast.Assign | ast.AnnAssign):
+            targets = each.targets if isinstance(each, ast.Assign) else [each.target]
+            yield from (prefix + target.id for target in targets if isinstance(target, ast.Name))
+
+
 @pytest.mark.parametrize("text", TEXTS, ids=lambda path: str(path.relative_to(REPO)))
 def test_what_is_mentioned_exists(text: Path) -> None:
     spans = mentions(text.read_text())
     assert [span for span in spans if FILE.fullmatch(span) and lacks_file(span)] == []
     assert [span for span in spans if NAME.fullmatch(span) and span not in NO_MODULES and lacks_name(span)] == []
+
+
+def test_a_way_through_the_code_names_files_that_define_what_it_says() -> None:
+    pairs = placed((REPO / "docs" / "architecture.md").read_text())
+
+    assert [(file, name) for file, name in pairs if name not in defined(file)] == []
+    assert ("hitl/records/creation.py", "create_or_read") in pairs
+    assert len(pairs) >= 14
+
+
+@pytest.mark.parametrize("name", ["Event.wait", "Event", "gone"])
+def test_a_name_that_a_file_only_imports_is_not_in_it(name: str) -> None:
+    [pair] = placed(f"1. `hitl/author/events.py`,\n   `{name}`: waits.")
+
+    assert pair == ("hitl/author/events.py", name)
+    assert name not in defined("hitl/author/events.py")
 
 
 @pytest.mark.parametrize(
