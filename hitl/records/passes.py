@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from hitl.core import keys, votekeys
 from hitl.core.lifecycle import KEPT_AT_LEAST
@@ -105,19 +105,24 @@ class Pass:
         async for listed in look_up(self._store, list(window)):
             rows = window[listed.request_id]
             found = verdict(listed, rows, now=self._now, retention=self._retention, quiet=self._quiet)
-            if found == "drop row":
-                self._stale += [row.key for row, _ in rows]
-            elif found == "delete":
-                await self._going.add(listed, rows)
-            elif found == "finish" and listed.request_id not in theirs:
-                # What is too much for this pass's memory is left to the next one.
-                self._ending += [(listed, rows)] if len(self._ending) < _MOST_ENDING else []
-            elif found == "orphan":
-                await self._orphan(listed)
-            elif found == "read":
-                unsure.append(listed)
-            elif listed.settled_at is not None and listed.asked_at is not None:
-                self._tell_kept(listed.request_id, listed.settled_at)
+            match found:
+                case "drop row":
+                    self._stale += [row.key for row, _ in rows]
+                case "delete":
+                    await self._going.add(listed, rows)
+                case "finish":
+                    # What is too much for this pass's memory is left to the next one.
+                    if listed.request_id not in theirs and len(self._ending) < _MOST_ENDING:
+                        self._ending.append((listed, rows))
+                case "orphan":
+                    await self._orphan(listed)
+                case "read":
+                    unsure.append(listed)
+                case "keep":
+                    if listed.settled_at is not None and listed.asked_at is not None:
+                        self._tell_kept(listed.request_id, listed.settled_at)
+                case _:
+                    assert_never(found)
         await self._read(unsure, window)
         self._looked(len(window))
         if len(self._stale) >= _AT_ONCE:

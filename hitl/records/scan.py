@@ -7,10 +7,11 @@ root.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from hitl.core import keys, votekeys
 from hitl.core.keys import OpenRow, SettledRow
@@ -23,6 +24,48 @@ from hitl.storage import Store, all_of
 
 # A row whose question is not there may precede it in the listing by a moment.
 _SETTLING: Final = timedelta(minutes=15)
+
+Need: TypeAlias = Literal["nothing", "read", "mark orphan"]
+# The rows of open questions, by the id in their names: each key, and when it was written.
+_OpenRows: TypeAlias = dict[str, list[tuple[str, datetime]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """The work that the index needs for one question.
+
+    Args:
+        need: ``nothing``: no row is missing. ``read``: read question and outcome, and write the row that they
+            should have. ``mark orphan``: mark what lies without its question, so that it is deleted later.
+        stale: The keys of the rows to drop first.
+    """
+
+    need: Need
+    stale: Sequence[str] = ()
+
+
+def repair_of(listed: Listed, opened: Sequence[str], *, indexed: bool, now: datetime) -> Repair:
+    """Return the work that the index needs for one question.
+
+    Args:
+        listed: What the storage lists of it.
+        opened: The keys of its rows among those of the open questions.
+        indexed: Whether it has a row among those of the settled questions.
+        now: The present moment, with a time zone.
+    """
+    if listed.asked_at is None:
+        if listed.settled_at is not None:
+            # With a row, it is deleted by the retention.
+            return Repair("nothing" if indexed else "mark orphan")
+        # A program writes the evidence before the question, which may still come.
+        old = bool(listed.objects) and now - max(listed.objects.values()) >= KEPT_AT_LEAST
+        return Repair("mark orphan" if old else "nothing")
+    if listed.settled_at is not None:
+        return Repair("nothing", opened) if indexed else Repair("read")
+    if len(opened) == 1 and opened[0] != OpenRow.unreadable(listed.request_id).key:
+        return Repair("nothing")
+    # Of several rows, reading tells which one is right, and writes it again.
+    return Repair("read", opened)
 
 
 async def note_again(store: Store, request_id: str) -> StoredRequest:
@@ -59,7 +102,7 @@ class Scan:
         self._visited = visited
         self._left = left
         self._walk = Walk(store)
-        self._opened: dict[str, list[tuple[str, datetime]]] | None = None
+        self._opened: _OpenRows | None = None
         self._rows = _Rows(store)
         self._page: list[Listed] | None = []
 
@@ -76,40 +119,27 @@ class Scan:
             self._opened = {}
             async for row, written_at in open_rows(self._store):
                 self._opened.setdefault(row.request_id, []).append((row.key, written_at))
-        # What was not looked at when the storage went away last time is looked at again.
+        # If the storage failed in the middle of a page, that page is looked at again.
         self._page = page = self._page or await self._walk.step()
         if page is None:
-            # No question has these, unless it was asked just now.
-            stale = [key for rows in self._opened.values() for key, at in rows if now - at >= _SETTLING]
-            await self._drop(stale)
-            await self._store.mark(keys.INDEX_COMPLETE)
+            await self._finish(self._opened, now)
             return False
-        missing: list[Listed] = []
-        stale = []
-        for listed in page:
-            self._visited(listed)
-            opened = [key for key, _ in self._opened.pop(listed.request_id, [])] if listed.asked_at else []
-            indexed = await self._rows.have(listed.request_id)
-            if listed.settled_at is None and listed.asked_at is None:
-                if listed.objects and now - max(listed.objects.values()) >= KEPT_AT_LEAST:
-                    missing.append(listed)
-            elif listed.settled_at is None:
-                damaged = OpenRow.unreadable(listed.request_id).key in opened
-                if damaged or len(opened) != 1:
-                    missing.append(listed)
-                    # Of several rows, reading tells which one is right, and writes it again.
-                    stale += opened
-            elif listed.asked_at is None:
-                if not indexed:
-                    missing.append(listed)
-            elif indexed:
-                stale += opened
-            else:
-                missing.append(listed)
-        await self._drop(stale)
-        await all_of([partial(self._repair, listed) for listed in missing])
+        repairs = [(listed, await self._repair_of(listed, self._opened, now)) for listed in page]
+        await self._drop([row for _, repair in repairs for row in repair.stale])
+        needed = [(listed, repair.need) for listed, repair in repairs if repair.need != "nothing"]
+        await all_of([partial(self._do, listed, need) for listed, need in needed])
         self._page = []
         return True
+
+    async def _repair_of(self, listed: Listed, opened: _OpenRows, now: datetime) -> Repair:
+        self._visited(listed)
+        rows = [key for key, _ in opened.pop(listed.request_id, [])] if listed.asked_at else []
+        return repair_of(listed, rows, indexed=await self._rows.have(listed.request_id), now=now)
+
+    async def _finish(self, opened: _OpenRows, now: datetime) -> None:
+        """Drop the rows that no question had, unless it was asked just now, and say that the index is complete."""
+        await self._drop([key for rows in opened.values() for key, at in rows if now - at >= _SETTLING])
+        await self._store.mark(keys.INDEX_COMPLETE)
 
     async def _drop(self, rows: list[str]) -> None:
         try:
@@ -117,8 +147,8 @@ class Scan:
         except StorageUnsuitable as error:
             self._left("the index", str(error))
 
-    async def _repair(self, listed: Listed) -> None:
-        if listed.asked_at is None:
+    async def _do(self, listed: Listed, need: Need) -> None:
+        if need == "mark orphan":
             await mark_orphan(self._store, listed)
             return
         try:
