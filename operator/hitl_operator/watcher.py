@@ -187,7 +187,8 @@ class _Watch:
             began, self._told = self.sight.clock(), False
             try:
                 while self._again or not self._version:
-                    self._again = False
+                    # Without a version, what fails on the way is listed again, and not just followed.
+                    self._again, self._version = False, ""
                     await self._list()
                     tell()
                 await self._follow()

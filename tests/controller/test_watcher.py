@@ -168,3 +168,17 @@ async def test_looking_again_lists_again_while_it_follows_and_while_it_lists(see
     await asyncio.wait_for(kube.done.wait(), PATIENCE)
     assert kube.listed == 2, "the list that was under way began too early"
     running.cancel()
+
+
+async def test_looking_again_goes_on_until_all_was_listed(seen: _Seen) -> None:
+    kube = _Kube([[_object("a", 1)]], [])
+    watching = Watching(kube, (), seen.changed, seen.listed)  # type: ignore[arg-type]  # only what it calls
+    running = asyncio.create_task(watching.run())
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
+    kube.done.clear()
+    # As after a change of the Lease: the first page of what was gained is refused once.
+    kube.lists = [ClusterUnavailable("busy"), [_object("a", 1), _object("b", 2)]]
+    watching.look_again()
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
+    assert seen.lists == [{("team", "a")}, {("team", "a"), ("team", "b")}]
+    running.cancel()
