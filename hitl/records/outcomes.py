@@ -17,7 +17,7 @@ from hitl.records.creation import Looked, create_or_read
 from hitl.records.delegating import as_acting, refused_to, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import Settled, Submission, attempt
+from hitl.records.submissions import Settled, Submission, attempt, unsaved_note
 from hitl.records.voting import decide, vote
 
 
@@ -74,7 +74,7 @@ async def _settled(
     if created or standing == mine:
         return Settled("recorded", standing)
     if mine is not None and _same_submission(standing, mine):
-        return Settled("already_yours", standing, note=_difference(standing, mine))
+        return Settled("already_yours", standing, note=_unsaved(standing, mine))
     # Who won matters more than what was wrong.
     return Settled("lost", standing, AlreadySettled(standing))
 
@@ -131,16 +131,7 @@ def _same_sender(standing: OutcomeDocument, mine: OutcomeDocument) -> bool:
     return not known and (standing.submission_id, theirs.name) == (mine.submission_id, ours.name)
 
 
-def _difference(standing: OutcomeDocument, mine: OutcomeDocument) -> str:
-    """Return a sentence when a submission that was sent before differs in what is not compared; else nothing."""
-    compared = {
-        "comment": (standing.comment, mine.comment),
-        "name": (standing.respondent.name, mine.respondent.name),
-    }
-    others = [what for what, (first, second) in compared.items() if first != second]
-    if not others:
-        return ""
-    are, were = ("is", "was") if len(others) == 1 else ("are", "were")
-    return (
-        f"The same submission was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
+def _unsaved(standing: OutcomeDocument, mine: OutcomeDocument) -> str:
+    return unsaved_note(
+        "submission", (standing.comment, standing.respondent.name), (mine.comment, mine.respondent.name)
     )

@@ -134,6 +134,21 @@ def late(request: StoredRequest) -> Expired:
     return Expired(f"the deadline of question {request.request_id} has passed: nothing was recorded")
 
 
+def unsaved_note(what: str, kept: tuple[str, str], sent: tuple[str, str]) -> str:
+    """Return a sentence where something that was sent again has another comment or name than before; else nothing.
+
+    Args:
+        what: What was sent, such as ``vote``.
+        kept: Comment and name that are stored.
+        sent: Those that were sent now.
+    """
+    others = [each for each, before, now in zip(("comment", "name"), kept, sent, strict=True) if before != now]
+    if not others:
+        return ""
+    are, were = ("is", "was") if len(others) == 1 else ("are", "were")
+    return f"The same {what} was sent before: its {' and '.join(others)} {are} kept, and yours {were} not saved."
+
+
 def as_outcome(request: StoredRequest, submission: Submission, now: datetime) -> OutcomeDocument:
     """Return the outcome that a submission would be.
 

@@ -113,7 +113,7 @@ async def cast(records: Records, request: StoredRequest, said: Said, looked: Loo
         looked: What was seen of the question before. None: it is read again.
 
     Raises:
-        AlreadyVoted: its author withdrew too many; nothing was written.
+        AlreadyVoted: its author withdrew too many, or this very submission; nothing was written.
         RequestNotFound: the question is not in storage any more; nothing was written.
         StorageUnavailable: whether it was stored is not known; casting the same again is safe.
     """
@@ -127,6 +127,8 @@ async def cast(records: Records, request: StoredRequest, said: Said, looked: Loo
         standing = await _standing(records.store, request, key)
         if standing.end != "withdrawn":
             return standing
+        if standing.vote.submission_id == said.submission_id:
+            raise AlreadyVoted("This was sent before, and you took it back since: send it anew to say it again.")
         key = VoteKey(said.voter, key.number + 1)
     raise AlreadyVoted(f"You withdrew your vote {_MOST_VOTES} times: that is enough.")
 
@@ -196,11 +198,11 @@ async def _standing(store: Store, request: StoredRequest, key: VoteKey) -> Cast[
 
 async def _read(store: Store, request: StoredRequest, key: VoteKey, *, ended: bool) -> Cast[Said] | None:
     name = key.of(request.request_id)
-    data = await store.read(name)
-    if data is None:
-        # It was deleted since it was listed, with its question.
-        return None
     try:
+        data = await store.read(name)
+        if data is None:
+            # It was deleted since it was listed, with its question.
+            return None
         said = _said(data, name)
         if (said.request_id, said.request_sha256) != (request.request_id, request.sha256):
             raise DocumentDamaged(name, "it is a vote on another question")

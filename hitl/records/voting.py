@@ -33,7 +33,7 @@ from hitl.records.creation import Looked, create_or_read
 from hitl.records.delegating import as_acting, handed_over_before, taken_back, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import REASONS, Settled, Submission, attempt, late, timeout_outcome
+from hitl.records.submissions import REASONS, Settled, Submission, attempt, late, timeout_outcome, unsaved_note
 from hitl.records.votes import Cast, cast, end, is_delegation, read_ballots
 from hitl.storage import all_of
 
@@ -93,9 +93,7 @@ async def vote(
         return Settled("gone", error=error)
     if decided.outcome is not None:
         return _told(decided.outcome, given, created=decided.created)
-    kept = stands.vote.submission_id != given.submission_id and stands.vote.comment != given.comment
-    note = "You voted like this before: the comment of that vote is kept, and yours was not saved." if kept else ""
-    return Settled("voted", note=note, standing=decided.standing)
+    return Settled("voted", note=_unsaved(stands.vote, given), standing=decided.standing)
 
 
 async def decide(records: Records, request: StoredRequest, now: datetime, *, checked: bool) -> Decided:
@@ -240,10 +238,12 @@ def _vote_of(
 
 
 def _told(outcome: OutcomeDocument, given: VoteDocument | None, *, created: bool) -> Settled:
-    rests_on = given is not None and any(each.voter == given.voter for each in outcome.votes)
-    if given is not None and rests_on and (outcome.outcome, _answer(outcome)) == (given.outcome, given.answer()):
-        return Settled("recorded" if created else "already_yours", outcome)
-    return Settled("lost", outcome, AlreadySettled(outcome))
+    counted = None if given is None else next((each for each in outcome.votes if each.voter == given.voter), None)
+    if given is None or counted is None or (outcome.outcome, _answer(outcome)) != (given.outcome, given.answer()):
+        return Settled("lost", outcome, AlreadySettled(outcome))
+    kept = (counted.comment, counted.name)
+    note = unsaved_note("vote", kept, (given.comment, given.respondent.name))
+    return Settled("recorded" if created else "already_yours", outcome, note=note)
 
 
 def _outcome(
@@ -282,6 +282,11 @@ def _counted(each: Cast[VoteDocument]) -> CountedVote:
         sha256=each.sha256,
         on_behalf_of=who.on_behalf_of,
     )
+
+
+def _unsaved(stored: VoteDocument, sent: VoteDocument) -> str:
+    kept = (stored.comment, stored.respondent.name)
+    return unsaved_note("vote", kept, (sent.comment, sent.respondent.name))
 
 
 def _same(one: VoteDocument, other: VoteDocument) -> bool:
