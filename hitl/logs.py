@@ -122,7 +122,7 @@ def log_submission(
         submission_id: The submission; None where it could not be read.
         attempt: What it would become: ``answered``, ``rejected`` or ``cancelled``.
         name: Who submitted, or empty.
-        verified: Whether somebody trustworthy vouched for the name.
+        verified: Whether somebody trustworthy has verified the name.
         via: Over which channel.
         result: ``Recorded``, or in a word why it was refused.
         commit: The commit that it came by, as the GitOps tool names it; in the line only where there is one.

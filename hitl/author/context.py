@@ -1,4 +1,4 @@
-"""Where a question is asked: which root, which web app, for what. The seam between the ways of serving."""
+"""Where a question is asked: which root, which web app, for what. The interface between the ways of serving."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Context:
         action: The Flyte action that asks, or None outside Flyte.
         hint_url: The operator's address, or empty.
         origin: Where it comes from.
-        telling: Whom to tell of it.
+        telling: Who is told about it.
     """
 
     records: Records

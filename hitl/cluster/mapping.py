@@ -86,7 +86,7 @@ def question_of(human_input: HumanInput) -> Question:
         evidence=evidence_of(spec),
         refused=spec.refused,
         approval=approval,
-        # Where one person decides, whoever asks may answer: what admission stamped says nothing.
+        # Where one person decides, the one who asks may answer: what admission stamped says nothing.
         requester=requester_of(spec) if approval else "",
         escalate=steps_in(spec.escalation),
         reminders=None if spec.reminders is None else spec.reminders.before_deadline_seconds,

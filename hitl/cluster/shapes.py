@@ -109,8 +109,8 @@ class ShownApproval(Shape):
 
 
 class Requester(Shape):
-    """The user that the question is asked for: who created the HumanInput, stamped at admission, or whom the
-    program named. Only with an approval."""
+    """The user that the question is asked for: who created the HumanInput, stamped at admission, or the
+    one that the program named. Only with an approval."""
 
     username: Person = Field(description="The user's name.")
 

@@ -54,7 +54,7 @@ LEFT_OUT_ANNOTATION: Final = f"{GROUP}/left-out"
 MAX_EDITS: Final = 32
 MAX_SCHEMA_LEVELS: Final = 200
 TOO_DEEP: Final[dict[str, JsonValue]] = {"$schema": "nested too deeply"}
-"""What stands for a schema of more levels, so that its HumanInput can be read. No question is asked with it."""
+"""What replaces a schema of more levels, so that its HumanInput can be read. No question is asked with it."""
 
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
 

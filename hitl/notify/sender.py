@@ -43,7 +43,7 @@ class Source(Protocol):
         """Return the present moment, with a time zone."""
 
     def records(self) -> Records:
-        """Return the records; raises StorageUnavailable while they are known to be away."""
+        """Return the records; raises StorageUnavailable while they are known to be unavailable."""
 
     async def request(self, request_id: str) -> StoredRequest:
         """Return a question; raises StorageError."""
@@ -195,7 +195,7 @@ class Sender:
             async with self._slots:
                 results |= await self._tried(some, failures)
         except (DocumentDamaged, RequestNotFound) as error:
-            # Whoever looks at the question reports it.
+            # The part that looks at the question reports it.
             _log.debug("%s: no notice: %s", some[0].box.request_id, error)
             if len(some) == 1:
                 results = {some[0]: None}

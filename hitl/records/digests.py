@@ -46,7 +46,7 @@ async def deliver_together(
             try:
                 claimed = await claim(records, member.box, lambda: still(member))
             except (DocumentDamaged, RequestNotFound):
-                # It holds the others up no more. Whoever looks at the question reports it.
+                # It holds the others up no more. What looks at the question reports it.
                 claimed = None
             except StorageError:
                 claimed = records.now() + STORAGE_AWAY

@@ -33,7 +33,7 @@ async def note_open(records: Records, document: RequestDocument) -> None:
 
 
 async def note_unreadable(store: Store, request_id: str) -> None:
-    """Write a row for a question that cannot be read, so that whoever lists the index names it.
+    """Write a row for a question that cannot be read, so that everyone who lists the index names it.
 
     Its deadline is not known: the row lies before all others, as it needs somebody's help.
     """

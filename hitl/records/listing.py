@@ -68,7 +68,7 @@ class Walk:
         """Return the questions of the next page, its last one with the page after it; None: there are no more.
 
         Raises:
-            StorageUnavailable: when the storage did not answer in time; the walk goes on from there the next time.
+            StorageUnavailable: when the storage did not answer in time; the listing continues there the next time.
         """
         page = await self._store.list_page(_FOLDER, self._after)
         done: list[Listed] = []

@@ -34,10 +34,10 @@ class Pass:
         held: The claim to delete there; None: delete nothing.
         now: The present moment, with a time zone.
         retention: How long a question is kept after its outcome; less than a day counts as a day.
-        quiet: Whether nobody deleted a question for a quarter of an hour; None: nobody ever did.
+        quiet: Whether nobody deleted a question for 15 minutes; None: nobody ever did.
         deleted: Told of each question that was deleted, or would be.
         looked: Told how many questions were looked up.
-        left: Told of each question that is kept longer than `retention`, and why; else the log tells of trouble.
+        left: Told of each question that is kept longer than `retention`, and why; else the log shows trouble.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ async def cast(records: Records, request: StoredRequest, said: Said, looked: Loo
         if standing.end != "withdrawn":
             return standing
         if standing.vote.submission_id == said.submission_id:
-            raise AlreadyVoted("This was sent before, and you took it back since: send it anew to say it again.")
+            raise AlreadyVoted("This was sent before, and you took it back since: send a new submission.")
         key = VoteKey(said.voter, key.number + 1)
     raise AlreadyVoted(f"You withdrew your vote {_MOST_VOTES} times: that is enough.")
 

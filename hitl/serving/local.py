@@ -125,8 +125,8 @@ def _start(settings: Settings) -> str:
 def _finish() -> None:
     """Let replies under way be sent before the program ends.
 
-    A program goes on as soon as its answer lies in storage, and often ends then. Whoever answered would only see
-    that the connection broke.
+    A program goes on as soon as its answer lies in storage, and often ends then. Who answered would only see that
+    the connection broke.
     """
     for server, _ in _running:
         server.should_exit = True

@@ -108,7 +108,7 @@ class Creation:
         for a moment, as the interpreter's lock goes to and fro. So `close` removes the file's other name.
 
         Raises:
-            FileExistsError: when the name is taken; whoever took it is on the disk as well.
+            FileExistsError: when the name is taken; what took it is on the disk as well.
             StorageUnsuitable: when the filesystem has no hard links.
             OSError: when the disk fails.
         """
@@ -118,7 +118,7 @@ class Creation:
             self.link()
         except FileExistsError as error:
             taken = error
-        # Before "taken" is told too: whoever took it may not have come so far.
+        # Before "taken" is told too: the writer that took it may not have come so far.
         synced.sync_names(self._folders, self._first, self._opened_at)
         if taken is not None:
             raise taken

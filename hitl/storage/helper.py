@@ -79,7 +79,7 @@ class Helper:
             while True:
                 # Written by `main` below.
                 number, result, error = pickle.load(self._process.stdout)  # noqa: S301  # nosec B301
-                # Whoever gave up waiting is told nothing.
+                # A caller that gave up waiting is told nothing.
                 with suppress(InvalidStateError):
                     future = self._waiting.pop(number)
                     future.set_result(result) if error is None else future.set_exception(error)
@@ -135,7 +135,7 @@ async def serve(requests: BinaryIO, replies: BinaryIO) -> None:
             result = await getattr(filesystems[place], name)(*args)
         except OSError as error:
             failure = error
-        except Exception as error:  # noqa: BLE001 - told to whoever asked, as text: it may not travel
+        except Exception as error:  # noqa: BLE001 - told to the one who asked, as text: it may not travel
             failure = OSError(f"{type(error).__name__}: {error}")
         # In one piece, as nothing is awaited in between.
         pickle.dump((number, result, failure), replies)

@@ -19,7 +19,7 @@ def main() -> None:
     """Run until told to stop. Exits with 2 when the settings are invalid, with 1 when it cannot go on."""
     show_logs(None)
     logging.captureWarnings(True)
-    # kopf tells of each step of its own.
+    # kopf reports each step of its own.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         settings = CliApp.run(OperatorSettings, cli_args=sys.argv[1:])

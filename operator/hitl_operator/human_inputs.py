@@ -158,7 +158,7 @@ class HumanInputs:
         given = given_by(human_input, believed=self._context.settings.identity_verified)
         if given is None or not awaits_response(human_input):
             return Recorded()
-        # Before anything is awaited: this process may stand still at any moment.
+        # Before anything is awaited: this process may be paused at any moment.
         looked = self._requests.surely_stored(request)
         records = self._requests.records(root)
         return await record(self._context, root, records, request, given, may_vote=False, looked=looked)
@@ -176,7 +176,7 @@ class HumanInputs:
             except HITLError as clock:
                 error, look.trouble = clock, trouble_of(clock, asked=False, root=root.name)
         if look.trouble.passes or isinstance(error, PolicyNotFound):
-            # Whoever applies a folder creates the policy a moment later: the first looks follow quickly.
+            # Somebody who applies a folder creates the policy a moment later: the first looks follow quickly.
             look.failure = error
 
     async def _why_gone(self, look: _Look, error: HITLError) -> HITLError:

@@ -188,7 +188,7 @@ class FixedTarget:
 
 
 class NamedTarget(FixedTarget):
-    """A NotificationTarget. Its Secret is read when it is used, and its status says what became of it.
+    """A NotificationTarget. Its Secret is read when it is used, and its status says what the result was.
 
     Args:
         telling: What it is told with.
@@ -288,7 +288,7 @@ class NamedTarget(FixedTarget):
         if status == target.status:
             return
         try:
-            # If it was changed meanwhile, the watch tells of it, and it is written then.
+            # If it was changed meanwhile, the watch reports it, and it is written then.
             await self._telling.cluster.write_status(NOTIFICATION_TARGETS, target.metadata, status)
         except ClusterError as error:
             _log.warning("the status of NotificationTarget %s cannot be written: %s", self.shown, error)

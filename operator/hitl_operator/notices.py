@@ -207,7 +207,7 @@ class Notices:
             request = await self._requests.read(root, tell.request_id)
             outcome = await read_outcome_of(root.store, request) if known.ended else None
         except (RequestNotFound, DocumentDamaged) as error:
-            # Whoever reconciles its HumanInput reports it.
+            # The part that reconciles its HumanInput reports it.
             _log.debug("%s: no notices: %s", tell.request_id, error)
             self._forget(tell)
             return
@@ -235,7 +235,7 @@ class Notices:
         await Listener(self._records_of, self._answering).run()
 
     def _records_of(self, _request_id: str) -> list[Records]:
-        # Whoever shows the outcome finds it by its marker.
+        # The part that shows the outcome finds it by its marker.
         found = []
         for root in self._context.roots:
             with suppress(StorageUnavailable):

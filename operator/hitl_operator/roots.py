@@ -22,7 +22,7 @@ from hitl_operator.settings import RootSettings
 # a question would end before its time.
 CLOCK_LIMIT_SECONDS: Final = 10.0
 
-_AWAY: Final = "the storage is out of reach"
+_AWAY: Final = "the storage does not answer"
 _UNSUITABLE: Final = "the storage cannot hold outcomes, see the operator's log"
 _APART: Final = "the operator's clock is not the storage's or the API server's"
 _TROUBLES: Final = {"away": _AWAY, "unsuitable": _UNSUITABLE, "clock": _APART}
@@ -75,17 +75,17 @@ class Root:
 
     @property
     def store(self) -> Store:
-        """The store, for whoever should not wait for storage that is known to be away.
+        """The store, for callers that should not wait for storage that is known to be unavailable.
 
         Raises:
-            StorageUnavailable: while it is away, or was not found yet to create objects exclusively.
+            StorageUnavailable: while it does not answer, or was not found yet to create objects exclusively.
         """
         if self._out or not self._checked:
             raise StorageUnavailable(self._out or _AWAY)
         return self._store
 
     async def reach(self) -> Store:
-        """Return the store even if it was away last, for whoever looks whether it is back.
+        """Return the store even if it did not answer last, for the one who looks whether it is back.
 
         Raises:
             StorageUnsuitable: when it does not create objects exclusively, so that nothing is recorded there.
@@ -104,7 +104,7 @@ class Root:
         self._out = _UNSUITABLE if unsuitable else _AWAY
         if self._out != before:
             level = logging.ERROR if unsuitable else logging.WARNING
-            _log.log(level, "root %s is out of reach, and is tried again by itself: %s", self.name, error)
+            _log.log(level, "root %s does not answer, and is retried automatically: %s", self.name, error)
             self._show()
         return not before
 

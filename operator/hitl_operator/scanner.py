@@ -28,7 +28,7 @@ from hitl_operator.work_items import CheckOutcome, MirrorOutcome, MirrorRequest,
 # as long as it has been there, so that what came late is seen when it is twice as late.
 _FRESH: Final = timedelta(seconds=90)
 _LOOK_AGAIN_SECONDS: Final = 60.0
-# The marker of a vote stays while the question is open, and each vote writes it anew.
+# The marker of a vote stays while the question is open, and each vote writes it again.
 _VOTED_SECONDS: Final = 300.0
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2

@@ -30,7 +30,7 @@ from hitl_operator.roots import Root
 
 @dataclass(frozen=True)
 class Recorded:
-    """What became of a submission: the outcome that stands, and why it is not this one, if it is not.
+    """The result of a submission: the outcome that stands, and why it is not this one, if it is not.
 
     Of a vote that waits for others there is no outcome: `standing` tells how far the votes are.
     """
@@ -131,7 +131,7 @@ async def withdraw_or_delegate(
 
 
 def superseded(outcome: OutcomeDocument) -> Recorded:
-    """Return what became of a submission that came after another one."""
+    """Return the result of a submission that came after another one."""
     refusal = Refusal(RefusalReason.SUPERSEDED, f"not recorded, as the question was {outcome.summary()}")
     return Recorded(outcome, refusal)
 
@@ -231,7 +231,7 @@ def _not_allowed(request: StoredRequest, respondent: Respondent, now: datetime) 
     if not respondent.verified:
         return Refusal(
             RefusalReason.NOT_ALLOWED,
-            "the question names who may answer, and this cluster does not vouch for who writes: answer it in "
+            "the question names who may answer, and this cluster does not verify who writes: answer it in "
             "the web app",
         )
     return Refusal(RefusalReason.NOT_ALLOWED, f"the question is for others to answer; this was {respondent.name}")

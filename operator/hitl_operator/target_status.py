@@ -31,7 +31,7 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Deliveries:
-    """What became of a target's notices, since this operator began.
+    """The result of a target's notices, since this operator began.
 
     Args:
         tried: Whether there were any.
@@ -68,7 +68,7 @@ def status_of(
     Args:
         target: The target, as it is now.
         readiness: Whether it can be told.
-        deliveries: What became of its notices.
+        deliveries: The results of its notices.
         waiting: How many are due and not delivered.
         now: The present moment, with a time zone.
     """

@@ -132,7 +132,7 @@ class Upkeep:
         """
         looked: list[int] = []
         kept = self._settings.retention
-        # Whatever becomes of this pass, the next one is not begun at once.
+        # Whatever the result of this pass, the next one is not begun at once.
         self._deletes_at = time.monotonic() + 4 * retention.STALE.total_seconds()
         try:
             deleted = await retention.run_pass(self._root.store, now=now, retention=kept, looked=looked.append)

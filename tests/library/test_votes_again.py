@@ -41,7 +41,7 @@ async def test_a_vote_that_was_withdrawn_and_arrives_again_is_refused(store: Mor
 
     again = await settle(store, request, says(value, submission_id="s1"))
     assert (again.kind, type(again.error)) == ("voted_before", AlreadyVoted)
-    assert "send it anew" in str(again.error)
+    assert "send a new submission" in str(again.error)
     assert (await settle(store, request, says(4, "bob"))).kind == "voted"
     assert await standing(store, request) == ["bob"]
     # Said anew, it counts.

@@ -58,7 +58,7 @@ class Principal:
     link: str = ""
     site: AuthMode = "link"
     person: str = ""
-    # As whom this visitor acts on the question at hand; None: for themselves.
+    # The person as which this visitor acts on the question at hand; None: for themselves.
     acts: Respondent | None = None
     # Whether it depends on the namespace what this visitor may see.
     limited: ClassVar[bool] = False

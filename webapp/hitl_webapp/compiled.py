@@ -1,6 +1,6 @@
 """Templates, compiled once and kept beside their sources, as Python keeps its own bytecode.
 
-Compiling them anew takes a tenth of the time from start to the first form.
+Compiling them again takes a tenth of the time from start to the first form.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ STORAGE: Final = Counter(
 
 
 def count_storage(operation: str, result: str) -> None:
-    """Count a request to the storage, as `hitl.storage.Store` tells of it."""
+    """Count a request to the storage, as `hitl.storage.Store` reports it."""
     _storage(operation, result).inc()
 
 

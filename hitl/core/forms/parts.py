@@ -43,7 +43,7 @@ class Part:
         help: What the schema's description says.
         required: It cannot be left out.
         nullable: It may be null: "no answer".
-        default: Its value where nobody gives one, which whoever reads the answer fills in.
+        default: Its value where nobody gives one, which the reader of the answer fills in.
         schema: What it stands for.
     """
 

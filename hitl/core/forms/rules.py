@@ -1,4 +1,4 @@
-"""What a schema asks of a list or an object as a whole, each fault at the part where it is mended.
+"""What a schema asks of a list or an object as a whole, each fault at the part where it is corrected.
 
 No rule here refuses what the schema allows. What else it asks is told by `hitl.core.forms.places`, once the whole
 answer is checked.

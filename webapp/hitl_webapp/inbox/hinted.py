@@ -50,7 +50,7 @@ class Hinted:
         """Look at a question, when it is its turn; again, if it could not be read."""
         for pause in (*_PAUSES_SECONDS, None):
             async with self._turns:
-                # From now on another hint may tell of what this look does not see.
+                # From now on another hint may announce what this look does not see.
                 self._waiting.discard(request_id)
                 try:
                     await self._look([request_id])

@@ -149,7 +149,7 @@ def row_of(
     """
     origin = request.origin
     if outcome is not None:
-        # Who acted on behalf of somebody sees what became of it.
+        # Who acted on behalf of somebody sees its outcome.
         acted: list[Respondent | CountedVote] = [outcome.respondent, *outcome.votes]
         delegates = [each.name for each in acted if each.on_behalf_of]
     return Row(
