@@ -70,12 +70,27 @@ def test_an_answer_and_declining_at_once_are_refused_and_both_are_kept(shared_ap
     assert question.stored() is None
 
 
-@pytest.mark.parametrize("reject", ["", " ", "0", "no", "False"])
-def test_a_field_reject_that_says_neither_yes_nor_nothing_is_refused(shared_app: WebApp, reject: str) -> None:
+@pytest.mark.parametrize("value", ["5", ""])
+@pytest.mark.parametrize(
+    "reject", ["", " ", "0", "no", "False", "nein", "undefined", "[object Object]", "2", "no thanks", "11", "1\n1"]
+)
+def test_a_field_reject_that_says_neither_yes_nor_nothing_is_refused(
+    shared_app: WebApp, reject: str, value: str
+) -> None:
     question = asked(shared_app)
 
-    assert question.form("5", reject=reject, comment="because").status_code == 400
+    assert question.form(value, reject=reject, comment="because").status_code == 400
     assert question.stored() is None
+
+
+@pytest.mark.parametrize("reject", ["1", "true", "Yes", "on", "reject"])
+def test_a_field_reject_that_says_yes_declines(shared_app: WebApp, reject: str) -> None:
+    question = asked(shared_app)
+
+    assert question.form("", reject=reject, comment="because").status_code == 200
+    stored = question.stored()
+    assert stored is not None
+    assert stored["outcome"] == "rejected"
 
 
 ANSWERS: dict[str, tuple[dict[str, Any], str]] = {

@@ -27,6 +27,8 @@ from hitl_webapp.sentences import what_fits
 
 _MAX_NAME_CHARS: Final = 256
 _SOMEBODY: Final = Respondent(via="web")
+# The last one is what other forms call such a button.
+_REJECTS: Final = frozenset(("1", "true", "yes", "on", "reject"))
 
 
 @dataclass(frozen=True)
@@ -217,9 +219,9 @@ def value_fault(question: RequestDocument, typed: str, error: InvalidValue) -> F
 
 
 def _rejects(form: dict[str, str]) -> bool:
-    # Older forms had a button of this name with any value. What may be cut off, or says no, is not guessed at.
+    # What may be cut off, or says no in any language, is not guessed at.
     if "reject" not in form:
         return False
-    if form["reject"].strip().lower() in ("", "0", "false", "no", "n", "none", "null", "off"):
+    if form["reject"].strip().lower() not in _REJECTS:
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     return True
