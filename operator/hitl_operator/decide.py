@@ -38,7 +38,7 @@ _ACCEPTED_LATER: Final = (
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a response was not recorded. Only a HumanInputResponse can vote, so only its reasons tell of votes."""
+    """Why a response was not recorded. Only a HumanInputResponse can vote, so only its reasons name votes."""
 
     reason: RefusalReason | Literal[AcceptedReason.VOTED_BEFORE, AcceptedReason.WITHDRAWN]
     message: str
@@ -150,10 +150,10 @@ def due_in(human_input: HumanInput, now: datetime) -> float | None:
     if is_final(status):
         return 0.0 if outcome_is_missing(human_input) else wakes_in(human_input, now)
     reconciling = status.condition(HumanInputCondition.RECONCILING)
-    stalled = status.condition(HumanInputCondition.STALLED)
     if reconciling is not None and reconciling.reason in PASSING:
         return 0.0
-    if stalled is not None and stalled.reason == TroubleReason.WRITE_REFUSED:
+    if status.condition(HumanInputCondition.STALLED) is not None:
+        # A repair may change no HumanInput, but a policy or the storage. Looks set the timers for the next ones.
         return 0.0
     if status.condition(HumanInputCondition.LINK_ISSUED) is not None or awaits_response(human_input):
         return 0.0

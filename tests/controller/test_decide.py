@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hitl.cluster.conditions import RefusalReason, TroubleReason
+from hitl.cluster.conditions import PASSING, RefusalReason, TroubleReason
 from hitl.cluster.mapping import given_by
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.cluster.via import commit_of, via_of
@@ -15,7 +15,7 @@ from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, R
 from hitl.core.escalation import Step
 from hitl.core.lifecycle import GRACE
 from hitl.core.respondents import Respondents
-from hitl_operator.decide import Findings, Link, Refusal, Stored, Trouble, came_late, due_in, is_final
+from hitl_operator.decide import Findings, Link, Refusal, Stored, Trouble, came_late, due_in, is_final, wakes_in
 from hitl_operator.statuses import notices_for, short_status, status_for
 from hitl_operator.webapp_scaler import Scale, decide
 
@@ -93,6 +93,16 @@ def test_whatever_is_new_is_due_now() -> None:
     assert due_in(changed, NOW) == 0
     away = after(human_input(), trouble=Trouble(TroubleReason.STORAGE_UNAVAILABLE, "away"))
     assert due_in(away, NOW) == 0
+
+
+@pytest.mark.parametrize("reason", [each for each in TroubleReason if each not in PASSING])
+def test_a_question_that_stalled_is_looked_at_by_an_operator_that_just_started(reason: TroubleReason) -> None:
+    stalled = after(human_input(), request=None, trouble=Trouble(reason, "nobody repaired it yet"))
+    assert stalled.status.condition("Stalled") is not None
+    assert due_in(stalled, NOW) == 0
+    # What is settled is stalled too, for good.
+    ended = status(stalled, outcome=outcome("rejected"))
+    assert due_in(stalled.model_copy(update={"status": ended}), NOW) is None
 
 
 def test_a_settled_question_in_step_is_never_due_but_for_its_deletion() -> None:
@@ -280,7 +290,7 @@ def test_a_question_that_cannot_be_asked_ends_at_its_deadline() -> None:
     broken = human_input(timeoutSeconds=60)
     trouble = Trouble(TroubleReason.INVALID_REQUEST, "schema: no such type")
     stalled = after(broken, request=None, trouble=trouble)
-    assert due_in(stalled, NOW) == 60 + GRACE.total_seconds()
+    assert wakes_in(stalled, NOW) == 60 + GRACE.total_seconds()
     over = status(stalled, request=None, trouble=trouble, now=NOW + timedelta(seconds=60) + GRACE)
     settled = over.condition("Settled")
     assert over.phase == "TimedOut"
