@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from hitl.core.approval import Approval
@@ -28,6 +29,19 @@ class RootSettings(BaseModel):
     endpoint: str = ""
     webapp_url: str = Field(default="", pattern=r"^(http://[^/?#@\s]+(/[^?#\s]*)?)?$")
     unproven: Unproven = "refuse"
+
+    @field_validator("webapp_url")
+    @classmethod
+    def _names_a_host(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            # The resolver takes names in IDNA, and no empty label.
+            known = not url or (parts.hostname and parts.port != 0 and parts.hostname.encode("idna"))
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError("it is no address such as http://hitl-webapp-pods.hitl.svc:8080: check host and port")
+        return url
 
     def serves(self, namespace: str) -> bool:
         """Tell whether questions of a namespace belong here; of every one, when none is named."""

@@ -90,7 +90,10 @@ class _Line:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                await self._round(session)
+                try:
+                    await self._round(session)
+                except Exception:  # noqa: BLE001 - a fault with one root's hints must not end the operator
+                    _log.exception("hints to the web apps at %s", self._url.netloc)
 
     async def _round(self, session: aiohttp.ClientSession) -> None:
         """Send what waits, each hint once; have what failed wait for another round."""

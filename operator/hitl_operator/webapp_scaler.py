@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hitl.cluster.client import DEPLOYMENTS, Kube, Object
-from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
+from hitl.errors import ClusterConflict, ClusterUnavailable, HITLError
 from hitl_operator.metrics import WEBAPP_TROUBLE
 from hitl_operator.owner_references import owned_by
 from hitl_operator.webapp_templates import manifests, read, resource_of
@@ -92,20 +92,20 @@ class WebApps:
         self._hopeless.clear()
 
     async def _guarded(self, name: str, pending: int, templates: Path) -> None:
-        """Tend to one root. A template that is wrong, or refused, is one root's trouble."""
+        """Tend to one root. A wrong or refused template is one root's trouble, and so is a fault of ours."""
         template = None
         try:
             template = read(templates, name)
             if template is None or self._hopeless.get(name) == template:
                 return
             await self._tend(name, template, pending)
-        except ClusterError as error:
-            self._say(name, str(error))
+        except Exception as error:  # noqa: BLE001 - see above
+            self._say(name, error)
             if template is not None and not isinstance(error, ClusterUnavailable | ClusterConflict):
                 # Until the template changes, or it is time to look again anyway.
                 self._hopeless[name] = template
         else:
-            self._say(name, "")
+            self._say(name, None)
 
     async def _tend(self, name: str, template: str, pending: int) -> None:
         contents = manifests(template)
@@ -121,9 +121,11 @@ class WebApps:
         self._applied[name] = (template, scale.running)
         _log.info("the web app of root %s %s", name, "is wanted" if scale.running else "is scaled to zero")
 
-    def _say(self, name: str, trouble: str) -> None:
+    def _say(self, name: str, error: Exception | None) -> None:
+        trouble = "" if error is None else str(error) or type(error).__name__
         if trouble and self._troubles.get(name) != trouble:
-            _log.error("the web app of root %s: %s", name, trouble)
+            fault = None if isinstance(error, HITLError) else error
+            _log.error("the web app of root %s: %s", name, trouble, exc_info=fault)
         self._troubles[name] = trouble
         WEBAPP_TROUBLE.labels(root=name).set(int(bool(trouble)))
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hitl.cluster.body import encode
 from hitl.cluster.client import DEPLOYMENTS, Object, Resource
 from hitl.core.faults import sentence
 from hitl.errors import ClusterError
@@ -29,6 +30,10 @@ class _Metadata(BaseModel):
 
 class _DeploymentSpec(BaseModel):
     replicas: int = Field(default=1, ge=1)
+
+
+class _Deployment(BaseModel):
+    spec: _DeploymentSpec
 
 
 class _Manifest(BaseModel):
@@ -63,16 +68,20 @@ def manifests(template: str) -> tuple[Object, ...]:
     """
     try:
         found = [each for each in yaml.safe_load_all(template) if each is not None]
-    except (yaml.YAMLError, ValueError) as error:
+    except Exception as error:  # a tag's conversion raises whatever it meets, such as AttributeError
         raise ClusterError(f"its template is no YAML: {' '.join(str(error).split())}") from error
     for number, each in enumerate(found, 1):
         try:
             manifest = _Manifest.model_validate(each)
             if manifest.kind == DEPLOYMENTS.kind:
-                _DeploymentSpec.model_validate(manifest.spec)
+                _Deployment.model_validate(each)
         except ValidationError as error:
             raise ClusterError(f"document {number} of its template is no manifest: {sentence(error)}") from error
         resource_of(each)
+        try:
+            encode(each)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ClusterError(f"document {number} of its template cannot be sent as JSON: {error}") from error
     return tuple(found)
 
 

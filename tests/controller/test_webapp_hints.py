@@ -143,7 +143,44 @@ async def test_a_name_without_pods_tells_nobody() -> None:
     running.cancel()
 
 
-@pytest.mark.parametrize("url", ["https://a", "a:80", "http://", "http://a b", "http://u@a", "http://a/?q"])
+async def test_a_fault_with_one_round_of_hints_ends_neither_the_next_nor_the_operator() -> None:
+    [port] = free_ports(1)
+    pod, asked = Pod("127.0.0.1"), asyncio.Event()
+
+    async def resolve(host: str, given: int) -> Sequence[str]:
+        """The cluster's DNS, which is a fake here: it fails at first, as nobody expects it to."""
+        if not asked.is_set():
+            asked.set()
+            raise UnicodeError("label empty or too long")
+        return [pod.address]
+
+    hints = WebAppHints([RootSettings(url="s3://a/b", webapp_url=f"http://{NAME}:{port}")], resolve)
+    async with pod.serving(port):
+        running = asyncio.create_task(hints.run())
+        hints.tell("default", "lost")
+        async with asyncio.timeout(PATIENCE):
+            await asked.wait()
+        hints.tell("default", "told")
+        await until(pod, 1)
+        assert pod.told == ["told"]
+        running.cancel()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("https://a", "a:80", "http://", "http://a b", "http://u@a", "http://a/?q"),
+        *("http://a:8O80", "http://a:99999", "http://a:0", "http://:80", "http://a..b:80", "http://[::1:80"),
+        f"http://{'a' * 64}:80",
+    ],
+)
 def test_an_address_that_cannot_be_told_is_refused_at_start(url: str) -> None:
     with pytest.raises(ValidationError, match="webapp_url"):
         RootSettings(url="s3://a/b", webapp_url=url)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "http://a", "http://a.b.svc:8080", "http://a.b.svc.:8080/x", "http://[::1]:80"]
+)
+def test_an_address_that_can_be_told_is_taken(url: str) -> None:
+    assert RootSettings(url="s3://a/b", webapp_url=url).webapp_url == url
