@@ -20,6 +20,8 @@ import h2.exceptions
 
 # As many as API servers grant by themselves.
 _MOST_STREAMS: Final = 100
+# A server of which nothing came in the first is asked for a sign in the second, which it may give in the third.
+_BEATS_OF_PATIENCE: Final = 3
 _PROTOCOL: Final = "h2"
 
 
@@ -34,7 +36,7 @@ class Streams:
         url: The server's address, by https.
         tls: The servers to trust, and our own certificate.
         name: By which name the server's certificate is checked; empty: that of the address.
-        seconds: How long the server may take to connect, and to begin an answer.
+        seconds: How long the server may take to connect, to begin an answer, and to give a sign when it is asked.
     """
 
     def __init__(self, url: str, tls: ssl.SSLContext, name: str = "", *, seconds: float = 15) -> None:
@@ -92,7 +94,11 @@ class Streams:
                 if each.has_room:
                     return each
             _, connection = await asyncio.get_running_loop().create_connection(
-                _Connection, self._host, self._port, ssl=self._tls, server_hostname=self._name
+                lambda: _Connection(self._seconds),
+                self._host,
+                self._port,
+                ssl=self._tls,
+                server_hostname=self._name,
             )
             try:
                 await connection.ready()
@@ -176,9 +182,17 @@ class Stream:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, with what h2 knows of it."""
+    """One connection, with what h2 knows of it.
 
-    def __init__(self) -> None:
+    A network may lose it without a word, and the system notices after 15 minutes. So it is pinged.
+
+    Args:
+        seconds: How long the server may take for a sign.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._silent_beats = 0
         self._h2 = h2.connection.H2Connection(
             h2.config.H2Configuration(client_side=True, header_encoding="utf-8", validate_outbound_headers=False)
         )
@@ -239,9 +253,11 @@ class _Connection(asyncio.Protocol):
             return
         self._h2.initiate_connection()
         self._flush()
+        self._next_beat()
 
     def data_received(self, data: bytes) -> None:
         """Hand what came to its readers."""
+        self._silent_beats = 0
         try:
             events = self._h2.receive_data(data)
         except h2.exceptions.ProtocolError as error:
@@ -256,6 +272,23 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all that nothing more comes."""
         self._fail(ConnectionResetError(f"the connection was lost: {exc or 'the server ended it'}"))
+
+    def _next_beat(self) -> None:
+        asyncio.get_running_loop().call_later(self._seconds, self._beat)
+
+    def _beat(self) -> None:
+        if self.ended or self._transport is None:
+            return
+        self._silent_beats += 1
+        if self._silent_beats >= _BEATS_OF_PATIENCE:
+            self._fail(ConnectionResetError("the server gives no sign any more"))
+            # Nobody takes what a farewell would wait for.
+            self._transport.abort()
+            return
+        if self._silent_beats == _BEATS_OF_PATIENCE - 1:
+            self._h2.ping(bytes(8))
+            self._flush()
+        self._next_beat()
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RemoteSettingsChanged):

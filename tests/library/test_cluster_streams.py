@@ -62,6 +62,7 @@ class _Server(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self.paths: dict[int, str] = {}
+        self.pings = 0
         self.h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         self.h2.local_settings = h2.settings.Settings(
             client=False, initial_values={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self.most}
@@ -78,6 +79,8 @@ class _Server(asyncio.Protocol):
                 if path != "/silent":
                     headers = [(":status", "200"), ("content-type", "application/json; charset=utf-8")]
                     self.h2.send_headers(event.stream_id, headers)
+            if isinstance(event, h2.events.PingReceived):
+                self.pings += 1
             if isinstance(event, h2.events.StreamReset):
                 self.paths.pop(event.stream_id, None)
         self.flush()
@@ -204,6 +207,34 @@ async def test_silence_is_noticed(streams: Callable[..., Streams]) -> None:
     with pytest.raises(TimeoutError):
         async with shared.get("/silent", {}):
             pass
+
+
+async def test_a_server_that_has_nothing_to_say_is_asked_for_a_sign(streams: Callable[..., Streams]) -> None:
+    shared = streams(seconds=0.5)
+    async with shared.get("/quiet", {}) as quiet:
+        [server] = _Server.made
+        async with asyncio.timeout(5):
+            while server.pings < 2:
+                await asyncio.sleep(0.01)
+        server.send("/quiet", b"still there")
+        assert await _next(quiet) == b"still there"
+    assert len(_Server.made) == 1
+
+
+async def test_a_connection_that_died_without_a_word_ends_its_answers_and_another_one_begins(
+    streams: Callable[..., Streams],
+) -> None:
+    shared = streams(seconds=0.5)
+    async with shared.get("/one", {}) as one, shared.get("/two", {}) as two:
+        # As where the network loses all that is sent: neither side learns of it.
+        _Server.made[0].transport.pause_reading()
+        for each in (one, two):
+            with pytest.raises(ConnectionResetError, match="no sign"):
+                await _next(each)
+        async with shared.get("/one", {}) as again:
+            _Server.made[1].send("/one", b"again")
+            assert await _next(again) == b"again"
+    assert len(shared) == 1
 
 
 async def test_where_the_server_speaks_no_http_2_each_has_a_connection(certificate: Path) -> None:
