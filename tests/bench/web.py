@@ -127,13 +127,13 @@ def _model_forms(server: Server, question: Question) -> Load:
 def slowest_page_ms(count: int) -> float:
     """Return how many milliseconds of a core the slowest page of so many hostile schemas takes."""
     slowest = 0.0
-    pages.form_page(draft_request(**_drafted("warm", "json")), token="", name="")
+    pages.form_page(pages.FormView(draft_request(**_drafted("warm", "json"))))
     for number in range(count):
         asked = draft_request(**_drafted("hostile", "json")).model_copy(
             update={"json_schema": hostile_schema(number)}
         )
         began = time.process_time()
-        pages.form_page(asked, token="", name="")
+        pages.form_page(pages.FormView(asked))
         slowest = max(slowest, time.process_time() - began)
     return 1_000 * slowest
 

@@ -50,7 +50,7 @@ def test_each_page_is_short_and_its_work_is_bounded(first: int, monkeypatch: pyt
         asked = question(data_type="json").model_copy(update={"json_schema": schema})
         parts._planned.cache_clear()
         steps = 0
-        page = pages.form_page(asked, token="", name="")
+        page = pages.form_page(pages.FormView(asked))
         assert len(page.encode()) <= MAX_PAGE_BYTES, number
         assert steps <= MAX_STEPS, number
     assert usable >= 20
@@ -59,11 +59,11 @@ def test_each_page_is_short_and_its_work_is_bounded(first: int, monkeypatch: pyt
 def test_a_value_that_no_form_could_hold_is_json_as_text() -> None:
     long = [{"a": number} for number in range(100)]
     schema = {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}
-    page = pages.form_page(question(data_type="json", schema=schema, default=long), token="", name="")
+    page = pages.form_page(pages.FormView(question(data_type="json", schema=schema, default=long)))
 
     assert '<textarea id="value" name="value"' in page
     assert (
-        pages.form_page(question(data_type="json", schema=schema, default=long[:60]), token="", name="").count(
+        pages.form_page(pages.FormView(question(data_type="json", schema=schema, default=long[:60]))).count(
             'type="text"'
         )
         == 61

@@ -30,7 +30,7 @@ def test_each_page_shows_the_label_and_the_value() -> None:
     ended = outcome(request, value="us-1")
     listed = row_of(request, ended, "0" * 64).ended
 
-    form = pages.form_page(request, token="", name="")
+    form = pages.form_page(pages.FormView(request))
     assert 'value="eu-1" checked' in form
     assert "Frankfurt</span>" in form
     assert "Frankfurt (eu-1) is used" in visible_text(form).replace("  ", " ")

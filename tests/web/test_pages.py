@@ -77,14 +77,16 @@ def every_page(text: str) -> dict[str, str]:
     result = Result("q", error=InvalidValue(text))
     forms = {
         f"{name} of {kind}": pages.form_page(
-            each, token="t", name=name, typed=typed, fault=fault, step="decline" if declining else "answer"
+            pages.FormView(
+                each, token="t", name=name, typed=typed, fault=fault, step="decline" if declining else "answer"
+            )
         )
         for kind, each in {"text": asked, "choice": chosen_of, "many": many, "default": default}.items()
         for name, declining in (("", False), (text, True))
     }
     return {
         **forms,
-        "refused": pages.form_page(asked, token="", name=text, refusal=text),
+        "refused": pages.form_page(pages.FormView(asked, name=text, refusal=text)),
         "answered": pages.outcome_page(asked, answered, recorded=False),
         "declined": pages.outcome_page(asked, declined, recorded=True, note="x"),
         "inbox": inbox_page(NOW, **listed, name=text, query=Query(text=text, namespace=text, run=text)),
@@ -117,7 +119,7 @@ def test_a_list_shows_the_longest_texts_short(text: str) -> None:
     "written", ["&#x202e;", "&#8238;", "&rlo;", "\\\u202e", "**\u202e**", "[\u202e](https://a)"]
 )
 def test_markdown_cannot_write_such_a_character_in_another_way(written: str) -> None:
-    page = pages.form_page(question(prompt=written), token="", name="")
+    page = pages.form_page(pages.FormView(question(prompt=written)))
     shown = inbox_page(NOW, waiting=[question(prompt=written)], name="")
 
     for each in (page, shown):
@@ -129,7 +131,7 @@ def test_markdown_cannot_write_such_a_character_in_another_way(written: str) -> 
 def test_a_field_keeps_what_was_typed_into_it(text: str) -> None:
     # HTML has no way to write a NUL, nor most of C1; a carriage return never reaches the web app alone.
     text = "".join(each for each in text if unicodedata.category(each) != "Cc" or each in "\t\n").lstrip("\n")
-    page = pages.form_page(question(), token="", name="", typed={"value": text}, fault=pages.Fault("value", "No."))
+    page = pages.form_page(pages.FormView(question(), typed={"value": text}, fault=pages.Fault("value", "No.")))
     found = re.search(r'(?s)<textarea id="value"[^>]*>\n(.*?)</textarea>', page)
 
     assert found
@@ -255,7 +257,7 @@ def test_right_to_left_text_stands_apart_from_what_surrounds_it() -> None:
     asked = question(event_name=name, prompt=name)
     answered = outcome(asked, respondent=Respondent(via="web", name=name), value=name, comment=name)
 
-    form = pages.form_page(asked, token="", name=name)
+    form = pages.form_page(pages.FormView(asked, name=name))
     page = pages.outcome_page(asked, answered, recorded=False)
     inbox = inbox_page(NOW, waiting=[asked], ended=[(asked, answered)], name=name)
 

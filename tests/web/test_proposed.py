@@ -81,7 +81,7 @@ def test_what_is_proposed_comes_before_the_default_and_unchanged_is_not_edited(
 
 def test_a_value_is_proposed_and_edited_in_one_field() -> None:
     request = question(data_type=str, choices={"eu": "Europe", "us": "America"}, proposed="eu", default="us")
-    assert 'value="eu" checked' in pages.form_page(request, token="", name="")
+    assert 'value="eu" checked' in pages.form_page(pages.FormView(request))
     page = pages.outcome_page(request, outcome(request, value="us"), recorded=True)
     assert "Answer Europe (eu) America (us)" in " ".join(visible_text(page).split())
     late = outcome(request, value="us", reason="DefaultUsed", respondent={"via": "timeout"})
@@ -157,7 +157,7 @@ def test_a_part_that_is_written_as_json_has_an_example_of_its_own_kind() -> None
     class Tagged(BaseModel):
         tags: dict[str, int]
 
-    form = visible_text(pages.form_page(question(data_type=Tagged), token="", name=""))
+    form = visible_text(pages.form_page(pages.FormView(question(data_type=Tagged))))
     assert "A JSON value, such as {" in form
 
 

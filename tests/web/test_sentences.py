@@ -245,8 +245,8 @@ def test_yes_and_no_are_called_so() -> None:
 
 def test_the_default_is_filled_in_until_something_was_typed() -> None:
     asked = question(default=3)
-    assert 'value="3"' in pages.form_page(asked, token="", name="")
-    assert 'value="3"' not in pages.form_page(asked, token="", name="", typed={"value": ""})
+    assert 'value="3"' in pages.form_page(pages.FormView(asked))
+    assert 'value="3"' not in pages.form_page(pages.FormView(asked, typed={"value": ""}))
 
 
 @pytest.mark.parametrize(
@@ -271,9 +271,7 @@ def test_what_is_typed_to_search_is_a_choice_whatever_its_blanks_and_capitals(sh
     assert searched(question(data_type=str, choices=offered), " region\u00a0 7") == "Region 7"
     stored = shared_app.ask("searched", data_type=str, choices=offered)
 
-    assert '<datalist id="answers">' in pages.form_page(
-        question(data_type=str, choices=offered), token="", name=""
-    )
+    assert '<datalist id="answers">' in pages.form_page(pages.FormView(question(data_type=str, choices=offered)))
     assert stored.form("region 7").status_code == 200
     assert (stored.stored() or {})["value"] == "Region 7"
 
@@ -302,14 +300,14 @@ def test_the_way_to_the_run_and_to_the_inbox() -> None:
     origin = Origin(project="p/1", domain="d", run="r1", action="a0")
     token = SITE.set(Site(base="/hitl", run="https://flyte.example/{project}/{domain}/{run}"))
     try:
-        page = pages.form_page(question(origin), token="", name="ann")
+        page = pages.form_page(pages.FormView(question(origin), name="ann"))
         ended = pages.outcome_page(question(origin), outcome("answered", 9), recorded=True, name="ann")
     finally:
         SITE.reset(token)
     for each in (page, ended):
         assert 'href="https://flyte.example/p%2F1/d/r1"' in each
         assert '<a href="/hitl/">All your questions</a>' in each
-    unknown = pages.form_page(question(origin), token="", name="")
+    unknown = pages.form_page(pages.FormView(question(origin)))
     assert "r1" in visible_text(unknown)
     assert "All your questions" not in unknown
 
@@ -329,7 +327,7 @@ def test_the_way_to_the_run_and_to_the_inbox() -> None:
 def test_each_page_says_what_asked(origin: dict[str, str], wanted: str) -> None:
     asked = question(Origin(**origin))
     for page in (
-        pages.form_page(asked, token="", name=""),
+        pages.form_page(pages.FormView(asked)),
         pages.outcome_page(asked, outcome("answered", 9), recorded=False),
     ):
         assert wanted in " ".join(visible_text(page).split())
@@ -352,7 +350,7 @@ def test_who_is_not_signed_in_gets_the_link_to_it() -> None:
 
 
 def test_the_deadline_is_told_with_its_moment() -> None:
-    page = visible_text(pages.form_page(question(), token="", name=""))
+    page = visible_text(pages.form_page(pages.FormView(question())))
     assert "Answer by" in page
     assert f"{NOW + timedelta(seconds=600):%Y-%m-%d %H:%M:%S UTC}" in page
 

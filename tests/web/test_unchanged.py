@@ -97,7 +97,7 @@ def sent_back(data_type: Any, value: Any, **content: Any) -> Any:
     """Return what the author gets when the form with a value is sent as it is."""
     asked = Question.of("typed", data_type, "Which one?", 60, **{"proposed": value, **content})
     request = RequestDocument.asking(asked, request_id="q", asked_at=NOW)
-    page = pages.form_page(request, token="t", name="")
+    page = pages.form_page(pages.FormView(request, token="t"))
     sent = asyncio.run(read_sent_form("application/x-www-form-urlencoded", body_of(page))).resolved(request)
     assert sent.fault(named=False) is None, sent.wrong
     return typed(data_type, parse_answer(request, sent.value, text=True))

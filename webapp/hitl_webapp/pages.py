@@ -98,6 +98,43 @@ class Fault:
     details: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class FormView:
+    """A question's form, as one visitor sees it.
+
+    Args:
+        request: The question.
+        token: The link's token, which the form sends back; empty for a visitor who signed in.
+        name: The visitor's verified name; empty lets them type one.
+        person: Whose link the visitor has; empty: nobody's.
+        typed: What was typed before, to be kept. None: nothing yet, so the form holds what it holds at first.
+        fault: What is wrong with it.
+        notice: Something that is wrong with none of it, such as a storage that does not answer.
+        refusal: Why this visitor may not answer; empty: they may.
+        sign_in: Where they sign in, if that helps.
+        step: Which of the forms it is.
+        parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
+        evidence: What is shown beside the question.
+        ballot: How far the votes are, where several people must agree.
+        handing: Who answers on behalf of which person.
+    """
+
+    request: RequestDocument
+    token: str = ""
+    name: str = ""
+    person: str = ""
+    typed: dict[str, str] | None = None
+    fault: Fault | None = None
+    notice: str = ""
+    refusal: str = ""
+    sign_in: str = ""
+    step: Step = "answer"
+    parts: PartsForm | None = None
+    evidence: Shown = NOTHING
+    ballot: Ballot | None = None
+    handing: Handing = HANDED_TO_NOBODY
+
+
 def typed_text(text: str) -> Markup:
     """Return what somebody typed, for the field they typed it in, which must not change it.
 
@@ -185,60 +222,28 @@ def render(template: str, **content: Any) -> str:
     return _environment().get_template(template).render(**content)
 
 
-def form_page(
-    request: RequestDocument,
-    *,
-    token: str,
-    name: str,
-    person: str = "",
-    typed: dict[str, str] | None = None,
-    fault: Fault | None = None,
-    notice: str = "",
-    refusal: str = "",
-    sign_in: str = "",
-    step: Step = "answer",
-    parts: PartsForm | None = None,
-    evidence: Shown = NOTHING,
-    ballot: Ballot | None = None,
-    handing: Handing = HANDED_TO_NOBODY,
-) -> str:
-    """Return a question's form, or the one by which it is declined or handed over.
-
-    Args:
-        request: The question.
-        token: The link's token, which the form sends back; empty for a visitor who signed in.
-        name: The visitor's verified name; empty lets them type one.
-        person: Whose link the visitor has; empty: nobody's.
-        typed: What was typed before, to be kept. None: nothing yet, so the form holds what it holds at first.
-        fault: What is wrong with it.
-        notice: Something that is wrong with none of it, such as a storage that does not answer.
-        refusal: Why this visitor may not answer; empty: they may.
-        sign_in: Where they sign in, if that helps.
-        step: Which of the forms it is.
-        parts: The answer's parts, as they were typed so far. None: nothing yet, or it has none.
-        evidence: What is shown beside the question.
-        ballot: How far the votes are, where several people must agree.
-        handing: Who answers on behalf of which person.
-    """
+def form_page(view: FormView) -> str:
+    """Return a question's form, or the one by which it is declined or handed over."""
+    request = view.request
     answer = "file.html" if asks_for_file(request) else "form.html"
     return render(
-        {"answer": answer, "decline": "decline.html", "delegate": "delegate.html"}[step],
+        {"answer": answer, "decline": "decline.html", "delegate": "delegate.html"}[view.step],
         request=request,
         field=field_for(request),
-        parts=parts_form(request) if parts is None else parts,
+        parts=parts_form(request) if view.parts is None else view.parts,
         few=FEW,
-        token=token,
-        name=name,
-        person=person,
-        typed={"value": initial(request) or ""} if typed is None else typed,
-        prefilled=_prefilled(request) if typed is None else "",
-        fault=fault,
-        notice=notice,
-        refusal=refusal,
-        sign_in=sign_in,
-        evidence=evidence,
-        ballot=ballot,
-        handing=handing,
+        token=view.token,
+        name=view.name,
+        person=view.person,
+        typed={"value": initial(request) or ""} if view.typed is None else view.typed,
+        prefilled=_prefilled(request) if view.typed is None else "",
+        fault=view.fault,
+        notice=view.notice,
+        refusal=view.refusal,
+        sign_in=view.sign_in,
+        evidence=view.evidence,
+        ballot=view.ballot,
+        handing=view.handing,
     )
 
 

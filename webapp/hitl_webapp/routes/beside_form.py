@@ -1,10 +1,9 @@
-"""What is around the form of a question: how far the votes are, and who answers on behalf of which person."""
+"""A question's form as one visitor sees it: its evidence, its votes, and who answers on behalf of which person."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TypedDict
 
 from hitl.core.delegation import can_be_handed_over, delegation_refusal, handed_over_by
 from hitl.core.documents import RequestDocument
@@ -17,32 +16,37 @@ from hitl_webapp.problems import BadInput
 from hitl_webapp.service import Service
 
 
-class Around(TypedDict):
-    """What a form is given of it."""
-
-    ballot: pages.Ballot | None
-    handing: pages.Handing
-
-
-async def around(service: Service, admitted: Admitted, told: str = "") -> Around:
-    """Return what a visitor sees around the form of a question.
+async def form_view(service: Service, admitted: Admitted, token: str, told: str = "") -> pages.FormView:
+    """Return the form that a visitor sees before they type anything.
 
     Args:
         service: The web app's parts.
         admitted: The question and the visitor.
-        told: What has just become of what the visitor said, as sentences.
+        token: The link's token; empty for a visitor who signed in.
+        told: The result of what the visitor has just done, as sentences; empty: nothing.
     """
+    view = pages.FormView(
+        admitted.request.document,
+        token=token,
+        name=admitted.principal.name,
+        person=admitted.principal.person,
+        evidence=await service.evidence.beside(admitted),
+    )
+    return await _with_votes(service, admitted, view, told)
+
+
+async def _with_votes(service: Service, admitted: Admitted, view: pages.FormView, told: str) -> pages.FormView:
     question, who = admitted.request.document, admitted.respondent("web")
     handed_over = who.verified and can_be_handed_over(question)
     if question.approval is None and not handed_over:
-        return Around(ballot=None, handing=pages.HANDED_TO_NOBODY)
+        return view
     ballots = await service.questions.ballots(admitted.request)
     now = await service.clock.rights_time(question)
     handing = _handing(admitted, ballots, now) if handed_over else pages.HANDED_TO_NOBODY
     found = standing(question, [each.vote for each in ballots.standing()])
     if found is None:
-        return Around(ballot=None, handing=replace(handing, told=told))
-    return Around(ballot=pages.Ballot(found, found.of(voter_of(who)), told), handing=handing)
+        return replace(view, handing=replace(handing, told=told))
+    return replace(view, ballot=pages.Ballot(found, found.of(voter_of(who)), told), handing=handing)
 
 
 def require_withdrawable(question: RequestDocument) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -21,7 +22,7 @@ from hitl_webapp.evidence import Shown
 from hitl_webapp.metrics import FORMS
 from hitl_webapp.parts import parts_form, stepped
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
-from hitl_webapp.routes.beside_form import around, require_withdrawable
+from hitl_webapp.routes.beside_form import form_view, require_withdrawable
 from hitl_webapp.routes.common import check_path, check_request_path, service_of, signed_out
 from hitl_webapp.security import CSP
 from hitl_webapp.sent import SentForm, read_sent_form, value_fault
@@ -44,17 +45,10 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
     ended = await _ended(service, admitted)
     if ended is not None:
         return ended
-    beside = await service.evidence.beside(admitted)
-    page = pages.form_page(
-        question,
-        token=address.token if principal.link else "",
-        name=principal.name,
-        person=principal.person,
-        refusal=beside.trouble or await principal.refusal(question, await service.clock.rights_time(question)),
-        sign_in="" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}"),
-        evidence=beside,
-        **await around(service, admitted),
-    ).encode()
+    view = await form_view(service, admitted, address.token if principal.link else "")
+    refusal = view.evidence.trouble or await principal.refusal(question, await service.clock.rights_time(question))
+    sign_in = "" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}")
+    page = pages.form_page(replace(view, refusal=refusal, sign_in=sign_in)).encode()
     # Evidence and votes are looked at each time, and who has a link may have signed in meanwhile.
     if (
         service.settings.auth == "link"
@@ -65,7 +59,7 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
     ):
         kept: Memory[KeptForm] = request.app.state.forms
         kept.put(_address(request.scope), Read((address.request_id, principal.link, page), 0.0, len(page)))
-    return _form_reply(page, beside)
+    return _form_reply(page, view.evidence)
 
 
 KeptForm = tuple[str, str, bytes]
@@ -193,19 +187,9 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
     ended = await _ended(service, admitted)
     if ended is not None:
         return ended
-    beside = await service.evidence.beside(admitted)
-    page = pages.form_page(
-        question,
-        token=sent.address.token,
-        name=admitted.principal.name,
-        person=admitted.principal.person,
-        typed=(sent if sent.parts else sent.resolved(question)).typed(question),
-        step=_LEADS.get(sent.step, "answer"),
-        parts=parts,
-        evidence=beside,
-        **await around(service, admitted),
-    )
-    return _form_reply(page, beside)
+    typed = (sent if sent.parts else sent.resolved(question)).typed(question)
+    view = await form_view(service, admitted, sent.address.token)
+    return _shown_form(replace(view, typed=typed, step=_LEADS.get(sent.step, "answer"), parts=parts))
 
 
 async def _withdraw(service: Service, sent: SentForm, headers: Headers) -> Response:
@@ -247,17 +231,8 @@ async def _ballot_page(
     service: Service, admitted: Admitted, sent: SentForm, *, told: str = "", notice: str = "", status: int = 200
 ) -> Response:
     """Return the form of a question with the votes on it as they are now."""
-    beside = await service.evidence.beside(admitted)
-    page = pages.form_page(
-        admitted.request.document,
-        token=sent.address.token,
-        name=admitted.principal.name,
-        person=admitted.principal.person,
-        notice=notice,
-        evidence=beside,
-        **await around(service, admitted, told),
-    )
-    return _form_reply(page, beside, status)
+    view = await form_view(service, admitted, sent.address.token, told)
+    return _shown_form(replace(view, notice=notice), status)
 
 
 async def _ended(service: Service, admitted: Admitted) -> Response | None:
@@ -289,23 +264,22 @@ async def form_again(
     step: pages.Step = "answer",
 ) -> Response:
     """Return the form with what was typed, and what is wrong."""
-    question, principal = admitted.request.document, admitted.principal
-    beside = await service.evidence.beside(admitted)
-    page = pages.form_page(
-        question,
-        token=sent.address.token,
-        name=principal.name,
-        person=principal.person,
+    question = admitted.request.document
+    view = await form_view(service, admitted, sent.address.token)
+    view = replace(
+        view,
         typed=sent.typed(question),
         fault=fault,
         notice="" if fault else problem.detail,
         # Who declined and chose an answer as well sees the form with both.
         step="decline" if sent.declines and not (fault and fault.place == "value") else step,
         parts=parts_form(question, sent.parts or None, sent.wrong),
-        evidence=beside,
-        **await around(service, admitted),
     )
-    return _form_reply(page, beside, problem.status, problem.headers)
+    return _shown_form(view, problem.status, problem.headers)
+
+
+def _shown_form(view: pages.FormView, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _form_reply(pages.form_page(view), view.evidence, status, headers)
 
 
 def _form_reply(
