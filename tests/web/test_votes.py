@@ -92,7 +92,7 @@ def test_two_people_agree_in_the_form_and_over_the_api(signed_in: WebApp) -> Non
     )
     again = form(question, "ann", value="true")
     assert again.status_code == 200
-    assert "the comment of that vote is kept" in visible_text(again.text)
+    assert "The same vote was sent before: its comment is kept" in visible_text(again.text)
 
     last = api(question, "bob", "sre", value=True)
     assert last.status_code == 200
