@@ -12,7 +12,7 @@ from hitl.cluster.policies import HumanInputPolicy
 from hitl.cluster.shapes import Metadata
 from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, STATUS_MANAGER, HumanInput, HumanInputStatus
 from hitl.core.documents import RequestDocument
-from hitl.errors import ClusterConflict, ClusterNotFound
+from hitl.errors import ClusterConflict, ClusterError, ClusterNotFound
 from hitl_operator.decide import Notice
 from hitl_operator.events import Events
 
@@ -68,7 +68,11 @@ class Cluster:
         metadata: Metadata,
         status: HumanInputStatus | HumanInputResponseStatus | NotificationTargetStatus,
     ) -> bool:
-        """Apply a status to the very object it is for; False when it is gone, or was changed meanwhile."""
+        """Apply a status to the very object it is for; False when it is gone, or was changed meanwhile.
+
+        Raises:
+            ClusterError: it is refused, also as a conflict or as not found if the object is there and unchanged.
+        """
         content: Object = {
             "apiVersion": API_VERSION,
             "kind": resource.kind,
@@ -84,7 +88,11 @@ class Cluster:
         }
         try:
             await self.kube.apply(resource, content, manager=STATUS_MANAGER, subresource="status")
-        except (ClusterNotFound, ClusterConflict):
+        except (ClusterNotFound, ClusterConflict) as error:
+            found = await self.kube.get(resource, metadata.name, metadata.namespace)
+            if found is not None and _same_version(found["metadata"], metadata):
+                # As by a webhook, or by a definition without this subresource: the next look would end the same.
+                raise ClusterError(f"the status of an unchanged object is refused: {error}") from error
             return False
         return True
 
@@ -120,6 +128,10 @@ class Cluster:
     async def emit_event(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Have a Kubernetes Event posted soon. One that is refused stops nobody."""
         self._events.emit(resource, metadata, notice, now)
+
+
+def _same_version(found: Object, metadata: Metadata) -> bool:
+    return (found["uid"], found["resourceVersion"]) == (metadata.uid, metadata.resource_version)
 
 
 def link_secret(metadata: Metadata) -> str:
