@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
 
+from hitl.core.forms import PartFault
+from hitl.core.forms.places import in_order
 from hitl.core.forms.plan import _Planner
 from hitl.core.forms.weight import _Weight
 from hitl.core.schema import check_schema
@@ -79,3 +82,14 @@ def test_rows_that_were_never_shown_make_no_long_page() -> None:
 
     with pytest.raises(Exception, match="more than a page can show"):
         parts.parts_form(asked, sent)
+
+
+def test_the_name_of_a_field_costs_no_more_than_its_length() -> None:
+    tracemalloc.start()
+
+    faults = in_order([PartFault("v/a", "first"), PartFault("v", "second")], {"v" + "/" * 6_000: ["x"]})
+
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [each.name for each in faults] == ["v", "v/a"]
+    assert peak < 1024 * 1024

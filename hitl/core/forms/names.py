@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -11,10 +12,15 @@ Sent: TypeAlias = Mapping[str, Sequence[str]]
 
 ROOT: Final = "v"
 ON: Final = "1"
+FORM: Final = f"{ROOT}~form"
+"""It says that an answer comes in parts, also where none of them holds anything."""
+BELOW: Final = re.compile(r"[/~]|\Z")
+"""Where the name of a part ends in that of a field, which may be its own."""
 MAX_ROWS: Final = 64
 """So many rows of a list a form has at most."""
 
-_MOST_COUNTED: Final = 1_000
+MOST_COUNTED: Final = 1_000
+"""A place is below it."""
 
 
 def below(name: str, key: str | int) -> str:
@@ -36,7 +42,7 @@ def place_of(text: str, count: int) -> int | None:
 
 def count_of(sent: Sent, name: str) -> int:
     """Return how many rows a list has, as the form says it."""
-    return place_of(one(sent, f"{name}~rows"), _MOST_COUNTED) or 0
+    return place_of(one(sent, f"{name}~rows"), MOST_COUNTED) or 0
 
 
 def rows_of(sent: Sent, name: str) -> int:

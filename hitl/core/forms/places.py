@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import JsonValue
 
-from hitl.core.forms.names import ROOT, Sent, below, one, place_of
+from hitl.core.forms.names import BELOW, ROOT, Sent, below, one, place_of
 from hitl.core.forms.parts import Fixed, Group, OneOf, Part, PartFault, Rows
 from hitl.errors import InvalidRequest, InvalidValue
 
 _DEFINITIONS: Final = ("$defs", "definitions")
-_BELOW: Final = re.compile("[/~]")
 _MAX_ALTERNATIVES: Final = 16
 
 
@@ -31,12 +29,15 @@ def whole_faults(part: Part, sent: Sent, schema: Mapping[str, Any], value: JsonV
 
 def in_order(found: Sequence[PartFault], sent: Sent) -> list[PartFault]:
     """Return faults in the order of the form, which is the order in which a browser sends its fields."""
+    wanted = {fault.name for fault in found}
+    longest = max(map(len, wanted), default=0)
     order: dict[str, int] = {}
     for number, name in enumerate(sent) if len(found) > 1 else ():
-        # A part is where the first field below it is.
-        for end in (*(each.start() for each in _BELOW.finditer(name)), len(name)):
-            order.setdefault(name[:end], number)
-    return sorted(found, key=lambda fault: order.get(fault.name, len(order)))
+        # A part is where the first field below it is. Names that nobody asked for may be long.
+        for end in (each.start() for each in BELOW.finditer(name, 0, longest + 1)):
+            if name[:end] in wanted:
+                order.setdefault(name[:end], number)
+    return sorted(found, key=lambda fault: order.get(fault.name, len(sent)))
 
 
 class _Places:
