@@ -12,9 +12,10 @@ from hitl.cluster.policies import HumanInputPolicy
 from hitl.cluster.shapes import Metadata
 from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, STATUS_MANAGER, HumanInput, HumanInputStatus
 from hitl.core.documents import RequestDocument
-from hitl.errors import ClusterConflict, ClusterError, ClusterNotFound
+from hitl.errors import ClockApart, ClusterConflict, ClusterError, ClusterNotFound
 from hitl_operator.decide import Notice
 from hitl_operator.events import Events
+from hitl_operator.roots import CLOCK_LIMIT_SECONDS
 
 
 class Cluster:
@@ -28,6 +29,16 @@ class Cluster:
     def __init__(self, kube: Kube, events: Events) -> None:
         self.kube = kube
         self._events = events
+
+    def require_clock(self, now: datetime) -> None:
+        """Refuse to end or to delete anything by a clock that is not the API server's.
+
+        Raises:
+            ClockApart: when they are more than 10 s apart.
+        """
+        difference = self.kube.clock_difference(now) or 0.0
+        if abs(difference) > CLOCK_LIMIT_SECONDS:
+            raise ClockApart("the API server", difference)
 
     async def human_input(self, namespace: str, name: str) -> HumanInput | None:
         """Return a HumanInput.

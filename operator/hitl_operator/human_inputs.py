@@ -7,10 +7,11 @@ Doing it twice, or half and then again, ends in the same state. One look goes th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS
-from hitl.cluster.conditions import HumanInputCondition, RefusalReason
+from hitl.cluster.conditions import HumanInputCondition, RefusalReason, TroubleReason
 from hitl.cluster.mapping import given_by
 from hitl.cluster.v1alpha1 import HumanInput, HumanInputStatus
 from hitl.core import keys
@@ -48,6 +49,10 @@ from hitl_operator.work_items import CancelDeleted, CheckOutcome, ReconcileHuman
 
 # An object in trouble is looked at each time when the full scan has seen so many pages.
 _TROUBLED_PAGES: Final = 5
+# Where no root serves a namespace, there is no storage whose clock could be meant.
+_CLOCK_APART: Final = Trouble(
+    TroubleReason.CLOCK_APART, "the operator's clock is not the API server's; it is retried automatically"
+)
 
 
 @dataclass
@@ -113,7 +118,10 @@ class HumanInputs:
         root = self._context.roots.serving(work.namespace)
         trouble = misplaced(self._context, human_input, root)
         if trouble is not None or root is None:
-            await self._show(work, human_input, Findings(trouble=trouble), root)
+            apart = await self._clock_forbids_the_end(root, human_input, trouble)
+            await self._show(work, human_input, Findings(trouble=_CLOCK_APART if apart else trouble), root)
+            if apart is not None:
+                raise apart
             return human_input
         look = _Look(root, human_input, watched=watched)
         try:
@@ -170,14 +178,35 @@ class HumanInputs:
             error, look.request = await self._why_gone(look, error), None
         look.trouble = trouble_of(error, asked=look.request is not None, root=root.name)
         self._requests.forget(root, human_input.request_id)
-        if ends_unasked(human_input, look.trouble, self._context.now()):
-            try:
-                await root.require_clock(self._context.now())
-            except HITLError as clock:
-                error, look.trouble = clock, trouble_of(clock, asked=False, root=root.name)
+        if (apart := await self._clock_forbids_the_end(root, human_input, look.trouble)) is not None:
+            error, look.trouble = apart, trouble_of(apart, asked=False, root=root.name)
         if look.trouble.passes or isinstance(error, PolicyNotFound):
             # Somebody who applies a folder creates the policy a moment later: the first looks follow quickly.
             look.failure = error
+
+    async def _clock_forbids_the_end(
+        self, root: Root | None, human_input: HumanInput, trouble: Trouble | None
+    ) -> HITLError | None:
+        """Return why a question that was never asked does not end yet, though by this clock it is over."""
+        now = self._context.now()
+        if ends_unasked(human_input, trouble, now):
+            try:
+                await self._require_clock(root, now)
+            except HITLError as error:
+                return error
+        return None
+
+    async def _require_clock(self, root: Root | None, now: datetime) -> None:
+        """Refuse to end or to delete a HumanInput by a time that others do not share.
+
+        Raises:
+            HITLError: it is to be tried again later.
+        """
+        if root is None or root.away:
+            # The API server dated it, and no storage says more.
+            self._context.cluster.require_clock(now)
+        else:
+            await root.require_clock(now)
 
     async def _why_gone(self, look: _Look, error: HITLError) -> HITLError:
         self._requests.forget(look.root, look.human_input.request_id)
@@ -190,14 +219,15 @@ class HumanInputs:
     async def _settled(self, work: ReconcileHumanInput, human_input: HumanInput) -> None:
         """Tell a response that came too late so, and delete a HumanInput that was kept long enough."""
         current = human_input.status.observed_generation == human_input.metadata.generation
+        root, now = self._context.roots.serving(work.namespace), self._context.now()
         if outcome_is_missing(human_input):
             self._context.queue.add(CheckOutcome(work.namespace, work.name))
-        elif current and due_in(human_input, self._context.now()) == 0:
+        elif current and due_in(human_input, now) == 0:
+            await self._require_clock(root, now)
             self._context.index.drop((work.namespace, work.name), human_input.metadata.uid)
             kube, uid = self._context.cluster.kube, human_input.metadata.uid
             await kube.delete(HUMAN_INPUTS, work.name, work.namespace, uid=uid)
             return
-        root = self._context.roots.serving(work.namespace)
         found = Findings()
         if came_late(human_input) and root is not None:
             found = Findings(refusal=await self._refuse_late(root, human_input))
