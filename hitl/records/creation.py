@@ -38,11 +38,9 @@ class Looked:
 
 
 async def create_or_read(
-    records: Records, request: StoredRequest, mine: OutcomeDocument | None, looked: Looked | None = None
-) -> tuple[OutcomeDocument | None, bool]:
+    records: Records, request: StoredRequest, mine: OutcomeDocument, looked: Looked | None = None
+) -> tuple[OutcomeDocument, bool]:
     """Create an outcome unless there is one; return the one that stands, and whether it was just created.
-
-    This is the one place that reads back the recorded outcome. Without an outcome to create, it only reads.
 
     Raises:
         RequestNotFound: the question is not in storage any more; nothing was written.
@@ -52,7 +50,7 @@ async def create_or_read(
     unanswered = looked is not None and looked.unanswered
     unknown = StorageUnavailable(f"{key} exists but cannot be read yet: try again")
     # Where an operator listens, one that lost is not announced; elsewhere the creation finds out by itself.
-    if mine is not None and (unanswered or not (records.announce and await store.exists(key))):
+    if unanswered or not (records.announce and await store.exists(key)):
         seen_at = await announce(records, request, seen_at)
         try:
             created = await store.create_once(key, mine.to_bytes())
@@ -60,11 +58,11 @@ async def create_or_read(
             # The reply may have been lost after the object was created: only reading back tells.
             unknown = error
     standing = mine if created else await read_outcome_of(store, request)
-    if standing is None and mine is not None:
+    if standing is None:
         raise unknown
-    if mine is not None and seen_at is not None:
+    if seen_at is not None:
         await require_still_there(records, request, seen_at, key if created or standing == mine else None)
-    if standing is not None and (created or standing == mine):
+    if created or standing == mine:
         await note_settled(records, request.document, standing)
     return standing, created
 

@@ -22,13 +22,12 @@ from hitl.core.delegation import (
     needs_delegation,
 )
 from hitl.core.documents import Respondent
-from hitl.core.lifecycle import accepts_submissions
 from hitl.core.votes import voter_of
-from hitl.errors import AlreadySettled, AlreadyVoted, NotAllowed, RequestNotFound
+from hitl.errors import AlreadyVoted, NotAllowed, RequestNotFound
 from hitl.records.attempts import note_withdrawal
 from hitl.records.records import Records
-from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import Settled, Submission, late, new_submission_id
+from hitl.records.requests import StoredRequest
+from hitl.records.submissions import Settled, Submission, closed, new_submission_id
 from hitl.records.votes import Cast, cast, end, handed_over, is_delegation, read_ballots
 from hitl.storage import Store
 
@@ -85,18 +84,20 @@ async def as_acting(
     return (submission if who is submission.respondent else submission.by(who)), used
 
 
-async def use(store: Store, request: StoredRequest, used: Cast[DelegationDocument], now: datetime) -> bool:
-    """Mark a delegation as used, unless it was taken back; tell whether it is. From then on it stays.
+async def use(
+    store: Store, request: StoredRequest, delegation: Cast[DelegationDocument] | None, now: datetime
+) -> Settled | None:
+    """Mark the delegation by which somebody acts as used. From then on it cannot be taken back.
+
+    Returns:
+        The refusal, if it was taken back before; None: it is used, or there is none.
 
     Raises:
         StorageUnavailable: whether it was marked is not known; trying again is safe.
     """
-    return await end(store, request, used, "used", now)
-
-
-def taken_back(used: Cast[DelegationDocument]) -> Settled:
-    """Return the result for somebody whose delegation was taken back in that moment."""
-    by = used.vote.respondent.name
+    if delegation is None or await end(store, request, delegation, "used", now):
+        return None
+    by = delegation.vote.respondent.name
     return Settled("not_allowed", error=NotAllowed(f"{by} has just taken back that you answer on behalf of {by}."))
 
 
@@ -153,11 +154,8 @@ async def _found(
 async def _delegated(
     records: Records, request: StoredRequest, who: Respondent, to: str, now: datetime, submission_id: str
 ) -> Settled:
-    recorded = await read_outcome_of(records.store, request)
-    if recorded is not None:
-        return Settled("lost", recorded, AlreadySettled(recorded))
-    if not accepts_submissions(request.document, None, now):
-        return Settled("too_late", error=late(request))
+    if result := await closed(records.store, request, now):
+        return result
     if why := delegation_refusal(request.document, who, to, now):
         return Settled("not_allowed", error=NotAllowed(why))
     if submission_id:

@@ -11,14 +11,15 @@ from datetime import datetime
 
 from hitl.core.documents import OutcomeDocument
 from hitl.core.lifecycle import may_end_by_itself
-from hitl.errors import AlreadySettled, RequestNotFound
+from hitl.errors import RequestNotFound
 from hitl.records.attempts import note_settlement
 from hitl.records.creation import Looked, create_or_read
-from hitl.records.delegating import as_acting, refused_to, taken_back, use
+from hitl.records.delegating import as_acting, refused_to, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import Settled, Submission, attempt, unsaved_note
+from hitl.records.submissions import Refused, Settled, Submission, check_submission, unsaved_note
 from hitl.records.voting import decide, vote
+from hitl.storage import Store
 
 
 async def settle(
@@ -34,7 +35,7 @@ async def settle(
     Args:
         records: Where the request lies.
         request: The request as read from there.
-        submission: The attempt.
+        submission: What was submitted.
         now: The moment of the submission, with a time zone, by a clock that `Store.require_clock` accepted. None
             takes the records' own, and has it checked.
         looked: What was seen of the question before. None: it is read again.
@@ -55,28 +56,41 @@ async def _settled(
 ) -> Settled:
     if request.document.approval is not None and submission.outcome != "cancelled":
         return await vote(records, request, submission, now=now, looked=looked)
-    used, refused = None, None
-    if submission.outcome != "cancelled":
-        submission, used = await as_acting(records.store, request, submission, now)
-        refused = await refused_to(records.store, request, submission.respondent, now)
-    mine, unfit = attempt(request, submission, now)
-    refusal = refused or unfit
-    if used is not None and refusal is None and not await use(records.store, request, used, now):
-        refusal = taken_back(used)
+    if submission.outcome == "cancelled":
+        checked = check_submission(request, submission, now)
+    else:
+        checked = await _checked_of_person(records.store, request, submission, now)
+    if isinstance(checked, Refused):
+        standing = await read_outcome_of(records.store, request)
+        # The outcome that stands matters more than what was wrong.
+        return checked.result if standing is None else _compared(standing, checked.would_be)
     try:
-        standing, created = await create_or_read(records, request, None if refusal else mine, looked)
+        standing, created = await create_or_read(records, request, checked, looked)
     except RequestNotFound as error:
         return Settled("gone", error=error)
-    if standing is None:
-        # Only what was refused comes back without any outcome.
-        assert refusal is not None
-        return refusal
-    if created or standing == mine:
+    return Settled("recorded", standing) if created else _compared(standing, checked)
+
+
+async def _checked_of_person(
+    store: Store, request: StoredRequest, submission: Submission, now: datetime
+) -> OutcomeDocument | Refused[OutcomeDocument]:
+    submission, delegation = await as_acting(store, request, submission, now)
+    forbidden = await refused_to(store, request, submission.respondent, now)
+    checked = check_submission(request, submission, now)
+    if forbidden is not None:
+        return Refused(forbidden, checked.would_be if isinstance(checked, Refused) else checked)
+    if isinstance(checked, Refused):
+        return checked
+    taken_back = await use(store, request, delegation, now)
+    return checked if taken_back is None else Refused(taken_back, checked)
+
+
+def _compared(standing: OutcomeDocument, mine: OutcomeDocument | None) -> Settled:
+    if standing == mine:
         return Settled("recorded", standing)
     if mine is not None and _same_submission(standing, mine):
         return Settled("already_yours", standing, note=_unsaved(standing, mine))
-    # Who won matters more than what was wrong.
-    return Settled("lost", standing, AlreadySettled(standing))
+    return Settled.lost(standing)
 
 
 async def expire(

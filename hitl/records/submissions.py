@@ -1,11 +1,11 @@
-"""One attempt to end a question, what it would become, and its result."""
+"""One submission, what it would become, and its result."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from hitl.core.audit import Kind, Right
 from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
@@ -15,8 +15,11 @@ from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.question import parse_answer
 from hitl.core.tally import Standing
 from hitl.core.values import Value, format_value
-from hitl.errors import Expired, HITLError, InvalidValue
-from hitl.records.requests import StoredRequest
+from hitl.errors import AlreadySettled, Expired, HITLError, InvalidValue
+from hitl.records.requests import StoredRequest, read_outcome_of
+from hitl.storage import Store
+
+_T = TypeVar("_T")
 
 
 def new_submission_id() -> str:
@@ -79,6 +82,11 @@ class Settled:
     note: str = ""
     standing: Standing | None = None
 
+    @classmethod
+    def lost(cls, outcome: OutcomeDocument) -> Settled:
+        """Return the result of a submission when another outcome stands."""
+        return cls("lost", outcome, AlreadySettled(outcome))
+
     def outcome_or_raise(self) -> OutcomeDocument:
         """Return the outcome, if it is the sender's. A vote that waits for others has none.
 
@@ -95,6 +103,20 @@ class Settled:
         return self.outcome
 
 
+@dataclass(frozen=True)
+class Refused(Generic[_T]):
+    """A submission that may not be recorded.
+
+    Args:
+        result: What its sender is told, unless the question has an outcome.
+        would_be: The outcome or the vote that it would have been. It is compared with what was recorded before,
+            and is never created. None: there is nothing to compare.
+    """
+
+    result: Settled
+    would_be: _T | None = None
+
+
 def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
     """Return what the deadline of a request makes of it: the default, or a timeout."""
     document = request.document
@@ -108,30 +130,41 @@ def timeout_outcome(request: StoredRequest, now: datetime) -> OutcomeDocument:
     return as_outcome(request, submission, now)
 
 
-def attempt(
+def check_submission(
     request: StoredRequest, submission: Submission, now: datetime
-) -> tuple[OutcomeDocument | None, Settled | None]:
-    """Return the outcome that a submission may become, or else what it is refused with.
-
-    Who comes late with what was recorded before gets both: it is compared, and never created.
+) -> OutcomeDocument | Refused[OutcomeDocument]:
+    """Return the outcome that a submission may become, or why it may not.
 
     Args:
         request: The question.
-        submission: The attempt.
-        now: Its moment.
+        submission: What was submitted.
+        now: Its moment, with a time zone.
     """
     try:
-        mine = as_outcome(request, submission, now)
+        would_be = as_outcome(request, submission, now)
     except InvalidValue as error:
-        return None, Settled("refused", error=error)
+        return Refused(Settled("refused", error=error))
     if submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now):
-        return mine, Settled("too_late", error=late(request))
-    return mine, None
+        return Refused(_too_late(request), would_be)
+    return would_be
 
 
-def late(request: StoredRequest) -> Expired:
-    """Return the error for what comes after the deadline."""
-    return Expired(f"the deadline of question {request.request_id} has passed: nothing was recorded")
+async def closed(store: Store, request: StoredRequest, now: datetime) -> Settled | None:
+    """Return the result for whoever comes after the outcome, or after the deadline; None: the question is open.
+
+    Raises:
+        DocumentDamaged: what is stored as the outcome cannot be read.
+        StorageUnavailable: when the storage did not answer in time.
+    """
+    outcome = await read_outcome_of(store, request)
+    if outcome is not None:
+        return Settled.lost(outcome)
+    return None if accepts_submissions(request.document, None, now) else _too_late(request)
+
+
+def _too_late(request: StoredRequest) -> Settled:
+    why = f"the deadline of question {request.request_id} has passed: nothing was recorded"
+    return Settled("too_late", error=Expired(why))
 
 
 def unsaved_note(what: str, kept: tuple[str, str], sent: tuple[str, str]) -> str:

@@ -16,24 +16,27 @@ from hitl.core import keys, votekeys
 from hitl.core.audit import Right
 from hitl.core.delegation import DelegationDocument, Handed
 from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
-from hitl.core.lifecycle import accepts_submissions
 from hitl.core.strictjson import shortened
 from hitl.core.tally import Decision, Standing, standing, tally
+from hitl.core.values import Value
 from hitl.core.votekeys import VoteKey
 from hitl.core.votes import VoteDocument, canonical, lacks_comment, vote_refusal, voter_of
-from hitl.errors import (
-    AlreadySettled,
-    AlreadyVoted,
-    InvalidValue,
-    NotAllowed,
-    RequestNotFound,
-)
+from hitl.errors import AlreadyVoted, InvalidValue, NotAllowed, RequestNotFound
 from hitl.records.attempts import note_expired, note_withdrawal
 from hitl.records.creation import Looked, create_or_read
-from hitl.records.delegating import as_acting, handed_over_before, taken_back, use
+from hitl.records.delegating import as_acting, handed_over_before, use
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl.records.submissions import REASONS, Settled, Submission, attempt, late, timeout_outcome, unsaved_note
+from hitl.records.submissions import (
+    REASONS,
+    Refused,
+    Settled,
+    Submission,
+    check_submission,
+    closed,
+    timeout_outcome,
+    unsaved_note,
+)
 from hitl.records.votes import Cast, cast, end, is_delegation, read_ballots
 from hitl.storage import all_of
 
@@ -61,7 +64,7 @@ async def vote(
     Args:
         records: Where the question lies.
         request: The question, on which several people must agree.
-        submission: The attempt, which answers or rejects.
+        submission: What was submitted: an answer or a rejection.
         now: The present moment, by a clock that was compared.
         looked: As `settle` takes it.
 
@@ -69,17 +72,16 @@ async def vote(
         DocumentDamaged: what is stored cannot be read.
         StorageUnavailable: whether it was stored is not known; the same submission may be made again.
     """
-    submission, used = await as_acting(records.store, request, submission, now)
-    given, refused = _vote_of(request, submission, now)
+    submission, delegation = await as_acting(records.store, request, submission, now)
+    given = _vote_of(request, submission, now)
     recorded = await read_outcome_of(records.store, request)
-    if recorded is not None or refused is not None:
-        if recorded is not None:
-            return _told(recorded, given, created=False)
-        assert refused is not None
-        return refused
-    assert given is not None
-    if used is not None and not await use(records.store, request, used, now):
-        return taken_back(used)
+    if isinstance(given, Refused):
+        return given.result if recorded is None else _told(recorded, given.would_be, created=False)
+    if recorded is not None:
+        return _told(recorded, given, created=False)
+    taken_back = await use(records.store, request, delegation, now)
+    if taken_back is not None:
+        return taken_back
     try:
         stands = await cast(records, request, given, looked)
         if isinstance(stands.vote, DelegationDocument):
@@ -168,11 +170,8 @@ async def withdraw(
 async def _withdrawn(
     records: Records, request: StoredRequest, respondent: Respondent, now: datetime, submission_id: str
 ) -> Settled:
-    recorded = await read_outcome_of(records.store, request)
-    if recorded is not None:
-        return Settled("lost", recorded, AlreadySettled(recorded))
-    if not accepts_submissions(request.document, None, now):
-        return Settled("too_late", error=late(request))
+    if result := await closed(records.store, request, now):
+        return result
     ballots = await read_ballots(records.store, request)
     mine = ballots.last_of(voter_of(respondent))
     if mine is None:
@@ -192,7 +191,7 @@ async def _withdrawn(
         return handed_over_before(Handed(mine.vote, used=True))
     decided = await decide(records, request, now, checked=True)
     if decided.outcome is not None:
-        return Settled("lost", decided.outcome, AlreadySettled(decided.outcome))
+        return Settled.lost(decided.outcome)
     counted = AlreadyVoted("Your vote was being counted at that moment, so it stays.")
     return Settled("voted_before", error=counted)
 
@@ -210,37 +209,41 @@ async def standing_votes(records: Records, request: StoredRequest) -> list[Cast[
 
 def _vote_of(
     request: StoredRequest, submission: Submission, now: datetime
-) -> tuple[VoteDocument | None, Settled | None]:
-    """Return the vote that a submission is, or what it is refused with; both for one that comes too late."""
+) -> VoteDocument | Refused[VoteDocument]:
+    """Return the vote that a submission may become, or why it may not."""
     document, approval = request.document, request.document.approval
     assert approval is not None
-    who = submission.respondent
-    if why := vote_refusal(document, approval, who, now):
-        return None, Settled("not_allowed", error=NotAllowed(why))
-    would_be, refused = attempt(request, submission, now)
-    if would_be is None:
-        return None, refused
-    given = VoteDocument(
+    if why := vote_refusal(document, approval, submission.respondent, now):
+        return Refused(Settled("not_allowed", error=NotAllowed(why)))
+    checked = check_submission(request, submission, now)
+    if isinstance(checked, Refused):
+        late = checked.would_be
+        return Refused(checked.result, None if late is None else _as_vote(request, submission, late.value, now))
+    given = _as_vote(request, submission, checked.value, now)
+    if lacks_comment(approval, given):
+        missing = InvalidValue("A comment is needed: write why you decide like this.")
+        return Refused(Settled("refused", error=missing))
+    return given
+
+
+def _as_vote(request: StoredRequest, submission: Submission, value: Value, now: datetime) -> VoteDocument:
+    return VoteDocument(
         request_id=request.request_id,
         request_sha256=request.sha256,
-        data_type=document.data_type,
+        data_type=request.document.data_type,
         outcome="rejected" if submission.outcome == "rejected" else "answered",
-        value=would_be.value,
+        value=value,
         comment=submission.comment,
         submission_id=submission.submission_id,
         voted_at=now,
-        respondent=who,
+        respondent=submission.respondent,
     )
-    if refused is None and lacks_comment(approval, given):
-        missing = InvalidValue("A comment is needed: write why you decide like this.")
-        return None, Settled("refused", error=missing)
-    return given, refused
 
 
 def _told(outcome: OutcomeDocument, given: VoteDocument | None, *, created: bool) -> Settled:
     counted = None if given is None else next((each for each in outcome.votes if each.voter == given.voter), None)
     if given is None or counted is None or (outcome.outcome, _answer(outcome)) != (given.outcome, given.answer()):
-        return Settled("lost", outcome, AlreadySettled(outcome))
+        return Settled.lost(outcome)
     kept = (counted.comment, counted.name)
     note = unsaved_note("vote", kept, (given.comment, given.respondent.name))
     return Settled("recorded" if created else "already_yours", outcome, note=note)

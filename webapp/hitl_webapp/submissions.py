@@ -9,7 +9,7 @@ from dataclasses import replace
 from starlette.datastructures import Headers
 
 from hitl.core.documents import Via
-from hitl.errors import AlreadySettled, HITLError, InvalidValue, RequestNotFound
+from hitl.errors import HITLError, InvalidValue, RequestNotFound
 from hitl.records.attempts import note_refused, note_settlement
 from hitl.records.delegating import delegate
 from hitl.records.outcomes import settle
@@ -188,7 +188,7 @@ class Submissions:
         standing = await self._questions.outcome(admitted.request)
         settled = Settled("refused", error=fault)
         if standing is not None:
-            settled = Settled("lost", standing, AlreadySettled(standing))
+            settled = Settled.lost(standing)
         await note_settlement(self._records, admitted.request, submission, settled, self._clock.now())
         return settled
 
