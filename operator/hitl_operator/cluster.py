@@ -147,4 +147,5 @@ def _same_version(found: Object, metadata: Metadata) -> bool:
 
 def link_secret(metadata: Metadata) -> str:
     """Return the name of the Secret that holds a HumanInput's link: with its uid, so that it is nobody else's."""
-    return f"{metadata.name[:238]}-link-{metadata.uid[:8]}"
+    # A part of a name between dots ends with neither a dot nor a hyphen, and a cut may be anywhere.
+    return f"{metadata.name[:238].rstrip('-.')}-link-{metadata.uid[:8]}"

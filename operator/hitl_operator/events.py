@@ -219,7 +219,8 @@ def _said(name: str, involved: Object, notice: Notice, times: _Sum) -> Object:
 
 
 def _name(about: str, identity: tuple[object, ...]) -> str:
-    return f"{about[:230]}.{hashlib.sha256(repr(identity).encode()).hexdigest()[:16]}"
+    # A part of a name between dots ends with neither a dot nor a hyphen, and a cut may be anywhere.
+    return f"{about[:230].rstrip('-.')}.{hashlib.sha256(repr(identity).encode()).hexdigest()[:16]}"
 
 
 def _moment(now: datetime) -> str:
