@@ -206,6 +206,8 @@ class NamedTarget(FixedTarget):
         self._deliveries = Deliveries()
         self._opened_at: float | None = None
         self._changed = asyncio.Event()
+        # Whether its status is to be written, and that is not known to have succeeded.
+        self._unwritten = False
 
     def change(self, target: NotificationTarget) -> None:
         """Take the target as it is now."""
@@ -216,6 +218,8 @@ class NamedTarget(FixedTarget):
             with suppress(InvalidRequest):
                 self.sender.pace = target.spec.pace()
             self.sender.wake()
+        if self._unwritten:
+            self._changed.set()
         self.target = target
 
     def wants(self, event: NoticeEvent) -> bool:
@@ -245,7 +249,7 @@ class NamedTarget(FixedTarget):
                 if self._readiness.ready and not was_ready:
                     self.sender.wake()
             await self._write()
-            well = self._channel is not None and self._deliveries.failing_since is None
+            well = self._channel is not None and self._deliveries.failing_since is None and not self._unwritten
             with suppress(TimeoutError):
                 async with asyncio.timeout(None if well else _LOOK_AGAIN_SECONDS):
                     await self._changed.wait()
@@ -285,11 +289,13 @@ class NamedTarget(FixedTarget):
             # Nobody knows yet.
             return
         status = status_of(target, self._readiness, self._deliveries, self.sender.waiting, self.now())
-        if status == target.status:
+        self._unwritten = status != target.status
+        if not self._unwritten:
             return
         try:
             # If it was changed meanwhile, the watch reports it, and it is written then.
-            await self._telling.cluster.write_status(NOTIFICATION_TARGETS, target.metadata, status)
+            written = await self._telling.cluster.write_status(NOTIFICATION_TARGETS, target.metadata, status)
+            self._unwritten = not written
         except ClusterError as error:
             _log.warning("the status of NotificationTarget %s cannot be written: %s", self.shown, error)
 

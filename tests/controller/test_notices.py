@@ -23,8 +23,9 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.documents import Origin
 from hitl.core.notices import NotDelivered
+from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl_operator import metrics
+from hitl_operator import metrics, notice_targets
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
 from hitl_operator.events import Events
@@ -53,6 +54,25 @@ class Statuses:
             yield each
 
 
+class RefusesOnce(Statuses):
+    """A fake API server that refuses the first status, and says when it has taken another."""
+
+    def __init__(self, error: ClusterError) -> None:
+        self.versions: list[str] = []
+        self.taken = asyncio.Event()
+        self._error = error
+
+    async def apply(self, _: Any, content: dict[str, Any], **__: Any) -> dict[str, Any]:
+        self.versions.append(content["metadata"]["resourceVersion"])
+        if len(self.versions) == 1:
+            raise self._error
+        self.taken.set()
+        return {}
+
+    async def get(self, *_: Any) -> dict[str, Any]:
+        return {"metadata": {"uid": "u", "resourceVersion": "2"}}
+
+
 def target(
     url: str = "https://hooks.example.org", *, name: str = "ops", namespace: str = HOME, **status: Any
 ) -> NotificationTarget:
@@ -62,14 +82,14 @@ def target(
 
 
 @asynccontextmanager
-async def operator(url: str, receiver: Receiver, **settings: Any) -> AsyncIterator[Notices]:
+async def operator(url: str, receiver: Receiver, kube: Any = None, **settings: Any) -> AsyncIterator[Notices]:
     """The operator's part that tells, begun just now."""
     chosen = OperatorSettings(storage_root=url, notify_private="allow", **settings)
     roots = Roots(chosen.all_roots())
     [root] = roots
     await root.reach()
     root.looked.set()
-    kube: Any = Statuses()
+    kube = kube or Statuses()
     cluster = Cluster(kube, Events(kube, lambda: 0.0))
     context = Context(cluster, roots, Index(), Queues(roots), chosen)
     notices = Notices(context, Requests(context), lambda _: True)
@@ -250,6 +270,29 @@ async def test_what_waits_for_a_target_is_not_told_once_its_selector_means_other
         await receiver.until(1)
         await quiet(notices)
         assert [head["webhook-id"].partition("_")[0] for head in receiver.heads] == ["q-002"]
+
+
+@pytest.mark.parametrize(
+    "error", [ClusterConflict("it was changed"), ClusterUnavailable("503"), ClusterError("no")]
+)
+async def test_a_status_that_was_not_taken_is_written_once_the_target_is_seen_again_or_a_while_later(
+    error: ClusterError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server is a fake, as a real one refuses only by chance."""
+    monkeypatch.setattr(notice_targets, "_GATHER_SECONDS", 0.01)
+    for seen_again in (True, False):
+        kube = RefusesOnce(error)
+        monkeypatch.setattr(notice_targets, "_LOOK_AGAIN_SECONDS", 600 if seen_again else 0.01)
+        async with receiving() as receiver, operator(f"memory://{uuid.uuid4()}", receiver, kube) as notices:
+            async with asyncio.timeout(120):
+                while not kube.versions:
+                    await asyncio.sleep(0.01)
+                if seen_again:
+                    labelled = target(receiver.url).to_object()
+                    labelled["metadata"]["resourceVersion"] = "2"
+                    notices.saw_target("MODIFIED", labelled)
+                await kube.taken.wait()
+        assert kube.versions[1] == ("2" if seen_again else "")
 
 
 async def test_what_is_measured_of_a_target_goes_with_it() -> None:
