@@ -1,9 +1,9 @@
-"""What the audit says of an attempt to end a question, from what is known of it."""
+"""The audit's lines about submissions and outcomes, built from what is known of them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from pydantic_core import to_json
 
@@ -20,7 +20,7 @@ from hitl.records.submissions import Settled, Submission
 
 # Longer answers are named by their digest: the outcome holds them.
 MOST_VALUE_CHARS: Final = 1_024
-# What is refused may be anything, sent by anybody.
+# Anybody may send anything that is refused.
 _MOST_REFUSED_CHARS: Final = 300
 
 _RIGHTS: Final[dict[str, Right]] = {
@@ -34,12 +34,41 @@ _RIGHTS: Final[dict[str, Right]] = {
 }
 
 
+# Parts of `Attempt`: mypy checks neither the names nor the types of what a model of pydantic is called with.
+class _RespondentFields(TypedDict, total=False):
+    name: str
+    verified: bool
+    on_behalf_of: str
+    link: str
+    right: Right
+    named: str
+    via: str
+    commit: str
+
+
+class _ValueFields(TypedDict, total=False):
+    value: str | None
+    value_sha256: str
+
+
+class _SubmissionFields(_RespondentFields, _ValueFields, total=False):
+    attempt: str
+    submission_id: str
+    comment: str
+
+
+class _RequestFields(TypedDict, total=False):
+    namespace: str
+    request_sha256: str
+    evidence: tuple[str, ...]
+
+
 async def note_settlement(
     records: Records, request: StoredRequest, submission: Submission, settled: Settled, now: datetime
 ) -> None:
     """Tell the audit the result of a submission."""
     if records.audited is not None:
-        await records.audited(of_settlement(request, submission, settled, now))
+        await records.audited(line_of_result(request, submission, settled, now))
 
 
 async def note_withdrawal(
@@ -60,16 +89,16 @@ async def note_withdrawal(
                 result=settled.kind,
                 reason=_text(str(settled.error or ""), _MOST_REFUSED_CHARS),
                 to=_text(to, _MOST_REFUSED_CHARS),
-                **_of_respondent(respondent, right, may_answer(request.document, now)),
-                **_of_request(request),
+                **_respondent_fields(respondent, right, may_answer(request.document, now)),
+                **_request_fields(request),
             )
         )
 
 
-async def note_expired(records: Records, request: StoredRequest, outcome: OutcomeDocument) -> None:
-    """Report to the audit that a deadline was settled."""
+async def note_outcome(records: Records, request: StoredRequest, outcome: OutcomeDocument) -> None:
+    """Tell the audit of an outcome that a deadline or enough votes made."""
     if records.audited is not None:
-        await records.audited(of_outcome(request, outcome))
+        await records.audited(line_of_outcome(request, outcome))
 
 
 async def note_refused(
@@ -81,36 +110,38 @@ async def note_refused(
     submission: Submission | None = None,
     name: str = "",
 ) -> None:
-    """Tell the audit of an attempt that was refused, or that failed, before it could be settled.
+    """Tell the audit of a submission that was refused, or that failed, before it could be settled.
 
     Args:
         records: Where the question lies.
         request_id: The question, as the client named it.
         why: The error, or a sentence.
         request: The question, if it was read.
-        submission: The attempt, if it was read.
+        submission: What was submitted, if it was read.
         name: Who, where there is no submission that says it.
     """
     if records.audited is None:
         return
     reason = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
-    known = {"name": _text(name, _MOST_REFUSED_CHARS)} if submission is None else {}
     now = records.now()
+    sent: _SubmissionFields = {"name": _text(name, _MOST_REFUSED_CHARS)}
+    if submission is not None:
+        sent = _submission_fields(submission, request, now)
+    asked: _RequestFields = {} if request is None else _request_fields(request)
     await records.audited(
         Attempt(
             at=now,
             request_id=_text(request_id, 63),
             result="refused",
             reason=_text(reason, _MOST_REFUSED_CHARS),
-            **known,
-            **({} if submission is None else _of_submission(submission, request, now)),
-            **({} if request is None else _of_request(request)),
+            **sent,
+            **asked,
         )
     )
 
 
-def of_settlement(request: StoredRequest, submission: Submission, settled: Settled, now: datetime) -> Attempt:
-    """Return what the audit says of a submission that has a result.
+def line_of_result(request: StoredRequest, submission: Submission, settled: Settled, now: datetime) -> Attempt:
+    """Return the audit's line about a submission that has a result.
 
     Args:
         request: The question.
@@ -122,20 +153,20 @@ def of_settlement(request: StoredRequest, submission: Submission, settled: Settl
     # An outcome that rests on votes has a line of its own, and so has each vote.
     votes = request.document.approval is not None and submission.outcome != "cancelled"
     if settled.kind == "recorded" and standing is not None and not votes:
-        return of_outcome(request, standing, submission.right)
+        return line_of_outcome(request, standing, submission.right)
     return Attempt(
         at=now,
         request_id=request.request_id,
         result="voted" if settled.kind == "recorded" else settled.kind,
         reason=_text(str(settled.error or settled.note), _MOST_REFUSED_CHARS),
         lost_to=_text(standing.submission_id, 64) if standing is not None and settled.kind != "recorded" else "",
-        **_of_submission(submission, request, now),
-        **_of_request(request),
+        **_submission_fields(submission, request, now),
+        **_request_fields(request),
     )
 
 
-def of_outcome(request: StoredRequest, outcome: OutcomeDocument, right: Right = "") -> Attempt:
-    """Return what the audit says of an outcome that was recorded.
+def line_of_outcome(request: StoredRequest, outcome: OutcomeDocument, right: Right = "") -> Attempt:
+    """Return the audit's line about an outcome that was recorded.
 
     Args:
         request: The question.
@@ -152,24 +183,24 @@ def of_outcome(request: StoredRequest, outcome: OutcomeDocument, right: Right = 
         submission_id=_text(outcome.submission_id, 64),
         comment=_text(outcome.comment),
         outcome_sha256=sha256_hex(outcome.to_bytes()),
-        **_of_value(outcome.value_text()),
-        **_of_respondent(respondent, right, may_answer(request.document, outcome.answered_at)),
-        **_of_request(request),
+        **_value_fields(outcome.value_text()),
+        **_respondent_fields(respondent, right, may_answer(request.document, outcome.answered_at)),
+        **_request_fields(request),
     )
 
 
-def _of_submission(submission: Submission, request: StoredRequest | None, at: datetime) -> dict[str, Any]:
+def _submission_fields(submission: Submission, request: StoredRequest | None, at: datetime) -> _SubmissionFields:
     named = None if request is None else may_answer(request.document, at)
     return {
         "attempt": submission.outcome,
         "submission_id": _text(submission.submission_id, 64),
         "comment": _text(submission.comment, _MOST_REFUSED_CHARS),
-        **_of_value(None if submission.value is None else _value_text(submission.value)),
-        **_of_respondent(submission.respondent, submission.right, named),
+        **_value_fields(None if submission.value is None else _value_text(submission.value)),
+        **_respondent_fields(submission.respondent, submission.right, named),
     }
 
 
-def _of_request(request: StoredRequest) -> dict[str, Any]:
+def _request_fields(request: StoredRequest) -> _RequestFields:
     document = request.document
     return {
         "namespace": document.origin.namespace,
@@ -178,7 +209,7 @@ def _of_request(request: StoredRequest) -> dict[str, Any]:
     }
 
 
-def _of_respondent(respondent: Respondent, right: Right, named: Respondents | None) -> dict[str, Any]:
+def _respondent_fields(respondent: Respondent, right: Right, named: Respondents | None) -> _RespondentFields:
     return {
         "name": respondent.name if respondent.verified else _text(respondent.name),
         "verified": respondent.verified,
@@ -201,10 +232,10 @@ def _named(respondent: Respondent, named: Respondents | None) -> str:
     return f"group {group}" if group else ""
 
 
-def _of_value(text: str | None) -> dict[str, Any]:
+def _value_fields(text: str | None) -> _ValueFields:
     if text is None:
         return {}
-    # What is no text, or looks like a token, is not repeated.
+    # The audit holds only the digest of a value that is no valid text, or that looks like a token.
     if len(text) <= MOST_VALUE_CHARS and _text(text) == text:
         return {"value": text}
     return {"value_sha256": sha256_hex(text.encode(errors="surrogatepass"))}

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from hitl.core.audit import Attempt, Omitted, unseal
 from hitl.core.keys import SegmentName, response_key
 from hitl.errors import DocumentDamaged, RequestNotFound
-from hitl.records.attempts import of_outcome
+from hitl.records.attempts import line_of_outcome
 from hitl.records.index import settled_days
 from hitl.records.listing import settled_rows
 from hitl.records.requests import read_outcome_of, read_request
@@ -125,7 +125,7 @@ async def _read_outcomes(store: Store, day: date, database: sqlite3.Connection, 
             left.append(str(error))
             continue
         if outcome is not None:
-            said = of_outcome(request, outcome).model_dump_json().encode()
+            said = line_of_outcome(request, outcome).model_dump_json().encode()
             values = [_microseconds(outcome.answered_at), response_key(row.request_id), None, said]
             database.execute("insert into line values (?, ?, ?, ?)", values)
     database.execute("delete from told where at < ?", [_microseconds(_first_of(day))])

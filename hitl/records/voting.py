@@ -22,7 +22,7 @@ from hitl.core.values import Value
 from hitl.core.votekeys import VoteKey
 from hitl.core.votes import VoteDocument, canonical, lacks_comment, vote_refusal, voter_of
 from hitl.errors import AlreadyVoted, InvalidValue, NotAllowed, RequestNotFound
-from hitl.records.attempts import note_expired, note_withdrawal
+from hitl.records.attempts import note_outcome, note_withdrawal
 from hitl.records.creation import Looked, create_or_read
 from hitl.records.delegating import as_acting, handed_over_before, use
 from hitl.records.records import Records
@@ -132,7 +132,7 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
             created = created or (not named and recorded == outcome)
             if created:
                 # Here, as the voter that found it may be none of those who agree.
-                await note_expired(records, request, outcome)
+                await note_outcome(records, request, outcome)
             return Decided(recorded, created, standing(request.document, given))
         withdrawn |= {each.key for each, is_counted in zip(named, counted, strict=True) if not is_counted}
 

@@ -7,6 +7,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import date, timedelta
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +34,7 @@ from hitl.core.documents import Respondent
 from hitl.core.keys import SegmentName
 from hitl.errors import StorageUnavailable
 from hitl.records import audit, outcomes
+from hitl.records.attempts import _RequestFields, _SubmissionFields
 from hitl.records.audit import Alone, AuditWriter
 from hitl.records.audit_check import Verification
 from hitl.records.audit_export import Row, export
@@ -440,6 +442,11 @@ async def test_a_line_says_who_by_which_right_what_was_shown_and_what_was_answer
     assert long.value is None
     assert len(long.value_sha256) == 64
     assert again.lost_to == won.outcome.submission_id
+
+
+@pytest.mark.parametrize("fields", [_SubmissionFields, _RequestFields])
+def test_the_parts_of_a_line_have_the_names_and_types_of_its_fields(fields: type) -> None:
+    assert get_type_hints(fields).items() <= get_type_hints(Attempt).items()
 
 
 async def test_no_token_is_in_a_line() -> None:

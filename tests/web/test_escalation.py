@@ -13,7 +13,7 @@ from hitl.core.approval import Approval
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
 from hitl.core.respondents import Respondents
 from hitl.core.votes import vote_refusal
-from hitl.records.attempts import of_settlement
+from hitl.records.attempts import line_of_result
 from hitl.records.requests import StoredRequest
 from hitl.records.submissions import Settled, Submission
 from hitl_operator.submissions import _not_allowed
@@ -88,7 +88,7 @@ async def test_every_channel_says_what_the_time_says(
         assert (await visitor.refusal(request, now) == "") is may
         assert (vote_refusal(voted, Approval(required=1), who, now) == "") is may
         assert (_not_allowed(stored, who, now) is None) is may
-        noted = of_settlement(stored, Submission("answered", who, True), Settled("lost"), now)
+        noted = line_of_result(stored, Submission("answered", who, True), Settled("lost"), now)
         assert bool(noted.named) is may
         assert listed(index, visitor, now) == ["a"] * may
         rights = Rights(visitor.name, visitor.groups)
