@@ -7,7 +7,6 @@ pydantic writes of it lies in storage, so that every channel refuses what the pr
 
 from __future__ import annotations
 
-import enum
 import json
 import typing
 import warnings
@@ -17,8 +16,7 @@ from typing import Any, Final
 
 from pydantic import JsonValue, Secret, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
-from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import PydanticSerializationError, SchemaError, core_schema
+from pydantic_core import SchemaError
 
 from hitl.core import decimals
 from hitl.core.faults import faults
@@ -27,6 +25,7 @@ from hitl.core.jsontypes import typed as json_typed
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
 from hitl.core.strictjson import shortened
 from hitl.core.typeddicts import readable
+from hitl.core.typeschemas import schemas_of
 from hitl.core.values import DataType, NoJsonType, type_name
 from hitl.errors import InvalidRequest, InvalidValue
 
@@ -43,49 +42,6 @@ _REFUSED: Final = (
     SyntaxError,
     TypeError,
 )
-
-
-_NAIVE: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?$"
-_IN_JSON: Final = (str, int, float, bool, type(None))
-
-
-class _Schemas(GenerateJsonSchema):
-    def literal_schema(self, schema: core_schema.LiteralSchema) -> dict[str, Any]:
-        """Return what a Literal must fit, if JSON can hold each value: pydantic takes no others."""
-        for each in schema["expected"]:
-            if isinstance(each, enum.Enum) or not isinstance(each, _IN_JSON):
-                raise PydanticInvalidForJsonSchema(
-                    f"its Literal holds {each!r}, which no answer can be: list texts or numbers, or use an Enum"
-                )
-        return super().literal_schema(schema)
-
-    def enum_schema(self, schema: core_schema.EnumSchema) -> dict[str, Any]:
-        """Return what an Enum must fit, if JSON can hold the values of its members."""
-        for each in schema["members"]:
-            if not isinstance(each.value, _IN_JSON):
-                raise PydanticInvalidForJsonSchema(
-                    f"{each} is {each.value!r}: give each member a text or a number"
-                )
-        return super().enum_schema(schema)
-
-    def datetime_schema(self, schema: core_schema.DatetimeSchema) -> dict[str, Any]:
-        """Return what a datetime must fit: with its zone, unless the type takes none that has one."""
-        if schema.get("tz_constraint") == "naive":
-            return {"type": "string", "pattern": _NAIVE}
-        return super().datetime_schema(schema)
-
-    def encode_default(self, dft: Any) -> Any:
-        """Return a field's default, if JSON can hold it; else the type alone fills it in."""
-        encoded = super().encode_default(dft)
-        try:
-            json.dumps(encoded, allow_nan=False)
-        except ValueError as error:
-            raise PydanticSerializationError(str(error)) from error
-        return encoded
-
-    def decimal_schema(self, schema: core_schema.DecimalSchema) -> dict[str, Any]:
-        """Return what a Decimal must fit: a number, or its text, which keeps the last digit."""
-        return decimals.decimal_schema(schema)
 
 
 class Unusable(ValueError):
@@ -109,12 +65,14 @@ class AnswerType:
         schema: What an answer must fit besides, if anything.
         choices: The only values there are, if they can be listed.
         pydantic: Whether only pydantic knows the type.
+        former: The schema of releases until 0.2.0, if it was another one, see `hitl.core.typeschemas`.
     """
 
     kind: DataType
     schema: Schema | None = None
     choices: tuple[JsonValue, ...] | None = None
     pydantic: bool = False
+    former: Schema | None = None
 
 
 def answer_type(data_type: Any) -> AnswerType:
@@ -168,15 +126,17 @@ def typed(data_type: Any, value: JsonValue) -> Any:
     asked = answer_type(data_type)
     if not asked.pydantic:
         return json_typed(data_type, value)
-    if asked.schema is not None:
+    # What an earlier release recorded must fit no more than what it asked for.
+    schema = asked.former or asked.schema
+    if schema is not None:
         # Loaded only here: a program that asks for a scalar never needs it.
         from hitl.core.schema import check_value
 
         try:
-            check_value(asked.schema, value)
+            check_value(schema, value)
         except InvalidValue as error:
             # Earlier releases check fewer formats, so that it may have come in by one of them.
-            check_value(asked.schema, value, formats=False)
+            check_value(schema, value, formats=False)
             raise Unusable(error.details) from error
     return of_type(data_type, value)
 
@@ -233,7 +193,7 @@ def _by_json(data_type: Any) -> AnswerType | None:
 
 
 def _by_pydantic(data_type: Any) -> AnswerType:
-    schema = _schema(data_type)
+    schema, former = _schemas(data_type)
     rules = {name: rule for name, rule in schema.items() if name not in _ANNOTATIONS}
     offered = _choices(rules)
     if offered is not None:
@@ -243,16 +203,16 @@ def _by_pydantic(data_type: Any) -> AnswerType:
         return AnswerType("str", schema, pydantic=True)
     of_scalar = _KINDS.get(str(rules.get("type")))
     if of_scalar is not None:
-        return AnswerType(of_scalar, schema if len(rules) > 1 else None, pydantic=True)
-    return AnswerType("json", schema, pydantic=True)
+        return AnswerType(of_scalar, schema if len(rules) > 1 else None, pydantic=True, former=former)
+    return AnswerType("json", schema, pydantic=True, former=former)
 
 
-def _schema(data_type: Any) -> Schema:
+def _schemas(data_type: Any) -> tuple[Schema, Schema | None]:
     try:
         with warnings.catch_warnings():
             # A default that is no JSON is not told in the schema: the type fills it in.
             warnings.simplefilter("ignore")
-            schema: Schema = _adapter(data_type).json_schema(schema_generator=_Schemas)
+            schema, former = schemas_of(_adapter(data_type))
     except _REFUSED as error:
         # The last line of what pydantic's core says is the fault, the first one of all others.
         why = str(error).strip().split("\n")[-1 if isinstance(error, SchemaError) else 0].rstrip(".")
@@ -265,7 +225,7 @@ def _schema(data_type: Any) -> Schema:
             f"data_type {_shown(data_type)} holds a secret, and answers are stored in clear: ask for the name of "
             "a Secret that holds it instead"
         )
-    return schema
+    return schema, None if former == schema else former
 
 
 def _adapter(data_type: Any) -> TypeAdapter[Any]:

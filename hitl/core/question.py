@@ -102,8 +102,8 @@ class Question(Asked):
 
     Args:
         timeout_seconds: Seconds from asking to the deadline.
-        untyped_schema: The author's own schema. `json_schema` asks for what the data type says, too. Both are the
-            same for a type that only pydantic knows, as no earlier release asked for such a type.
+        untyped_schema: The author's own schema. `json_schema` asks for what the data type says, too. Of a type
+            only pydantic knows, it has what releases until 0.2.0 asked for: none before asked for such a type.
     """
 
     model_config = ConfigDict(extra="forbid", defer_build=False)
@@ -169,7 +169,7 @@ class Question(Asked):
             evidence=list(evidence),
             **checked_further(further),
             timeout_seconds=arguments.seconds("timeout_seconds", timeout_seconds),
-            untyped_schema=whole if asked.pydantic else own,
+            untyped_schema=combined(own, asked.former or asked.schema) if asked.pydantic else own,
         )
 
     @classmethod
@@ -199,15 +199,15 @@ class Question(Asked):
         return type(self)(**{**dict(self), "proposed": format_value(self.data_type, value), "refused": refused})
 
     def untyped_digest(self) -> str:
-        """Return the digest of the question without what its data type says.
+        """Return the digest of the question as earlier releases asked it, see `untyped_schema`.
 
-        As release 0.1.0 asked it, which stored no schema of a data type. Ids are made of this one, so that a task
+        Release 0.1.0 stored no schema of a data type. Ids are made of this one, so that a task
         that was restarted since finds what it asked.
         """
         return self.model_copy(update={"json_schema": self.untyped_schema}).question_digest()
 
     def asks_the_same_as(self, stored: Asked) -> bool:
-        """Tell whether a stored question is this one, asked by this release or by release 0.1.0."""
+        """Tell whether a stored question is this one, asked by this release or by an earlier one."""
         return stored.question_digest() in (self.question_digest(), self.untyped_digest())
 
 

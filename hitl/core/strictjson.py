@@ -10,6 +10,7 @@ import json
 import math
 import re
 from collections import Counter
+from decimal import Decimal
 from typing import Final
 
 from pydantic import JsonValue
@@ -20,6 +21,9 @@ from hitl.errors import InvalidValue
 MAX_JSON_DEPTH: Final = 64
 
 _SHOWN_CHARS = 40
+# As many digits are the same again once they were a double; and no double has more of them when it is written out.
+_EXACT_DIGITS: Final = 15
+_MOST_DIGITS: Final = 767
 # A body of the API holds a value one level down, and the value is counted by itself when it is read.
 _MAX_LEVELS: Final = MAX_JSON_DEPTH + 1
 _TOO_DEEP: Final = (
@@ -32,9 +36,9 @@ def read_json(text: str | bytes) -> JsonValue:
     """Read one JSON value, strictly. The caller bounds the length of the text.
 
     Refused are: bytes that are no UTF-8; a name twice in one object; NaN and Infinity; a number with a fraction or
-    an exponent that a double cannot hold, because it is too large or becomes 0; whole numbers of more than 4,300
-    digits; half a character (a lone surrogate); and more than 65 levels, so that an object may hold a value of 64.
-    A byte order mark in front is dropped.
+    an exponent that a double cannot hold, because it is too large, becomes 0 or has too many digits; whole numbers
+    of more than 4,300 digits; half a character (a lone surrogate); and more than 65 levels, so that an object may
+    hold a value of 64. A byte order mark in front is dropped.
 
     Args:
         text: The JSON text, or its bytes.
@@ -103,7 +107,22 @@ def double(text: str, wanted: str) -> float:
     number = finite(float(text), text, wanted)
     if number == 0 and re.search("[1-9]", re.split("[eE]", text)[0]):
         raise InvalidValue(f"{show(text)} is too close to zero to be kept: {wanted}.")
+    if len(text) > _EXACT_DIGITS and _is_rounded(text, number):
+        raise InvalidValue(
+            f"{show(text)} has more digits than can be kept: write {number!r} if that is close enough. A decimal "
+            "number keeps all of them when it is sent as a text."
+        )
     return number
+
+
+def _is_rounded(text: str, number: float) -> bool:
+    """Tell whether a double stands for another number than the one that was written.
+
+    Programs write a double by as many digits as they like: each such text is that double, and nothing is lost.
+    """
+    written = Decimal(text)
+    digits = min(len(written.as_tuple().digits), _MOST_DIGITS)
+    return written not in (Decimal(repr(number)), Decimal(f"{number:.{digits - 1}e}"))
 
 
 def finite(number: float, text: str, wanted: str) -> float:

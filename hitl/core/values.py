@@ -132,9 +132,11 @@ def parse_json(data_type: DataType, value: Value, *, empty: bool = False) -> Val
         return _int64(str(value) if abs(value) <= INT64_MAX + 1 else "9" * 20)
     if data_type == "float" and is_number(value):
         try:
-            return finite(float(value), str(value), _wanted("float"))
+            number = finite(float(value), str(value), _wanted("float"))
         except OverflowError as error:
             raise InvalidValue(f"The number is too large: {_wanted('float')}.") from error
+        # A whole number is refused like one with a fraction where a double has no room for all its digits.
+        return number if number == value else double(str(value), _wanted("float"))
     shown = "nothing" if value is None else shortened(format_value("json", value))
     raise InvalidValue(f"{shown} is not of type {data_type}: {_wanted(data_type)}.")
 

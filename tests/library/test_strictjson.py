@@ -88,3 +88,39 @@ def test_bytes_are_a_value_or_a_sentence_and_nothing_else(data: bytes) -> None:
     except InvalidValue:
         return
     assert same(read_json(json.dumps(value)), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        # As %.17g, a double's exact expansion, or zeros behind it, write what a double is.
+        ("0.10000000000000001", 0.1),
+        ("0.1000000000000000055511151231257827", 0.1),
+        ("1.50000000000000000000", 1.5),
+        ("100000000000000000000000.0", 1e23),
+        ("4.9406564584124654e-324", 5e-324),
+        ("1.7976931348623157e308", 1.7976931348623157e308),
+    ],
+)
+def test_a_double_that_is_written_with_many_digits_is_read(text: str, value: float) -> None:
+    assert read_json(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.1000000000000000055511151231257828",
+        "12345678901234567.89",
+        "3.14159265358979323846",
+        "1.1" + "0" * 900 + "1",
+    ],
+)
+def test_a_number_that_a_double_would_round_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValue, match="has more digits than can be kept: write "):
+        read_json(text)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(17, 40))
+def test_whatever_program_writes_a_double_it_is_read(number: float, digits: int) -> None:
+    assert read_json(repr(number)) == number
+    assert read_json(f"{number:.{digits}e}") == number

@@ -10,8 +10,13 @@ from hitl.core.forms.parts import LineKind
 from hitl.core.strictjson import show
 from hitl.errors import InvalidValue
 
-_KINDS: Final[dict[str, LineKind]] = {"date": "date", "time": "time", "date-time": "moment"}
-# How `hitl.core.pythontypes` writes a datetime that has no zone.
+_KINDS: Final[dict[str, LineKind]] = {
+    "date": "date",
+    "time": "time",
+    "date-time": "moment",
+    "date-time-local": "local",
+}
+# How releases until 0.2.0 asked for a datetime that has no zone.
 _LOCAL: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}"
 _CLOCK: Final = r"(?P<clock>\d\d:\d\d)(?P<seconds>:\d\d(?:\.\d+)?)?"
 _ZONE: Final = r"(?P<zone>[Zz]|UTC|GMT|[+\u2212-]\d\d(?::?\d\d)?)"

@@ -76,6 +76,12 @@ _FORMATS: Final[dict[str, _Format]] = {
         f"{_DATE}[Tt]{_TIME}{_ZONE}",
         _of_datetime("datetime"),
     ),
+    # By OpenAPI's registry of formats.
+    "date-time-local": _Format(
+        "a date and a time without a zone, such as 2026-02-28T09:30:00",
+        rf"{_DATE}[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?",
+        _of_pydantic("NaiveDatetime"),
+    ),
     "time": _Format("a time such as 09:30:00 or 09:30:00+01:00", f"{_TIME}{_ZONE}?", _of_datetime("time")),
     "duration": _Format(
         "a duration: 3 days, 4 hours and 30 minutes are written P3DT4H30M", _DURATION, _of_datetime("timedelta")
