@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic
 
 from hitl.errors import (
@@ -20,6 +21,8 @@ from hitl.errors import (
 from hitl_operator.workqueue import K, WorkQueue
 
 _SLOW_SECONDS: Final = 5.0
+# Of so many workers one is left to all namespaces but the busiest.
+_LEFT_OF: Final = 8
 # Each request has a bound of its own; this is for all of one piece of work together.
 _DEADLINE_SECONDS: Final = 120.0
 _REASONS: Final[dict[type[BaseException], str]] = {
@@ -44,13 +47,16 @@ class Workers(Generic[K]):
     Args:
         queue: The queue.
         do: Does one piece of work.
-        at_once: How many pieces are worked on side by side.
+        at_once: How many pieces are worked on side by side. Those of one namespace take a part of it, so that one
+            whose admission webhook hangs holds up no other.
     """
 
     def __init__(self, queue: WorkQueue[K], do: Callable[[K], Awaitable[None]], at_once: int) -> None:
         self._queue = queue
         self._do = do
         self._free = asyncio.Semaphore(at_once)
+        self._of_each = max(at_once - max(at_once // _LEFT_OF, 1), 1)
+        self._busy: Counter[str] = Counter()
 
     async def run(self, leading: Callable[[], Awaitable[None]]) -> None:
         """Work until cancelled.
@@ -62,8 +68,16 @@ class Workers(Generic[K]):
             while True:
                 await leading()
                 await self._free.acquire()
-                work = await self._queue.get()
-                tasks.create_task(self._one(work))
+                tasks.create_task(self._one(await self._next()))
+
+    async def _next(self) -> K:
+        while True:
+            work = await self._queue.get()
+            namespace = _namespace(work)
+            if self._busy[namespace] < self._of_each:
+                self._busy[namespace] += 1
+                return work
+            self._queue.hold(work, namespace)
 
     async def _one(self, work: K) -> None:
         try:
@@ -83,7 +97,15 @@ class Workers(Generic[K]):
             self._queue.forget(work)
         finally:
             self._queue.done(work)
+            namespace = _namespace(work)
+            self._busy[namespace] -= 1
+            self._queue.release(namespace)
             self._free.release()
+
+
+def _namespace(work: Hashable) -> str:
+    # A request of which only the id is known says none: all of them count as of one.
+    return str(getattr(work, "namespace", ""))
 
 
 def reason_of(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -35,13 +35,14 @@ class WorkQueue(Generic[K]):
         self._waiting: OrderedDict[K, None] = OrderedDict()
         self._working: set[K] = set()
         self._again: set[K] = set()
+        self._held: dict[str, deque[K]] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, _Failures] = {}
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
         """Return how many keys wait to be looked at now."""
-        return len(self._waiting)
+        return len(self._waiting) + sum(len(each) for each in self._held.values())
 
     @property
     def failing(self) -> int:
@@ -124,6 +125,23 @@ class WorkQueue(Generic[K]):
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+
+    def hold(self, key: K, group: str) -> None:
+        """Keep a key that `get` returned, and that nobody looked at, until its group is released."""
+        self._held.setdefault(group, deque()).append(key)
+
+    def release(self, group: str) -> None:
+        """Let `get` return next what it kept longest of a group."""
+        if (held := self._held.get(group)) is None:
+            return
+        key = held.popleft()
+        if not held:
+            del self._held[group]
+        self._working.discard(key)
+        self._again.discard(key)
+        self._waiting[key] = None
+        self._waiting.move_to_end(key, last=False)
+        self._ready.set()
 
     def _due(self, key: K) -> None:
         self._timers.pop(key, None)

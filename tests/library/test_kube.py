@@ -1,5 +1,6 @@
 """How the API server is reached."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
-from hitl.cluster.client import HUMAN_INPUTS, Kube
+from hitl.cluster.client import HUMAN_INPUTS, LEASES, Kube
 from hitl.errors import ClusterUnavailable
+from tests.backends.processes import PATIENCE
 
 
 @pytest.mark.parametrize("written", ["Bearer t0ken", "bearer t0ken", "t0ken"])
@@ -83,3 +85,30 @@ async def test_the_proxy_of_the_environment_is_used_but_for_what_it_leaves_out(
         with pytest.raises(ClusterUnavailable):
             await asked("http://api.test")
         assert seen == []
+
+
+async def test_a_lease_waits_behind_nothing_that_hangs() -> None:
+    hang, hanging = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def answer(request: web.Request) -> web.Response:
+        if "humaninputs" in request.path:
+            hanging.release()
+            await hang.wait()
+        return web.json_response({"kind": "Lease"})
+
+    runner = web.AppRunner(app := web.Application())
+    app.router.add_route("*", "/{path:.*}", answer)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    content = {"metadata": {"name": "ship-it", "namespace": "team"}}
+    async with Kube(Configuration(host=f"http://{host}:{port}"), "default") as kube, asyncio.TaskGroup() as tasks:
+        for _ in range(100):
+            tasks.create_task(kube.apply(HUMAN_INPUTS, content, manager="test"))
+        # As many as may be on their way.
+        for _ in range(48):
+            await asyncio.wait_for(hanging.acquire(), PATIENCE)
+        async with asyncio.timeout(5):
+            assert await kube.get(LEASES, "operator", "system") == {"kind": "Lease"}
+        hang.set()
+    await runner.cleanup()
