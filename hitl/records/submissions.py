@@ -150,7 +150,7 @@ def check_submission(
 
 
 async def closed(store: Store, request: StoredRequest, now: datetime) -> Settled | None:
-    """Return the result for whoever comes after the outcome, or after the deadline; None: the question is open.
+    """Return the result for those who come after the outcome, or after the deadline; None: the question is open.
 
     Raises:
         DocumentDamaged: what is stored as the outcome cannot be read.
