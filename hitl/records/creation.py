@@ -17,6 +17,7 @@ from hitl.errors import RequestNotFound, StorageError, StorageUnavailable
 from hitl.records.index import note_settled
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
+from hitl.storage import Store
 
 # A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
 # minutes ago: what was seen before the creation of an outcome counts for much less than that.
@@ -45,26 +46,50 @@ async def create_or_read(
     Raises:
         RequestNotFound: the question is not in storage any more; nothing was written.
     """
-    store, key = records.store, keys.response_key(request.request_id)
+    key = keys.response_key(request.request_id)
     created, seen_at = False, None if looked is None else looked.at
-    unanswered = looked is not None and looked.unanswered
-    unknown = StorageUnavailable(f"{key} exists but cannot be read yet: try again")
-    # Where an operator listens, one that lost is not announced; elsewhere the creation finds out by itself.
-    if unanswered or not (records.announce and await store.exists(key)):
+    if await _seen_settled(records, key, looked):
+        standing = await _read_back(records.store, request)
+    else:
         seen_at = await announce(records, request, seen_at)
-        try:
-            created = await store.create_once(key, mine.to_bytes())
-        except StorageUnavailable as error:
-            # The reply may have been lost after the object was created: only reading back tells.
-            unknown = error
-    standing = mine if created else await read_outcome_of(store, request)
-    if standing is None:
-        raise unknown
+        standing, created = await _created(records.store, request, mine)
+    # An outcome that equals this one was created by it: only the reply was lost.
+    is_mine = created or standing == mine
     if seen_at is not None:
-        await require_still_there(records, request, seen_at, key if created or standing == mine else None)
-    if created or standing == mine:
+        await require_still_there(records, request, seen_at, key if is_mine else None)
+    if is_mine:
         await note_settled(records, request.document, standing)
     return standing, created
+
+
+async def _seen_settled(records: Records, key: str, looked: Looked | None) -> bool:
+    """Look for an outcome first where an operator listens, so that no marker announces a submission that lost.
+
+    Elsewhere there is no marker, and the creation itself finds the outcome.
+    """
+    if not records.announce or (looked is not None and looked.unanswered):
+        return False
+    return await records.store.exists(key)
+
+
+async def _created(store: Store, request: StoredRequest, mine: OutcomeDocument) -> tuple[OutcomeDocument, bool]:
+    try:
+        created = await store.create_once(keys.response_key(request.request_id), mine.to_bytes())
+    except StorageUnavailable:
+        # The reply may have been lost after the object was created: only reading back tells.
+        standing = await read_outcome_of(store, request)
+        if standing is None:
+            raise
+        return standing, False
+    return (mine, True) if created else (await _read_back(store, request), False)
+
+
+async def _read_back(store: Store, request: StoredRequest) -> OutcomeDocument:
+    standing = await read_outcome_of(store, request)
+    if standing is None:
+        key = keys.response_key(request.request_id)
+        raise StorageUnavailable(f"{key} exists but cannot be read yet: try again")
+    return standing
 
 
 async def announce(records: Records, request: StoredRequest, seen_at: float | None) -> float:
