@@ -20,6 +20,7 @@ MANY: list[Any] = [[n] for n in range(9_000)]
 ITEMS: list[Any] = [0] * 32_000
 NAMES: dict[str, Any] = {f"p{n}": n for n in range(6_000)}
 BITS = "".join(random.Random(1).choices("01", k=65_000))
+NESTED: list[Any] = [{name: {name: "x"} for name in "abcdef"}] * 700
 # All of these have one hash.
 COLLIDING: list[Any] = [n * (2**61 - 1) for n in range(3_000)]
 
@@ -42,6 +43,16 @@ def each(keyword: str, argument: Any, count: int, how: str = "allOf") -> dict[st
 
 CASES: dict[str, tuple[dict[str, Any], Any]] = {
     "16,000 parts": ({"anyOf": [{}] * 16_000}, 1),
+    # Each of them finds faults that nobody is told.
+    "1,800 alternatives that no item fits": ({"anyOf": [{"contains": {"type": "null"}}] * 1_800}, NESTED),
+    "addresses of many labels beyond ASCII": (
+        {"anyOf": [{"contains": {"format": "email", "minLength": 400}}] * 6},
+        ["a@" + "\u00e4." * 30 + "de"] * 700,
+    ),
+    "addresses of many encoded labels": (
+        {"anyOf": [{"contains": {"format": "email", "minLength": 400}}] * 6},
+        ["a@" + "xn--4ca." * 30 + "de"] * 200,
+    ),
     "5,000 properties": ({"properties": {f"p{n}": {} for n in range(5_000)}}, NAMES),
     "1,500 references to 1,500 parts": (
         {

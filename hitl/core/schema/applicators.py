@@ -31,7 +31,7 @@ def any_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> 
             fitting = True
             if seen is None:
                 break
-    return () if fitting else (Fault(at, f"{shown(value)} is not valid under any of the given schemas"),)
+    return () if fitting else (Fault(at, lambda: f"{shown(value)} is not valid under any of the given schemas"),)
 
 
 def one_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> Iterable[Fault]:
@@ -40,15 +40,17 @@ def one_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> 
     if count == 1:
         return ()
     if count == 0:
-        return (Fault(at, f"{shown(value)} is not valid under any of the given schemas"),)
-    return (Fault(at, f"{shown(value)} is valid under {count} of the given schemas, and must be under one"),)
+        return (Fault(at, lambda: f"{shown(value)} is not valid under any of the given schemas"),)
+    return (
+        Fault(at, lambda: f"{shown(value)} is valid under {count} of the given schemas, and must be under one"),
+    )
 
 
 def negated(part: Part, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
     """Not."""
     if not fits(part, value, at, work):
         return ()
-    return (Fault(at, f"{shown(value)} is what the schema's 'not' excludes"),)
+    return (Fault(at, lambda: f"{shown(value)} is what the schema's 'not' excludes"),)
 
 
 def conditional(parts: tuple[Part, Part, Part], value: Any, at: Place, work: Work, seen: Seen) -> Iterable[Fault]:
@@ -119,7 +121,7 @@ def items(rule: tuple[Part, int], value: Any, at: Place, work: Work, seen: Seen)
     if part is NOTHING:
         extra = len(value) - prefix
         few = f"at most {prefix} item{'' if prefix == 1 else 's'}"
-        yield Fault(at, f"Expected {few} but found {extra:,} extra")
+        yield Fault(at, lambda: f"Expected {few} but found {extra:,} extra")
         return
     for index in range(prefix, len(value)):
         yield from faults(part, value[index], (at, index), work)
@@ -142,16 +144,18 @@ def contains(
             if seen is not None:
                 seen.add(index)
             if most is not None and matches > most:
-                yield Fault(at, f"Too many items match the given schema (expected at most {shown(most)})")
+                yield Fault(at, lambda: f"Too many items match the given schema (expected at most {shown(most)})")
                 return
     if matches < least:
         if matches == 0:
-            yield Fault(at, f"{shown(value)} does not contain items matching the given schema")
+            yield Fault(at, lambda: f"{shown(value)} does not contain items matching the given schema")
         else:
             yield Fault(
                 at,
-                f"Too few items match the given schema (expected at least {shown(least)} "
-                f"but only {matches} matched)",
+                lambda: (
+                    f"Too few items match the given schema (expected at least {shown(least)} "
+                    f"but only {matches} matched)"
+                ),
             )
 
 
@@ -172,7 +176,7 @@ def unevaluated_items(part: Part, value: Any, at: Place, work: Work, seen: Seen)
     work.spend(len(value) // 8)
     rest = [index for index in range(len(value)) if index not in seen]
     if part is NOTHING and rest:
-        yield Fault(at, unexpected("Unevaluated items", [value[index] for index in rest]))
+        yield Fault(at, lambda: unexpected("Unevaluated items", [value[index] for index in rest]))
         return
     for index in rest:
         yield from faults(part, value[index], (at, index), work)
@@ -184,7 +188,7 @@ def _rest(
 ) -> Iterator[Fault]:
     if part is NOTHING:
         if names:
-            yield Fault(at, unexpected(what, sorted(names)))
+            yield Fault(at, lambda: unexpected(what, sorted(names)))
         return
     for name in names:
         yield from faults(part, value[name], (at, name), work)

@@ -80,7 +80,7 @@ def check_value(
         found.sort(key=lambda fault: [str(part) for part in path_of(fault.at)])
         sentences = tuple(_sentence(fault) for fault in found)
         # The whole value needs no name in the sentence: it is what the sentence begins with.
-        first = found[0].message if found[0].at is None else sentences[0]
+        first = found[0].say() if found[0].at is None else sentences[0]
         places = tuple(tuple(path_of(fault.at)) for fault in found)
         raise InvalidValue(f"The value does not fit: {first}.", sentences, places)
 
@@ -151,4 +151,4 @@ def _metaschema() -> Part:
 
 
 def _sentence(fault: Fault) -> str:
-    return f"{place_text(fault.at)}: {fault.message}"
+    return f"{place_text(fault.at)}: {fault.say()}"

@@ -14,7 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
-from hitl.core.schema.formats import wanted_instead
+from hitl.core.schema.formats import cost, wanted_instead
 from hitl.core.schema.patterns import Pattern
 from hitl.core.schema.work import Place, Work, shown, shown_list
 from hitl.core.values import is_number
@@ -22,10 +22,20 @@ from hitl.core.values import is_number
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Where a value does not fit, and why."""
+    """Where a value does not fit, and why.
+
+    Args:
+        at: The place.
+        say: Returns why. Most faults are never told, as another alternative fits, and wording one takes ten times
+            as long as finding it.
+    """
 
     at: Place
-    message: str
+    say: Callable[[], str]
+
+
+def _about(at: Place, part: Any, said: str) -> Fault:
+    return Fault(at, lambda: f"{shown(part)} {said}")
 
 
 # What two fractions of doubles cost, at most: each is up to 1,075 bits long.
@@ -137,7 +147,7 @@ def decimal_bounds(
 
 def never(_argument: None, value: Any, at: Place, _work: Work, _seen: Seen) -> Iterable[Fault]:
     """False as a schema."""
-    return (Fault(at, f"{shown(value)} is not allowed here"),)
+    return (Fault(at, lambda: f"{shown(value)} is not allowed here"),)
 
 
 def reference(part: Part, value: Any, at: Place, work: Work, seen: Seen) -> Iterable[Fault]:
@@ -150,7 +160,7 @@ def of_type(names: list[str], value: Any, at: Place, _work: Work, _seen: Seen) -
     """Type."""
     if any(TYPES[name](value) for name in names):
         return ()
-    return (Fault(at, f"{shown(value)} is not of type {', '.join(map(repr, names))}"),)
+    return (Fault(at, lambda: f"{shown(value)} is not of type {', '.join(map(repr, names))}"),)
 
 
 def may_be(part: Part, value: Any) -> bool:
@@ -175,13 +185,13 @@ def one_of_values(
     known, values = offered
     if identity(value, work) in known:
         return ()
-    return (Fault(at, f"{shown(value)} is not one of [{shown_list(values)}]"),)
+    return (Fault(at, lambda: f"{shown(value)} is not one of [{shown_list(values)}]"),)
 
 
 def constant(offered: tuple[str, Any], value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
     """Const: the identity of what is allowed, and the value itself."""
     known, only = offered
-    return () if identity(value, work) == known else (Fault(at, f"{shown(only)} was expected"),)
+    return () if identity(value, work) == known else (Fault(at, lambda: f"{shown(only)} was expected"),)
 
 
 def limit(
@@ -190,7 +200,7 @@ def limit(
     """Minimum and its like: what must not be true of the value and the bound, and how it is said."""
     wrong, bound, saying = rule
     if is_number(value) and wrong(value, bound):
-        return (Fault(at, f"{shown(value)} is {saying} of {shown(bound)}"),)
+        return (Fault(at, lambda: f"{shown(value)} is {saying} of {shown(bound)}"),)
     return ()
 
 
@@ -204,10 +214,10 @@ def length(
     size = len(value)  # type: ignore[arg-type]  # text, list or object
     if size < least:
         few = "does not have enough properties" if named else "is too short"
-        return (Fault(at, f"{shown(value)} {'should be non-empty' if least == 1 else few}"),)
+        return (Fault(at, lambda: f"{shown(value)} {'should be non-empty' if least == 1 else few}"),)
     if most is not None and size > most:
         many = "has too many properties" if named else "is too long"
-        return (Fault(at, f"{shown(value)} {'is expected to be empty' if most == 0 else many}"),)
+        return (Fault(at, lambda: f"{shown(value)} {'is expected to be empty' if most == 0 else many}"),)
     return ()
 
 
@@ -224,7 +234,7 @@ def multiple(divisor: Any, value: Any, at: Place, work: Work, _seen: Seen) -> It
     if failed and (isinstance(value, float) or isinstance(divisor, float)):
         work.spend(_EXACT_UNITS)
         failed = (_exact(value) / _exact(divisor)).denominator != 1
-    return (Fault(at, f"{shown(value)} is not a multiple of {shown(divisor)}"),) if failed else ()
+    return (Fault(at, lambda: f"{shown(value)} is not a multiple of {shown(divisor)}"),) if failed else ()
 
 
 def _exact(number: int | float) -> Fraction:
@@ -242,23 +252,23 @@ def decimal(rule: Callable[[str], str | None], value: Any, at: Place, work: Work
     text = value if isinstance(value, str) else repr(value)
     work.spend(20 + len(text) // 8)
     wrong = rule(text)
-    return () if wrong is None else (Fault(at, f"{shown(value)} {wrong}"),)
+    return () if wrong is None else (Fault(at, lambda: f"{shown(value)} {wrong}"),)
 
 
 def pattern(wanted: Pattern, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
     """Pattern: found anywhere in a text."""
     if not isinstance(value, str) or wanted.found(value, work):
         return ()
-    return (Fault(at, f"{shown(value)} does not match {shown(wanted.text)}"),)
+    return (Fault(at, lambda: f"{shown(value)} does not match {shown(wanted.text)}"),)
 
 
 def text_format(name: str, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
     """Format: only those that are known get here."""
     if not isinstance(value, str) or not work.formats:
         return ()
-    work.spend(30 + len(value) // 16)
+    work.spend(cost(name, value))
     wanted = wanted_instead(name, value)
-    return () if wanted is None else (Fault(at, f"{shown(value)} is not {wanted}"),)
+    return () if wanted is None else (Fault(at, lambda: f"{shown(value)} is not {wanted}"),)
 
 
 def unique(_argument: None, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
@@ -270,7 +280,7 @@ def unique(_argument: None, value: Any, at: Place, work: Work, _seen: Seen) -> I
         work.spend(1)
         text = identity(item, work)
         if text in known:
-            return (Fault(at, f"{shown(item)} is there twice"),)
+            return (_about(at, item, "is there twice"),)
         known.add(text)
     return ()
 
@@ -281,7 +291,7 @@ def required(names: list[str], value: Any, at: Place, work: Work, _seen: Seen) -
         work.spend(len(names) // 8)
         for name in names:
             if name not in value:
-                yield Fault(at, f"{shown(name)} is a required property")
+                yield _about(at, name, "is a required property")
 
 
 def dependent_required(
@@ -295,7 +305,7 @@ def dependent_required(
                 work.spend(len(names) // 8)
                 for other in names:
                     if other not in value:
-                        yield Fault(at, f"{shown(other)} is a dependency of {shown(name)}")
+                        yield _about(at, other, f"is a dependency of {shown(name)}")
 
 
 def unexpected(what: str, values: list[Any]) -> str:
