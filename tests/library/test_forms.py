@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import types
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import MinLen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, JsonValue
@@ -197,6 +198,96 @@ def test_what_is_left_empty_is_what_the_form_says() -> None:
     assert faults == [PartFault("v/needed", "Enter a whole number, such as 42.")]
 
 
+class Order(BaseModel):
+    region: Literal["eu", "us"] | None = None
+    tags: list[Literal["a", "b", "c"]] = []
+    several: set[Literal["a", "b"]] = set()
+    n: int = 1
+    note: str = "x"
+    ready: bool = False
+    home: Task | None = None
+    size: Short | Annotated[list[Short | list[str]], MinLen(1)] = Short()
+    pair: tuple[int, int] | None = None
+    many: Literal["q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8"] | None = None
+    odd: dict[str, int] = {}
+
+
+NO_PLACE = "The field {} has no place in this form: nothing was recorded. Leave it out."
+FROM_SHOWN = "Choose from the answers that are shown."
+TITLE = {"v/home/title": "t"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "place", "why"),
+    [
+        ({"v/region": "us"}, "v/region", "Choose one."),
+        ({"v/region": "2"}, "v/region", "Choose one."),
+        ({"v/region": ["1", "0"]}, "v/region", 'The field "v/region" was sent 2 times: send it once.'),
+        ({"v/regin": "1"}, "v", NO_PLACE.format('"v/regin"')),
+        ({"v/Region": "1"}, "v", NO_PLACE.format('"v/Region"')),
+        ({"v/region/0": "1"}, "v", NO_PLACE.format('"v/region/0"')),
+        ({"v": "1"}, "v", NO_PLACE.format('"v"')),
+        ({"v~rows": "1"}, "v", NO_PLACE.format('"v~rows"')),
+        ({"v/n": ["5", "50"]}, "v/n", 'The field "v/n" was sent 2 times: send it once.'),
+        ({"v/n": ["5", "5"]}, "v/n", 'The field "v/n" was sent 2 times: send it once.'),
+        ({"v/n~empty": "0"}, "v/n", 'The field "v/n~empty" is 1, or is left out.'),
+        ({"v/note": ["a", "b"]}, "v/note", 'The field "v/note" was sent 2 times: send it once.'),
+        ({"v/ready": "true"}, "v/ready", "Choose one."),
+        ({"v/ready": ["0", "1"]}, "v/ready", 'The field "v/ready" was sent 2 times: send it once.'),
+        ({"v/many": ["q1", "q2"]}, "v/many", 'The field "v/many" was sent 2 times: send it once.'),
+        ({"v/odd": ["{}", '{"a": 1}']}, "v/odd", 'The field "v/odd" was sent 2 times: send it once.'),
+        ({"v/tags/0": "0"}, "v", NO_PLACE.format('"v/tags/0"')),
+        ({"v/tags~rows": "1", "v/tags/0": "0", "v/tags/1": "1"}, "v", NO_PLACE.format('"v/tags/1"')),
+        ({"v/tags~rows": "1", "v/tags/0": "a"}, "v/tags/0", "Choose one."),
+        (
+            {"v/tags~rows": "abc", "v/tags/0": "0"},
+            "v/tags",
+            'The number of rows is "abc", and no number from 0 to 64.',
+        ),
+        ({"v/tags~rows": "-1"}, "v/tags", 'The number of rows is "-1", and no number from 0 to 64.'),
+        ({"v/tags~rows": "65"}, "v/tags", "At most 64 rows can be filled in here."),
+        ({"v/tags~rows": "1000"}, "v/tags", 'The number of rows is "1000", and no number from 0 to 64.'),
+        ({"v/tags~rows": ["1", "2"]}, "v/tags", 'The field "v/tags~rows" was sent 2 times: send it once.'),
+        ({"v/tags~empty": "no"}, "v/tags", 'The field "v/tags~empty" is 1, or is left out.'),
+        ({"v/tags": "0"}, "v", NO_PLACE.format('"v/tags"')),
+        ({"v/several": ["0", "9"]}, "v/several", FROM_SHOWN),
+        ({"v/several": "b"}, "v/several", FROM_SHOWN),
+        (TITLE, "v", NO_PLACE.format('"v/home/title"')),
+        (TITLE | {"v/home~on": "0"}, "v/home", 'The field "v/home~on" is 1, or is left out.'),
+        (TITLE | {"v/home~on": ""}, "v/home", 'The field "v/home~on" is 1, or is left out.'),
+        (TITLE | {"v/home~on": ["1", "1"]}, "v/home", 'The field "v/home~on" was sent 2 times: send it once.'),
+        ({"v/hom~on": "1"}, "v", NO_PLACE.format('"v/hom~on"')),
+        ({"v/pair/0": "1", "v/pair/1": "2"}, "v", NO_PLACE.format('"v/pair/0"')),
+        (
+            {"v/pair~on": "1", "v/pair/0": "1", "v/pair/1": "2", "v/pair/2": "3"},
+            "v",
+            NO_PLACE.format('"v/pair/2"'),
+        ),
+        ({"v/size~of": "A list", "v/size~0/size": ""}, "v/size", "Choose one."),
+        ({"v/size~of": ["0", "1"]}, "v/size", 'The field "v/size~of" was sent 2 times: send it once.'),
+        ({"v/size~2/size": "1"}, "v", NO_PLACE.format('"v/size~2/size"')),
+        ({"v/size~1/0": "3"}, "v/size", "You filled in A list: choose it, or clear its fields."),
+        ({"v/size~1/0~0/size": "3"}, "v/size", "You filled in A list: choose it, or clear its fields."),
+    ],
+)
+def test_what_is_sent_and_would_not_be_read_is_a_fault(fields: dict[str, Any], place: str, why: str) -> None:
+    part = plan(Question.of("typed", Order, "Which?", 60).json_schema or {})
+    form = filled(part)
+    assert read(part, form)[1] == []
+
+    _, faults = read(part, form | sent(**fields))
+
+    assert faults == [PartFault(place, why)]
+
+
+def test_what_a_browser_sends_of_an_alternative_that_is_not_chosen_is_no_fault() -> None:
+    part = plan(Question.of("typed", Order, "Which?", 60).json_schema or {})
+    left = {"v/size~1~rows": "1", "v/size~1~empty": "1", "v/size~1/0~of": "1", "v/size~1/0~1~rows": "0"}
+    blank = {"v/size~1/0~0/size": "", "v/tags/7": " ", "v/regin": ""}
+
+    assert read(part, filled(part) | sent(**left, **blank, **{"v~form": "1"}))[1] == []
+
+
 @pytest.mark.parametrize("schema", [schema for schema, _ in CASES.values()], ids=list(CASES))
 def test_a_hostile_schema_has_a_form_of_few_parts(schema: Any) -> None:
     part = plan(schema)
@@ -241,6 +332,13 @@ def test_what_has_no_form_is_json_as_text(schema: dict[str, Any]) -> None:
     whole = plan({"type": "object", "properties": {"odd": schema, "even": {"type": "integer"}}})
     assert isinstance(whole, Group)
     assert read(whole, sent(**{"v/odd": '{"a": [1]}', "v/even": "2"})) == ({"odd": {"a": [1]}, "even": 2}, [])
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x00b"])
+def test_a_name_that_a_browser_would_change_has_no_field(name: str) -> None:
+    part = plan({"type": "object", "properties": {name: {"type": "integer"}, "c": {"type": "integer"}}})
+
+    assert isinstance(part, Raw)
 
 
 def test_two_fields_of_one_model_have_labels_of_their_own() -> None:

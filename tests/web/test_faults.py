@@ -113,6 +113,8 @@ def sent(question: Question, fields: dict[str, Any]) -> tuple[int, dict[str, str
             "it, such as 2026-02-28 09:30 +01:00, or 2026-02-28 09:30 UTC.",
         ),
         ({"v/clock": "9:30"}, "v/clock", "Enter a time such as 09:30:00 or 09:30:00+01:00."),
+        ({"v/colours": ["0", "red"]}, "v/colours", "Choose from the answers that are shown."),
+        ({"v/count": ["5", "6"]}, "v/count", 'The field "v/count" was sent 2 times: send it once.'),
     ],
 )
 def test_a_fault_is_told_at_its_part_which_has_the_focus(
@@ -125,6 +127,20 @@ def test_a_fault_is_told_at_its_part_which_has_the_focus(
     assert (status, told, focus) == (422, {place: why}, place)
     assert question.stored() is None
     assert sent(question, FITS)[0] == 200
+
+
+@pytest.mark.parametrize("more", [{"v/colour": "0"}, {"v/names/1": "b"}, {"v": "{}"}])
+def test_a_field_that_has_no_place_in_the_form_is_told_and_not_dropped(
+    shared_app: WebApp, more: dict[str, str]
+) -> None:
+    question = asked(shared_app)
+
+    status, told, _ = sent(question, FITS | more)
+
+    [name] = more
+    why = f'The field "{name}" has no place in this form: nothing was recorded. Leave it out.'
+    assert (status, told) == (422, {"v": why})
+    assert question.stored() is None
 
 
 def test_all_faults_are_told_at_once_and_the_first_one_of_the_form_has_the_focus(shared_app: WebApp) -> None:

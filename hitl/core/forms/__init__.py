@@ -4,19 +4,20 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
 
 ::
 
-    parts   what the form of a schema is made of
-    plan    from a schema to its parts
-    sent    what a form holds: of a value, and as a value again
-    held    whether a form shows a value
-    names   the names of its fields
-    steps   a row more or less, an optional part filled in or left out
-    texts   what is typed into one field, read strictly
-    hints   what a field takes, and why it does not take what was typed
-    rules   what a schema asks of a list or an object as a whole
-    places  the part of a form to which a fault belongs
-    weight  how long its page is
-    labels  values with labels, and the search for one
-    offers  the values of which a whole answer is one, with their labels
+    parts     what the form of a schema is made of
+    plan      from a schema to its parts
+    sent      what a form holds: of a value, and as a value again
+    received  which fields were sent, and which of them were read
+    held      whether a form shows a value
+    names     the names of its fields
+    steps     a row more or less, an optional part filled in or left out
+    texts     what is typed into one field, read strictly
+    hints     what a field takes, and why it does not take what was typed
+    rules     what a schema asks of a list or an object as a whole
+    places    the part of a form to which a fault belongs
+    weight    how long its page is
+    labels    values with labels, and the search for one
+    offers    the values of which a whole answer is one, with their labels
 """
 
 from hitl.core.forms.names import ROOT, Sent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -41,6 +42,8 @@ _MAX_COPIED: Final = 20_000
 _MAX_BRANCHES: Final = 8
 _MAX_OPTIONS: Final = 256
 _LINE_CHARS: Final = 120
+# What HTML and browsers do not keep in the name of a field.
+_CHANGED: Final = re.compile(r"[\x00\r\n]")
 # Beside these, other keywords only narrow what the form offers: the whole answer is checked by the schema anyway.
 _FORMLESS: Final = ("not", "if", "dependentSchemas", "patternProperties", "$dynamicRef")
 _NOTES: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment")
@@ -129,9 +132,11 @@ class _Planner:
 
     def _group(self, schema: dict[str, Any], notes: dict[str, Any], depth: int) -> Part:
         properties = schema.get("properties")
-        # What may have any names has no form.
+        # What may have any names has no form, nor has a name that a browser would change.
         others = schema.get("additionalProperties", True)
         if not isinstance(properties, dict) or not properties or isinstance(others, dict):
+            return Raw(**notes)
+        if any(_CHANGED.search(name) for name in properties):
             return Raw(**notes)
         needed = schema.get("required", ())
         inside = [

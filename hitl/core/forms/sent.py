@@ -8,7 +8,8 @@ is no value has a name with a tilde behind that of its part::
     v/shape~of       which alternative is chosen; its own fields are below v/shape~0, v/shape~1, …
     v/name~empty     what is empty is a value, and not "no answer"
 
-No step loses anything: what was typed into a part that is not chosen is a fault, until it is cleared.
+No step loses anything: what was typed into a part that is not chosen is a fault, until it is cleared. So is a
+field that has no place in the form, that is sent twice, or that names an option or a row that is none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pydantic import JsonValue
 
 from hitl.core.forms.held import holds
 from hitl.core.forms.labels import folded, found
-from hitl.core.forms.names import MAX_ROWS, ON, ROOT, Sent, below, count_of, one, place_of
+from hitl.core.forms.names import ON, ROOT, Sent, below, place_of
 from hitl.core.forms.parts import (
     MISSING,
     Choice,
@@ -38,14 +39,16 @@ from hitl.core.forms.parts import (
     Several,
 )
 from hitl.core.forms.places import in_order
+from hitl.core.forms.received import Received
 from hitl.core.forms.rules import group_faults, list_faults
 from hitl.core.forms.texts import WANTED, read_line, text_of
-from hitl.core.strictjson import read_json
+from hitl.core.strictjson import read_json, show
 from hitl.core.values import format_value
 from hitl.errors import InvalidValue
 
 YES_NO: Final[tuple[tuple[str, JsonValue], ...]] = (("Yes", True), ("No", False))
 _CHOOSE: Final = "Choose one."
+_CHOOSE_SOME: Final = "Choose from the answers that are shown."
 
 
 def options_of(part: Part) -> tuple[tuple[str, JsonValue], ...]:
@@ -61,7 +64,13 @@ def filled(part: Part, value: Maybe = MISSING, name: str = ROOT) -> dict[str, li
 def read(part: Part, sent: Sent, name: str = ROOT) -> tuple[Maybe, list[PartFault]]:
     """Return the value of a form, and what is wrong with it; the value counts only when nothing is."""
     faults: list[PartFault] = []
-    value = _Reader(sent, faults).value(part, name)
+    received = Received(sent)
+    value = _Reader(received, faults).value(part, name)
+    # A part with a fault may not have been read to its end.
+    left = None if faults else received.left_over()
+    if left is not None:
+        why = f"The field {show(left)} has no place in this form: nothing was recorded. Leave it out."
+        return MISSING, [PartFault(name, why)]
     return value, in_order(faults, sent)
 
 
@@ -160,17 +169,23 @@ def same(one: Maybe, other: Maybe) -> bool:
 
 
 class _Reader:
-    def __init__(self, sent: Sent, faults: list[PartFault]) -> None:
+    def __init__(self, received: Received, faults: list[PartFault]) -> None:
         # Loaded when somebody answers: it takes as long as everything else that a form needs.
         from hitl.core.schema.check import BUDGET
         from hitl.core.schema.work import Work
 
-        self._sent = sent
+        self._received = received
         self._faults = faults
         # All fields share what one check may cost: a form has some hundred.
         self._work = Work(BUDGET)
 
     def value(self, part: Part, name: str) -> Maybe:
+        try:
+            return self._value(part, name)
+        except InvalidValue as error:
+            return self._fault(name, str(error))
+
+    def _value(self, part: Part, name: str) -> Maybe:
         match part:
             case Constant():
                 return part.value
@@ -191,37 +206,28 @@ class _Reader:
         raise TypeError(f"{type(part).__name__} is no part of a form")
 
     def _line(self, part: Line, name: str) -> Maybe:
-        text = one(self._sent, name)
-        if text == "" and part.kind in ("text", "long"):
-            was_empty = f"{name}~empty" in self._sent
-            if was_empty or (part.default not in (MISSING, None) and not part.nullable):
-                return ""
+        text, was_empty = self._received.one(name), self._received.marked(f"{name}~empty")
+        was_empty = was_empty or (part.default not in (MISSING, None) and not part.nullable)
+        if text == "" and part.kind in ("text", "long") and was_empty:
+            return ""
         if not text.strip() and (part.kind not in ("text", "long") or text == ""):
             return self._nothing(part, name, WANTED[part.kind])
-        try:
-            return read_line(part, text, self._work)
-        except InvalidValue as error:
-            return self._fault(name, str(error))
+        return read_line(part, text, self._work)
 
     def _raw(self, part: Raw, name: str) -> Maybe:
-        text = one(self._sent, name)
-        if not text.strip():
-            return self._nothing(part, name, "Enter a JSON value.")
-        try:
-            return read_json(text)
-        except InvalidValue as error:
-            return self._fault(name, str(error))
+        text = self._received.one(name)
+        return read_json(text) if text.strip() else self._nothing(part, name, "Enter a JSON value.")
 
     def _choice(self, part: Flag | Choice, name: str) -> Maybe:
         if isinstance(part, Choice) and part.searched:
             return self._searched(part, name)
-        chosen = self._offered(part, one(self._sent, name))
-        if chosen is not MISSING:
-            return chosen
-        return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
+        text = self._received.one(name)
+        if text == "" and part.optional:
+            return self._nothing(part, name, _CHOOSE)
+        return self._offered(part, text, _CHOOSE)
 
     def _searched(self, part: Choice, name: str) -> Maybe:
-        typed = one(self._sent, name)
+        typed = self._received.one(name)
         meant = found([(label, label) for label, _ in part.options], typed)
         for label, value in part.options:
             if label == meant or (meant is None and folded(text_of(value)) == folded(typed) != ""):
@@ -230,20 +236,19 @@ class _Reader:
         return self._nothing(part, name, wanted) if not typed.strip() else self._fault(name, wanted)
 
     def _several(self, part: Several, name: str) -> Maybe:
-        chosen = [self._offered(part, text) for text in dict.fromkeys(self._sent.get(name, ()))]
-        some = [each for each in chosen if each is not MISSING]
-        return self._ruled(part, name, [*some]) if some else self._empty(part, name)
+        texts = [each for each in dict.fromkeys(self._received.all(name)) if each]
+        empty = self._received.marked(f"{name}~empty")
+        some: list[Maybe] = [self._offered(part, each, _CHOOSE_SOME) for each in texts]
+        return self._ruled(part, name, some) if some else self._empty(part, name, empty)
 
     def _rows(self, part: Rows, name: str) -> Maybe:
-        count = count_of(self._sent, name)
+        count, empty = self._received.count(name), self._received.marked(f"{name}~empty")
         if count == 0:
-            return self._empty(part, name)
-        if count > MAX_ROWS:
-            return self._fault(name, f"At most {MAX_ROWS} rows can be filled in here.")
+            return self._empty(part, name, empty)
         return self._ruled(part, name, [self.value(part.item, below(name, number)) for number in range(count)])
 
     def _inside(self, part: Group | Fixed, name: str) -> Maybe:
-        if part.optional and f"{name}~on" not in self._sent:
+        if part.optional and not self._received.marked(f"{name}~on"):
             return None if part.nullable else MISSING
         found = [(key, self.value(inside, below(name, key))) for key, inside in parts_inside(part)]
         some = [(key, each) for key, each in found if each is not MISSING]
@@ -254,31 +259,28 @@ class _Reader:
         return values
 
     def _one_of(self, part: OneOf, name: str) -> Maybe:
-        number = place_of(one(self._sent, f"{name}~of"), len(part.branches))
-        typed = [at for at in range(len(part.branches)) if at != number and self._is_typed(f"{name}~{at}")]
+        text = self._received.one(f"{name}~of")
+        number = place_of(text, len(part.branches))
+        others = [at for at in range(len(part.branches)) if at != number]
+        typed = [at for at in others if self._received.leave_out(f"{name}~{at}")]
         if typed:
             return self._fault(
                 name, f"You filled in {part.branches[typed[0]][0]}: choose it, or clear its fields."
             )
         if number is None:
-            return self._nothing(part, name, _CHOOSE) if part.optional else self._fault(name, _CHOOSE)
+            may = part.optional and text == ""
+            return self._nothing(part, name, _CHOOSE) if may else self._fault(name, _CHOOSE)
         return self.value(part.branches[number][1], f"{name}~{number}")
 
-    def _is_typed(self, name: str) -> bool:
-        """Tell whether anything was typed into the fields of an alternative."""
-        return any(
-            any(text.strip() for text in texts) and "~" not in key[len(name) :]
-            for key, texts in self._sent.items()
-            if key == name or key.startswith(f"{name}/")
-        )
-
-    def _offered(self, part: Part, text: str) -> Maybe:
+    def _offered(self, part: Part, text: str, wanted: str) -> JsonValue:
         offered = options_of(part)
         number = place_of(text, len(offered))
-        return MISSING if number is None else offered[number][1]
+        if number is None:
+            raise InvalidValue(wanted)
+        return offered[number][1]
 
-    def _empty(self, part: Several | Rows, name: str) -> Maybe:
-        if f"{name}~empty" in self._sent or not part.optional:
+    def _empty(self, part: Several | Rows, name: str, empty: bool) -> Maybe:
+        if empty or not part.optional:
             return self._ruled(part, name, [])
         return None if part.nullable else MISSING
 
