@@ -18,7 +18,7 @@
     │   └── EventUnusable                 the data type's own validators refuse the answer
     ├── ServeError                        the web app could not be brought up
     ├── ClusterError                      the Kubernetes API server said no; carries its sentence
-    │   ├── ClusterUnavailable            does not answer, or is too busy; trying again may help
+    │   ├── ClusterUnavailable            fails, is too busy, or does not know us now; trying again may help
     │   ├── ClusterForbidden              these credentials may not do that
     │   ├── ClusterConflict               somebody else wrote it in between, or it is there already
     │   └── ClusterNotFound               no such object, or no such kind of object
@@ -211,15 +211,26 @@ class ServeError(HITLError):
 
 
 class ClusterError(HITLError):
-    """The Kubernetes API server refused something; the message is its own sentence."""
+    """The Kubernetes API server refused something; the message is its own sentence.
+
+    Args:
+        status: The HTTP status with which it answered; 0 when it did not.
+    """
+
+    def __init__(self, message: str = "", *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ClusterUnavailable(ClusterError):
-    """The API server cannot be reached, or has too much to do. Trying again is safe."""
+    """The API server cannot be reached, fails, has too much to do, or does not know these credentials (401).
+
+    Trying again is safe. Credentials become known again, as when a token is renewed.
+    """
 
 
 class ClusterForbidden(ClusterError):
-    """The API server does not know these credentials, or does not permit them that."""
+    """The API server does not permit these credentials that."""
 
 
 class ClusterConflict(ClusterError):

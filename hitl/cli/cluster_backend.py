@@ -159,7 +159,10 @@ class InCluster:
                 await asyncio.sleep(next(gaps))
                 try:
                     found = await kube.get(HUMAN_INPUTS, metadata.name, metadata.namespace)
-                except ClusterUnavailable:
+                except ClusterUnavailable as error:
+                    if error.status == 401:
+                        # A person has to sign in again.
+                        raise
                     continue
                 # One of the same name that was created since is another question.
                 if found is None or found["metadata"].get("uid") != metadata.uid:

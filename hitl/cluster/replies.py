@@ -74,7 +74,8 @@ def refusal(status: int, data: bytes) -> ClusterError:
         message = str(json.loads(data)["message"])
     except (ValueError, LookupError, TypeError):
         message = f"the API server answered {status}"
-    kinds = {401: ClusterForbidden, 403: ClusterForbidden, 404: ClusterNotFound, 409: ClusterConflict}
-    if status == 429 or status >= 500:
-        return ClusterUnavailable(message)
-    return kinds.get(status, ClusterError)(message)
+    # 401 passes as well: it says so while a token is renewed, or what checks tokens is unavailable.
+    if status in (401, 429) or status >= 500:
+        return ClusterUnavailable(message, status=status)
+    kinds = {403: ClusterForbidden, 404: ClusterNotFound, 409: ClusterConflict}
+    return kinds.get(status, ClusterError)(message, status=status)

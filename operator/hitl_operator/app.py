@@ -88,6 +88,8 @@ class Operator:
         )
         requests = Requests(context)
         self._reconciler = Reconciler(context, requests)
+        for sight in self._watching.sights:
+            sight.seen_again = self._reconciler.seen_again
         self._notices = Notices(context, requests, self._shards.leads)
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
         self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)

@@ -15,7 +15,7 @@ from hitl.records.links import add_link, revoke_link
 from hitl_operator.cluster import link_secret
 from hitl_operator.context import Context
 from hitl_operator.decide import Link, lacks_link
-from hitl_operator.refusals import Refusals, lasting
+from hitl_operator.refusals import Refusals
 from hitl_operator.roots import Root
 from hitl_operator.work_items import IssueLink
 
@@ -78,7 +78,7 @@ class Links:
             if added:
                 await revoke_link(root.store, metadata.uid, keys.hash_token(token))
         except ClusterError as error:
-            if not lasting(error) or not self._refusals.count(work):
+            if not self._refusals.count(work, error):
                 raise
             return Link(refused=str(error))
         self._drop(metadata.uid)

@@ -18,7 +18,7 @@ from hitl_operator.decide import Notice, due_in, is_final
 from hitl_operator.human_inputs import HumanInputs
 from hitl_operator.links import Links
 from hitl_operator.outcome_check import OutcomeCheck
-from hitl_operator.refusals import SLOW_SECONDS, Refusals, lasting
+from hitl_operator.refusals import SLOW_SECONDS, Refusals
 from hitl_operator.request_sync import Requests
 from hitl_operator.responses import Responses
 from hitl_operator.statuses import short_status
@@ -74,13 +74,19 @@ class Reconciler:
         try:
             await self._do(work)
         except ClusterError as error:
-            if not lasting(error) or not self._refusals.count(work):
+            if not self._refusals.count(work, error):
                 raise
             _log.error("%s is refused, and tried again every %.0f s: %s", work, SLOW_SECONDS, error)
             await self._tell(work, error)
             self._context.queue.add_after(work, SLOW_SECONDS)
         else:
             self._refusals.forget(work)
+
+    def seen_again(self, namespace: str) -> None:
+        """Try at once what was refused in a namespace (empty: anywhere), which the API server shows again."""
+        for work in self._refusals.seen_again(namespace):
+            whole = ReconcileHumanInput(work.namespace, work.name) if isinstance(work, IssueLink) else work
+            self._context.queue.add(whole)
 
     def saw(self, human_input: HumanInput) -> None:
         """Take note of a HumanInput as the watch brings it, and queue what is due."""

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
+from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterUnavailable
 from hitl_operator import metrics
-from hitl_operator.work_items import WorkItem
+from hitl_operator.work_items import MirrorOutcome, MirrorRequest, WorkItem
 
-# So often it is tried at the pace of any failure; then it is told, and tried slowly.
+# So often it is tried at least, at the pace of any failure; then it is told, and tried slowly.
 QUICK_TRIES: Final = 3
 SLOW_SECONDS: Final = 300.0
+# For so long it is tried so at least: rights that somebody is changing are back by then.
+REFUSED_SECONDS: Final = 30.0
 
 
 def lasting(error: Exception) -> bool:
@@ -22,8 +24,12 @@ def lasting(error: Exception) -> bool:
 
 @dataclass
 class _Refused:
+    since: float
     tries: int = 0
+    # When it was last told, it was to rest until then; 0: it was never told.
     rests_until: float = 0.0
+    # Not what was to be written is the reason, but who writes it.
+    passes: bool = False
 
 
 class Refusals:
@@ -38,14 +44,18 @@ class Refusals:
         self._refused: dict[WorkItem, _Refused] = {}
         self._lasting = 0
 
-    def count(self, work: WorkItem) -> bool:
-        """Count a refusal; tell whether it is to be told now, and tried again only after `SLOW_SECONDS`."""
-        refused = self._refused.setdefault(work, _Refused())
-        refused.tries += 1
-        if refused.tries < QUICK_TRIES:
+    def count(self, work: WorkItem, error: ClusterError) -> bool:
+        """Count an error; tell whether it is to be told now, and tried again only after `SLOW_SECONDS`."""
+        if not lasting(error):
             return False
-        refused.rests_until = self._ticks() + SLOW_SECONDS
-        self._lasting += refused.tries == QUICK_TRIES
+        now = self._ticks()
+        refused = self._refused.setdefault(work, _Refused(now))
+        refused.tries += 1
+        refused.passes = isinstance(error, ClusterForbidden)
+        if refused.tries < QUICK_TRIES or now - refused.since < REFUSED_SECONDS:
+            return False
+        self._lasting += not refused.rests_until
+        refused.rests_until = now + SLOW_SECONDS
         metrics.REFUSED_WRITES.set(self._lasting)
         return True
 
@@ -57,6 +67,23 @@ class Refusals:
     def forget(self, work: WorkItem) -> None:
         """Forget what was refused, as it was written since or nobody wants it any more."""
         refused = self._refused.pop(work, None)
-        if refused is not None and refused.tries >= QUICK_TRIES:
+        if refused is not None and refused.rests_until:
             self._lasting -= 1
             metrics.REFUSED_WRITES.set(self._lasting)
+
+    def seen_again(self, namespace: str) -> list[WorkItem]:
+        """Forget what may have passed, as the API server shows a namespace again; return what is to be tried now.
+
+        Args:
+            namespace: The namespace; empty: all of them.
+        """
+        found = [
+            work
+            for work, refused in self._refused.items()
+            # A request is known by its root alone: trying it once too often does no harm.
+            if refused.passes
+            and (isinstance(work, MirrorRequest | MirrorOutcome) or namespace in ("", work.namespace))
+        ]
+        for work in found:
+            self.forget(work)
+        return found

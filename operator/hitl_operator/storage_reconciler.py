@@ -23,7 +23,7 @@ from hitl.records.retention import STALE
 from hitl.records.submissions import Submission
 from hitl_operator import metrics
 from hitl_operator.context import Context
-from hitl_operator.refusals import SLOW_SECONDS, Refusals, lasting
+from hitl_operator.refusals import SLOW_SECONDS, Refusals
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
 from hitl_operator.troubles import note_damaged
@@ -184,14 +184,12 @@ class Stored:
         except ClusterConflict:
             self._context.queue.add(ReconcileHumanInput(request.origin.namespace, request.request_id))
         except ClusterError as error:
-            if not lasting(error):
-                raise
             if isinstance(error, ClusterNotFound):
                 self._nowhere.add(work)
                 if outcome is not None:
                     _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)
                     return True
-            if not self._refusals.count(work):
+            if not self._refusals.count(work, error):
                 raise
             _log.error("request %s cannot be shown, tried again slowly: %s", request.request_id, error)
             self._show_later(work, request, outcome, SLOW_SECONDS)

@@ -56,12 +56,14 @@ class Sight:
         namespace: Where; empty: everywhere.
         clock: The clock.
         needed: Whether nothing can be done while none of its kind is seen.
+        seen_again: Called with the namespace when it is seen after trouble.
     """
 
     kind: str
     namespace: str
     clock: Callable[[], float] = time.monotonic
     needed: bool = True
+    seen_again: Callable[[str], None] = lambda _: None
     sign: float | None = field(default=None, init=False)
     beat: float = field(init=False)
     trouble: str = field(default="", init=False)
@@ -73,7 +75,9 @@ class Sight:
     def signed(self) -> None:
         """Note a sign of the API server: a page, an event, a bookmark."""
         self.sign = self.beat = self.clock()
-        self.trouble = ""
+        trouble, self.trouble = self.trouble, ""
+        if trouble:
+            self.seen_again(self.namespace)
 
     def failed(self, why: str) -> None:
         """Note an attempt that failed."""

@@ -41,6 +41,19 @@ def test_nothing_is_seen_before_the_first_list(health: Health, sights: list[Sigh
     assert health.ready() == (True, "ok")
 
 
+def test_a_namespace_that_is_seen_after_trouble_says_so_once(sights: list[Sight]) -> None:
+    told: list[str] = []
+    sight = sights[0]
+    sight.seen_again = told.append
+    sight.signed()
+    assert told == []
+    sight.failed("forbidden")
+    sight.failed("forbidden")
+    sight.signed()
+    sight.signed()
+    assert told == ["good"]
+
+
 def test_what_is_not_needed_is_named_when_it_is_not_seen_and_never_enough_to_be_ready(clock: _Clock) -> None:
     needed, extra = Sight("HumanInput", "", clock), Sight("TaskAction", "", clock, needed=False)
     health = Health(3, [needed, extra], None, clock)

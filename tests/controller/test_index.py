@@ -9,8 +9,8 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterNotFound, ClusterUnavailable
 from hitl_operator.index import Index
 from hitl_operator.memory import Fresh
-from hitl_operator.refusals import QUICK_TRIES, SLOW_SECONDS, Refusals, lasting
-from hitl_operator.work_items import ReconcileHumanInput
+from hitl_operator.refusals import QUICK_TRIES, REFUSED_SECONDS, SLOW_SECONDS, Refusals, lasting
+from hitl_operator.work_items import IssueLink, MirrorRequest, ReconcileHumanInput, WorkItem
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -132,16 +132,74 @@ def test_what_the_api_server_will_say_again_is_lasting(error: Exception, is_last
     assert lasting(error) is is_lasting
 
 
-def test_a_refused_write_rests_after_three_tries_until_it_is_forgotten() -> None:
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (ClusterForbidden("rights are being changed", status=403), REFUSED_SECONDS),
+        (ClusterError("invalid", status=422), REFUSED_SECONDS),
+    ],
+)
+def test_a_write_rests_after_three_tries_in_some_time_until_it_is_forgotten(
+    error: ClusterError, seconds: float
+) -> None:
     time = [100.0]
     refusals, work = Refusals(lambda: time[0]), ReconcileHumanInput("team", "a")
-    told = [refusals.count(work) for _ in range(QUICK_TRIES)]
-    assert told == [False, False, True]
+    assert not any(refusals.count(work, error) for _ in range(QUICK_TRIES)), "a moment costs no minutes"
+    time[0] += seconds - 1
+    assert not refusals.count(work, error)
+    time[0] += 1
+    assert refusals.count(work, error)
     assert refusals.rests(work) == SLOW_SECONDS
     assert refusals.rests(ReconcileHumanInput("team", "b")) == 0
     time[0] += SLOW_SECONDS
     assert refusals.rests(work) == 0
-    assert refusals.count(work), "one more try, and it rests again"
+    assert refusals.count(work, error), "one more try, and it rests again"
     refusals.forget(work)
     assert refusals.rests(work) == 0
-    assert not refusals.count(work)
+    assert not refusals.count(work, error)
+
+
+def test_a_single_failure_is_tried_again_however_long_ago_the_one_before_was() -> None:
+    time = [100.0]
+    refusals, work = Refusals(lambda: time[0]), ReconcileHumanInput("team", "a")
+    for _ in range(QUICK_TRIES - 1):
+        assert not refusals.count(work, ClusterForbidden("no"))
+        time[0] += REFUSED_SECONDS
+
+
+@pytest.mark.parametrize(
+    "error", [ClusterConflict("changed"), ClusterUnavailable("away"), ClusterUnavailable("slow down", status=429)]
+)
+def test_what_passes_never_rests(error: ClusterError) -> None:
+    time = [100.0]
+    refusals, work = Refusals(lambda: time[0]), ReconcileHumanInput("team", "a")
+    for _ in range(2 * QUICK_TRIES):
+        assert not refusals.count(work, error)
+        time[0] += REFUSED_SECONDS
+
+
+def test_what_may_have_passed_is_tried_at_once_when_its_namespace_is_seen_again() -> None:
+    time = [100.0]
+    refusals = Refusals(lambda: time[0])
+    here, invalid = ReconcileHumanInput("team", "a"), ReconcileHumanInput("team", "invalid")
+    link, stored, elsewhere = (
+        IssueLink("team", "a", "uid"),
+        MirrorRequest("main", "r"),
+        ReconcileHumanInput("other", "a"),
+    )
+    errors: dict[WorkItem, ClusterError] = {
+        here: ClusterForbidden("no"),
+        invalid: ClusterError("invalid"),
+        link: ClusterForbidden("no"),
+        stored: ClusterForbidden("no"),
+        elsewhere: ClusterForbidden("no"),
+    }
+    for _ in range(QUICK_TRIES):
+        for work, error in errors.items():
+            refusals.count(work, error)
+        time[0] += REFUSED_SECONDS
+    assert all(refusals.rests(work) for work in errors)
+
+    assert refusals.seen_again("team") == [here, link, stored]
+    assert [work for work in errors if refusals.rests(work)] == [invalid, elsewhere]
+    assert refusals.seen_again("") == [elsewhere]

@@ -6,9 +6,16 @@ from typing import Any
 import pytest
 
 from hitl.cluster.mapping import question_of
-from hitl.cluster.replies import parsed
+from hitl.cluster.replies import parsed, refusal
 from hitl.cluster.v1alpha1 import MAX_SCHEMA_LEVELS, HumanInput
-from hitl.errors import ClusterUnavailable, InvalidRequest
+from hitl.errors import (
+    ClusterConflict,
+    ClusterError,
+    ClusterForbidden,
+    ClusterNotFound,
+    ClusterUnavailable,
+    InvalidRequest,
+)
 
 
 def _listed(levels: int) -> bytes:
@@ -42,3 +49,23 @@ def test_what_is_no_object_is_no_api_server(data: bytes) -> None:
 @pytest.mark.parametrize("value", ["👍", 2**70, 1e300, None, "\\u0000", "a\u2028b"])
 def test_what_is_read_is_what_was_sent(value: Any) -> None:
     assert parsed(json.dumps({"value": value}).encode()) == {"value": value}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        # A token that is being renewed is unknown for a moment.
+        (401, ClusterUnavailable),
+        (403, ClusterForbidden),
+        (404, ClusterNotFound),
+        (409, ClusterConflict),
+        (413, ClusterError),
+        (422, ClusterError),
+        (429, ClusterUnavailable),
+        (500, ClusterUnavailable),
+        (504, ClusterUnavailable),
+    ],
+)
+def test_a_status_says_whether_trying_again_may_help(status: int, kind: type[ClusterError]) -> None:
+    error = refusal(status, b'{"message":"no"}')
+    assert (type(error), error.status, str(error)) == (kind, status, "no")

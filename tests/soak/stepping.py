@@ -1,7 +1,7 @@
 """`python -m tests.soak.stepping`: the operator with a clock that may be stepped while it runs.
 
-`TEST_CLOCK`: a file with the seconds by which its clock is ahead. `TEST_SLOW`: how many seconds a refused write
-rests, so that a short run sees the end of it.
+`TEST_CLOCK`: a file with the seconds by which its clock is ahead. `TEST_SLOW`: how many seconds a write is tried
+until it counts as refused, and how many it rests then, so that a short run sees the end of it.
 """
 
 import os
@@ -24,4 +24,5 @@ if __name__ == "__main__":
     vars(app).update(Context=partial(context.Context, now=_now), Scanner=partial(scanner.Scanner, now=_now))
     for module in (human_inputs, reconcile, refusals, responses, storage_reconciler):
         vars(module)["SLOW_SECONDS"] = float(os.environ["TEST_SLOW"])
+    vars(refusals)["REFUSED_SECONDS"] = float(os.environ["TEST_SLOW"])
     main()
