@@ -1,4 +1,4 @@
-"""What lies in storage, as operations. Everything above the storage may import it.
+"""Operations on the records in storage. Everything above the storage may import it.
 
 Questions, links, outcomes, waiting, hints and retention have a module each.
 """

@@ -18,9 +18,9 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
 from hitl.records.submissions import Settled, Submission
 
-# Longer answers are named by their digest: the outcome holds them.
+# The audit holds only the digest of a longer answer. The outcome holds the answer.
 MOST_VALUE_CHARS: Final = 1_024
-# Anybody may send anything that is refused.
+# Anybody may send a submission that is refused, with any content.
 _MOST_REFUSED_CHARS: Final = 300
 
 _RIGHTS: Final[dict[str, Right]] = {
@@ -150,7 +150,7 @@ def line_of_result(request: StoredRequest, submission: Submission, settled: Sett
         now: The moment of the submission, with a time zone.
     """
     standing = settled.outcome
-    # An outcome that rests on votes has a line of its own, and so has each vote.
+    # Each vote gets a line, and the outcome that rests on votes gets another one (`note_outcome`).
     votes = request.document.approval is not None and submission.outcome != "cancelled"
     if settled.kind == "recorded" and standing is not None and not votes:
         return line_of_outcome(request, standing, submission.right)

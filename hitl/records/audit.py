@@ -27,7 +27,7 @@ from hitl.storage import Store, ticks
 # A line takes 2 KiB of memory in the mean, and at most 30.
 MOST_WAITING: Final = 10_000
 MOST_REFUSED: Final = 1_000
-"""Lines of attempts that recorded nothing, in one segment: anybody may make such, as often as they want."""
+"""The most lines about refused submissions in one segment. Anybody can send any number of such submissions."""
 
 _FIRST_PAUSE_SECONDS: Final = 1.0
 _LONGEST_PAUSE_SECONDS: Final = 30.0
@@ -101,7 +101,7 @@ class AuditWriter:
         """Write what waits, and that this process ends, for at most so many seconds."""
         if self.head is None and not self._waiting:
             return
-        # Beyond the limit: it tells that nobody killed this process.
+        # The end is added even beyond the limit. It says that nobody killed this process.
         self._waiting.append(End(at=self._now()))
         if not await self.flush(seconds):
             _log.error("audit: %d lines are lost, as the storage does not answer", len(self._waiting))
@@ -135,7 +135,7 @@ class AuditWriter:
                 if self._pause:
                     _log.warning("audit: lines are written again")
                 self._pause = 0.0
-                # What came while it was written waits like all else.
+                # Lines that came during the write wait for the usual time.
                 self._due = ticks() + (self._seconds if whole else 0.0)
 
     async def _commit(self) -> bool:
@@ -144,7 +144,7 @@ class AuditWriter:
             self._segment = self._sealed()
         segment = self._segment
         key = segment.head.name.key
-        # The reply to an earlier attempt may have been lost: then it is there as it is here.
+        # If the reply to an earlier try was lost, the same bytes are in storage already.
         if not await self._store.create_once(key, segment.data) and await self._store.read(key) != segment.data:
             _log.error("audit: %s is there already, with other lines than those of this process", key)
             self._writer, self._segment, self.head = keys.new_writer(), None, None

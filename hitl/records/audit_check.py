@@ -26,9 +26,9 @@ from hitl.records.segments import audit_days, head_of, segments_of
 from hitl.storage import Store, all_of
 
 _AT_ONCE: Final = 500
-# So many segments of a writer may be written while those before and after them are listed.
+# A writer may write this many segments while the segments before and after them are listed.
 _MOST_LATE: Final = 10
-# The line of an outcome may follow by a second, or by as long as the storage did not answer.
+# The line about an outcome is written a second later, or once the storage answers again.
 _FRESH: Final = timedelta(minutes=1)
 _TABLES: Final = """
 create table segment (writer text, number int, day text, primary key (writer, number, day)) without rowid;
@@ -80,7 +80,7 @@ class Verification:
         self.counts = Counts()
 
     async def findings(self) -> AsyncIterator[Finding]:
-        """Yield what is not as it was written, and what a kill left, as it is found.
+        """Yield each difference from what was written, and each trace that a kill left, as it is found.
 
         Raises:
             StorageUnavailable: when the storage did not answer in time.
@@ -174,7 +174,7 @@ class Verification:
         try:
             return await head_of(self._store, name)
         except DocumentDamaged:
-            # Its segment was named as unreadable.
+            # Its segment was reported as unreadable already.
             return None
 
     async def _outcomes(self, database: sqlite3.Connection) -> AsyncIterator[Finding]:
@@ -223,7 +223,7 @@ class Verification:
 
 
 def _keep(database: sqlite3.Connection, found: Read) -> None:
-    """Keep what has to be compared with what lies elsewhere."""
+    """Keep the facts that must be compared with other objects later."""
     line, key = found.line, found.name.key
     if isinstance(line, Heads):
         for head in line.heads:

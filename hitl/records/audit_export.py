@@ -74,7 +74,7 @@ async def export(
         for day in sorted({*written, *settled, *after}):
             if day in written:
                 await _read_day(store, day, database, left)
-            # All that was written in time about the day before is here now.
+            # Now all lines about the day before are here that were written in time.
             if day in after:
                 await _read_outcomes(store, day - _DAY, database, left)
             for row in _sorted(database, since, until, before=_first_of(day)):
@@ -97,7 +97,7 @@ async def _read_day(store: Store, day: date, database: sqlite3.Connection, left:
 
 
 def _insert_segment(database: sqlite3.Connection, name: SegmentName, data: bytes, left: list[str]) -> None:
-    # A line feed alone ends a line, as where it is verified: both give it the same number.
+    # Only a line feed ends a line, as in the verification. So both give a line the same number.
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
     for number, stored in enumerate(lines, 1):
         found = unseal(stored)

@@ -1,8 +1,8 @@
 """The creation of an outcome: the one place that creates `response.json`, and reads back which one stands.
 
-The marker goes first, so that an operator that sweeps markers cannot miss an outcome whose writer died in between.
-And a question that was deleted gets no outcome any more: its holder in memory looks right before the creation
-whether it is still there (see `hitl.records.retention` for the other half).
+The marker is written first. So an operator that sweeps markers finds an outcome whose writer died right after its
+creation. A deleted question gets no outcome: a process that holds the question in memory reads it from storage
+right before the creation (see `hitl.records.retention` for the other half).
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest, is_stored, read_outcome_of
 from hitl.storage import Store
 
-# A sweep deletes a marker that announces nothing for 15 minutes, and the outcome of a question that was deleted 15
-# minutes ago: what was seen before the creation of an outcome counts for much less than that.
+# A sweep deletes a marker without an outcome after 15 minutes, and an outcome 15 minutes after its question. So a
+# look at the question that precedes the creation of an outcome must be much younger than that.
 FRESH_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was seen of a question in storage before somebody answers it.
+    """A look at a question in storage, before somebody answers it.
 
     Args:
-        at: What `Records.ticks` said before this very question was last read from storage, or when it was certain
-            that nobody had deleted it.
-        unanswered: Whether it was seen that it had no outcome. Else that is looked for where it matters.
+        at: The value of `Records.ticks` before this very question was last read from storage, or when it was
+            certain that nobody had deleted it.
+        unanswered: Whether the look found that there is no outcome. False: nobody has looked for one.
     """
 
     at: float
@@ -76,7 +76,7 @@ async def _created(store: Store, request: StoredRequest, mine: OutcomeDocument) 
     try:
         created = await store.create_once(keys.response_key(request.request_id), mine.to_bytes())
     except StorageUnavailable:
-        # The reply may have been lost after the object was created: only reading back tells.
+        # The object may have been created before the reply was lost. Only reading it back tells.
         standing = await read_outcome_of(store, request)
         if standing is None:
             raise
@@ -95,8 +95,8 @@ async def _read_back(store: Store, request: StoredRequest) -> OutcomeDocument:
 async def announce(records: Records, request: StoredRequest, seen_at: float | None) -> float:
     """Make sure that the question is still there, write the marker, and return when it was last looked at.
 
-    Counted from before the calls, as the storage may have done what they ask long before it answered. Nothing may
-    be awaited between the return and the creation.
+    The time is taken before the calls, as the storage may have executed them long before it answered. Between the
+    return and the call that creates, nothing else may be awaited.
 
     Raises:
         RequestNotFound: the question is not in storage any more.
@@ -123,13 +123,13 @@ def gone(request: StoredRequest) -> RequestNotFound:
 async def require_still_there(
     records: Records, request: StoredRequest, seen_at: float, created: str | None
 ) -> None:
-    """Take back what was created for a question that was deleted meanwhile, as its writer was held up.
+    """Delete again an object that was created too late, for a question that was deleted meanwhile.
 
     Args:
         records: Where the question lies.
         request: The question.
-        seen_at: What `announce` returned before the creation.
-        created: The key of what was created; None: nothing was.
+        seen_at: The time that `announce` returned before the creation.
+        created: The key of the created object; None: nothing was created.
 
     Raises:
         RequestNotFound: the question is not in storage any more.
@@ -137,7 +137,8 @@ async def require_still_there(
     if records.ticks() - seen_at <= FRESH_SECONDS or await is_stored(records.store, request):
         return
     if created is not None:
-        # Who may not delete leaves it: without its question nobody believes it, and retention removes it.
+        # Without the right to delete, the object stays. An object without its question is ignored, and the
+        # retention removes it.
         with suppress(StorageError):
             await records.store.delete(created)
     raise gone(request)

@@ -1,8 +1,8 @@
-"""Handing a question over, and acting on behalf of who did.
+"""Handing a question over, and acting on behalf of the person who did.
 
 The rules are those of `hitl.core.delegation`. A delegation lies in the place of its author's vote
-(`hitl.records.votes`). Who acts on it marks it as used first, so that either that or its being taken back
-comes first.
+(`hitl.records.votes`). The person who acts on it first marks it as used. It is either used or taken back, never
+both.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ async def delegate(
     right: Right = "",
     submission_id: str = "",
 ) -> Settled:
-    """Hand a question over to somebody else. The same done again is still done.
+    """Hand a question over to somebody else. Doing it again has no further effect.
 
     Args:
         records: Where the question lies.
@@ -55,7 +55,7 @@ async def delegate(
             would.
 
     Raises:
-        DocumentDamaged: what is stored cannot be read.
+        DocumentDamaged: a stored document cannot be read.
         StorageUnavailable: whether it was handed over is not known; trying again is safe.
     """
     settled = await _delegated(records, request, respondent, to, now, submission_id)
@@ -64,7 +64,7 @@ async def delegate(
 
 
 async def acting_as(store: Store, request: StoredRequest, who: Respondent, now: datetime) -> Respondent:
-    """Return somebody as they act, for themselves or on behalf of somebody. Most need no look at the storage.
+    """Return a person as they act: for themselves, or on behalf of somebody. Most calls do not read the storage.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
@@ -75,7 +75,7 @@ async def acting_as(store: Store, request: StoredRequest, who: Respondent, now: 
 async def as_acting(
     store: Store, request: StoredRequest, submission: Submission, now: datetime
 ) -> tuple[Submission, Cast[DelegationDocument] | None]:
-    """Return a submission as of who acts, and the delegation that they act by, which is to be used first.
+    """Return a submission with its respondent as they act, and the delegation by which they act, to be used first.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
@@ -107,9 +107,9 @@ def handed_over_before(handed: Handed) -> Settled:
 
 
 async def refused_to(store: Store, request: StoredRequest, who: Respondent, now: datetime) -> Settled | None:
-    """Return why somebody who is known by name does not answer a question for one person; None: they may.
+    """Return why a person whose name is verified may not answer a question for one person; None: they may.
 
-    Every channel asks that before. But what was handed over to them may have been taken back since.
+    Every channel checks that before. But a delegation to them may have been taken back since.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
@@ -132,7 +132,7 @@ async def _found(
     ballots = await read_ballots(store, request)
     mine = ballots.last_of(voter_of(who))
     if mine is not None and mine.end != "withdrawn":
-        # No further delegation is used up: it is this vote again, or refused as another one stands.
+        # They voted before, so no further delegation is used: the same vote is recognized, another one is refused.
         before = mine.vote.respondent
         if is_delegation(mine) or not before.on_behalf_of:
             return who, None
@@ -171,7 +171,7 @@ async def _delegated(
         respondent=who,
     )
     try:
-        # First, as readers of the markers look again for a while: nothing is missed if this process is killed.
+        # The marker goes first. Its readers look again for a while: they miss nothing if this process is killed.
         await records.store.mark(votekeys.handed_marker(request.request_id))
         stands = await cast(records, request, given, None)
     except AlreadyVoted as error:

@@ -1,13 +1,13 @@
 """The claim to be the only one who deletes under a root, for some minutes.
 
-Two who delete at once could take away more than either may: one that was held up would delete the outcome of a
-question that was asked again since the other one deleted it. So a process that deletes creates the object
+Two processes that delete at once could delete too much: after a pause, one would delete the outcome of a question
+that was asked again since the other one deleted it. So a process that deletes creates the object
 ``_deleting/{n}``, n being one more than the last, which must have ended (``_deleting/{n}.ended``) or be 15
 minutes old. Of any number of callers one creates it. It deletes for a third of that time, then
 claims again.
 
-``_deleting/deleted`` was written after the last question was deleted: what is missing then is missing for at least
-as long, which the second step of a deletion needs to know (see `hitl.records.retention`).
+``_deleting/deleted`` was written after the last question was deleted. So a missing question is missing for at
+least as long, which the second step of a deletion needs to know (see `hitl.records.retention`).
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ async def claim(store: Store, *, now: datetime, stale: timedelta = STALE) -> Cla
             raise DeletesAlready(
                 f"{store.url}: another process deletes there, or died while it did: try again in {minutes} min"
             )
-        # It deleted for a third of the time at most, and did not say when it was done.
+        # Its holder deleted for at most a third of this time, and did not say that it was done.
         deleted_at = max(deleted_at or taken_at, taken_at + stale / 3)
     began = ticks()
     if not await store.create_once(keys.deletion_key(last + 1), b"\n"):

@@ -1,6 +1,6 @@
 """Several notices to one target in one message, each with its own claim and its own result in the outbox.
 
-Who is killed between the sending and the results leaves claims that run out: then these notices are told once
+If a process is killed between the sending and the results, its claims run out. Then these notices are sent once
 more, together or alone, each under its own id.
 """
 
@@ -46,7 +46,7 @@ async def deliver_together(
             try:
                 claimed = await claim(records, member.box, lambda: still(member))
             except (DocumentDamaged, RequestNotFound):
-                # It holds the others up no more. What looks at the question reports it.
+                # The others need not wait for this one. The next look at the question reports the trouble.
                 claimed = None
             except StorageError:
                 claimed = records.now() + STORAGE_AWAY
@@ -60,7 +60,7 @@ async def deliver_together(
         return results | dict.fromkeys(attempts, records.now() + CLAIM)
     if not attempts:
         return results
-    # In the order that was asked for, whichever was claimed first.
+    # The order is that of the caller, not that of the claims.
     chosen, digest = [each for each in members if each in attempts], ""
 
     async def send_chosen() -> str:

@@ -1,4 +1,4 @@
-"""What is due for a settled question, by its rows in the index and by what the storage lists of it."""
+"""The next step of the retention for a settled question, by its rows in the index and its objects in storage."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def verdict(
         return "finish" if quiet is not False else "keep"
     assert listed.settled_at is not None
     row = next((row for row, written_at in rows if _tells_of(row, written_at, listed.settled_at)), None)
-    # A question younger than its outcome was asked again, by a release that does not know of deletions.
+    # If the question is younger than its outcome, a release that does not know of deletions asked it again.
     if row is None or listed.asked_at > listed.settled_at:
         return "read"
     if now - listed.settled_at < max(retention, KEPT_AT_LEAST):
         return "keep"
     if now - row.expires_by >= KEPT_AT_LEAST:
         return "delete"
-    # Where the deadline is not known exactly, it may have passed all the same.
+    # If the row does not hold the exact deadline, only the question tells whether it has passed.
     return "keep" if row.expires_at is not None else "read"
 
 
@@ -106,7 +106,7 @@ async def _question(store: Store, request_id: str, outcome: OutcomeDocument) -> 
     try:
         request = await read_request(store, request_id)
     except DocumentDamaged:
-        # It cannot be answered any more.
+        # A damaged question can no longer be answered, so its outcome alone decides.
         return None
     require_own(request, outcome)
     return request.document

@@ -1,4 +1,4 @@
-"""What is shown beside a question, in storage: written before the question, and believed by its digest alone."""
+"""Evidence in storage: it is written before its question, and trusted only if its digest is right."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class EvidenceChanged(DocumentDamaged):
-    """What lies in storage is not what was asked with the question. No answer to it is taken."""
+    """The evidence in storage differs from what was asked with the question. No answer to it is taken."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Piece:
 
 
 async def store_evidence(store: Store, request_id: str, pieces: Sequence[Piece]) -> None:
-    """Write what is shown beside a question that is not stored yet. What is there already is not sent again.
+    """Write the evidence of a question that is not stored yet. Pieces that are there already are not sent again.
 
     Nobody sees any of it before the question is stored, which comes after this. What a program leaves that ends in
     between, `hitl.records.retention` deletes after a day.
@@ -59,10 +59,10 @@ async def store_evidence(store: Store, request_id: str, pieces: Sequence[Piece])
 
 
 async def read_evidence(store: Store, request_id: str, evidence: Evidence) -> AsyncIterator[bytes]:
-    """Yield the bytes of one piece, some at a time. The last ones come only if all are what they should be.
+    """Yield the bytes of one piece, some at a time. The last ones come only if the digest of all is right.
 
     Raises:
-        EvidenceChanged: when they are not, or not there.
+        EvidenceChanged: when it is not, or when the piece is missing.
         StorageUnavailable: when the storage did not answer in time.
     """
     key = keys.evidence_key(request_id, evidence.sha256)

@@ -13,7 +13,7 @@ from hitl.records.requests import read_request
 async def settle_due(records: Records) -> list[str]:
     """Settle each question of the index whose deadline is due.
 
-    What is damaged is passed over: the index names it to those who look for it.
+    Damaged questions are skipped: the readers of the index find and report them.
 
     Args:
         records: Where the questions lie.
@@ -27,7 +27,7 @@ async def settle_due(records: Records) -> list[str]:
     """
     now = records.now()
     await records.store.require_clock(now)
-    # Rows have whole seconds: the question itself is exact.
+    # A row has whole seconds. Only the question has the exact deadline.
     due = [row.request_id async for row, _ in open_rows(records.store) if row.expires_at + GRACE <= now]
     settled = []
     for request_id in sorted(due):

@@ -46,9 +46,9 @@ async def require_room(store: Store, request_id: str, most: int) -> None:
 async def upload(
     store: Store, request_id: str, submission_id: str, name: str, data: AsyncIterable[bytes], most: int
 ) -> FileValue:
-    """Write a file, and return what an answer says of it. In memory is one part of it at a time.
+    """Write a file, and return the value that an answer has for it. Only one part of it is in memory at a time.
 
-    Nothing is recorded by this. What is written lies with the question, and is deleted with it.
+    This records no outcome. The file lies with the question, and is deleted with it.
 
     Args:
         store: Where the question lies.

@@ -23,11 +23,11 @@ async def send_hint(operator: str, request_id: str) -> None:
     """
     if not operator:
         return
-    # Loaded here: most programs and web apps never need it, and start sooner and smaller without.
+    # Most programs and web apps never send a hint. Without this import they start faster and use less memory.
     import httpx
 
     try:
-        # Of the reply its head is enough: what is no operator may send more and more of it.
+        # Only the head of the reply is read: a wrong server may send a body without end.
         async with (
             asyncio.timeout(HINT_SECONDS),
             httpx.AsyncClient(timeout=HINT_SECONDS, verify=tls_context_for(operator)) as client,
@@ -35,5 +35,5 @@ async def send_hint(operator: str, request_id: str) -> None:
         ):
             pass
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-        # The operator finds the marker without it.
+        # Without the hint, the operator finds the marker later.
         _log.debug("no hint to the operator: %s", error)

@@ -64,7 +64,7 @@ async def write_settled(store: Store, rows: Sequence[tuple[str, str]]) -> None:
         await store.mark_many([settled for settled, _ in rows])
         await store.delete_many([opened for _, opened in rows])
     except HITLError as error:
-        # Who may not delete, or could not write all, leaves the rest to the next scan.
+        # Without the right to delete, or if a write failed, the next scan does the rest.
         _log.debug("rows of settled questions are left: %s", error)
 
 

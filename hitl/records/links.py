@@ -59,7 +59,7 @@ async def personal_link(store: Store, request: StoredRequest, person: str, *, ke
     token_hash = keys.hash_token(token)
     document = LinkDocument(created_at=now, label=person, person=person)
     await store.create_once(keys.link_key(request.request_id, token_hash), document.to_bytes())
-    # Looked at last: who revokes writes the marker first, so that a link which is made meanwhile is found here.
+    # A revocation writes the marker first. So this check after the creation finds a revocation at the same time.
     if await store.exists(revoked_marker(request.request_id, token_hash)):
         await store.delete(keys.link_key(request.request_id, token_hash))
         return ""
@@ -122,7 +122,7 @@ async def revoke_link(store: Store, request_id: str, token_hash: str) -> bool:
     """
     key, marker = keys.link_key(request_id, token_hash), revoked_marker(request_id, token_hash)
     if await store.exists(key):
-        # Also for a link that is nobody's, and for one that cannot be read: no notice makes those.
+        # Links of no person and damaged links get the marker as well. It does no harm: no notice makes them again.
         await store.mark(marker)
         await store.delete(key)
         return True

@@ -1,4 +1,4 @@
-"""What lies under a root, question by question, as the storage lists it: one request for a thousand objects."""
+"""The objects under a root, question by question, as the storage lists them: a thousand objects a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REQUEST: Final = keys.request_key("x").rpartition("/")[2]
 _OUTCOME: Final = keys.response_key("x").rpartition("/")[2]
 _AUDIT: Final = f"{keys.AUDIT}/"
 _AFTER_AUDIT: Final = f"{keys.AUDIT}{chr(ord('/') + 1)}"
-# After it comes whatever lies in a folder, and before it nothing that does.
+# It sorts before the name of every object in a folder.
 _BEFORE_ALL: Final = "!"
 
 
@@ -92,9 +92,10 @@ class Walk:
 
 
 async def look_up(store: Store, request_ids: Sequence[str]) -> AsyncIterator[Listed]:
-    """Yield what lies of each of some questions; without objects, nothing does.
+    """Yield the objects of each of some questions, also of those that have none.
 
-    Lists from one of them to the next, so that many cost a request for a thousand objects, and few one each.
+    It lists from one question to the next. So many questions cost one request for each thousand objects, and few
+    questions cost one request each.
 
     Args:
         store: The root.
@@ -156,7 +157,7 @@ async def settled_rows(store: Store, days: Sequence[date]) -> AsyncIterator[tupl
 
 
 async def _rows_of(store: Store, day: date) -> AsyncIterator[tuple[SettledRow, datetime]]:
-    # A storage may list in another order than ours: a page at a time is brought into it.
+    # A storage may list in another order than ours, so each page is sorted.
     after, prefix = "", f"{keys.settled_prefix(day)}/"
     while page := await store.list_page(prefix, after):
         rows = [(row, at) for key, at in page if (row := SettledRow.of_key(key)) is not None]

@@ -2,8 +2,8 @@
 
 A try is claimed by creating ``{n}.try``, n being one more than the last, so that of any number of processes one
 sends. Its claim holds for two minutes, by the storage's own clock. Its result is an object as well:
-``done.json``, ``dead.json``, or ``{n}.failed.json``, which says when the next try is due. Who is killed after
-sending, and before saying so, leaves a claim that runs out: then it is sent once more, under the same id.
+``done.json``, ``dead.json``, or ``{n}.failed.json``, which says when the next try is due. If a process is killed
+after it sent and before it stored the result, its claim runs out. Then the notice is sent again, under its old id.
 
 A library for retries within one process (tenacity, stamina) does not fit: these tries go on in other processes.
 """
@@ -241,7 +241,7 @@ async def receipts(store: Store, request_id: str, target: str) -> Mapping[str, s
     found: dict[str, str] = {}
     for box, seen in (await _all_seen(store, request_id, notices_prefix(request_id))).items():
         if box.target == target and seen.ended == "done" and (data := await store.read(box.done)) is not None:
-            # Damaged: as if it had given none.
+            # A damaged result counts as one without a receipt.
             with suppress(DocumentDamaged):
                 found[box.notice] = Ended.from_bytes(data, box.done).receipt
     return {notice: receipt for notice, receipt in found.items() if receipt}
@@ -290,7 +290,7 @@ async def _why(store: Store, box: NoticeBox, seen: _Seen) -> str:
 
 
 async def _insist(store: Store, key: str, document: Document) -> None:
-    # It was sent. Giving up here would send it again, so this lasts until the storage answers.
+    # The notice was sent. If this gave up, it would be sent again. So it tries until the storage answers.
     while True:
         try:
             await store.create_once(key, document.to_bytes())

@@ -1,4 +1,4 @@
-"""One pass of the retention over a root: what is due by the index, looked up and deleted by the thousand."""
+"""One pass of the retention over a root: it looks up and deletes the questions that are due by the index."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from hitl.records.listing import Listed, look_up, settled_rows
 from hitl.records.scan import mark_orphan, markers_of
 from hitl.storage import Store, all_of
 
-# So many keys are deleted by one request where the storage can.
+# The most keys that some storages delete by one request.
 _AT_ONCE: Final = 1_000
 _LOOKED_UP: Final = 2_000
 _MOST_ENDING: Final = 200_000
 
 Question: TypeAlias = tuple[Listed, list[Row]]
-"""What is listed of a question, and its rows."""
+"""The listed objects of a question, and its rows."""
 
 
 class Pass:
@@ -99,7 +99,7 @@ class Pass:
     async def _look_up(self, window: dict[str, list[Row]]) -> None:
         if not window:
             return
-        # What an older release deletes, question by question, it finishes.
+        # The process of an older release finishes the deletions that it began.
         theirs = {each.request_id for each in await self._store.list_markers(keys.DELETED)}
         unsure: list[Listed] = []
         async for listed in look_up(self._store, list(window)):
@@ -111,7 +111,7 @@ class Pass:
                 case "delete":
                     await self._going.add(listed, rows)
                 case "finish":
-                    # What is too much for this pass's memory is left to the next one.
+                    # If this pass would need too much memory, the next pass does the rest.
                     if listed.request_id not in theirs and len(self._ending) < _MOST_ENDING:
                         self._ending.append((listed, rows))
                 case "orphan":
@@ -148,23 +148,23 @@ class Pass:
             self._deleted(listed.request_id)
 
     def _first_step(self, listed: Listed) -> list[str]:
-        # Nearly no question has markers any more: naming them all would cost as much as what is deleted.
+        # Few questions still have markers. To delete markers that are not there would double the cost.
         return [*self._markers.intersection(markers_of(listed.request_id)), *listed.first_step()]
 
     async def _delete(self, batch: list[Question]) -> None:
-        """Do the first step: all but the outcome goes."""
+        """Do the first step: delete all but the outcome."""
         self.deleted_any = True
         for listed in await self._gone([(listed, self._first_step(listed)) for listed, _ in batch]):
             self._deleted(listed.request_id)
 
     async def _finish(self, ending: list[Question]) -> None:
-        """Do the second step: the ids are listed, the outcomes go, and then the rows."""
+        """Do the second step: write the lists of ids, delete the outcomes, and then the rows."""
         if self._held is None or not ending:
             return
         lists: dict[str, list[Question]] = {}
         for listed, rows in ending:
             lists.setdefault(keys.gone_key(listed.request_id), []).append((listed, rows))
-        # A list that is there is of another pass, and goes in a while; then it is the turn of these.
+        # A list that exists belongs to another pass. Once that list is gone, a later pass deletes these.
         taken = {key async for key, _ in self._store.list_keys(keys.DELETED)}
         new = [each for each in lists if each not in taken]
         await self._held.hold()
@@ -189,7 +189,7 @@ class Pass:
         try:
             await self._store.delete_many([key for _, its_keys in batch for key in its_keys])
         except (DocumentDamaged, StorageUnsuitable):
-            # One question that cannot be deleted keeps no other one.
+            # One question that cannot be deleted must not stop the others.
             return [listed for listed, its_keys in batch if await self._is_gone(listed, its_keys)]
         return [listed for listed, _ in batch]
 

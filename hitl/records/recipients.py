@@ -1,7 +1,7 @@
-"""Which of several recipients of one notice were told, where a target could tell only some of them.
+"""The recipients of one notice that were told, when a target could tell only some of them.
 
-What is noted looks like a notice to a target of its own: ``hitl notify status`` shows it. Only who may send the
-notice, by its claim, notes it.
+Each is stored like a notice to a target of its own, and ``hitl notify status`` shows it. Only the process that
+holds the claim of the notice writes it.
 """
 
 from __future__ import annotations

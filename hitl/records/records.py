@@ -1,4 +1,4 @@
-"""What every operation on records is done with."""
+"""The root, the clocks and the listeners that every operation on records needs."""
 
 from __future__ import annotations
 

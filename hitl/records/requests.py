@@ -148,7 +148,7 @@ async def read_request(store: Store, request_id: str, *, known: StoredRequest | 
     document = RequestDocument.from_bytes(data, key)
     _check_own(document.request_id, request_id, key)
     try:
-        # The release before this one did not enforce formats: what it stored stays readable.
+        # An earlier release did not enforce formats. The questions that it stored stay readable.
         require_whole(document, formats=False)
     except InvalidRequest as error:
         raise DocumentDamaged(key, str(error)) from error
@@ -209,9 +209,8 @@ async def is_stored(store: Store, request: StoredRequest) -> bool:
 
 
 async def _used(store: Store, request_id: str) -> bool:
-    # An outcome without its question is what a deletion leaves for a while, and then the id in a list, or a
-    # marker. A question that was created beside them would seem to be answered by the old outcome, or lose its
-    # own when that is deleted.
+    # A deletion leaves the outcome for a while, and then the id in a list, or a marker. The old outcome would seem
+    # to answer a question that is created beside it, or the deletion would take the new question's outcome.
     if await store.exists(keys.response_key(request_id)) or await store.exists(keys.deleted_marker(request_id)):
         return True
     gone = await store.read(keys.gone_key(request_id))
@@ -219,12 +218,12 @@ async def _used(store: Store, request_id: str) -> bool:
 
 
 async def _require_clock(store: Store, request_id: str, now: datetime) -> None:
-    # By a clock that is behind, the deadline would be over before anybody could answer.
+    # If this clock were behind, the deadline would pass before anybody could answer.
     await store.prove()
     try:
         await store.require_clock(now)
     except ClockApart:
-        # A task that was restarted only reads what it asked before.
+        # A restarted task only reads the question that it asked before.
         if not await store.exists(keys.request_key(request_id)):
             raise
 

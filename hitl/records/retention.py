@@ -1,4 +1,4 @@
-"""The only way to deletion: settled questions after their time, and what crashes left behind.
+"""The only way to deletion: settled questions after their time, and objects that crashes left behind.
 
 A question goes in three steps, 15 minutes apart, so that no process that holds it in memory can give it a
 second outcome (`hitl.records.outcomes` looks at the question at most a minute before it creates an outcome):
@@ -9,10 +9,11 @@ second outcome (`hitl.records.outcomes` looks at the question at most a minute b
    under an id that is in such a list: the deletion of an outcome may be sent twice, and must not meet another one.
 3. The list goes.
 
-Evidence is written before its question. What is a day old without one goes by the marker ``_deleted/{id}``.
+Evidence is written before its question. Evidence that is a day old and has no question is deleted by the marker
+``_deleted/{id}``.
 
-Which questions are due, the index says (``_settled/{day}``). A row is believed only where the storage lists the
-question's objects as the row says; else question and outcome are read. One process at a time deletes under a
+The index says which questions are due (``_settled/{day}``). A row is trusted only if it agrees with the objects
+that the storage lists. Otherwise question and outcome are read. One process at a time deletes under a
 root (`hitl.records.deletion`), a thousand objects at once. An interrupted deletion is finished by the next one.
 All ages are counted by the storage's own clock.
 """
@@ -36,7 +37,7 @@ from hitl.records.scan import Scan
 from hitl.storage import Store, all_of
 
 STALE: Final = deletion.STALE
-# What an older release asked or settled is in no index until a full scan finds it.
+# A question that an older release asked or settled is not in the index until a full scan finds it.
 _SCANNED_EVERY: Final = timedelta(days=7)
 _log = logging.getLogger(__name__)
 
@@ -122,7 +123,7 @@ async def run_pass(
         # It may be started again.
         await _end(held, deleted=one.deleted_any)
         raise
-    # After any other error it is not known what may still be deleted: the claim lasts as long as it may.
+    # After any other error, deletions may still be under way. So the claim stays until it runs out.
     await _end(held, deleted=one.deleted_any)
     return deleted
 
@@ -146,7 +147,7 @@ async def _would_go(
 
 
 async def drop_stale(store: Store, *, now: datetime) -> list[str]:
-    """Delete what served nobody for 15 minutes: markers, probes, parts of files, outcomes without a question.
+    """Delete what nobody needed for 15 minutes: markers, probes, parts of files, outcomes without a question.
 
     Args:
         store: The root.
@@ -187,14 +188,14 @@ async def _finish(store: Store, request_id: str) -> str:
     """
     marker, outcome = keys.deleted_marker(request_id), keys.response_key(request_id)
     if await store.exists(keys.request_key(request_id)):
-        # A release that does not know these markers asked it again: what lies there belongs to that question now.
+        # A release that does not know these markers asked it again. The objects belong to the new question now.
         _log.warning("request %s was asked again while it was deleted: its outcome is left alone", request_id)
     elif await store.exists(outcome):
         await store.delete(outcome)
         await store.mark(marker)
         return outcome
     elif left := [key async for key, _ in store.list_keys(keys.question_prefix(request_id))]:
-        # Evidence of a question that was never stored. Who asks it now is refused until the marker is gone.
+        # Evidence of a question that was never stored. Until the marker is gone, that question cannot be asked.
         await store.delete_many(left)
         await store.mark(marker)
         return left[0]

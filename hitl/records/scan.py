@@ -1,4 +1,4 @@
-"""The full scan of a root: it looks at all that is there, and writes the rows of the index that are missing.
+"""The full scan of a root: it lists all objects, and writes the rows of the index that are missing.
 
 It costs a storage request for a thousand objects that are kept, and two reads for each row that is missing.
 When it is through, the marker ``_index/complete`` says so: from then on, the index is listed instead of the
@@ -22,7 +22,7 @@ from hitl.records.listing import Listed, Walk, settled_rows, sort_key
 from hitl.records.requests import StoredRequest, read_outcome_of, read_request
 from hitl.storage import Store, all_of
 
-# A row whose question is not there may precede it in the listing by a moment.
+# A row may be listed although its question is not listed yet, if that was asked just now.
 _SETTLING: Final = timedelta(minutes=15)
 
 Need: TypeAlias = Literal["nothing", "read", "mark orphan"]
@@ -64,7 +64,7 @@ def repair_of(listed: Listed, opened: Sequence[str], *, indexed: bool, now: date
         return Repair("nothing", opened) if indexed else Repair("read")
     if len(opened) == 1 and opened[0] != OpenRow.unreadable(listed.request_id).key:
         return Repair("nothing")
-    # Of several rows, reading tells which one is right, and writes it again.
+    # Only the question says which of several rows is right. It is written again after all were dropped.
     return Repair("read", opened)
 
 
@@ -162,7 +162,7 @@ class Scan:
 
 
 async def mark_orphan(store: Store, listed: Listed) -> bool:
-    """Mark what lies without its question, so that it is deleted later; tell whether it was not marked yet.
+    """Mark objects without their question, so that they are deleted later; tell whether the mark is new.
 
     A deletion by an older release may have been interrupted, or a writer that was held up recorded an outcome for
     a question that was deleted. A program that died before it asked may have left evidence.
@@ -201,7 +201,7 @@ class _Rows:
             while self._ahead is not None and sort_key(self._ahead) < sort_key(request_id):
                 await self._take(self._rows)
         except StorageError:
-            # A listing that failed does not go on: the next call begins another one.
+            # A failed listing cannot be continued. The next call starts a new one.
             self._rows = None
             raise
         return self._ahead == request_id

@@ -22,7 +22,7 @@ async def audit_days(store: Store) -> list[date]:
 
 
 async def segments_of(store: Store, day: date) -> AsyncIterator[SegmentName | str]:
-    """Yield the segments that were written on a day, and the keys of what else lies there, in any order.
+    """Yield the segments that were written on a day, and the keys of all other objects there, in any order.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.

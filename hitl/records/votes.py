@@ -1,12 +1,12 @@
-"""Votes in storage: each is created once and never changed, and so is what ended it.
+"""Votes in storage. A vote is created once and never changed, and so is the object that ends it.
 
-A vote ends at most once: by its voter, who withdraws it, or by a process that is about to create an outcome which
-rests on it. Both create the same object, so one of them succeeds. So no outcome rests on a vote that was
-withdrawn, and nobody is told that a vote was withdrawn which is counted. A person may cast another vote once the
-last one is withdrawn; it has the next number.
+A vote ends at most once: its voter withdraws it, or a process counts it, right before it creates an outcome that
+rests on it. Both create the same object, so only one of them succeeds. So no outcome rests on a withdrawn vote,
+and nobody is told that a counted vote was withdrawn. A person may cast another vote once the last one is
+withdrawn; it has the next number.
 
-Who hands the question over says so in the place of a vote. It ends once as well: it is taken back, or used by the
-person it was handed over to. So nobody votes beside somebody who acts on their behalf.
+A person who hands the question over stores a delegation in the place of a vote. It ends once as well: it is taken
+back, or the other person uses it. So nobody votes beside somebody who acts on their behalf.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Cast(Generic[_S_co]):
 
 @dataclass(frozen=True)
 class Ballots:
-    """All that people said on a question, what was withdrawn too, each person's in their order."""
+    """All votes and delegations on a question, withdrawn ones too, each person's in their order."""
 
     votes: tuple[Cast[VoteDocument], ...] = ()
     delegations: tuple[Cast[DelegationDocument], ...] = ()
@@ -66,7 +66,7 @@ class Ballots:
         return [Handed(each.vote, each.end == "used") for each in self.delegations if each.end != "withdrawn"]
 
     def standing(self) -> list[Cast[VoteDocument]]:
-        """Return the votes that were not withdrawn, but for those on behalf of somebody who did not say so."""
+        """Return the votes that were not withdrawn, except those on behalf of somebody who did not hand over."""
         handed = self.handed()
         return [each for each in self.votes if each.end != "withdrawn" and backed(each.vote, handed)]
 
@@ -75,7 +75,7 @@ class Ballots:
         return [*self.votes, *self.delegations]
 
     def last_of(self, voter: str) -> Cast[Said] | None:
-        """Return what somebody said last, withdrawn or not."""
+        """Return somebody's last vote or delegation, withdrawn or not."""
         theirs = [each for each in self.everything() if each.key.voter == voter]
         return max(theirs, key=lambda each: each.key.number, default=None)
 
@@ -83,8 +83,8 @@ class Ballots:
 async def read_ballots(store: Store, request: StoredRequest) -> Ballots:
     """Return all votes and delegations on this very question, withdrawn ones too.
 
-    What is damaged, or was ended by what is, or was cast on another question, is left out, with a warning in the
-    log: it does not count.
+    A vote does not count if it, or the object that ended it, is damaged, or if it was cast on another question. It
+    is left out, with a warning in the log.
 
     Raises:
         StorageUnavailable: when the storage did not answer in time.
@@ -201,7 +201,7 @@ async def _read(store: Store, request: StoredRequest, key: VoteKey, *, ended: bo
     try:
         data = await store.read(name)
         if data is None:
-            # It was deleted since it was listed, with its question.
+            # It was deleted together with its question, after it was listed.
             return None
         said = _said(data, name)
         if (said.request_id, said.request_sha256) != (request.request_id, request.sha256):

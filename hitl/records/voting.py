@@ -1,8 +1,8 @@
 """Voting: from a submission to a vote, and from enough votes to the outcome.
 
-The voter whose vote was created last sees all of them, so one of the voters finds that enough agree, and settles
-the question as any other is settled. If that one is killed first, the next look at the question does it: of the
-program that waits, of a page, of the operator after a marker, or at the deadline.
+The voter whose vote is created last sees all votes. So at least one voter finds that enough agree, and settles the
+question in the usual way. If that process is killed first, the next look at the question does it: by the program
+that waits, by a page, by the operator after a marker, or at the deadline.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from hitl.storage import all_of
 
 @dataclass(frozen=True)
 class Decided:
-    """What the votes on a question come to.
+    """The result of the votes on a question so far.
 
     Args:
         outcome: The outcome that stands; None: the question waits.
@@ -123,15 +123,15 @@ async def decide(records: Records, request: StoredRequest, now: datetime, *, che
             await records.store.require_clock(now)
             checked = True
         named = [each for each in votes if each.vote in decision.votes]
-        # From here on none of these can be withdrawn. What was withdrawn until now is not counted: once more.
+        # From here on none of these can be withdrawn. If one was withdrawn just before, the tally is made again.
         counted = await all_of([partial(end, records.store, request, each, "counted", now) for each in named])
         if all(counted):
             outcome = _outcome(request, decision, named, now)
             recorded, created = await create_or_read(records, request, outcome)
-            # Who settles a deadline, and whose reply was lost, has settled it all the same.
+            # A deadline's outcome that equals this one was created here: only the reply was lost.
             created = created or (not named and recorded == outcome)
             if created:
-                # Here, as the voter that found it may be none of those who agree.
+                # It is noted here, as the voter who made the tally may not be among those who agree.
                 await note_outcome(records, request, outcome)
             return Decided(recorded, created, standing(request.document, given))
         withdrawn |= {each.key for each, is_counted in zip(named, counted, strict=True) if not is_counted}
@@ -148,7 +148,7 @@ async def withdraw(
 ) -> Settled:
     """Withdraw somebody's vote, or take back that they handed the question over, until there is an outcome.
 
-    Done again, it is still done. A delegation that somebody acted on stays.
+    Doing it again has no further effect. A delegation that somebody acted on stays.
 
     Args:
         records: Where the question lies.
@@ -179,7 +179,7 @@ async def _withdrawn(
         return Settled("refused", error=InvalidValue(nothing))
     done = bool(submission_id) and any(each.ended_by == submission_id for each in ballots.everything())
     if records.announce and not done:
-        # Before it is withdrawn, so that an operator looks even if this process ends in between.
+        # The marker comes before the withdrawal, so that an operator looks even if this process ends in between.
         await records.store.mark(keys.answered_marker(request.request_id))
     if done or await end(records.store, request, mine, "withdrawn", now, submission_id):
         if is_delegation(mine):

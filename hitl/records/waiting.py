@@ -50,7 +50,7 @@ async def wait_for_outcome(records: Records, request: StoredRequest, *, longest_
 
 
 class _Looks:
-    """The looks at one question, and what was said of trouble, so that it is said once."""
+    """The looks at one question, and the trouble that was reported, so that each is reported once."""
 
     def __init__(self, records: Records, request: StoredRequest) -> None:
         self._records = records
@@ -71,7 +71,7 @@ class _Looks:
                 "not known: ask again under another key, and keep questions longer (HITL_RETENTION_DAYS)"
             ) from error
         except StorageUnavailable as error:
-            # Whether it would refuse is not known now, so that five minutes of refusals begin again.
+            # The storage did not refuse, so the five minutes of refusals start again.
             self._refused_since = None
             self._told("the storage does not answer, waiting on: %s", error)
             return None
@@ -95,12 +95,12 @@ class _Looks:
 
     async def _look(self) -> OutcomeDocument | None:
         if self._count % _READ_QUESTION_EVERY == 0:
-            # A question that was damaged since cannot be answered: better told now than at the deadline.
+            # A question that was damaged since cannot be answered. Say so now, not at the deadline.
             await read_request(self._records.store, self._request.request_id)
         try:
             return await expire(self._records, self._request)
         except ClockApart as error:
-            # Its own clock alone ends no question.
+            # A clock that differs from the storage's must not settle a deadline.
             if not self._apart:
                 _log.warning("%s: the deadline is not settled here, waiting on: %s", self._name, error)
             self._apart = True
