@@ -107,8 +107,8 @@ TROUBLE = {
     "retried every five minutes, and when the spec changes",
 }
 LINK = {
-    "SecretRefused": "do what the message says: the API server refuses the Secret. The question is asked, and is "
-    "answered over any other channel. The Secret is retried every five minutes",
+    "SecretRefused": "do what the message says: the API server refuses the Secret, or fails at it. The question "
+    "is asked, and is answered over any other channel. The Secret is retried every five minutes",
 }
 MISSING = {
     "NotStored": "decide. With the annotation `hitl.flyte.org/missing-outcome: restore` the operator stores the "

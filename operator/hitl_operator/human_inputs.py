@@ -36,7 +36,7 @@ from hitl_operator.decide import (
     wakes_in,
 )
 from hitl_operator.ended_runs import EndedRuns
-from hitl_operator.links import Links
+from hitl_operator.links import LinkNotIssued, Links
 from hitl_operator.memory import Fresh
 from hitl_operator.policies import PolicyNotFound
 from hitl_operator.refusals import SLOW_SECONDS
@@ -144,7 +144,6 @@ class HumanInputs:
             )
         link = self._links.to_ask(human_input)
         request = look.request = await self._requests.of(root, human_input, link_sha256=link)
-        look.link = await self._links.issue(root, human_input, request.document)
         recorded = await self._respond(root, request, human_input)
         look.outcome, look.refusal = recorded.outcome, recorded.refusal
         if look.outcome is not None:
@@ -161,6 +160,21 @@ class HumanInputs:
         if request.document.approval is not None and look.standing is None:
             votes = await standing_votes(self._requests.records(root), request)
             look.standing = standing(request.document, [each.vote for each in votes])
+        await self._issue_link(look, request)
+
+    async def _issue_link(self, look: _Look, request: StoredRequest) -> None:
+        """Issue the link of a question that waits. It comes last: trouble with it stops no answer and no end."""
+        metadata = look.human_input.metadata
+        if look.outcome is not None:
+            self._links.forget(metadata.namespace, metadata.name, metadata.uid)
+            return
+        try:
+            look.link = await self._links.issue(look.root, look.human_input, request.document)
+        except LinkNotIssued as error:
+            look.failure = error
+            if look.human_input.status.condition(HumanInputCondition.LINK_ISSUED) is None:
+                # Said once: its words may change at each try, and each status brings the next look.
+                look.link = Link(refused=str(error))
 
     async def _respond(self, root: Root, request: StoredRequest, human_input: HumanInput) -> Recorded:
         given = given_by(human_input, believed=self._context.settings.identity_verified)

@@ -10,7 +10,7 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.documents import RequestDocument
 from hitl.core.links import HANDED_OUT, is_handed_out
-from hitl.errors import ClusterConflict, ClusterError
+from hitl.errors import ClusterConflict, ClusterError, HITLError
 from hitl.records.links import add_link, revoke_link
 from hitl_operator.cluster import link_secret
 from hitl_operator.context import Context
@@ -20,6 +20,10 @@ from hitl_operator.roots import Root
 from hitl_operator.work_items import IssueLink
 
 _TOKENS: Final = 4_096
+
+
+class LinkNotIssued(HITLError):
+    """The API server did not take the Secret with a link, so that it is to be tried again soon."""
 
 
 class Links:
@@ -58,7 +62,7 @@ class Links:
 
         Raises:
             StorageUnavailable: trying again is safe.
-            ClusterError: it was refused, and is to be tried again soon.
+            LinkNotIssued: it is to be tried again soon.
         """
         metadata = human_input.metadata
         work = IssueLink(metadata.namespace, metadata.name, metadata.uid)
@@ -79,7 +83,7 @@ class Links:
                 await revoke_link(root.store, metadata.uid, keys.hash_token(token))
         except ClusterError as error:
             if not self._refusals.count(work, error):
-                raise
+                raise LinkNotIssued(str(error)) from error
             return Link(refused=str(error))
         self._drop(metadata.uid)
         self._refusals.forget(work)

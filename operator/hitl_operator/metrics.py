@@ -61,7 +61,7 @@ REFUSED: Final = Counter(
 )
 REFUSED_WRITES: Final = Gauge(
     "hitl_refused_writes",
-    "Pieces of work that the API server refuses again and again, tried once in five minutes.",
+    "Pieces of work that the API server refuses, or fails at, again and again, tried once in five minutes.",
     registry=REGISTRY,
 )
 MISSING_OUTCOMES: Final = Gauge(
@@ -82,7 +82,9 @@ COLLECTED: Final = Counter("hitl_collected_requests", "Requests deleted after th
 SWEEP_SECONDS: Final = Gauge(
     "hitl_last_sweep_timestamp_seconds", "When markers were last looked for, as Unix time.", registry=REGISTRY
 )
-HINTS: Final = Counter("hitl_hints", "Hints that came in.", registry=REGISTRY)
+HINTS: Final = Counter(
+    "hitl_hints", "Hints that came in, by result: taken, or dropped.", ["result"], registry=REGISTRY
+)
 WEBAPP_HINTS: Final = Counter("hitl_webapp_hints", "Hints to web apps.", ["result"], registry=REGISTRY)
 CLOCK: Final = Gauge(
     "hitl_clock_difference_seconds",

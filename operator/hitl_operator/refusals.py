@@ -1,4 +1,4 @@
-"""Writes that the API server refuses for a reason that does not pass by itself: when to give up trying quickly."""
+"""Writes that the API server refuses, or fails at, again and again: when to give up trying quickly."""
 
 from __future__ import annotations
 
@@ -15,11 +15,21 @@ QUICK_TRIES: Final = 3
 SLOW_SECONDS: Final = 300.0
 # For so long it is tried so at least: rights that somebody is changing are back by then.
 REFUSED_SECONDS: Final = 30.0
+# And what the API server fails at (a status of 500 or more), as a webhook that is restarted is back by then.
+# That it takes other writes meanwhile is known: an operator that cannot renew its Lease works on nothing.
+FAILED_SECONDS: Final = 120.0
 
 
 def lasting(error: Exception) -> bool:
     """Tell whether an error of the API server will come again for the same write: it says no, and it is there."""
     return isinstance(error, ClusterError) and not isinstance(error, ClusterConflict | ClusterUnavailable)
+
+
+def _patience(error: ClusterError) -> float | None:
+    """Return for how many seconds an error is taken for one that passes; None: always."""
+    if lasting(error):
+        return REFUSED_SECONDS
+    return FAILED_SECONDS if error.status >= 500 else None
 
 
 @dataclass
@@ -28,7 +38,7 @@ class _Refused:
     tries: int = 0
     # When it was last told, it was to rest until then; 0: it was never told.
     rests_until: float = 0.0
-    # Not what was to be written is the reason, but who writes it.
+    # Not what was to be written is the reason, but who writes it, or what the API server needs for it.
     passes: bool = False
 
 
@@ -46,13 +56,13 @@ class Refusals:
 
     def count(self, work: WorkItem, error: ClusterError) -> bool:
         """Count an error; tell whether it is to be told now, and tried again only after `SLOW_SECONDS`."""
-        if not lasting(error):
+        if (seconds := _patience(error)) is None:
             return False
         now = self._ticks()
         refused = self._refused.setdefault(work, _Refused(now))
         refused.tries += 1
-        refused.passes = isinstance(error, ClusterForbidden)
-        if refused.tries < QUICK_TRIES or now - refused.since < REFUSED_SECONDS:
+        refused.passes = isinstance(error, ClusterForbidden | ClusterUnavailable)
+        if refused.tries < QUICK_TRIES or now - refused.since < seconds:
             return False
         self._lasting += not refused.rests_until
         refused.rests_until = now + SLOW_SECONDS

@@ -117,9 +117,13 @@ def short_status(human_input: HumanInput, sentence: str, now: datetime) -> Human
     return HumanInputStatus(
         phase="Pending",
         request_id=old.request_id,
+        # Without these two, nobody would look for its link again.
+        link_secret=old.link_secret,
         expires_at=old.expires_at,
         observed_generation=generation,
-        conditions=conditions_of(old.conditions, _pending(why), generation, now),
+        conditions=conditions_of(
+            old.conditions, _pending(why) + _link_refused(human_input, Findings()), generation, now
+        ),
     )
 
 

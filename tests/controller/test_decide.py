@@ -365,3 +365,11 @@ def test_the_short_status_keeps_the_deadline_and_says_what_the_api_server_said()
     assert stalled.reason == "WriteRefused"
     assert "admission webhook denied it" in stalled.message
     assert len(stalled.message) <= 1024
+
+
+def test_the_short_status_keeps_what_says_whether_there_is_a_link() -> None:
+    linked = after(human_input(), link=Link(secret="ship-link"))
+    assert short_status(linked, "too large", NOW).link_secret == "ship-link"
+    refused = after(human_input(), link=Link(refused="no Secrets here"))
+    kept = short_status(refused, "too large", NOW).condition("LinkIssued")
+    assert kept == refused.status.condition("LinkIssued")

@@ -9,7 +9,7 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterNotFound, ClusterUnavailable
 from hitl_operator.index import Index
 from hitl_operator.memory import Fresh
-from hitl_operator.refusals import QUICK_TRIES, REFUSED_SECONDS, SLOW_SECONDS, Refusals, lasting
+from hitl_operator.refusals import FAILED_SECONDS, QUICK_TRIES, REFUSED_SECONDS, SLOW_SECONDS, Refusals, lasting
 from hitl_operator.work_items import IssueLink, MirrorRequest, ReconcileHumanInput, WorkItem
 
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -137,6 +137,8 @@ def test_what_the_api_server_will_say_again_is_lasting(error: Exception, is_last
     [
         (ClusterForbidden("rights are being changed", status=403), REFUSED_SECONDS),
         (ClusterError("invalid", status=422), REFUSED_SECONDS),
+        # As when a webhook is gone, or an object is too large for etcd.
+        (ClusterUnavailable("failed calling webhook", status=500), FAILED_SECONDS),
     ],
 )
 def test_a_write_rests_after_three_tries_in_some_time_until_it_is_forgotten(
@@ -175,7 +177,7 @@ def test_what_passes_never_rests(error: ClusterError) -> None:
     refusals, work = Refusals(lambda: time[0]), ReconcileHumanInput("team", "a")
     for _ in range(2 * QUICK_TRIES):
         assert not refusals.count(work, error)
-        time[0] += REFUSED_SECONDS
+        time[0] += FAILED_SECONDS
 
 
 def test_what_may_have_passed_is_tried_at_once_when_its_namespace_is_seen_again() -> None:
@@ -190,14 +192,14 @@ def test_what_may_have_passed_is_tried_at_once_when_its_namespace_is_seen_again(
     errors: dict[WorkItem, ClusterError] = {
         here: ClusterForbidden("no"),
         invalid: ClusterError("invalid"),
-        link: ClusterForbidden("no"),
+        link: ClusterUnavailable("no webhook", status=500),
         stored: ClusterForbidden("no"),
         elsewhere: ClusterForbidden("no"),
     }
     for _ in range(QUICK_TRIES):
         for work, error in errors.items():
             refusals.count(work, error)
-        time[0] += REFUSED_SECONDS
+        time[0] += FAILED_SECONDS
     assert all(refusals.rests(work) for work in errors)
 
     assert refusals.seen_again("team") == [here, link, stored]

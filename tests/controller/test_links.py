@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.documents import RequestDocument
-from hitl.errors import ClusterConflict, ClusterForbidden, ClusterUnavailable, StorageUnavailable
+from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterUnavailable, StorageUnavailable
 from hitl.records.links import find_link, list_links
 from hitl.records.records import utc_now
 from hitl.records.requests import read_request
@@ -21,9 +22,10 @@ from hitl_operator.cluster import link_secret
 from hitl_operator.context import Context
 from hitl_operator.human_inputs import HumanInputs
 from hitl_operator.index import Index
-from hitl_operator.links import Links
+from hitl_operator.links import LinkNotIssued, Links
+from hitl_operator.metrics import REFUSED_WRITES
 from hitl_operator.queues import Queues
-from hitl_operator.refusals import Refusals
+from hitl_operator.refusals import FAILED_SECONDS, QUICK_TRIES, Refusals
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
@@ -45,15 +47,25 @@ class Cluster:
     Attributes:
         before: What happens to the first call of this name instead of what it does.
         after: What happens to the first call of this name once it is done.
+        broken: Why no Secret can be created at all, if none can.
     """
 
-    def __init__(self) -> None:
-        content = question("team", "ship")
+    def __init__(self, **spec: Any) -> None:
+        content = question("team", "ship", **spec)
         content["metadata"] |= {"uid": UID, "generation": 1, "creationTimestamp": utc_now().isoformat()}
         self.held = HumanInput.from_object(content)
         self.secrets: dict[str, str] = {}
         self.before: dict[str, BaseException] = {}
         self.after: dict[str, BaseException] = {}
+        self.broken: ClusterError | None = None
+
+    def change(self, **content: Any) -> None:
+        """Change parts of the HumanInput, as people do."""
+        before = self.held.to_object()
+        metadata = before["metadata"] | {"generation": self.held.metadata.generation + 1}
+        self.held = HumanInput.from_object(
+            {**before, "metadata": metadata | content.pop("metadata", {}), "spec": before["spec"] | content}
+        ).model_copy(update={"status": self.held.status})
 
     def fails(self, when: dict[str, BaseException], name: str) -> None:
         if error := when.pop(name, None):
@@ -64,6 +76,8 @@ class Cluster:
 
     async def hand_out_link(self, human_input: HumanInput, token: str, form_url: str) -> str:
         self.fails(self.before, "secret")
+        if self.broken is not None:
+            raise self.broken
         name = link_secret(human_input.metadata)
         if name in self.secrets:
             raise ClusterConflict("there is one")
@@ -88,6 +102,7 @@ class Life:
         self.cluster = Cluster()
         self.settings = OperatorSettings(storage_root=f"memory://{uuid.uuid4().hex}", **settings)
         self.store = Store(self.settings.storage_root)
+        self.ticks = 0.0
 
     async def operator(self) -> Callable[[], Awaitable[object]]:
         """Start an operator, and return how it looks at the HumanInput."""
@@ -96,7 +111,7 @@ class Life:
         await root.reach()
         cluster: Any = self.cluster
         context = Context(cluster, roots, Index(), Queues(roots), self.settings, tell_web_apps=lambda *_: None)
-        looks = HumanInputs(context, Requests(context), Links(context, Refusals(lambda: 0.0)))
+        looks = HumanInputs(context, Requests(context), Links(context, Refusals(lambda: self.ticks)))
         return lambda: looks.reconcile(WORK)
 
     async def question(self) -> RequestDocument:
@@ -171,12 +186,13 @@ async def test_an_operator_that_got_no_reply_keeps_the_link_it_has(step: str, wh
     life = Life()
     vars(life.cluster)[when][step] = ClusterUnavailable("no reply in time")
     look = await life.operator()
-    with pytest.raises(ClusterUnavailable):
+    with pytest.raises(LinkNotIssued if step == "secret" else ClusterUnavailable):
         await look()
     await look()
 
     assert await life.opens()
     assert await life.link_objects() == 0
+    assert life.cluster.held.status.condition("LinkIssued") is None
     assert life.cluster.held.status.link_secret == next(iter(life.cluster.secrets))
 
 
@@ -209,10 +225,71 @@ async def test_a_link_that_was_added_is_kept_for_as_long_as_its_secret_is_refuse
     look = await life.operator()
     for _ in range(2):
         life.cluster.before["secret"] = ClusterForbidden("no Secrets here")
-        with pytest.raises(ClusterForbidden):
+        with pytest.raises(LinkNotIssued, match="no Secrets here"):
             await look()
     await look()
 
     assert await life.opens()
     assert await life.link_objects() == 1
     assert [link.label for _, link in await list_links(life.store, UID)] == ["HumanInput"] * 2
+
+
+def refused_writes() -> float:
+    [family] = REFUSED_WRITES.collect()
+    [sample] = family.samples
+    return sample.value
+
+
+def gone_webhook() -> ClusterUnavailable:
+    return ClusterUnavailable('failed calling webhook "secrets.example.org"', status=500)
+
+
+async def test_a_question_whose_secret_fails_is_shown_and_takes_a_response() -> None:
+    life = Life()
+    life.cluster.broken = gone_webhook()
+    look = await life.operator()
+    with pytest.raises(LinkNotIssued):
+        await look()
+    shown = life.cluster.held.status
+    told = shown.condition("LinkIssued")
+    assert (shown.phase, told and told.reason) == ("Pending", "SecretRefused")
+    life.cluster.broken = ClusterUnavailable("this time in other words", status=503)
+    with pytest.raises(LinkNotIssued):
+        await look()
+    assert life.cluster.held.status == shown, "a change would bring the next look at once, and so on"
+
+    life.cluster.change(response={"value": "4"})
+    await look()
+    assert (life.cluster.held.status.phase, life.cluster.held.status.value) == ("Answered", "4")
+    assert life.cluster.held.status.condition("LinkIssued") is None
+
+
+async def test_a_question_whose_secret_fails_ends_at_its_deadline() -> None:
+    life = Life()
+    life.cluster.broken = gone_webhook()
+    created = utc_now() - timedelta(hours=1)
+    life.cluster.change(metadata={"creationTimestamp": created.isoformat()}, timeoutSeconds=60)
+    look = await life.operator()
+    with pytest.raises(LinkNotIssued):
+        await look()
+    await look()
+    assert life.cluster.held.status.phase == "TimedOut"
+
+
+async def test_a_secret_that_fails_for_long_is_tried_slowly_until_the_question_needs_none() -> None:
+    life = Life()
+    life.cluster.broken = gone_webhook()
+    look = await life.operator()
+    for _ in range(QUICK_TRIES):
+        with pytest.raises(LinkNotIssued):
+            await look()
+    life.ticks += FAILED_SECONDS
+    await look()
+    assert refused_writes() == 1
+    life.cluster.broken = None
+    await look()
+    assert life.cluster.secrets == {}, "it rests"
+
+    life.cluster.change(response={"value": "4"})
+    await look()
+    assert refused_writes() == 0

@@ -24,5 +24,5 @@ if __name__ == "__main__":
     vars(app).update(Context=partial(context.Context, now=_now), Scanner=partial(scanner.Scanner, now=_now))
     for module in (human_inputs, reconcile, refusals, responses, storage_reconciler):
         vars(module)["SLOW_SECONDS"] = float(os.environ["TEST_SLOW"])
-    vars(refusals)["REFUSED_SECONDS"] = float(os.environ["TEST_SLOW"])
+    vars(refusals).update(dict.fromkeys(("REFUSED_SECONDS", "FAILED_SECONDS"), float(os.environ["TEST_SLOW"])))
     main()
