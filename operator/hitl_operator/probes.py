@@ -86,12 +86,12 @@ class Health:
             await asyncio.sleep(1)
 
 
-def http_app(health: Health, hint: Callable[[str], None]) -> web.Application:
+def http_app(health: Health, hint: Callable[[str], bool]) -> web.Application:
     """Return the HTTP application.
 
     Args:
         health: What the probes look at.
-        hint: Called with the id of a request that somebody says to look at.
+        hint: Called with the id of a request that somebody says to look at; tells whether it is looked at.
     """
 
     async def healthz(_: web.Request) -> web.Response:
@@ -110,8 +110,7 @@ def http_app(health: Health, hint: Callable[[str], None]) -> web.Application:
         if not keys.is_request_id(request_id):
             return web.Response(text="this is not a request id", status=400)
         # A forged hint costs one look.
-        HINTS.inc()
-        hint(request_id)
+        HINTS.labels(result="taken" if hint(request_id) else "dropped").inc()
         return web.Response(status=202)
 
     app = web.Application(client_max_size=1024)

@@ -47,6 +47,10 @@ class Queues:
         """Have it done as soon as a worker of its root is free."""
         self.of(work).add(work)
 
+    def hint(self, work: WorkItem, most: int) -> bool:
+        """Have it done as anybody asked for it, unless so much of that is not done yet; tell whether."""
+        return self.of(work).hint(work, most)
+
     def add_after(self, work: WorkItem, seconds: float) -> None:
         """Have it done after a while, unless it is to be done sooner anyway."""
         self.of(work).add_after(work, seconds)

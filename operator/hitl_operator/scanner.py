@@ -30,6 +30,8 @@ _FRESH: Final = timedelta(seconds=90)
 _LOOK_AGAIN_SECONDS: Final = 60.0
 # The marker of a vote stays while the question is open, and each vote writes it again.
 _VOTED_SECONDS: Final = 300.0
+# So many hints at once, to each root, name questions that nobody has seen yet.
+_HINTED: Final = 1_000
 _VERIFY_SECONDS: Final = 600.0
 _STANDBY_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 5.0
@@ -75,16 +77,17 @@ class Scanner:
         self._looks = {root.name: _Look() for root in roots}
         self._upkeep = {root.name: Upkeep(root, roots, index, queue, settings) for root in roots}
 
-    def hint(self, request_id: str) -> None:
-        """Look at a request now, as somebody says that something happened to it."""
+    def hint(self, request_id: str) -> bool:
+        """Look at a request now, as somebody says that something happened to it; tell whether that is done."""
         if not self._shards.leading:
-            return
+            return False
         shown = self._index.shown_by(request_id)
         if shown is not None:
             self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
-            return
-        for root in self._roots:
-            self._queue.add(MirrorRequest(root.name, request_id))
+            return True
+        # Anybody may name any id: what does not fit is found by its marker.
+        taken = [self._queue.hint(MirrorRequest(root.name, request_id), _HINTED) for root in self._roots]
+        return all(taken)
 
     async def sweep_forever(self, root: Root) -> None:
         """Look for the markers of one root every few seconds, until cancelled."""

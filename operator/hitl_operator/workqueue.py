@@ -38,6 +38,8 @@ class WorkQueue(Generic[K]):
         self._held: dict[str, deque[K]] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, _Failures] = {}
+        # Those that a hint named and that are not done.
+        self._hinted: set[K] = set()
         self._ready = asyncio.Event()
 
     def __len__(self) -> int:
@@ -70,6 +72,20 @@ class WorkQueue(Generic[K]):
             return
         self._waiting[key] = None
         self._ready.set()
+
+    def hint(self, key: K, most: int) -> bool:
+        """Look at a key that anybody may name, unless so many of those are not done yet; tell whether.
+
+        Args:
+            key: The key.
+            most: How many. What waits, fails or is looked at for another reason does not count.
+        """
+        if key not in self._hinted and not self.busy(key):
+            if len(self._hinted) >= most:
+                return False
+            self._hinted.add(key)
+        self.add(key)
+        return True
 
     def add_after(self, key: K, seconds: float) -> None:
         """Look at a key after a while, unless it is to be looked at sooner anyway."""
@@ -107,6 +123,7 @@ class WorkQueue(Generic[K]):
         self.forget(key)
         self._waiting.pop(key, None)
         self._again.discard(key)
+        self._hinted.discard(key)
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
 
@@ -125,6 +142,8 @@ class WorkQueue(Generic[K]):
         if key in self._again:
             self._again.discard(key)
             self.add(key)
+        elif key not in self._failures:
+            self._hinted.discard(key)
 
     def hold(self, key: K, group: str) -> None:
         """Keep a key that `get` returned, and that nobody looked at, until its group is released."""

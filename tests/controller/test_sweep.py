@@ -5,14 +5,15 @@ import uuid
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from hitl.core import keys
 from hitl.records import retention
 from hitl.storage import Store
-from hitl_operator import scanner
+from hitl_operator import metrics, scanner
 from hitl_operator.index import Index
-from hitl_operator.probes import Health
+from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
@@ -57,6 +58,27 @@ async def test_markers_of_nobody_do_not_hold_up_the_sweep(monkeypatch: pytest.Mo
     assert queues.busy(MirrorOutcome(root.name, "answered"))
     assert not scan.done(), "it still asks about old markers"
     scan.cancel()
+
+
+async def test_hints_of_questions_that_nobody_has_seen_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scanner, "_HINTED", 2)
+    settings = OperatorSettings(storage_root=f"memory://{uuid.uuid4().hex}")
+    roots = Roots(settings.all_roots())
+    queues, health = Queues(roots), Health(3)
+    nobody: Any = None
+    alone: Any = Leads()
+    looks: Any = scanner.Scanner(nobody, roots, Index(), queues, settings, health, alone)
+
+    def counted(result: str) -> float:
+        return metrics.REGISTRY.get_sample_value("hitl_hints_total", {"result": result}) or 0
+
+    taken, dropped = counted("taken"), counted("dropped")
+    app = http_app(health, looks.hint)
+    async with serving(app, "127.0.0.1", 0) as port, httpx.AsyncClient(trust_env=False) as client:
+        for number in range(5):
+            assert (await client.post(f"http://127.0.0.1:{port}/hints/forged-{number}")).status_code == 202
+    assert len(queues) == 2
+    assert (counted("taken") - taken, counted("dropped") - dropped) == (2, 3)
 
 
 class Leads:

@@ -74,6 +74,30 @@ async def test_a_key_that_is_cancelled_is_looked_at_no_more() -> None:
     assert len(queue) == 0
 
 
+async def test_keys_that_anybody_may_name_are_bounded_until_they_are_done() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    assert [queue.hint(each, 2) for each in ("a", "b", "c")] == [True, True, False]
+    # It waits anyway.
+    queue.add("work")
+    assert queue.hint("work", 2)
+    assert len(queue) == 3
+
+    first, failed = await queue.get(), await queue.get()
+    assert not queue.hint("c", 2)
+    # While it is looked at, so it is looked at again: that is the same one.
+    assert queue.hint(first, 2)
+    queue.done(first)
+    queue.retry(failed)
+    queue.done(failed)
+    assert not queue.hint("c", 2)
+    queue.forget(failed)
+    queue.cancel(failed)
+    assert queue.hint("c", 2)
+    assert [await queue.get() for _ in range(3)] == ["work", first, "c"]
+    queue.done(first)
+    assert queue.hint("d", 2)
+
+
 async def test_what_does_not_pass_is_tried_ten_minutes_apart_at_last() -> None:
     queue: WorkQueue[str] = WorkQueue()
     pauses = [queue.retry("a", "forbidden", passes=False) for _ in range(16)]
