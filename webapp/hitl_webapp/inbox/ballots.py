@@ -22,6 +22,12 @@ AWAITED: Final = (
     " AND is_alike(:user, x.excluded))"
 )
 """Whether that visitor, whose name is bound as ``user``, has no vote on a question ``q`` and may have one."""
+_COLUMNS: Final = ("agree", "required", "declined", "needed", "unreachable", "excluded")
+_SELECT: Final = f"SELECT {', '.join(_COLUMNS)} FROM ballot WHERE n = ?"  # noqa: S608 - ours
+_INSERT: Final = """
+INSERT INTO ballot (n, agree, required, declined, needed, unreachable, excluded)
+VALUES (:n, :agree, :required, :declined, :needed, :unreachable, :excluded)
+"""
 
 
 async def vote_keys(store: Store, request_id: str) -> frozenset[str]:
@@ -78,18 +84,16 @@ def take(connection: sqlite3.Connection, n: int, ballot: Ballot | None) -> bool:
         ballot: How far they are; None: it has no votes, or has an outcome.
     """
     run = connection.execute
-    known = run("SELECT * FROM ballot WHERE n = ?", (n,)).fetchone()
-    voters = tuple(who for (who,) in run("SELECT who FROM voter WHERE n = ?", (n,)))
-    if ballot is None:
-        shown = None
-    else:
-        said = (ballot.agree, ballot.required, ballot.declined, ballot.needed, int(ballot.unreachable))
-        shown = (n, *said, ballot.excluded)
-    if known == shown and set(voters) == set(ballot.voters if ballot else ()):
+    found = run(_SELECT, (n,)).fetchone()
+    known = {} if found is None else dict(zip(_COLUMNS, found, strict=True))
+    known_voters = {who for (who,) in run("SELECT who FROM voter WHERE n = ?", (n,))}
+    shown = {} if ballot is None else {name: getattr(ballot, name) for name in _COLUMNS}
+    voters = set() if ballot is None else set(ballot.voters)
+    if (known, known_voters) == (shown, voters):
         return False
     run("DELETE FROM ballot WHERE n = ?", (n,))
     run("DELETE FROM voter WHERE n = ?", (n,))
-    if ballot is not None and shown is not None:
-        run("INSERT INTO ballot VALUES (?, ?, ?, ?, ?, ?, ?)", shown)
-        connection.executemany("INSERT INTO voter VALUES (?, ?)", ((who, n) for who in set(ballot.voters)))
+    if shown:
+        run(_INSERT, {"n": n, **shown})
+        connection.executemany("INSERT INTO voter (who, n) VALUES (?, ?)", ((who, n) for who in voters))
     return True

@@ -16,12 +16,11 @@ from typing import Final
 
 from hitl.core.respondents import Respondents
 from hitl.core.text import is_alike
-from hitl_webapp.inbox import ballots
+from hitl_webapp.inbox import ballots, statements
 from hitl_webapp.inbox.rows import Ended, Row, tie_of
 from hitl_webapp.inbox.schema import TABLES
 
 EVERYONE: Final = "*"
-_NAME_KEY_CHARS: Final = 100
 # A question that could not be read is tried again after so many passes.
 _TRIED_AGAIN: Final = 10
 
@@ -120,7 +119,7 @@ class Index:
         with self._transaction():
             run("DELETE FROM listed")
             self.connection.executemany(
-                "INSERT OR IGNORE INTO listed VALUES (?, ?, ?)",
+                "INSERT OR IGNORE INTO listed (id, at, tie) VALUES (?, ?, ?)",
                 ((each.request_id, each.at, tie_of(each.request_id)) for each in listed),
             )
             run("UPDATE question SET pass = ? WHERE tie IN (SELECT tie FROM listed)", (number,))
@@ -155,7 +154,9 @@ class Index:
                 if not self.connection.execute("SELECT 1 FROM unreadable WHERE id = ?", (each,)).fetchone():
                     fresh.append(each)
                 self._drop(each)
-                self.connection.execute("INSERT OR REPLACE INTO unreadable VALUES (?, ?)", (each, number))
+                self.connection.execute(
+                    "INSERT OR REPLACE INTO unreadable (id, pass) VALUES (?, ?)", (each, number)
+                )
         return fresh
 
     def all_unreadable(self) -> list[str]:
@@ -229,26 +230,15 @@ class Index:
             self._drop(row.request_id)
         self._last += 1
         self.version += 1
-        n, expires = self._last, row.expires_at.timestamp()
-        name_key = row.name.casefold()[:_NAME_KEY_CHARS]
-        run(
-            "INSERT INTO question VALUES (?, ?, 1, ?, ?, ?, ?, '', ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(n, tie_of(row.request_id), self._scope(row.namespace, row.respondents)),
-                *(expires, row.asked_at.timestamp(), expires, row.namespace, row.project, row.run, row.data_type),
-                *(row.asked_by, name_key, listed, number),
-            ),
-        )
-        texts = (row.name, row.prompt)
-        run(
-            "INSERT INTO said VALUES (?, ?, ?, ?, ?, ?)",
-            (n, row.request_id, bytes.fromhex(row.sha256), *texts, row.prompt_format),
-        )
-        run("INSERT INTO words (rowid, name, prompt) VALUES (?, ?, ?)", (n, *texts))
+        n, scope = self._last, self._scope(row.namespace, row.respondents)
+        said = statements.said_values(n, row)
+        run(statements.INSERT_QUESTION, statements.question_values(n, row, scope, listed, number))
+        run(statements.INSERT_SAID, said)
+        run(statements.INSERT_WORDS, said)
         if row.later:
-            first = (n, row.asked_at.timestamp(), self._scope(row.namespace, row.respondents))
+            first = (n, row.asked_at.timestamp(), scope)
             later = ((n, at.timestamp(), self._scope(row.namespace, who)) for at, who in row.later)
-            self.connection.executemany("INSERT INTO widens VALUES (?, ?, ?)", [first, *later])
+            self.connection.executemany("INSERT INTO widens (n, at, scope) VALUES (?, ?, ?)", [first, *later])
             self._widen(n)
         if row.ended is not None:
             self._end(n, row.ended)
@@ -283,13 +273,7 @@ class Index:
         self.version += 1
         ballots.take(self.connection, n, None)
         self._widen(n)
-        run(
-            "INSERT OR REPLACE INTO ended VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(n, ended.by, ended.named, ended.verified, ended.channel),
-                *(ended.value, ended.shown, ended.comment, ended.default_used),
-            ),
-        )
+        run(statements.INSERT_ENDED, statements.ended_values(n, ended))
 
     def _find(self, request_id: str) -> tuple[int, bytes] | None:
         found: tuple[int, bytes] | None = self.connection.execute(
@@ -331,7 +315,9 @@ class Index:
         if found is not None:
             return int(found[0])
         number = run("INSERT INTO scope (digest, namespace) VALUES (?, ?)", (digest, namespace)).lastrowid or 0
-        self.connection.executemany("INSERT INTO scope_who VALUES (?, ?)", ((each, number) for each in who))
+        self.connection.executemany(
+            "INSERT INTO scope_who (who, scope) VALUES (?, ?)", ((each, number) for each in who)
+        )
         return number
 
 
