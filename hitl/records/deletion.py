@@ -21,6 +21,7 @@ from hitl.errors import StorageError, StorageUnavailable
 from hitl.storage import Store, ticks
 
 STALE: Final = timedelta(minutes=15)
+_MOST_PASSED_OVER: Final = 16
 
 
 class DeletesAlready(StorageUnavailable):
@@ -109,10 +110,14 @@ async def claim(store: Store, *, now: datetime, stale: timedelta = STALE) -> Cla
             )
         # Its holder deleted for at most a third of this time, and did not say that it was done.
         deleted_at = max(deleted_at or taken_at, taken_at + stale / 3)
-    began = ticks()
-    if not await store.create_once(keys.deletion_key(last + 1), b"\n"):
-        raise DeletesAlready(f"{store.url}: another process deletes there: try again later")
-    return Claim(store, last + 1, began, deleted_at, unknown=unknown, stale=stale)
+    for number in range(last + 1, last + 1 + _MOST_PASSED_OVER):
+        began, key = ticks(), keys.deletion_key(number)
+        if await store.create_once(key, b"\n"):
+            return Claim(store, number, began, deleted_at, unknown=unknown, stale=stale)
+        if key in [each async for each, _ in store.list_keys(keys.DELETING)]:
+            break
+        # Something else has its name, such as a folder on local files: nobody can claim by that number.
+    raise DeletesAlready(f"{store.url}: another process deletes there: try again later")
 
 
 def _ended(number: int) -> str:

@@ -74,7 +74,8 @@ async def is_complete(store: Store) -> bool:
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    return await store.exists(keys.INDEX_COMPLETE)
+    # By the listing, as something else may have its name, such as a folder on local files.
+    return await completed_at(store) is not None
 
 
 async def completed_at(store: Store) -> datetime | None:

@@ -139,7 +139,10 @@ class Scan:
     async def _finish(self, opened: _OpenRows, now: datetime) -> None:
         """Drop the rows that no question had, unless it was asked just now, and say that the index is complete."""
         await self._drop([key for rows in opened.values() for key, at in rows if now - at >= _SETTLING])
-        await self._store.mark(keys.INDEX_COMPLETE)
+        try:
+            await self._store.mark(keys.INDEX_COMPLETE)
+        except DocumentDamaged as error:
+            self._left("the index", str(error))
 
     async def _drop(self, rows: list[str]) -> None:
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,8 +16,11 @@ from hitl.core.lifecycle import KEPT_AT_LEAST
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
 from hitl.records import deletion
 from hitl.records.deletion import DeletesAlready, claim
+from hitl.records.index import is_complete
 from hitl.records.requests import StoredRequest, is_stored, read_outcome, read_outcome_of
 from hitl.records.retention import STALE, collect, drop_stale, run_pass, scan_all
+from hitl.records.scan import Scan
+from hitl.storage import Store
 from tests.library.counting import Counting
 from tests.library.samples import DEADLINE, NOW, SECOND, Timed, answer, asked, settle
 
@@ -303,3 +307,25 @@ async def test_gc_looks_at_everything_once_a_week(store: Timed) -> None:
     store.time += 7 * DAY
     await collect(store, now=store.time, retention=MONTH)
     assert await store.exists(OpenRow(ID, DEADLINE).key)
+
+
+async def test_folders_in_the_places_of_claims_and_of_the_index_stop_nothing_and_hide_no_question(
+    tmp_path: Path,
+) -> None:
+    store = Store(str(tmp_path))
+    await store.prove()
+    await asked(store, "old", timeout_seconds=86_400)
+    for key in (keys.deletion_key(1), keys.deletion_key(2), keys.INDEX_COMPLETE):
+        (tmp_path / key).mkdir(parents=True)
+    left: dict[str, str] = {}
+
+    scan = Scan(store, lambda _: None, left.__setitem__)
+    while await scan.step(NOW):
+        pass
+    assert left == {"the index": f"{keys.INDEX_COMPLETE} is damaged: it is a folder"}
+    assert not await is_complete(store)
+    first = await claim(store, now=datetime.now(UTC))
+    with pytest.raises(DeletesAlready):
+        await claim(store, now=datetime.now(UTC))
+    await first.end(deleted=False)
+    await claim(store, now=datetime.now(UTC))
