@@ -176,7 +176,11 @@ class Responses:
         if name is None and request_id is not None:
             shown = self._context.index.shown_in(namespace, request_id)
             name = shown.name if shown is not None else request_id
-        return await self._context.cluster.human_input(namespace, name) if name else None
+        found = await self._context.cluster.human_input(namespace, name) if name else None
+        if found is not None and request_id is not None and found.request_id != request_id:
+            # It asks another question, under the name that belongs to this one.
+            return None
+        return found
 
     def _sees_question(self, work: HandleResponse, response: HumanInputResponse) -> bool:
         """Tell whether the watch has told of the question that a response is for."""

@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 
 from hitl.cluster.client import CRDS, HUMAN_INPUTS, NAMESPACES
+from hitl.cluster.shapes import Metadata
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
 from hitl.core.lifecycle import GRACE
@@ -23,6 +24,7 @@ from hitl.records.retention import STALE
 from hitl.records.submissions import Submission
 from hitl_operator import metrics
 from hitl_operator.context import Context
+from hitl_operator.decide import Notice
 from hitl_operator.refusals import SLOW_SECONDS, Refusals
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
@@ -30,6 +32,17 @@ from hitl_operator.troubles import note_damaged
 from hitl_operator.work_items import CancelDeleted, MirrorOutcome, MirrorRequest, ReconcileHumanInput
 
 _log = logging.getLogger("hitl.operator")
+
+
+class _NameTaken(ClusterError):
+    """A HumanInput that asks or shows another question has the name under which a request is to be shown."""
+
+    def __init__(self, by: Metadata, request_id: str) -> None:
+        super().__init__(
+            f"HumanInput {by.namespace}/{by.name} is another question, and has the name that belongs to question "
+            f"{request_id}, which cannot be shown: delete it, and create it under another name"
+        )
+        self.by = by
 
 
 class Stored:
@@ -180,9 +193,7 @@ class Stored:
             self._show_later(work, request, outcome, seconds)
             return False
         try:
-            await self._context.cluster.show(request, self._context.settings.ttl_seconds)
-        except ClusterConflict:
-            self._context.queue.add(ReconcileHumanInput(request.origin.namespace, request.request_id))
+            await self._create(request)
         except ClusterError as error:
             if isinstance(error, ClusterNotFound):
                 self._nowhere.add(work)
@@ -192,9 +203,27 @@ class Stored:
             if not self._refusals.count(work, error):
                 raise
             _log.error("request %s cannot be shown, tried again slowly: %s", request.request_id, error)
+            if isinstance(error, _NameTaken):
+                notice = Notice("WriteRefused", str(error), warning=True)
+                await self._context.cluster.emit_event(HUMAN_INPUTS, error.by, notice, self._context.now())
             self._show_later(work, request, outcome, SLOW_SECONDS)
             return False
         return True
+
+    async def _create(self, request: RequestDocument) -> None:
+        """Create a HumanInput, or find the one that shows the request already."""
+        cluster, namespace, name = self._context.cluster, request.origin.namespace, request.request_id
+        try:
+            await cluster.show(request, self._context.settings.ttl_seconds)
+        except ClusterConflict:
+            found = await cluster.human_input(namespace, name)
+            if found is None:
+                # It went away meanwhile.
+                raise
+            if found.request_id != request.request_id:
+                raise _NameTaken(found.metadata, request.request_id) from None
+            self._context.index.put(found)
+            self._context.queue.add(ReconcileHumanInput(namespace, name))
 
     async def _shown(self, root: Root, work: MirrorRequest) -> None:
         """Forget what hindered a request from being shown, and delete its marker."""
