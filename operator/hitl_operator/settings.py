@@ -57,7 +57,7 @@ class RootSettings(BaseModel):
 
 
 class OperatorSettings(BaseSettings):
-    """Which roots and namespaces the operator keeps in step, and how."""
+    """Which roots and namespaces the operator keeps in sync, and how."""
 
     model_config = SettingsConfigDict(
         env_prefix="HITL_",
@@ -90,7 +90,7 @@ class OperatorSettings(BaseSettings):
     host: str = "0.0.0.0"  # noqa: S104 - a pod's probes and hints come from outside it
     """The address to listen on."""
     sweep_seconds: float = Field(default=3, gt=0)
-    """Seconds between two looks for markers, which tell of questions and outcomes."""
+    """Seconds between two looks for markers, which name questions and outcomes."""
     open_seconds: float = Field(default=30, gt=0)
     """Seconds between two pages of a thousand open questions in the index of each root, where questions without a
     HumanInput are found. The first round after a start does not pause."""
@@ -123,7 +123,7 @@ class OperatorSettings(BaseSettings):
     """Into how many parts the namespaces are divided, each with a Lease of its own, so that as many operators
     share the work. All of them need the same number."""
     auth: Literal["link", "proxy", "kubernetes"] = "link"
-    """How the web app knows who answers. With `link`, a question born in Kubernetes gets a Secret with a link."""
+    """How the web app knows who answers. With `link`, a question asked in Kubernetes gets a Secret with a link."""
     identity_verified: bool = False
     """Whether the cluster stamps `respondent` at admission, so that what it says can be believed."""
     default_approval: Approval | None = None
