@@ -330,6 +330,26 @@ def test_options_lie_in_secrets_alone() -> None:
     assert {each["kind"] for each in objects if "k3y" in json.dumps(each)} == {"Secret"}
 
 
+@pytest.mark.parametrize("variant", ["plain", "everything", "gateway", "roots"])
+def test_the_operator_may_create_what_it_applies_and_nothing_of_another_name(variant: str) -> None:
+    objects = render(VARIANTS[variant])
+    rules = found(objects, "Role", "hitl-operator")["rules"]
+    names = {
+        resource: rule.get("resourceNames", [])
+        for rule in rules
+        if "create" in rule["verbs"]
+        for resource in rule["resources"]
+    }
+
+    # A Lease is posted, and the name of what is posted does not count for rights.
+    assert [resource for resource in names if not names[resource]] == ["leases"]
+    applied = applied_by_operator(objects)
+    assert {each["kind"] for each in applied} >= {"Deployment", "Service", "PodDisruptionBudget"}
+    for each in applied:
+        plural = each["kind"].lower() + ("es" if each["kind"].endswith("s") else "s")
+        assert each["metadata"]["name"] in names[plural]
+
+
 @pytest.mark.parametrize(
     ("namespaces", "kind"),
     [([], "ClusterRole"), (["red", "blue"], "Role")],

@@ -224,6 +224,8 @@ def test_the_operator_has_no_rights_elsewhere(stamped: Installed) -> None:
     assert not may("patch", "secrets", NAMESPACE)
     assert not may("update", "humaninputs", stamped.namespace)
     assert not may("patch", "deployments/other", NAMESPACE)
+    for made in ("deployments", "services", "poddisruptionbudgets.policy", "configmaps"):
+        assert not may("create", made, NAMESPACE), "a name of anybody's choice"
     assert not may("delete", "deployments", NAMESPACE)
 
 
