@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Protocol
 
 from starlette.datastructures import Headers
 
-from hitl.core.documents import Via
+from hitl.core.audit import Right
+from hitl.core.documents import Respondent, Via
 from hitl.errors import HITLError, InvalidValue, RequestNotFound
 from hitl.records.attempts import note_refused, note_settlement
 from hitl.records.delegating import delegate
 from hitl.records.outcomes import settle
 from hitl.records.records import Records
+from hitl.records.requests import StoredRequest
 from hitl.records.submissions import Settled, Submission
 from hitl.records.voting import withdraw
 from hitl_webapp import audit, metrics
@@ -24,6 +29,14 @@ from hitl_webapp.evidence import EvidenceReader
 from hitl_webapp.hints import Hints
 from hitl_webapp.problems import BadInput, TooLarge, TooMany, TooSlow, Unauthenticated
 from hitl_webapp.questions import Questions
+
+
+class _Change(Protocol):
+    """Withdraws or delegates, as `hitl.records.voting.withdraw` does."""
+
+    async def __call__(
+        self, records: Records, request: StoredRequest, respondent: Respondent, *, now: datetime, right: Right
+    ) -> Settled: ...
 
 
 class Submissions:
@@ -136,9 +149,9 @@ class Submissions:
     async def withdraw(self, admitted: Admitted, via: Via) -> Settled:
         """Withdraw a visitor's vote, or take back that they handed the question over, or say why not.
 
-        Arguments and errors are those of `delegate`.
+        The audit notes it either way. Arguments and errors are those of `delegate`.
         """
-        return await self.delegate(admitted, via, "")
+        return await self._change(admitted, via, withdraw, "VoteWithdrawn")
 
     async def delegate(self, admitted: Admitted, via: Via, to: str) -> Settled:
         """Hand a question over to somebody else, or say why not. The audit notes it either way.
@@ -146,23 +159,23 @@ class Submissions:
         Args:
             admitted: The question, and the visitor.
             via: The channel.
-            to: Who it is handed over to; empty: what the visitor said is withdrawn.
+            to: Who it is handed over to.
 
         Raises:
             ClockApart: this machine's clock is not the storage's; trying again is safe.
             HITLError: storage or API server cannot say the result.
         """
+        return await self._change(admitted, via, partial(delegate, to=to), "Delegated")
+
+    async def _change(self, admitted: Admitted, via: Via, change: _Change, done: str) -> Settled:
+        """Change what a visitor said, a vote or a delegation. The audit notes what was done, or the refusal."""
         request, principal = admitted.request, admitted.principal
         now = self._clock.now()
         try:
             await self._clock.require(now)
             await principal.require_may_answer(request.document, now)
             respondent = admitted.respondent(via)
-            right = principal.right
-            if to:
-                settled = await delegate(self._records, request, respondent, to, now=now, right=right)
-            else:
-                settled = await withdraw(self._records, request, respondent, now=now, right=right)
+            settled = await change(self._records, request, respondent, now=now, right=principal.right)
         except HITLError as error:
             audit.refused(request.request_id, None, principal, error)
             await note_refused(self._records, request.request_id, error, request=request, name=principal.name)
@@ -170,7 +183,7 @@ class Submissions:
         if settled.error is not None:
             audit.refused(request.request_id, None, principal, settled.error)
         else:
-            audit.done(request.request_id, principal, "Delegated" if to else "VoteWithdrawn")
+            audit.done(request.request_id, principal, done)
             self._hints.send(request.request_id)
             self._voted(request.request_id)
         return settled
