@@ -81,9 +81,7 @@ class Submissions:
             principal = await self._admission.authenticate(headers)
             return await self._admission.to_submit(address, principal)
         except (HITLError, Unauthenticated) as error:
-            audit.refused(address.request_id, None, principal, error)
-            name = principal.name if principal is not None else ""
-            await note_refused(self._records, address.request_id, error, name=name)
+            await self._note_refused(error, address.request_id, principal)
             raise
 
     @asynccontextmanager
@@ -97,7 +95,9 @@ class Submissions:
         try:
             yield
         except (HITLError, BadInput, TooLarge, TooMany, TooSlow) as error:
-            await self._refused(admitted, submission, error)
+            request, principal = admitted.request, admitted.principal
+            submission = replace(submission, right=principal.right)
+            await self._note_refused(error, request.request_id, principal, request, submission)
             raise
 
     async def settle(
@@ -124,7 +124,7 @@ class Submissions:
             else:
                 settled = await self._refuse(admitted, submission, fault)
         except HITLError as error:
-            await self._refused(admitted, submission, error)
+            await self._note_refused(error, request_id, principal, admitted.request, submission)
             raise
         if settled.error is not None:
             if isinstance(settled.error, RequestNotFound):
@@ -177,8 +177,7 @@ class Submissions:
             respondent = admitted.respondent(via)
             settled = await change(self._records, request, respondent, now=now, right=principal.right)
         except HITLError as error:
-            audit.refused(request.request_id, None, principal, error)
-            await note_refused(self._records, request.request_id, error, request=request, name=principal.name)
+            await self._note_refused(error, request.request_id, principal, request)
             raise
         if settled.error is not None:
             audit.refused(request.request_id, None, principal, settled.error)
@@ -205,8 +204,15 @@ class Submissions:
         await note_settlement(self._records, admitted.request, submission, settled, self._clock.now())
         return settled
 
-    async def _refused(self, admitted: Admitted, submission: Submission, error: Exception) -> None:
-        request = admitted.request
-        audit.refused(request.request_id, submission, admitted.principal, error)
-        submission = replace(submission, right=admitted.principal.right)
-        await note_refused(self._records, request.request_id, error, request=request, submission=submission)
+    async def _note_refused(
+        self,
+        error: Exception,
+        request_id: str,
+        principal: Principal | None,
+        request: StoredRequest | None = None,
+        submission: Submission | None = None,
+    ) -> None:
+        """Write a refusal to the log and to the audit."""
+        audit.refused(request_id, submission, principal, error)
+        name = "" if principal is None else principal.name
+        await note_refused(self._records, request_id, error, request=request, submission=submission, name=name)
