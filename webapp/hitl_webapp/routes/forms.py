@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
@@ -33,6 +33,21 @@ router = APIRouter(include_in_schema=False)
 _LEADS: Final[dict[str, pages.Step]] = {"decline": "decline", "delegate": "delegate", "back": "answer"}
 
 
+@dataclass(frozen=True, slots=True)
+class KeptForm:
+    """A form that was shown to somebody who has a link.
+
+    Args:
+        request_id: The question.
+        link: The hash of the link's token.
+        page: The page, encoded.
+    """
+
+    request_id: str
+    link: str
+    page: bytes
+
+
 @router.get("/form/{request_id:path}")
 async def form(request: Request, request_id: str, request_path: str = "") -> Response:
     """Show a question's form, or its outcome once it has one."""
@@ -58,11 +73,9 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
         and service.admission.knows_link(address.request_id, principal.link)
     ):
         kept: Memory[KeptForm] = request.app.state.forms
-        kept.put(_address(request.scope), Read((address.request_id, principal.link, page), 0.0, len(page)))
+        shown = KeptForm(address.request_id, principal.link, page)
+        kept.put(_address(request.scope), Read(shown, 0.0, len(page)))
     return _form_reply(page, view.evidence)
-
-
-KeptForm = tuple[str, str, bytes]
 
 
 def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
@@ -75,12 +88,14 @@ def kept_page(app: FastAPI, scope: Scope) -> bytes | None:
     found = forms.get(_address(scope))
     if found is None:
         return None
-    request_id, link, page = found.value
+    kept = found.value
     service: Service = app.state.service
-    if not service.questions.known_pending(request_id) or not service.admission.knows_link(request_id, link):
+    if not service.questions.known_pending(kept.request_id):
+        return None
+    if not service.admission.knows_link(kept.request_id, kept.link):
         return None
     FORMS.inc()
-    return page
+    return kept.page
 
 
 def _address(scope: Scope) -> str:
