@@ -1,8 +1,10 @@
 """An operator whose clock is wrong settles nothing, deletes nothing, and says so."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,14 +14,14 @@ from hitl.core.documents import Respondent
 from hitl.records.submissions import Submission
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operators import OperatorProcess, Questions, Root, run
+from tests.cluster.operators import OperatorProcess, Questions, Root, question, run
 from tests.library.samples import create_request, draft_request, settle
 
 
 class Skewed(OperatorProcess):
     """An operator with a clock of its own."""
 
-    def __init__(self, plane: ControlPlane, backend: Backend, folder: Path, off: float) -> None:
+    def __init__(self, plane: ControlPlane, backend: Backend, folder: Path, off: float, **settings: Any) -> None:
         super().__init__(
             plane,
             backend,
@@ -27,6 +29,7 @@ class Skewed(OperatorProcess):
             module=("tests.cluster.hurried",),
             audit_seconds="0.2",
             retention_days="0.0000001",
+            **settings,
         )
         self.environment["TEST_OFF"] = str(off)
 
@@ -69,6 +72,31 @@ def test_nothing_is_settled_or_deleted_and_everything_goes_on_once_the_clock_is_
     told = datetime.fromisoformat(status["status"]["expiresAt"]).strftime("%Y-%m-%d %H:%M:%S")
     assert settled["message"] == f"nobody answered before the deadline ({told} UTC)"
     operator.terminate()
+
+
+def test_a_humaninput_is_neither_deleted_nor_ended_without_a_root_before_its_time(
+    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
+) -> None:
+    plane = own_control_plane
+    served, unserved = (Questions(plane, name) for name in ("team", "unserved"))
+    for each in (served, unserved):
+        plane.kubectl("create", "namespace", each.namespace)
+    root = {"name": "team", "url": s3_backend.url, "options": s3_backend.options, "namespaces": ["team"]}
+    settings = {"storage_root": "", "storage_options": "{}", "roots": json.dumps([root])}
+    right = Skewed(plane, s3_backend, tmp_path, 0, **settings)
+    right.start()
+    served.ask("kept", ttlSecondsAfterFinished=300)
+    served.patch("kept", {"response": {"value": "1"}})
+    served.until("kept", "Answered")
+    right.terminate()
+
+    wrong = Skewed(plane, s3_backend, tmp_path, 600, **settings)
+    wrong.start()
+    plane.apply(question(unserved.namespace, "asked", timeoutSeconds=300))
+    unserved.until_condition("asked", "Reconciling", "ClockApart")
+    plane.until("both are refused", lambda: wrong.metric("hitl_failing", reason="clock_apart") == 2)
+    assert served.get("kept") is not None
+    wrong.terminate()
 
 
 def _shows(operator: OperatorProcess, name: str, seconds: float) -> bool:

@@ -1,5 +1,6 @@
 """A HumanInputPolicy counts as it was when the question was asked, with an operator."""
 
+from pathlib import Path
 from typing import Any
 
 from hitl.core.documents import Respondent
@@ -7,7 +8,9 @@ from hitl.records import outcomes
 from hitl.records.records import Records
 from hitl.records.requests import read_request
 from hitl.records.submissions import Submission
-from tests.cluster.operators import Object, Questions, Root, conditions, question, run
+from tests.backends.plugin import Backend
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.operators import Object, OperatorProcess, Questions, Root, conditions, question, run
 
 
 def policy(questions: Questions, name: str, **approval: Any) -> Object:
@@ -58,6 +61,22 @@ def test_a_question_waits_for_its_policy_and_keeps_it_when_the_policy_changes_or
         "progress": "2/2",
         "agreed": ["ann (unverified)", "bob (unverified)"],
     }
+
+
+def test_a_question_waits_for_its_policy_beyond_a_restart_of_the_operator(
+    quiet_control_plane: ControlPlane, quiet_namespace: str, s3_backend: Backend, tmp_path: Path
+) -> None:
+    plane, questions = quiet_control_plane, Questions(quiet_control_plane, quiet_namespace)
+    operator = OperatorProcess(plane, s3_backend, tmp_path, namespaces=quiet_namespace, lease="")
+    operator.start()
+    plane.apply(question(quiet_namespace, "early", policyRef={"name": "later"}))
+    questions.until_condition("early", "Stalled", "PolicyNotFound")
+    operator.terminate()
+
+    operator.start()
+    plane.apply(policy(questions, "later", requiredResponses=2, allowLinks=True))
+    questions.until("early", "Pending")
+    operator.terminate()
 
 
 def test_a_policy_that_nobody_could_fulfil_here_is_said_to_be_none(questions: Questions) -> None:
