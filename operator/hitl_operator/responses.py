@@ -10,7 +10,14 @@ from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.mapping import given_in
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl.errors import ClockApart, DocumentDamaged, InvalidRequest, RequestNotFound, StorageUnavailable
+from hitl.errors import (
+    ClockApart,
+    DocumentDamaged,
+    InvalidRequest,
+    RequestNotFound,
+    StorageUnavailable,
+    StorageUnsuitable,
+)
 from hitl.records.requests import read_outcome_of
 from hitl.records.submissions import Settled
 from hitl_operator.context import Context
@@ -22,6 +29,7 @@ from hitl_operator.request_sync import Requests, misplaced
 from hitl_operator.roots import Root
 from hitl_operator.statuses import response_status
 from hitl_operator.submissions import record, withdraw_or_delegate
+from hitl_operator.troubles import trouble_of
 from hitl_operator.work_items import CheckOutcome, HandleResponse, ReconcileHumanInput
 
 _REFUSED: dict[str, AcceptedReason] = {
@@ -114,13 +122,9 @@ class Responses:
         known = self._sees_question(work, response)
         try:
             verdict = await self._verdict(work, response)
-        except StorageUnavailable:
-            waiting = "the storage does not answer; it is retried automatically"
-            await self._decided(work, response, _Verdict(AcceptedReason.STORAGE_UNAVAILABLE, waiting))
-            raise
-        except ClockApart:
-            waiting = "the operator's clock is not the storage's; it is retried automatically"
-            await self._decided(work, response, _Verdict(AcceptedReason.CLOCK_APART, waiting))
+        except (StorageUnavailable, StorageUnsuitable, ClockApart) as error:
+            trouble = trouble_of(error, asked=False, root="")
+            await self._decided(work, response, _Verdict(AcceptedReason(trouble.reason), trouble.message))
             raise
         except (InvalidRequest, RequestNotFound) as error:
             verdict = _Verdict(AcceptedReason.REQUEST_NOT_FOUND, str(error))

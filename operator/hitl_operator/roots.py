@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from typing import Final
 
 from prometheus_client import Counter
 
+from hitl.core import keys
 from hitl.core.urls import form_url
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.records.audit import AuditWriter
@@ -25,7 +27,11 @@ CLOCK_LIMIT_SECONDS: Final = 10.0
 _AWAY: Final = "the storage does not answer"
 _UNSUITABLE: Final = "the storage cannot hold outcomes, see the operator's log"
 _APART: Final = "the operator's clock is not the storage's or the API server's"
-_TROUBLES: Final = {"away": _AWAY, "unsuitable": _UNSUITABLE, "clock": _APART}
+_UNWRITTEN: Final = "the storage refuses to be written, see the operator's log"
+_TROUBLES: Final = {"away": (_AWAY,), "unsuitable": (_UNSUITABLE, _UNWRITTEN), "clock": (_APART,)}
+
+# Not deletions: who may write need not be allowed to delete.
+_WRITES: Final = ("create", "mark")
 
 _log = logging.getLogger("hitl.operator.roots")
 
@@ -46,10 +52,15 @@ class Root:
         self.settings = settings
         self.looked = asyncio.Event()
         self._api_clock = api_clock
-        self._store = settings.open_store(_count)
+        self._store = settings.open_store(self._watched)
         self.audit = AuditWriter(self._store, "operator")
         self._checked = False
         self._out = ""
+        # A write failed, so the next look tries one.
+        self._doubted = False
+        # Its trouble, if that was refused; and whether that is over, and nobody looked at what waited for it.
+        self._refuses = ""
+        self._mended = False
         self._apart = False
         self._clock = CLOCK.labels(root=settings.name)
         # Shown as zero from the start, so that the first one is an increase.
@@ -71,7 +82,7 @@ class Root:
     @property
     def trouble(self) -> str:
         """What is wrong with it, in few words and without its address; empty: nothing."""
-        return self._out or (_APART if self._apart else "")
+        return self._out or self._refuses or (_APART if self._apart else "")
 
     @property
     def store(self) -> Store:
@@ -95,6 +106,8 @@ class Root:
             await self._store.probe()
             self._checked = True
             _log.info("root %s is in reach", self.name)
+        if self._doubted:
+            await self._try_to_write()
         return self._store
 
     def out(self, error: StorageError) -> bool:
@@ -109,8 +122,8 @@ class Root:
         return not before
 
     def back(self) -> bool:
-        """Take note that its storage can be used; True when it could not before."""
-        before, self._out = self._out, ""
+        """Take note that its storage can be used; True when it could not before, or not be written."""
+        before, self._out, self._mended = self._out or self._mended, "", False
         if before:
             _log.warning("root %s is in reach again", self.name)
             self._show()
@@ -154,9 +167,29 @@ class Root:
             if abs(difference) > CLOCK_LIMIT_SECONDS:
                 raise ClockApart(whose, difference)
 
+    async def _try_to_write(self) -> None:
+        """Find out whether it can be written as well: storage that lists and reads may refuse just that."""
+        self._doubted, key = False, keys.probe_key()
+        try:
+            await self._store.create_once(key, b"probe\n")
+        except StorageUnsuitable as error:
+            if not self._refuses:
+                _log.error("root %s refuses to be written, and is retried automatically: %s", self.name, error)
+            self._doubted, self._refuses = True, _UNWRITTEN
+        else:
+            self._mended |= bool(self._refuses)
+            self._refuses = ""
+            with suppress(StorageError):
+                await self._store.delete(key)
+        self._show()
+
+    def _watched(self, operation: str, result: str) -> None:
+        self._doubted |= operation in _WRITES and result == "error"
+        _counter(operation, result).inc()
+
     def _show(self) -> None:
-        for reason, trouble in _TROUBLES.items():
-            given = self._apart if reason == "clock" else self._out == trouble
+        for reason, troubles in _TROUBLES.items():
+            given = self._apart if reason == "clock" else (self._out or self._refuses) in troubles
             ROOT_TROUBLE.labels(root=self.name, reason=reason).set(int(given))
 
 
@@ -190,10 +223,6 @@ class Roots:
     def serving(self, namespace: str) -> Root | None:
         """Return the root that holds the questions of a namespace."""
         return self._by_namespace.get(namespace, self._any)
-
-
-def _count(operation: str, result: str) -> None:
-    _counter(operation, result).inc()
 
 
 @cache

@@ -12,6 +12,7 @@ from hitl.errors import (
     InvalidRequest,
     RequestNotFound,
     StorageUnavailable,
+    StorageUnsuitable,
 )
 from hitl_operator import metrics
 from hitl_operator.decide import Trouble
@@ -40,6 +41,10 @@ def trouble_of(error: HITLError, *, asked: bool, root: str) -> Trouble:
             return Trouble(
                 TroubleReason.STORAGE_UNAVAILABLE, "the storage does not answer; it is retried automatically"
             )
+        case StorageUnsuitable():
+            # To be written, most likely: where creation is not exclusive, nothing is looked at.
+            message = "the storage refuses what is due, see the operator's log; it is retried automatically"
+            return Trouble(TroubleReason.STORAGE_UNAVAILABLE, message)
         case DocumentDamaged():
             note_damaged(root, error)
             if asked:

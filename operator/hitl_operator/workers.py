@@ -36,7 +36,14 @@ _REASONS: Final[dict[type[BaseException], str]] = {
     TimeoutError: "too_slow",
     HITLError: "refused",
 }
-_PASSING: Final = ("storage_unavailable", "clock_apart", "api_unavailable", "conflict", "too_slow")
+_PASSING: Final = (
+    "storage_unavailable",
+    "storage_unsuitable",
+    "clock_apart",
+    "api_unavailable",
+    "conflict",
+    "too_slow",
+)
 
 _log = logging.getLogger("hitl.operator")
 

@@ -13,7 +13,7 @@ from tests.backends.plugin import Backend
 from tests.backends.seaweed import BUCKET, Seaweed
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.http_proxy import HttpProxy
-from tests.cluster.operators import OperatorProcess, Questions
+from tests.cluster.operators import OperatorProcess, Questions, Root, response
 
 _AT_ONCE = 40
 
@@ -35,6 +35,8 @@ class TwoTeams:
             }
             for name, given in options.items()
         ]
+        # The storage of the one that is ill, without the proxy.
+        self.behind = Backend("s3", str(roots[1]["url"]), server.options)
         for name in options:
             plane.kubectl("create", "namespace", name)
         self.operator = OperatorProcess(
@@ -77,6 +79,29 @@ def test_storage_that_refuses_is_trouble_of_its_root_and_passes(teams: TwoTeams,
     teams.proxy.always(None)
     teams.ill.until("waits", "Answered")
     teams.plane.until("it says so", lambda: teams.readiness() == "ok")
+    assert teams.operator.terminate() == 0
+
+
+def test_storage_that_only_refuses_to_be_written_says_so_and_is_read_on(teams: TwoTeams) -> None:
+    teams.operator.start()
+    for name in ("patched", "answered"):
+        teams.ill.ask(name)
+    request_id = teams.ill.ask("by-web-app")
+    teams.proxy.rule = lambda method, path: ("status", 403) if method == "PUT" else None
+    teams.ill.patch("patched", {"response": {"value": "2"}})
+    teams.plane.apply(response("ill", "given", "answered", value="3"))
+    teams.ill.until_condition("patched", "Reconciling", "StorageUnavailable")
+    teams.ill.until_condition("given", "Accepted", "StorageUnavailable", "HumanInputResponse")
+    teams.plane.until("it says so", lambda: "root ill: the storage refuses to be written" in teams.readiness())
+    assert teams.operator.metric("hitl_root_trouble", root="ill", reason="unsuitable") == 1
+    # The web app has rights of its own.
+    Root(teams.behind).answer(request_id, 4)
+    teams.ill.until("by-web-app", "Answered")
+    teams.proxy.always(None)
+    for name in ("patched", "answered"):
+        teams.ill.until(name, "Answered")
+    teams.plane.until("it says so", lambda: teams.readiness() == "ok")
+    assert teams.operator.metric("hitl_root_trouble", root="ill") == 0
     assert teams.operator.terminate() == 0
 
 
