@@ -15,7 +15,7 @@ from hitl_webapp.admission import Address
 
 # Tokens of this release have 22 characters, those of older ones 43.
 _WHOLE: Final = re.compile("[A-Za-z0-9_-]{22}|[A-Za-z0-9_-]{43}", re.ASCII)
-# What is before a token, plain or quoted as mail programs do.
+# A token with the text before it, plain or quoted as mail programs do.
 _TOKEN: Final = re.compile("(?:token=|[/#])(?:3D)?([A-Za-z0-9_-]{43}|[A-Za-z0-9_-]{22})", re.ASCII)
 _ID: Final = re.compile("[^A-Za-z0-9]*([a-z0-9-]{1,63})(?=[^A-Za-z0-9-]|$)", re.ASCII)
 _MOST_CHARS: Final = 4096

@@ -25,7 +25,7 @@ from hitl_webapp.problems import Unauthenticated
 from hitl_webapp.questions import SEEN_SECONDS, Questions
 from hitl_webapp.settings import AuthMode
 
-# A well-formed id: what is read for one that could not be an id, so that time tells nothing. It opens nothing.
+# The placeholder is read for a malformed id, so that both take the same time. It never grants access.
 _NOBODY: Final = "none"
 
 
@@ -145,7 +145,7 @@ class Admission:
         else:
             by_name = self._seen_by(principal, address.request_id)
             read, unanswered = await self._store.both(by_name, looking)
-        # Reading it once more tells what is wrong with it.
+        # A second read raises the error that says what is wrong.
         read = read or await self._seen_by(principal, address.request_id)
         return await self._shown(Admitted(read.value, principal, Looked(read.at, unanswered)))
 
@@ -215,7 +215,7 @@ class Admission:
         began = ticks()
         link = await find_link(self._store, request_id, token_hash, known.document)
         if link is None:
-            # By now it may be another question. And it is read, as one is that nobody remembers.
+            # The id may belong to a new question by now. And an unknown question takes this call too.
             read = await self._stored(request_id, shown=True)
             if read is not None and is_handed_out(read.value.document, token_hash):
                 link = await find_link(self._store, request_id, token_hash, read.value.document)
@@ -274,11 +274,11 @@ class Admission:
         self, request_id: str, token_hash: str, link: LinkDocument | None, began: float, *, shown: bool
     ) -> Principal:
         name = f"{request_id}/{token_hash}"
-        # What was read in place of an id that is none opens nothing.
+        # The placeholder id never grants access.
         if link is None or not keys.is_request_id(request_id) or not await self._valid(link, self._clock.now()):
             self._links.drop(name)
             raise NotAllowed(NO_LINK)
-        # As of questions: what no page shows is not asked for again.
+        # Only pages use the memory, so links that no page shows are not kept. The same holds for questions.
         if shown or self._links.get(name) is not None:
             self._links.put(name, Read(link, began))
         return self._principal(token_hash, link)
@@ -287,7 +287,7 @@ class Admission:
         return Principal(link=token_hash, site=self._auth, person=link.person)
 
     async def _valid(self, link: LinkDocument, now: datetime) -> bool:
-        # By a clock that is wrong, a link has neither ended nor not.
+        # With a wrong clock we cannot know whether the link has expired.
         if link.expires_at is not None:
             await self._clock.require(now)
         return link.valid(now)

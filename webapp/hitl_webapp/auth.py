@@ -60,9 +60,9 @@ class Principal:
     person: str = ""
     # The person as which this visitor acts on the question at hand; None: for themselves.
     acts: Respondent | None = None
-    # Whether it depends on the namespace what this visitor may see.
+    # Whether this visitor's rights depend on the namespace.
     limited: ClassVar[bool] = False
-    # Whether all questions of the root are this visitor's own, also those that name others.
+    # Whether this visitor owns all questions of the root, also those that name others.
     owns: ClassVar[bool] = False
 
     @property

@@ -66,7 +66,7 @@ class Site:
         return self.run.format_map({name: quote(getattr(origin, name), safe="") for name in names})
 
 
-# That of the page that is being made.
+# The site of the current request.
 SITE: Final[ContextVar[Site]] = ContextVar("hitl_site", default=Site())  # noqa: B039 - it is frozen
 
 

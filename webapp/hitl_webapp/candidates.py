@@ -14,8 +14,8 @@ from hitl.errors import StorageError, StorageUnavailable
 from hitl.records.index import open_rows, settled_days
 from hitl.storage import Store
 
-# Of the settled questions the last ones are shown. Within a day they are listed by their ids, so some more are
-# listed, to know which were last.
+# The inbox shows the questions that were settled last. Rows of one day are ordered by id, so more are listed to
+# find the last.
 _MOST_SETTLED: Final = 500
 _MOST_SETTLED_LISTED: Final = 5_000
 _CLOCKS_APART: Final = timedelta(seconds=30)

@@ -251,7 +251,7 @@ def evidence_headers(evidence: Evidence) -> dict[str, str]:
     elif kind in ("table", "diff"):
         media_type = "application/json"
     elif media_type not in RASTER_IMAGES:
-        # What is not shown is not named either: some browsers open a PDF all the same.
+        # The media type is hidden unless we show the file: some browsers open a PDF even as a download.
         media_type = "application/octet-stream"
     inline = kind == "markdown" or is_page(evidence) or evidence.media_type in _INLINE
     name = shown_name(evidence.name)

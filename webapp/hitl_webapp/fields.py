@@ -71,7 +71,7 @@ def field_for(request: RequestDocument) -> Field:
     """Return the input that fits a question."""
     schema = request.json_schema or {}
     if offers := offered(request):
-        # What is typed to search cannot tell choices apart that differ in blanks or capitals only.
+        # A search by text cannot distinguish choices that differ in blanks or capitals only.
         as_text = exact([text for text, _ in offers])
         many: Widget = "search" if as_text and searchable(offers) else "select"
         return Field("radio" if len(offers) <= FEW else many, offers=offers, by_index=not as_text)

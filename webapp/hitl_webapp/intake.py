@@ -25,7 +25,7 @@ from hitl_webapp.settings import WebSettings
 _WITH_BODY: Final = ("/submit", "/submit/json", "/bulk")
 # One character is at most 12 bytes: %F0%9F%98%80 in a form, \ud83d\ude00 in JSON.
 _BYTES_PER_CHAR: Final = 12
-# What a number may be typed with, such as zeros in front of it.
+# Room for what people type around a number, such as leading zeros.
 _SCALAR_CHARS: Final = 4_096
 _WAITING_PER_SLOT: Final = 4
 _BUSY: Final = "Too many large answers arrive at the same time: nothing was recorded, try again."
@@ -62,7 +62,7 @@ class WholeBodies:
                 return
             await self._app(scope, _replay(body, receive), send)
         finally:
-            # What a large body takes in memory is counted until the reply is made.
+            # The memory of a large body counts until there is a reply.
             if large.taken:
                 self._intake.leave()
 

@@ -51,7 +51,7 @@ class Ballot:
     Args:
         standing: How far they are.
         mine: The visitor's own, if there is one.
-        told: What has just become of it, as sentences.
+        told: The result of what the visitor has just done, as sentences.
     """
 
     standing: Standing
@@ -68,7 +68,7 @@ class Handing:
         used: Whether that one acted on it, so that it stays.
         on_behalf_of: On whose behalf the visitor answers; empty: for themselves.
         may: Whether the visitor may hand it over.
-        told: What has just become of it, as a sentence.
+        told: The result of what the visitor has just done, as a sentence.
     """
 
     to: str = ""
@@ -328,7 +328,7 @@ def signed_out_page(problem: Problem, sign_in: str, action: str, sent: Sequence[
 
 def _schema_text(schema: dict[str, Any]) -> str:
     text = json.dumps(schema, ensure_ascii=False, indent=2)
-    # What is nested deeply would be blanks for the most part.
+    # Indented, a deeply nested schema would be mostly blanks.
     return text if len(text) <= _LONG_SCHEMA_CHARS else json.dumps(schema, ensure_ascii=False)
 
 

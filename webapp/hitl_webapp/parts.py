@@ -140,7 +140,7 @@ def _planned(schema: str, first: str | None) -> Part | None:
     sent = _first(part, first)
     if len(sent) > _MAX_FIELDS or not fits_a_page(part, sent):
         return None
-    # What the form would not send back as it is, such as a list that is longer than its rows, stays text.
+    # A value stays text if the form would change it, such as a list that is longer than its rows.
     return part if first is None or _sends_back(part, sent, first) else None
 
 

@@ -24,7 +24,7 @@ MAX_PIPELINED: Final = 16
 _FRAMING_BYTES: Final = 64 * 1024
 _HELD_BYTES: Final = 4 * 1024
 _FRAMING_PER_BYTE: Final = 8
-# What a client still sends after it was refused is thrown away, so that it can read why.
+# The app discards this much from a refused client, which otherwise could not read the refusal.
 _LINGER_BYTES: Final = 16 * 1024 * 1024
 # The app refuses a slow body with 408, and gives a large one its time twice. What the app forgot is cut later.
 _GRACE_SECONDS: Final = 5.0
@@ -48,7 +48,7 @@ class _Outlet:
         if self._held:
             self._held, data = b"", self._held + data
         elif len(data) <= _HELD_BYTES:
-            # What nobody follows leaves at the end of this turn of the loop.
+            # If no other write follows, this is sent at the end of this turn of the loop.
             self._connection.loop.call_soon(self.flush)
             self._held = data
             return
@@ -97,7 +97,7 @@ class Connection(HttpToolsProtocol):
         """Free the connection's place. A reader of the body learns that it is incomplete."""
         self.among.forget(self)
         if self._active is not None and self._active is not self.cycle and not self._active.response_complete:
-            # uvicorn tells the request that came last only.
+            # uvicorn reports the disconnect to the last request only.
             self._active.disconnected = True
             self._active.message_event.set()
         super().connection_lost(exc)
@@ -233,7 +233,7 @@ class Connection(HttpToolsProtocol):
         limits = self.among.limits
         waited = now - self.since
         if self.transport.is_closing():
-            # What is left to write is still held; it had its time since the connection was last used.
+            # Unsent bytes still take memory, so the client has limited time to read them.
             self._unread_since = self._unread_since or now
         unread = self._unread_since is not None and now - self._unread_since > limits.reply_seconds
         allowed = {Stage.LINGERING: LINGER_SECONDS, Stage.BODY: 2 * limits.body_seconds + _GRACE_SECONDS}

@@ -82,7 +82,7 @@ class Questions:
             read = Read(found, began, kept.size)
         else:
             if known is not None:
-                # What was asked under this id before was deleted, and its outcome is another question's.
+                # The former question with this id was deleted, and the outcome in memory belongs to it.
                 self.forget(request_id)
             read = Read(found, began, size_of_request(found.document))
         if shown or kept is not None:

@@ -42,11 +42,11 @@ _AT_ONCE: Final = 400
 _PAGE: Final = 1_000
 # Files of this machine come all at once, and each listing of them lists all: few listings, and few rows held.
 _LISTED_AT_ONCE: Final = 30_000
-# Where more were settled lately than one page lists, they are listed seldom: most are known by their open row.
+# If more were settled than one page lists, they are listed rarely: most are known by their open row.
 _FEW_SETTLED: Final = 400
 _SETTLED_SECONDS: Final = 600.0
 _FOREVER: Final = float(2**32)
-# Of more open questions with votes, those that are shown are read again.
+# Beyond this many open questions with votes, only those that are shown are read again.
 _MOST_VOTED: Final = 20_000
 
 _T = TypeVar("_T")
@@ -168,7 +168,7 @@ class Filler:
         """
         looked = await self._look(request_ids)
         rows = [each for each in looked if isinstance(each, Row)]
-        # Where it names who may answer, it may have been handed over.
+        # A question that names respondents may have been handed over.
         named = [each.request_id for each in rows if each.respondents and each.ended is None]
         await self._handed.look(named, self._pass)
         for each in looked:

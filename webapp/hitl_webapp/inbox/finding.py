@@ -154,7 +154,7 @@ class _Search:
         if query.voted:
             self._conditions.append(VOTED if query.voted == "yes" else AWAITED)
         if query.run:
-            # By which SQLite knows that the index of runs will do.
+            # SQLite uses the partial index of runs only with this condition.
             self._conditions.append("q.run != ''")
         if query.text:
             self._given |= {"words": words_of(query.text), "tie_of_id": tie_of(query.text)}

@@ -64,7 +64,7 @@ class HandedOver:
         await self.look(changed, number)
         self._read = {each: at for each, at in marked.items() if waits.get(each)}
         self._shown = {each: names for each, names in self._shown.items() if each in self._read}
-        # Who may not delete leaves them to the retention.
+        # Without the right to delete, the retention removes them.
         with suppress(StorageError):
             await self._store.delete_many(
                 [votekeys.handed_marker(each) for each, open_ in waits.items() if not open_]
@@ -93,7 +93,7 @@ class HandedOver:
         except StorageUnavailable:
             raise
         except StorageError:
-            # What is damaged was told when it was read before.
+            # The damage was reported by an earlier read.
             return None
         names = delegates(document, said.handed())
         return row_of(document, None, request.sha256, delegates=names, ballot=ballot_of(document, said)), names

@@ -32,12 +32,12 @@ from hitl_webapp.inbox.rows import Row, tie_of
 ROWS: Final = 100_000
 SHOWN_SETTLED: Final = 10
 SHOWN_UNREADABLE: Final = 50
-# How long the first visitor waits at most. A storage that hangs in the operating system has no other bound.
+# Longest wait of the first visitor. Nothing else limits a storage that hangs in the operating system.
 _PATIENCE_SECONDS: Final = 20.0
 # With what was read by then, the first page is shown.
 _USEFUL_SECONDS: Final = 0.4
 _FULL_SECONDS: Final = 1.0
-# What is older than this is read again before it is shown, if that takes no longer than a moment.
+# Older content is read again before it is shown, if that takes at most a moment.
 _STALE_SECONDS: Final = 60.0
 _MOMENT_SECONDS: Final = 1.0
 # For statistics more is read, once: somebody who wants them waits longer.
@@ -194,7 +194,7 @@ class Inbox:
         """
         await self._freshen()
         rights = await self._rights(principal)
-        # Where the visitor has voted, or may not vote, others are awaited.
+        # A question waits for others if the visitor has voted or may not vote.
         queries, here = [Query(voted="no")], Found()
         if keys.is_request_id(request_id):
             here = await self._desk.ask(find, rights, Query(state="any", text=request_id), now, 1)

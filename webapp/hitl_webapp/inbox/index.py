@@ -60,14 +60,14 @@ class Index:
         # One thread uses it, and whichever drops it last may close it.
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA temp_store = MEMORY")
-        # What SQLite keeps beside each page is less, the fewer there are.
+        # Larger pages: less overhead per page.
         self.connection.execute("PRAGMA page_size = 8192")
         self.connection.executescript(TABLES)
         self.connection.create_function("is_alike", 2, is_alike, deterministic=True)
         self._last = 0
         # Grows with each change that a visitor may see.
         self.version = 0
-        # As of when the scopes of questions that escalate are.
+        # The time for which the scopes of escalating questions are valid.
         self._as_of = 0.0
 
     def __del__(self) -> None:
@@ -104,7 +104,7 @@ class Index:
         """
         run = self.connection.execute
         over = run("UPDATE question SET open = 2 WHERE open = 1 AND expires <= ?", (now,)).rowcount
-        # What the time is, is told by the storage where this machine's clock is wrong.
+        # `now` may go back: it comes from the storage if the local clock is wrong.
         again = run("UPDATE question SET open = 1 WHERE open = 2 AND expires > ?", (now,)).rowcount
         self.version += over + again + self._escalate(now)
 
@@ -215,7 +215,7 @@ class Index:
         run("DELETE FROM unreadable WHERE id = ?", (row.request_id,))
         found = self._find(row.request_id)
         if found is not None and found[1].hex() == row.sha256:
-            # What was looked at for another reason is listed as before.
+            # 0 means that the question was read for another reason, so the time of its row stays.
             run(
                 "UPDATE question SET listed = COALESCE(NULLIF(?, 0), listed), pass = ? WHERE n = ?",
                 (listed, number, found[0]),
@@ -253,7 +253,7 @@ class Index:
         return sum(map(self._widen, changed))
 
     def _widen(self, n: int) -> int:
-        # Who may answer after the end says nothing of a question that ended before.
+        # A step of the escalation after the end has no effect.
         return self.connection.execute(
             "UPDATE question SET scope = w.scope FROM (SELECT w.scope, MAX(w.at) FROM widens w JOIN question q"
             " ON q.n = w.n WHERE w.n = :n AND w.at <= MAX(q.asked, MIN(:now, q.ended))) w"
@@ -298,7 +298,7 @@ class Index:
         run = self.connection.execute
         for n in numbers:
             self.version += 1
-            # The words are not kept twice: what is taken out of their index is told by its text.
+            # The index of words does not store the text, so SQLite needs the text to delete the entry.
             run(
                 "INSERT INTO words (words, rowid, name, prompt)"
                 " SELECT 'delete', n, name, prompt FROM said WHERE n = ?",

@@ -185,6 +185,6 @@ def read_key(query: Query) -> Key | None:
 
 def words_of(text: str) -> str:
     """Return words as SQLite's full-text search takes them: beginnings of words, all of which must be there."""
-    # Of nothing but NULs one empty word is left, which is nowhere. Without any word, there is no search.
+    # Without words SQLite refuses the search. A text of NULs only becomes one empty word, which matches nothing.
     several = text.replace("\0", " ").split()[:_MOST_WORDS] or [""]
     return " ".join('"' + each.replace('"', '""') + '"*' for each in several)

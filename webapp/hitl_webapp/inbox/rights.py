@@ -65,8 +65,8 @@ async def rights_of(principal: Principal, namespaces: Sequence[str]) -> Rights:
 
 async def may_see_damaged(principal: Principal) -> bool:
     """Tell whether a visitor is told which questions are damaged."""
-    # Whose a damaged question is, nobody knows: only a right to all of them shows it. Where there are no rights
-    # but those that questions name, the log alone tells.
+    # A damaged question does not say who may see it: only a right to all questions shows it. Without such
+    # rights, only the log reports it.
     return (principal.limited or principal.owns) and await _may_see_all(principal)
 
 

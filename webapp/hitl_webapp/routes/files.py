@@ -77,7 +77,7 @@ async def post_form(request: Request) -> Response:
         return await _again(service, admitted, form, error)
     comment, name = (form.fields.get(each, "").replace("\r\n", "\n") for each in ("comment", "name"))
     submission = replace(empty, value=file.model_dump(), comment=comment)
-    # Who gets back what they sent knows the file by its name.
+    # A form that is shown again names the file.
     sent = _sent(form, replace(submission, value=file.name), name)
     settled, fault = await settle_form(service, admitted, sent, submission)
     return await shown_result(service, admitted, sent, settled, fault)

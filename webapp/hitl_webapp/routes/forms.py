@@ -64,7 +64,7 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
     refusal = view.evidence.trouble or await principal.refusal(question, await service.clock.rights_time(question))
     sign_in = "" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}")
     page = pages.form_page(replace(view, refusal=refusal, sign_in=sign_in)).encode()
-    # Evidence and votes are looked at each time, and who has a link may have signed in meanwhile.
+    # Evidence and votes are read each time, and a visitor with a link may have signed in meanwhile.
     if (
         service.settings.auth == "link"
         and not question.evidence
@@ -255,7 +255,7 @@ async def _ended(service: Service, admitted: Admitted) -> Response | None:
     stored, name = admitted.request, admitted.principal.name
     outcome = await service.questions.outcome(stored)
     if outcome is not None:
-        # Who looks later sees what the answer was given by.
+        # Later visitors see the evidence of the decision too.
         beside = await service.evidence.beside(admitted)
         page = pages.outcome_page(stored.document, outcome, recorded=False, name=name, evidence=beside)
         return _form_reply(page, beside)
@@ -286,7 +286,7 @@ async def form_again(
         typed=sent.typed(question),
         fault=fault,
         notice="" if fault else problem.detail,
-        # Who declined and chose an answer as well sees the form with both.
+        # If the visitor declined and chose an answer as well, the form shows both.
         step="decline" if sent.declines and not (fault and fault.place == "value") else step,
         parts=parts_form(question, sent.parts or None, sent.wrong),
     )
