@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -42,8 +42,6 @@ _TYPE: Final = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*")
 _PARAMETER: Final = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")[ \t]*)?')
 _BAD_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 _UTF_8: Final = ("utf-8", "utf8")
-_CODINGS: Final = ("content-transfer-encoding", "content-encoding")
-_PLAIN: Final = frozenset(("7bit", "8bit", "binary", "identity"))
 
 _T = TypeVar("_T")
 _aside_thread = ThreadPoolExecutor(1, thread_name_prefix="hitl-bodies")
@@ -274,7 +272,18 @@ def _parts(media: Media, body: bytes) -> tuple[list[tuple[str, str]], bool]:
         raise BadInput("The Content-Type of a multipart form needs a boundary of 1 to 70 characters.")
     reader = _Reader()
     try:
-        parser = MultipartParser(boundary.encode(), reader.callbacks())
+        parser = MultipartParser(
+            boundary.encode(),
+            {
+                "on_part_begin": reader.on_part_begin,
+                "on_part_data": reader.on_part_data,
+                "on_part_end": reader.on_part_end,
+                "on_header_begin": reader.on_header_begin,
+                "on_header_field": reader.on_header_field,
+                "on_header_value": reader.on_header_value,
+                "on_header_end": reader.on_header_end,
+            },
+        )
         parser.write(body)
     except FormParserError as error:
         raise BadInput("The multipart form is malformed: nothing was recorded.") from error
@@ -282,38 +291,21 @@ def _parts(media: Media, body: bytes) -> tuple[list[tuple[str, str]], bool]:
 
 
 def _field(part: _Part) -> tuple[str, str]:
-    try:
-        return part_name(part.headers), bytes(part.data).decode()
-    except UnicodeDecodeError as error:
-        raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
-
-
-def part_name(headers: Mapping[str, str], file: str | None = None) -> str:
-    """Return the name of a multipart form's field. It is plain text in UTF-8, or the file, as it is.
-
-    Args:
-        headers: The part's header fields.
-        file: The name of the field that is a file; None: none is.
-
-    Raises:
-        BadInput: it has no name or two, is encoded, or holds something else.
-    """
-    kind, _, parameters = headers.get("content-disposition", "").partition(";")
-    media = headers.get("content-type", "text/plain")
+    disposition = part.headers.pop("content-disposition", "")
+    kind, _, parameters = disposition.partition(";")
     try:
         found = read_media(f"x/x;{parameters}").parameters
-        name = found.get("name", "").encode("latin-1").decode()
-        if name != file:
-            read_media(media)
-    except (WrongMediaType, UnicodeDecodeError) as error:
+        if "content-type" in part.headers:
+            read_media(part.headers["content-type"])
+    except WrongMediaType as error:
         raise BadInput("A field of the form is not plain text in UTF-8, or its name is malformed.") from error
-    allowed = {"name", "filename"} if name == file else {"name"}
-    plain = {headers.get(each, "binary").strip().lower() for each in _CODINGS} <= _PLAIN
-    if kind.strip().lower() != "form-data" or not {"name"} <= set(found) <= allowed or not plain:
+    encoding = part.headers.get("content-transfer-encoding", "8bit").lower()
+    if kind.strip().lower() != "form-data" or set(found) != {"name"} or encoding not in ("7bit", "8bit", "binary"):
         raise BadInput("A field of the form has no name, is a file or is encoded: send plain text.")
-    if media.strip().lower().startswith("multipart/"):
-        raise BadInput("A field of the form holds several parts: send each as a field of its own.")
-    return name
+    try:
+        return found["name"].encode("latin-1").decode(), bytes(part.data).decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
 
 
 def _unquoted(text: str) -> str:
