@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, JsonValue
 
 from hitl.core.forms import MISSING, PartFault, changed, filled, plan, read
-from hitl.core.forms.parts import Group, Raw
+from hitl.core.forms.parts import Group, OneOf, Raw
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question
 from tests.library.hostile_schemas import CASES
@@ -332,6 +332,95 @@ def test_what_has_no_form_is_json_as_text(schema: dict[str, Any]) -> None:
     whole = plan({"type": "object", "properties": {"odd": schema, "even": {"type": "integer"}}})
     assert isinstance(whole, Group)
     assert read(whole, sent(**{"v/odd": '{"a": [1]}', "v/even": "2"})) == ({"odd": {"a": [1]}, "even": 2}, [])
+
+
+class Consent(BaseModel):
+    i_agree: Literal[True]
+    note: str = ""
+
+
+class Done(BaseModel):
+    ok: Literal[True]
+    kind: Literal["done"]
+    count: int = 0
+
+
+class Failed(BaseModel):
+    ok: Literal[False]
+    kind: Literal["failed"]
+    why: str = ""
+
+
+BESIDE = {"type": "object", "properties": {"n": {"type": "integer"}, "sure": {"const": True}}}
+SEVERAL = {"type": "array", "items": {"const": True}, "uniqueItems": True}
+
+
+@pytest.mark.parametrize(
+    ("asked", "fields", "value"),
+    [
+        (Consent, {"v/note": "hm"}, None),
+        (Consent, {"v/note": "hm", "v/i_agree": "0"}, {"i_agree": True, "note": "hm"}),
+        (BESIDE, {"v/n": "1"}, {"n": 1}),
+        (BESIDE, {"v/n": "1", "v/sure": "0"}, {"n": 1, "sure": True}),
+        (BESIDE | {"required": ["sure"]}, {"v/n": "1"}, None),
+        ({"type": "object", "properties": {"a": {"const": "x"}}}, {}, {}),
+        ({"type": "object", "properties": {"a": {"const": "x"}}}, {"v/a": "0"}, {"a": "x"}),
+        ({"type": "object", "properties": {"a": {"const": [1]}}}, {}, {}),
+        ({"const": True}, {}, None),
+        ({"const": True}, {"v": "0"}, True),
+        (SEVERAL, {}, []),
+        ({"type": "array", "items": {"const": True}}, {"v~rows": "1"}, None),
+        ({"type": "array", "prefixItems": [{"const": False}], "items": False}, {}, None),
+        ({"type": "object", "properties": {"a": {"anyOf": [{"const": True}, {"type": "null"}]}}}, {}, {"a": None}),
+    ],
+)
+def test_what_is_always_true_is_recorded_only_if_somebody_says_so(
+    asked: Any, fields: dict[str, str], value: JsonValue
+) -> None:
+    part = plan(asked if isinstance(asked, dict) else Question.of("typed", asked, "?", 60).json_schema or {})
+
+    read_value, faults = read(part, sent(**fields))
+
+    if value is None:
+        assert [each.why for each in faults] == ["Choose one."]
+    else:
+        assert (read_value, faults) == (value, [])
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"kind": {"const": "circle"}},
+        {"kind": {"const": "circle", "default": "circle"}},
+        {"kind": {"const": True, "default": True}},
+        {"kind": {"const": 2}},
+        {"kind": {"const": None}},
+    ],
+)
+def test_what_goes_without_saying_is_not_asked(properties: dict[str, Any]) -> None:
+    needed = [] if "default" in properties["kind"] else ["kind"]
+    part = plan({"type": "object", "properties": properties, "required": needed})
+
+    assert read(part, {}) == ({"kind": properties["kind"]["const"]}, [])
+
+
+def test_whoever_chooses_an_alternative_says_all_that_tells_it_apart() -> None:
+    part = plan(Question.of("typed", Done | Failed, "Which?", 60).json_schema or {})
+    alone = plan({"anyOf": [{"const": True}, {"type": "integer"}]})
+
+    assert read(part, sent(**{"v~of": "1"}))[0] == {"ok": False, "kind": "failed", "why": ""}
+    assert read(part, sent(**{"v~of": "0", "v~0/count": "2"}))[0] == {"ok": True, "kind": "done", "count": 2}
+    assert read(alone, sent(**{"v~of": "0"})) == (True, [])
+    assert [part.branches[number][0] for number in (0, 1) if isinstance(part, OneOf)] == ["Done", "Failed"]
+
+
+def test_a_box_in_every_alternative_is_ticked_by_whoever_agrees() -> None:
+    agree: dict[str, Any] = {"agree": {"const": True}}
+    branches = [{"properties": agree | {name: {"const": name}}, "required": ["agree"]} for name in ("a", "b")]
+    part = plan({"type": "object", "anyOf": branches})
+
+    assert [each.why for each in read(part, sent(**{"v~of": "1"}))[1]] == ["Choose one."]
+    assert read(part, sent(**{"v~of": "1", "v~1/agree": "0"}))[0] == {"agree": True}
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\x00b"])

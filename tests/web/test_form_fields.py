@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms import MISSING, read
+from hitl.core.forms import MISSING, PartFault, read
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question
 from hitl_webapp import pages, parts
-from tests.library.test_forms import Order
+from tests.library.test_forms import Consent, Order
 from tests.library.test_pythontypes import TYPES
 from tests.web.test_pages import question
 
@@ -126,3 +126,14 @@ def test_what_a_page_sends_after_one_of_its_buttons_is_read_whole(proposed: Json
             assert not any("no place" in why or "times" in why or "left out" in why for _, why in faults), faults
             pressed += 1
     assert pressed >= 20
+
+
+def test_consent_is_a_box_that_is_not_ticked() -> None:
+    asked = asked_for(Consent)
+    page = pages.form_page(pages.FormView(asked))
+    part = parts.form_of(asked)
+    assert part is not None
+
+    assert '<input type="checkbox" name="v/i_agree" value="0">' in page
+    assert read(part, shown(asked, None).sent)[1] == [PartFault("v/i_agree", "Choose one.")]
+    assert read(part, shown(asked, None).sent | {"v/i_agree": ["0"]})[1] == []

@@ -6,6 +6,7 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
 
     parts     what the form of a schema is made of
     plan      from a schema to its parts
+    constants which of the values that are always the same somebody is asked for
     sent      what a form holds: of a value, and as a value again
     received  which fields were sent, and which of them were read
     held      whether a form shows a value

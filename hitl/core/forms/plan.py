@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,6 +11,7 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from hitl.core.decimals import is_decimal
+from hitl.core.forms.constants import constant, shown, without_tags
 from hitl.core.forms.labels import searchable
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.names import MAX_ROWS
@@ -99,7 +99,7 @@ class _Planner:
             if keyword in schema:
                 return self._one_of(schema, keyword, notes, depth)
         if "const" in schema:
-            return Constant(value=schema["const"], **notes)
+            return constant(schema["const"], notes)
         if "enum" in schema:
             return _choice(schema["enum"], notes)
         return self._typed(schema, notes, depth)
@@ -173,7 +173,7 @@ class _Planner:
             return Line(kind="decimal", **notes)
         if some and all("const" in each for each in some):
             return _offering(
-                [(_text(each.get("title")) or _shown(each["const"]), each["const"]) for each in some], notes
+                [(_text(each.get("title")) or shown(each["const"]), each["const"]) for each in some], notes
             )
         if len(some) == 1:
             return self._only(base | some[0], notes, depth)
@@ -183,7 +183,7 @@ class _Planner:
         for number, each in enumerate(some, 1):
             inside = self.part(self._merged(base, each), "", depth=depth + 1)
             branches.append((inside.label or self._tag(each) or _kind_label(inside, number), inside))
-        return OneOf(branches=tuple(branches), **notes)
+        return OneOf(branches=tuple(without_tags(branches)), **notes)
 
     def _only(self, schema: dict[str, Any], notes: dict[str, Any], depth: int) -> Part:
         """Return the form of the one alternative beside null."""
@@ -201,7 +201,7 @@ class _Planner:
         for part in (branch.get("properties") or {}).values():
             resolved = self._resolved(part)
             if isinstance(resolved, dict) and "const" in resolved:
-                return _shown(resolved["const"])
+                return shown(resolved["const"])
         return ""
 
     def _resolved(self, given: Any, followed: tuple[str, ...] = ()) -> Any:
@@ -264,13 +264,13 @@ def _choice(values: Any, notes: dict[str, Any]) -> Part:
     if not some:
         return Constant(value=None, **notes)
     notes["nullable"] = notes.get("nullable", False) or len(some) < len(values)
-    return _offering([(_shown(each), each) for each in some], notes)
+    return _offering([(shown(each), each) for each in some], notes)
 
 
 def _offering(options: list[tuple[str, JsonValue]], notes: dict[str, Any]) -> Part:
     if len(options) > _MAX_OPTIONS:
         return Raw(**notes)
-    many = len(options) > FEW and searchable([(_shown(value), label) for label, value in options])
+    many = len(options) > FEW and searchable([(shown(value), label) for label, value in options])
     return Choice(options=tuple(options), searched=many, **notes)
 
 
@@ -306,7 +306,3 @@ def _label(name: str) -> str:
 
 def _text(given: Any) -> str:
     return given if isinstance(given, str) else ""
-
-
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
