@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hitl_webapp.admission import Address
-from hitl_webapp.bodies import MAX_FIELDS, find_address, read_document, read_form, read_media
+from hitl_webapp.bodies import MAX_FIELDS, find_address, read_document, read_form
+from hitl_webapp.media import read_media
 from hitl_webapp.problems import BadInput, WrongMediaType
 from tests.web.raw import BOUNDARY, FORM, MULTIPART, part
 
@@ -105,6 +106,8 @@ def test_a_form_that_could_mean_two_things_is_refused(body: bytes) -> None:
         part("value", b"\xff") + END,
         part("value", b"1", "Content-Type: text/plain; charset=utf-7") + END,
         part("value", b"1", "Content-Transfer-Encoding: base64") + END,
+        part("value", b"1", "Content-Encoding: gzip") + END,
+        part("value", b"1", "Content-Type: multipart/mixed; boundary=b") + END,
         part("value", b"1", 'Content-Disposition: form-data; name="comment"') + END,
         part('value"; filename="a.txt', b"1") + END,
         part('value"; name="comment', b"1") + END,

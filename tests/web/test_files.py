@@ -178,6 +178,72 @@ async def test_a_malformed_form_is_refused(body: bytes) -> None:
     assert await parts(served) == []
 
 
+REQUEST_ID = 'form-data; name="request_id"'
+COMMENT = 'form-data; name="comment"'
+FILE = 'form-data; name="file"; filename="a.txt"'
+
+
+@pytest.mark.parametrize(
+    ("comment", "file"),
+    [
+        ([COMMENT, "Content-Transfer-Encoding: base64"], [FILE]),
+        ([COMMENT, "Content-Encoding: gzip"], [FILE]),
+        ([COMMENT, "Content-Type: text/plain; charset=utf-16le"], [FILE]),
+        ([COMMENT, "Content-Type: multipart/mixed; boundary=c"], [FILE]),
+        ([f'{COMMENT}; name="name"'], [FILE]),
+        ([f'{COMMENT}; filename="c.txt"'], [FILE]),
+        (['attachment; name="comment"'], [FILE]),
+        ([COMMENT, 'Content-Disposition: form-data; name="name"'], [FILE]),
+        ([COMMENT], [FILE, "Content-Transfer-Encoding: base64"]),
+        ([COMMENT], [FILE, "Content-Encoding: gzip"]),
+        ([COMMENT], [FILE, "Content-Type: multipart/mixed; boundary=c"]),
+        ([COMMENT], [FILE, "Content-Type: text/plain", "Content-Type: text/html"]),
+        ([COMMENT], [f'{FILE}; filename="b.exe"']),
+        ([COMMENT], [f"{FILE}; filename*=utf-8''b.exe"]),
+        ([COMMENT], [f'{FILE}; name="file"']),
+        ([COMMENT], ['attachment; name="file"; filename="a.txt"']),
+        ([COMMENT], ['form-data; name="files"; filename="a.txt"']),
+    ],
+)
+async def test_a_form_with_a_file_that_could_mean_two_things_is_refused(
+    comment: list[str], file: list[str]
+) -> None:
+    refused = await sent_file(comment, file)
+    taken = await sent_file([COMMENT, "Content-Type: text/plain; charset=utf-8"], [FILE, "Content-Type: text/csv"])
+
+    assert refused[:2] == (400, None)
+    assert taken[0] == 200
+    assert b"as agreed" in (taken[1] or b"")
+
+
+@pytest.mark.parametrize("name", ["a;b.txt", "Vertrag für Ann.pdf", "a%22b.txt", "50 % (2).txt", "a,b=c.txt"])
+async def test_a_file_keeps_the_name_that_a_browser_sends(name: str) -> None:
+    status, outcome = await sent_file([COMMENT], [f'form-data; name="file"; filename="{name}"'])
+
+    assert status == 200
+    assert name in (outcome or b"").decode()
+
+
+async def sent_file(comment: list[str], file: list[str]) -> tuple[int, bytes | None]:
+    """Send a form with a comment and a file, each with these headers; return the status and what was recorded."""
+    served = Served()
+    async with served as client:
+        _, token = await ask(served)
+        fields = [
+            ([REQUEST_ID], ID),
+            (['form-data; name="token"'], token),
+            (comment, "as agreed"),
+            (file, "words"),
+        ]
+        body = "".join(
+            "\r\n".join(["--b", f"Content-Disposition: {first}", *more, "", text, ""])
+            for (first, *more), text in fields
+        )
+        content_type = {"Content-Type": "multipart/form-data; boundary=b"}
+        reply = await client.post("/submit/file", content=f"{body}--b--\r\n".encode(), headers=content_type)
+    return reply.status_code, await served.store.read(keys.response_key(ID))
+
+
 async def test_a_form_that_ends_in_the_middle_of_its_file_records_nothing() -> None:
     served = Served()
     async with served as client:

@@ -25,6 +25,7 @@ from hitl.core.strictjson import read_json, show
 from hitl.core.submissions import split_token
 from hitl.errors import InvalidValue
 from hitl_webapp.admission import Address
+from hitl_webapp.media import Media, part_name, read_media
 from hitl_webapp.problems import BadInput, WrongMediaType
 
 _ADDRESS_FIELDS: Final = ("request_id", "token", "response_path", "request_path", "data_type", "submission_id")
@@ -37,45 +38,10 @@ MAX_FIELDS: Final = 4_096
 PREFIX_BYTES: Final = 64 * 1024
 _URLENCODED: Final = "application/x-www-form-urlencoded"
 _MULTIPART: Final = "multipart/form-data"
-_TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - RFC 9110 calls this a token
-_TYPE: Final = re.compile(rf"({_TOKEN}/{_TOKEN})[ \t]*")
-_PARAMETER: Final = re.compile(rf';[ \t]*(?:({_TOKEN})=({_TOKEN}|"(?:[^"\\\x00-\x1f\x7f]|\\[ -~])*")[ \t]*)?')
 _BAD_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
-_UTF_8: Final = ("utf-8", "utf8")
 
 _T = TypeVar("_T")
 _aside_thread = ThreadPoolExecutor(1, thread_name_prefix="hitl-bodies")
-
-
-@dataclass(frozen=True)
-class Media:
-    """A media type and its parameters, the names in small letters."""
-
-    kind: str
-    parameters: dict[str, str]
-
-
-def read_media(content_type: str) -> Media:
-    """Read a Content-Type.
-
-    Raises:
-        WrongMediaType: it is none, names a parameter twice, or asks for another encoding than UTF-8.
-    """
-    kind = _TYPE.match(content_type)
-    if kind is None:
-        raise WrongMediaType("The Content-Type says no media type, such as application/json.")
-    parameters: dict[str, str] = {}
-    position = kind.end()
-    while position < len(content_type):
-        found = _PARAMETER.match(content_type, position)
-        if found is None or (found[1] or "").lower() in parameters:
-            raise WrongMediaType("The parameters of the Content-Type are malformed, or one is there twice.")
-        if found[1]:
-            parameters[found[1].lower()] = _unquoted(found[2])
-        position = found.end()
-    if parameters.get("charset", "utf-8").lower() not in _UTF_8:
-        raise WrongMediaType("The only charset that is read here is utf-8: encode the body in it.")
-    return Media(kind[1].lower(), parameters)
 
 
 @dataclass(frozen=True)
@@ -291,25 +257,10 @@ def _parts(media: Media, body: bytes) -> tuple[list[tuple[str, str]], bool]:
 
 
 def _field(part: _Part) -> tuple[str, str]:
-    disposition = part.headers.pop("content-disposition", "")
-    kind, _, parameters = disposition.partition(";")
     try:
-        found = read_media(f"x/x;{parameters}").parameters
-        if "content-type" in part.headers:
-            read_media(part.headers["content-type"])
-    except WrongMediaType as error:
-        raise BadInput("A field of the form is not plain text in UTF-8, or its name is malformed.") from error
-    encoding = part.headers.get("content-transfer-encoding", "8bit").lower()
-    if kind.strip().lower() != "form-data" or set(found) != {"name"} or encoding not in ("7bit", "8bit", "binary"):
-        raise BadInput("A field of the form has no name, is a file or is encoded: send plain text.")
-    try:
-        return found["name"].encode("latin-1").decode(), bytes(part.data).decode()
+        return part_name(part.headers), bytes(part.data).decode()
     except UnicodeDecodeError as error:
         raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
-
-
-def _unquoted(text: str) -> str:
-    return re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
 
 
 def declared_length(headers: Headers) -> int | None:

@@ -13,7 +13,8 @@ from hitl.core.files import FileValue, asks_for_file
 from hitl.errors import AlreadySettled, Expired, InvalidValue
 from hitl.records.files import FileTooLarge, require_room, upload
 from hitl_webapp.admission import Admitted
-from hitl_webapp.bodies import PREFIX_BYTES, declared_length, read_media, require_plain
+from hitl_webapp.bodies import PREFIX_BYTES, declared_length, require_plain
+from hitl_webapp.media import part_name, read_media
 from hitl_webapp.problems import BadInput, TooLarge, WrongMediaType
 from hitl_webapp.service import Service
 
@@ -160,16 +161,19 @@ class FileForm:
         self._count(end - start)
 
     def _header_end(self) -> None:
-        self._headers[self._header.decode("latin-1").strip().lower()] = self._value.decode("latin-1")
+        name = self._header.decode("latin-1").strip().lower()
+        if name in self._headers:
+            raise BadInput("A field of the form has a header twice.")
+        self._headers[name] = self._value.decode("latin-1").strip()
 
     def _headers_finished(self) -> None:
-        _, found = parse_options_header(self._headers.get("content-disposition", ""))
-        self._part = found.get(b"name", b"").decode(errors="replace")
-        if b"filename" in found or self._part == _FILE:
-            if self._part != _FILE or self.file_name is not None:
+        self._part = part_name(self._headers, _FILE)
+        if self._part == _FILE:
+            if self.file_name is not None:
                 raise BadInput('The form has another file than one, in the field "file": nothing was recorded.')
             if "request_id" not in self.fields:
                 raise BadInput("The form's file comes first: send request_id and token before it.")
+            _, found = parse_options_header(self._headers["content-disposition"])
             self.file_name = found.get(b"filename", b"").decode(errors="replace")
         elif self._part not in _FIELDS or self._part in self.fields:
             raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")

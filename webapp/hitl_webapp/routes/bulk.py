@@ -16,8 +16,9 @@ from hitl.core.forms.plan import FEW
 from hitl.errors import InvalidValue
 from hitl.records.submissions import Submission, new_submission_id
 from hitl_webapp import bulk, pages
-from hitl_webapp.bodies import Form, check_comment, read_document, read_form_of_several, read_media
+from hitl_webapp.bodies import Form, check_comment, read_document, read_form_of_several
 from hitl_webapp.fields import field_for
+from hitl_webapp.media import read_media
 from hitl_webapp.pages import Fault
 from hitl_webapp.parts import PartsForm, parts_form, stepped
 from hitl_webapp.problems import BadInput, Unauthenticated, public_outcome

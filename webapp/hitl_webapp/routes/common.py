@@ -12,7 +12,8 @@ from hitl.errors import NotAllowed
 from hitl_webapp import pages
 from hitl_webapp.auth import SIGN_IN, Principal
 from hitl_webapp.below import SITE
-from hitl_webapp.bodies import read_media, read_pairs
+from hitl_webapp.bodies import read_pairs
+from hitl_webapp.media import read_media
 from hitl_webapp.problems import BadInput, Unauthenticated, problem_of
 from hitl_webapp.service import Service
 
