@@ -214,9 +214,9 @@ def _kind(annotation: Any) -> str:
         return ""
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__forward_arg__", None)
     text = text or (annotation.__name__ if isinstance(annotation, type) else str(annotation))
-    return re.sub(
-        r"\b(?:Annotated\[([^,\]]+),.*\])$", r"\1", re.sub(r"\b(?:typing|datetime|hitl(?:\.\w+)*)\.", "", text)
-    )
+    text = re.sub(r"\b(?:typing|datetime|hitl(?:\.\w+)*)\.", "", text)
+    # What is annotated has brackets of its own, and may stand within others.
+    return re.sub(r"\bAnnotated\[([^,\[\]]+),(?:[^\[\]]|\[[^\[\]]*\])*\]", r"\1", text)
 
 
 def _words(text: str) -> str:

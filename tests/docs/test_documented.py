@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import hitl
+from docs.tools import python_api
 from hitl.author import events
 from hitl.author.options import AnyOptions
 from hitl.cluster.conditions import HumanInputCondition
@@ -47,6 +48,11 @@ def test_every_public_name_and_each_of_its_parameters_is_on_the_page_of_the_pyth
         named = set(inspect.signature(function).parameters) - {"options"}
         named |= set(AnyOptions.__annotations__) if name != "escape" else set()
         assert not sorted(each for each in named if f"| `{each}` |" not in parts[f"hitl.{name}"])
+
+
+def test_the_page_of_the_python_api_shows_types_without_their_annotations() -> None:
+    assert python_api._kind("dict[str, Annotated[int, Field(strict=True)]]") == "dict[str, int]"
+    assert python_api._kind("typing.Annotated[str, Field(pattern='[a]')]") == "str"
 
 
 def test_every_metric_of_the_operator_is_on_its_page() -> None:
