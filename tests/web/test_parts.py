@@ -142,6 +142,29 @@ def test_by_keyboard_alone_rows_and_branches_are_changed_and_recorded_as_seen(
     assert typed(Trip, stored["value"]) == Trip(stops=["a", "c"], pay=Card(number="4711"))
 
 
+class Consent(BaseModel):
+    i_agree: Literal[True]
+    note: str = Field("", max_length=40)
+
+
+def test_consent_is_a_box_that_somebody_ticks(shared_app: WebApp, visitor: Page) -> None:
+    question = asked(shared_app, Consent)
+    visitor.goto(question.url)
+    visitor.get_by_label("Note").fill("hm")
+    visitor.get_by_role("button", name="Send answer").click()
+
+    assert question.stored() is None
+    expect(visitor.get_by_role("group", name="I agree")).to_be_focused()
+    assert "Choose one." in visitor.inner_text("main")
+
+    visitor.get_by_role("checkbox", name="Yes").check()
+    visitor.get_by_role("button", name="Send answer").click()
+
+    stored = question.stored()
+    assert stored is not None
+    assert stored["value"] == {"i_agree": True, "note": "hm"}
+
+
 def test_enter_in_a_field_sends_no_half_answer(shared_app: WebApp, page: Page) -> None:
     question = asked(shared_app, default=Deploy(region="eu", places=[]))
     page.goto(question.url)
