@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -193,6 +194,43 @@ def test_a_vote_is_changed_by_withdrawing_it_in_the_form_or_over_the_api(signed_
     assert httpx.delete(url, headers=as_user("ann")).status_code == 200
     assert httpx.delete(url, headers=as_user("bob")).status_code == 422
     assert httpx.delete(url).status_code == 401
+
+
+def test_what_arrives_again_after_a_withdrawal_changes_nothing(signed_in: WebApp) -> None:
+    question = asked(signed_in, "again")
+    url = f"{signed_in.url}/votes/{question.request_id}"
+
+    def sent(key: str, **fields: Any) -> httpx.Response:
+        body = {"request_id": question.request_id, **fields}
+        headers = {**as_user("ann"), "Idempotency-Key": key}
+        return httpx.post(f"{question.app.url}/submit/json", json=body, headers=headers)
+
+    assert sent("k1", value=True).json()["status"] == "voted"
+    withdrawal = {**as_user("ann"), "Idempotency-Key": "w1"}
+    assert httpx.delete(url, headers=withdrawal).json()["status"] == "withdrawn"
+    assert sent("k1", value=True).status_code == 409
+    assert sent("k1", value=False).status_code == 409
+    assert run(votes(question)) == []
+    assert sent("k2", value=False).json()["status"] == "voted"
+    assert httpx.delete(url, headers=withdrawal).status_code == 200
+    assert run(votes(question)) == ["ann"]
+
+
+def test_a_browser_that_loads_the_page_after_a_vote_again_does_not_vote_again(signed_in: WebApp) -> None:
+    question = asked(signed_in, "reloaded")
+    shown = httpx.get(f"{question.app.url}/form/{question.request_id}", headers=as_user("ann")).text
+    [name] = set(re.findall(r'name="submission_id" value="([^"]+)"', shown))
+
+    assert form(question, "ann", value="true", submission_id=name).status_code == 200
+    after = form(question, "ann", step="withdraw", submission_id="of another page").text
+    assert run(votes(question)) == []
+    reloaded = form(question, "ann", value="true", submission_id=name)
+    assert reloaded.status_code == 409
+    assert "send a new submission" in visible_text(reloaded.text)
+    assert run(votes(question)) == []
+    [fresh] = set(re.findall(r'name="submission_id" value="([^"]+)"', after))
+    assert form(question, "ann", value="true", submission_id=fresh).status_code == 200
+    assert run(votes(question)) == ["ann"]
 
 
 def test_a_page_of_another_site_cannot_withdraw_a_vote(signed_in: WebApp) -> None:

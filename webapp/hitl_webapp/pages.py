@@ -27,6 +27,7 @@ from hitl.core.forms.plan import FEW
 from hitl.core.tally import Standing
 from hitl.core.votes import VoteDocument
 from hitl.errors import printable
+from hitl.records.submissions import new_submission_id
 from hitl_webapp.below import SITE
 from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.durations import duration, span
@@ -244,6 +245,8 @@ def form_page(view: FormView) -> str:
         evidence=view.evidence,
         ballot=view.ballot,
         handing=view.handing,
+        # A browser that loads the page after a vote again sends that vote again, which may be withdrawn by then.
+        submission_id=new_submission_id(),
     )
 
 

@@ -35,7 +35,14 @@ class _Change(Protocol):
     """Withdraws or delegates, as `hitl.records.voting.withdraw` does."""
 
     async def __call__(
-        self, records: Records, request: StoredRequest, respondent: Respondent, *, now: datetime, right: Right
+        self,
+        records: Records,
+        request: StoredRequest,
+        respondent: Respondent,
+        *,
+        now: datetime,
+        right: Right,
+        submission_id: str,
     ) -> Settled: ...
 
 
@@ -146,36 +153,45 @@ class Submissions:
         self._hints.send(request_id)
         return settled
 
-    async def withdraw(self, admitted: Admitted, via: Via) -> Settled:
+    async def withdraw(self, admitted: Admitted, via: Via, submission_id: str) -> Settled:
         """Withdraw a visitor's vote, or take back that they handed the question over, or say why not.
 
         The audit notes it either way. Arguments and errors are those of `delegate`.
         """
-        return await self._change(admitted, via, withdraw, "VoteWithdrawn")
+        return await self._change(admitted, via, withdraw, "VoteWithdrawn", submission_id)
 
-    async def delegate(self, admitted: Admitted, via: Via, to: str) -> Settled:
+    async def delegate(self, admitted: Admitted, via: Via, to: str, submission_id: str) -> Settled:
         """Hand a question over to somebody else, or say why not. The audit notes it either way.
 
         Args:
             admitted: The question, and the visitor.
             via: The channel.
             to: Who it is handed over to.
+            submission_id: The same one, sent again, changes nothing that was said since.
 
         Raises:
             ClockApart: this machine's clock is not the storage's; trying again is safe.
             HITLError: storage or API server cannot say the result.
         """
-        return await self._change(admitted, via, partial(delegate, to=to), "Delegated")
+        return await self._change(admitted, via, partial(delegate, to=to), "Delegated", submission_id)
 
-    async def _change(self, admitted: Admitted, via: Via, change: _Change, done: str) -> Settled:
+    async def _change(
+        self, admitted: Admitted, via: Via, change: _Change, done: str, submission_id: str
+    ) -> Settled:
         """Change what a visitor said, a vote or a delegation. The audit notes what was done, or the refusal."""
         request, principal = admitted.request, admitted.principal
         now = self._clock.now()
         try:
             await self._clock.require(now)
             await principal.require_may_answer(request.document, now)
-            respondent = admitted.respondent(via)
-            settled = await change(self._records, request, respondent, now=now, right=principal.right)
+            settled = await change(
+                self._records,
+                request,
+                admitted.respondent(via),
+                now=now,
+                right=principal.right,
+                submission_id=submission_id,
+            )
         except HITLError as error:
             await self._note_refused(error, request.request_id, principal, request)
             raise

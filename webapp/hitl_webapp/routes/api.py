@@ -96,20 +96,19 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 router = APIRouter(responses=REFUSALS)
 
 
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[\\x21-\\x7e]+$"},
+}
 # Described for clients and read by hand: having FastAPI read them takes as long as recording the answer.
 _SUBMISSION: Final = {
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": HITLSubmissionTyped.model_json_schema()}},
     },
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[\\x21-\\x7e]+$"},
-        }
-    ],
+    "parameters": [_KEY],
 }
 _SAVED: Final[dict[str, str]] = {
     "answered": "Your answer was saved. The workflow continues.",
@@ -140,7 +139,8 @@ async def submitted(service: Service, headers: Headers, body: bytes) -> Response
     admitted = await service.submissions.admit(sent.address, headers)
     check_path(sent.response_path, admitted.request.document.response_path, "response_path")
     if sent.to:
-        return saved(admitted, await service.submissions.delegate(admitted, "api", sent.to))
+        delegated = await service.submissions.delegate(admitted, "api", sent.to, sent.submission.submission_id)
+        return saved(admitted, delegated)
     settled = await service.submissions.settle(admitted, sent.submission.by(admitted.respondent("api")))
     return saved(admitted, settled)
 
@@ -182,13 +182,14 @@ def _voted(admitted: Admitted, settled: Settled, standing: Standing | None) -> d
     }
 
 
-@router.delete("/votes/{request_id}", response_model=Submitted)
+@router.delete("/votes/{request_id}", response_model=Submitted, openapi_extra={"parameters": [_KEY]})
 async def withdraw_vote(request: Request, request_id: str) -> Response:
     """Withdraw the caller's vote, or take back that they handed the question over, until it has an outcome."""
     service = service_of(request)
     admitted = await service.submissions.admit(Address(request_id, bearer(request.headers)), request.headers)
     require_withdrawable(admitted.request.document)
-    return saved(admitted, await service.submissions.withdraw(admitted, "api"))
+    key = _idempotency_key(request.headers)
+    return saved(admitted, await service.submissions.withdraw(admitted, "api", key or new_submission_id()))
 
 
 @dataclass(frozen=True)
@@ -201,10 +202,15 @@ class _Sent:
     to: str
 
 
-async def _read(headers: Headers, body: bytes) -> _Sent:
+def _idempotency_key(headers: Headers) -> str | None:
     key = headers.get("idempotency-key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise BadInput("Idempotency-Key has 1 to 128 printable ASCII characters without blanks.")
+    return key
+
+
+async def _read(headers: Headers, body: bytes) -> _Sent:
+    key = _idempotency_key(headers)
     content = await read_document(headers.get("content-type", ""), body)
     try:
         sent = HITLSubmissionTyped.model_validate(content)

@@ -211,7 +211,7 @@ async def _withdraw(service: Service, sent: SentForm, headers: Headers) -> Respo
     """Withdraw the visitor's vote, or take back that they handed the question over, and show the form again."""
     admitted = await service.submissions.admit(sent.address, headers)
     require_withdrawable(admitted.request.document)
-    settled = await service.submissions.withdraw(admitted, "web")
+    settled = await service.submissions.withdraw(admitted, "web", sent.submission.submission_id)
     service.hinted(sent.address.request_id)
     return await _after(service, admitted, sent, settled, settled.note or "Your vote was withdrawn.")
 
@@ -221,7 +221,7 @@ async def _hand_over(service: Service, sent: SentForm, headers: Headers) -> Resp
     admitted = await service.submissions.admit(sent.address, headers)
     if not sent.to:
         return await _to_again(service, admitted, sent, InvalidValue("A name is needed."))
-    settled = await service.submissions.delegate(admitted, "web", sent.to)
+    settled = await service.submissions.delegate(admitted, "web", sent.to, sent.submission.submission_id)
     if settled.error is not None and settled.outcome is None and settled.kind != "too_late":
         return await _to_again(service, admitted, sent, settled.error)
     service.hinted(sent.address.request_id)
