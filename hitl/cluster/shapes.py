@@ -83,6 +83,9 @@ class ShownApproval(Shape):
     """Who must agree: several people, who give the same answer. Each votes by a HumanInputResponse or in the web
     app. Absent: one person decides."""
 
+    # A rule that is not known, such as a misspelt one, is kept: `hitl.core.approval.Approval` refuses it.
+    model_config = ConfigDict(extra="allow")
+
     required_responses: int = Field(
         ge=1, le=MAX_REQUIRED, description="How many people must give the same answer. Each person counts once."
     )

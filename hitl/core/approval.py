@@ -7,7 +7,7 @@ never could be fulfilled is refused when the question is asked. What votes decid
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import (
     AliasChoices,
@@ -61,7 +61,7 @@ class Approval(BaseModel):
         validation_alias=AliasChoices("requiredResponses", "required"),
         serialization_alias="requiredResponses",
     )
-    groups: dict[str, int] = Field(default_factory=dict, max_length=MAX_GROUPS)
+    groups: dict[str, Annotated[int, Field(strict=True)]] = Field(default_factory=dict, max_length=MAX_GROUPS)
     rejections: int = Field(default=1, strict=True, ge=1, le=MAX_REQUIRED)
     exclude_requester: bool = Field(default=False, strict=True)
     comment_required: CommentRequired = "Never"
@@ -96,7 +96,9 @@ class Approval(BaseModel):
     @field_validator("groups", mode="before")
     @classmethod
     def _by_name(cls, given: Any) -> Any:
-        # It is stored as a list, which the API server can merge by name.
+        # It is stored as a list, which the API server can merge by name. Only there an empty one means nobody.
+        if given == {}:
+            raise ValueError("it names no group, so anybody could decide: name one, or leave groups out")
         if not isinstance(given, list):
             return given
         if not all(isinstance(each, Mapping) and set(each) == {"name", "required"} for each in given):

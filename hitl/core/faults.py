@@ -8,6 +8,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 _OF_VALIDATORS = ("Value error, ", "Assertion failed, ")
+_UNKNOWN_FIELD = "Extra inputs are not permitted"
 
 
 class Fault(NamedTuple):
@@ -68,4 +69,4 @@ def plain_message(message: str) -> str:
     """Return what pydantic says of a fault without the name of the exception behind it."""
     for prefix in _OF_VALIDATORS:
         message = message.removeprefix(prefix)
-    return message
+    return "there is no such field" if message == _UNKNOWN_FIELD else message

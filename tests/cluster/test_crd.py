@@ -166,6 +166,7 @@ _TWO = {"requiredResponses": 2}
 _NO_APPROVAL: dict[str, tuple[dict[str, Any], str]] = {
     "an approval of nobody": ({"approval": {"requiredResponses": 0}}, "spec.approval.requiredResponses"),
     "an approval of too many": ({"approval": {"requiredResponses": 65}}, "spec.approval.requiredResponses"),
+    "an approval of no group": ({"approval": {**_TWO, "groups": []}}, "spec.approval.groups"),
     "an approval of a group twice": (
         {"approval": {**_TWO, "groups": [{"name": "sre", "required": 1}] * 2}},
         "spec.approval.groups[1]",
@@ -625,9 +626,12 @@ def test_what_the_previous_release_stored_goes_on(own_control_plane: ControlPlan
     del spec["choices"]["minItems"], spec["respondents"]["x-kubernetes-validations"]
     for names in spec["respondents"]["properties"].values():
         del names["minItems"], names["items"]["pattern"]
+    del spec["approval"]["properties"]["groups"]["minItems"]
     plane.kubectl("replace", "-f", "-", stdin=json.dumps(before))
     odd = {"default": "1", "choices": [], "respondents": {"users": [], "groups": []}}
+    several = {"approval": {"requiredResponses": 2, "groups": []}}
     plane.until("the old definition", lambda: _create(plane, question(namespace, "old", **odd)).code == 0)
+    assert _create(plane, question(namespace, "several", **several)).code == 0
     plane.kubectl("replace", "-f", "-", stdin=json.dumps(now))
     plane.until("the new definition", lambda: _create(plane, question(namespace, "new", choices=[])).code != 0)
 
@@ -635,6 +639,7 @@ def test_what_the_previous_release_stored_goes_on(own_control_plane: ControlPlan
 
     assert stored is not None
     assert HumanInput.from_object(stored).spec.at_deadline() == "Fail", "what was stored keeps its meaning"
+    assert _status(plane, namespace, "several", phase="Pending").code == 0
     assert _status(plane, namespace, "old", phase="Pending").code == 0
     assert _patch(plane, namespace, "old", {"response": {"value": "1"}}).code == 0
     assert _status(plane, namespace, "old", phase="Answered", value="1").code == 0

@@ -215,6 +215,16 @@ def test_who_waits_for_a_question_that_cannot_be_asked_is_told_at_its_deadline(
     assert not [key for key in root.listed() if found["metadata"]["uid"] in key]
 
 
+def test_a_misspelt_rule_of_an_approval_is_refused_although_the_client_only_warns(questions: Questions) -> None:
+    misspelt = {"requiredResponses": 2, "group": [{"name": "sre", "required": 1}]}
+    content = json.dumps(question(questions.namespace, "misspelt", approval=misspelt))
+    for validate in ("warn", "strict"):
+        questions.plane.kubectl("apply", f"--validate={validate}", "-f", "-", stdin=content)
+
+    found = questions.until_condition("misspelt", "Stalled", "InvalidRequest")
+    assert "approval: group: there is no such field" in json.dumps(found["status"]["conditions"])
+
+
 def test_a_schema_that_is_nested_too_deeply_hides_no_other_question(questions: Questions) -> None:
     plane, names = questions.plane, []
     with httpx.Client(base_url=plane.url, verify=plane.tls(), timeout=60) as client:
@@ -331,5 +341,11 @@ def test_a_question_of_a_namespace_that_is_gone_ends_at_its_deadline_and_costs_n
     plane.until("its marker is gone", lambda: short not in root.markers())
     assert root.outcome(kept) is None
     plane.until("the other one is left alone", lambda: operator.metric("hitl_refused_writes") == 1)
-    assert operator.metric("hitl_api_requests_total", verb="POST", status="404") <= 10
+    # It was tried for half a minute, by each scan as well. From now on, no scan makes it try.
+    tried = operator.metric("hitl_api_requests_total", verb="POST", status="404")
+    listed = operator.metric("hitl_storage_requests_total", operation="list")
+    plane.until(
+        "more scans", lambda: operator.metric("hitl_storage_requests_total", operation="list") > listed + 30
+    )
+    assert operator.metric("hitl_api_requests_total", verb="POST", status="404") == tried
     operator.terminate()

@@ -24,6 +24,11 @@ def stored(**changes: Any) -> bytes:
     return json.dumps({**content, **changes}).encode()
 
 
+def _misspelt() -> Approval:
+    given: dict[str, Any] = {"required": 2, "group": {"sre": 1}}
+    return Approval(**given)
+
+
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
@@ -34,6 +39,10 @@ def stored(**changes: Any) -> bytes:
         (lambda: Approval(required=1, rejections=0), "rejections: "),
         (lambda: Approval(required=1, groups={"sre": 0}), "groups: 0 of sre"),
         (lambda: Approval(required=1, groups={" sre": 1}), "is no name of a group"),
+        (lambda: Approval(required=2, groups={}), "groups: it names no group, so anybody could decide"),
+        (lambda: Approval(required=2, groups={"sre": True}), "groups.sre: Input should be a valid integer"),
+        (lambda: Approval(required=2, groups={"sre": "1"}), "groups.sre: Input should be a valid integer"),
+        (_misspelt, "group: there is no such field"),
         (lambda: Approval(required=1, comment_required="Sometimes"), "comment_required: "),
         (lambda: Approval(required=1, groups={"a": 1, "b": 1}), "the groups need 2 people.* give required=2"),
         (lambda: Approval(required=2, groups={"a": 1}, allow_links=True), "leave out allow_links, or groups"),

@@ -247,6 +247,11 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
     if name == "approval" and "requiredResponses" in result["properties"]:
         result["x-kubernetes-validations"] = cel.approval_rules()
         result["properties"]["groups"]["items"]["properties"]["name"]["pattern"] = _NAME
+        # Many look-ups that found nobody end in an empty list: it would let any people decide.
+        result["properties"]["groups"]["minItems"] = 1
+        # Pruned, a misspelt rule would be gone without a word wherever fields are not validated strictly, as by Argo
+        # CD. So it is kept, for the operator to refuse.
+        result["x-kubernetes-preserve-unknown-fields"] = True
     return result
 
 
