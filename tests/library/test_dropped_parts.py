@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, NaiveDatetime, RootModel
+from pydantic import BaseModel, ConfigDict, JsonValue, NaiveDatetime, RootModel
 from typing_extensions import TypedDict
 
 from hitl.core.pythontypes import typed
@@ -75,7 +75,7 @@ def test_a_name_that_the_type_does_not_know_is_refused(data_type: Any, value: An
 
 
 def test_a_type_may_take_names_that_it_does_not_know() -> None:
-    value = {"amount": 2, "more": 3}
+    value: JsonValue = {"amount": 2, "more": 3}
     assert parse_answer(question(Free), value, text=False) == value
     assert typed(Free, value) == Free.model_validate(value)
 
@@ -95,7 +95,11 @@ def test_a_type_may_take_names_that_it_does_not_know() -> None:
     ids=str,
 )
 def test_what_the_program_could_not_get_as_it_was_meant_is_refused(change: Any) -> None:
-    value = {"version": "1", "at": "2026-02-28T10:00", "replicas": {"0": "a", "-1": "b", "10": "c"}}
+    value: dict[str, JsonValue] = {
+        "version": "1",
+        "at": "2026-02-28T10:00",
+        "replicas": {"0": "a", "-1": "b", "10": "c"},
+    }
     assert parse_answer(question(Release), value, text=False) == value
     typed(Release, value)
     with pytest.raises(InvalidValue):
@@ -115,7 +119,7 @@ def test_a_question_of_release_0_2_0_is_found_again_and_its_answer_is_read() -> 
     former = "346a0cc462d48d4a4e5ba203ae20e76b60484730753f7f3ee218bd5eead9b496"
     assert question(Release).untyped_digest() == former
 
-    answered = {
+    answered: JsonValue = {
         "version": "1",
         "at": "2026-02-28T10:00",
         "replicas": {"01": "b"},
