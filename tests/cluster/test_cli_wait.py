@@ -3,11 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from itertools import accumulate, takewhile
+from pathlib import Path
 
 import pytest
 
 from hitl.cli import cluster_backend
 from hitl.cli.cluster_backend import InCluster, Target, pauses
+from hitl.errors import ClusterUnavailable
+from tests.cluster.http_proxy import HttpProxy
 from tests.cluster.operators import Questions
 
 
@@ -40,3 +43,25 @@ async def test_a_question_of_the_same_name_is_another_one(
     assert second != first
     assert (view.phase, view.request_id) == ("Cancelled", first)
     assert (questions.get("twice") or {})["status"]["phase"] == "Pending"
+
+
+async def test_a_wait_outlasts_an_outage_and_ends_when_its_token_is_known_no_more(
+    questions: Questions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(questions.ask, "waits")
+    proxy = HttpProxy(questions.plane.url, questions.plane.tls())
+
+    def faults(_longest: float) -> Iterator[float]:
+        for status in (503, 429, 401):
+            proxy.always(("status", status))
+            yield 0
+
+    monkeypatch.setattr(cluster_backend, "pauses", faults)
+    target = Target(kubeconfig=str(proxy.kubeconfig(tmp_path)), namespace=questions.namespace)
+    try:
+        async with asyncio.timeout(60):
+            with pytest.raises(ClusterUnavailable) as raised:
+                await InCluster(target).wait("waits")
+    finally:
+        await asyncio.to_thread(proxy.stop)
+    assert raised.value.status == 401
