@@ -249,8 +249,8 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
         result["properties"]["groups"]["items"]["properties"]["name"]["pattern"] = _NAME
         # Many look-ups that found nobody end in an empty list: it would let any people decide.
         result["properties"]["groups"]["minItems"] = 1
-        # Pruned, a misspelt rule would be gone without a word wherever fields are not validated strictly, as by Argo
-        # CD. So it is kept, for the operator to refuse.
+        # Where fields are not validated strictly, a misspelt rule would be pruned, and gone without a word. So it
+        # is kept, for the operator to refuse.
         result["x-kubernetes-preserve-unknown-fields"] = True
     return result
 
