@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from hitl.core import keys
@@ -62,14 +62,30 @@ async def upload(
         InvalidValue: it is empty. `FileTooLarge`: it is larger.
         StorageUnavailable: when the storage did not answer in time.
     """
-    digest, size, number, kept, media_type = hashlib.sha256(), 0, 0, bytearray(), ""
 
-    async def write(part: bytes) -> None:
-        nonlocal number
+    async def write(number: int, part: bytes) -> None:
         if not await store.create_once(keys.answer_part_key(request_id, submission_id, number), part):
             raise InvalidValue("This submission was sent before: send it again as a new one.")
-        number += 1
 
+    return await _received(name, data, most, write)
+
+
+async def describe(name: str, data: AsyncIterable[bytes], most: int) -> FileValue:
+    """Return the value that an answer has for a file, whose bytes are not kept.
+
+    Arguments and errors are those of `upload`.
+    """
+
+    async def leave(_number: int, _part: bytes) -> None:
+        """Keep nothing."""
+
+    return await _received(name, data, most, leave)
+
+
+async def _received(
+    name: str, data: AsyncIterable[bytes], most: int, write: Callable[[int, bytes], Awaitable[None]]
+) -> FileValue:
+    digest, size, number, kept, media_type = hashlib.sha256(), 0, 0, bytearray(), ""
     async for piece in data:
         size += len(piece)
         if size > most:
@@ -78,13 +94,14 @@ async def upload(
         kept += piece
         while len(kept) >= FILE_PART_BYTES:
             media_type = media_type or media_type_of(bytes(kept[:FILE_PART_BYTES]))
-            await write(bytes(kept[:FILE_PART_BYTES]))
+            await write(number, bytes(kept[:FILE_PART_BYTES]))
+            number += 1
             del kept[:FILE_PART_BYTES]
     if not size:
         raise InvalidValue("The file is empty: choose another one.")
     if kept:
         media_type = media_type or media_type_of(bytes(kept))
-        await write(bytes(kept))
+        await write(number, bytes(kept))
     return FileValue.named(name, media_type, size, digest.hexdigest())
 
 

@@ -54,13 +54,16 @@ async def test_a_program_sends_a_file_and_the_task_gets_it() -> None:
         reply = await client.put(
             f"/answers/{ID}", params={"name": "a/../report.pdf"}, content=DATA, headers=bearer(token)
         )
-        again = await client.put(
-            f"/answers/{ID}", params={"name": "report.pdf"}, content=DATA, headers=bearer(token)
-        )
+        url, sender = f"/answers/{ID}", bearer(token)
+        again = await client.put(url, params={"name": "report.pdf", "comment": "so"}, content=DATA, headers=sender)
+        other = await client.put(url, params={"name": "report.pdf"}, content=DATA + b"x", headers=sender)
+        named = await client.put(url, params={"name": "other.pdf"}, content=DATA, headers=sender)
 
     assert (reply.status_code, reply.json()["value"]) == (200, SENT)
-    # There is an outcome by then.
-    assert again.status_code == 409
+    # The reply may have been lost: it is one submission, whose comment stands. Nothing more is kept.
+    assert (again.status_code, again.json()["value"]) == (200, SENT)
+    assert "its comment is kept" in again.json()["message"]
+    assert (other.status_code, named.status_code) == (409, 409)
     assert len(await parts(served)) == 3
     event = event_of(served.store, request, hitl.File)
     file = await event.wait.aio()
@@ -70,6 +73,29 @@ async def test_a_program_sends_a_file_and_the_task_gets_it() -> None:
     assert await file.path.aio() == path
     with await file.open.aio() as opened:
         assert sha256_hex(opened.read()) == file.sha256
+
+
+@pytest.mark.parametrize(
+    ("query", "media_type", "status"),
+    [
+        ("name=a&name=b", "application/octet-stream", 400),
+        ("name=a&comment=one&comment=two", "application/octet-stream", 400),
+        ("name=a&coment=one", "application/octet-stream", 400),
+        ("name=a", "multipart/form-data; boundary=x", 415),
+        ("name=a", " Multipart/mixed", 415),
+    ],
+)
+async def test_what_a_program_did_not_mean_as_its_file_is_refused(
+    query: str, media_type: str, status: int
+) -> None:
+    served = Served()
+    async with served as client:
+        _, token = await ask(served)
+        headers = {**bearer(token), "Content-Type": media_type}
+        reply = await client.put(f"/answers/{ID}?{query}", content=DATA, headers=headers)
+
+    assert reply.status_code == status
+    assert await parts(served) == []
 
 
 async def test_a_form_sends_a_file_its_comment_and_its_name() -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from hitl.core.files import FileValue, asks_for_file
 from hitl.errors import AlreadySettled, Expired, InvalidValue
-from hitl.records.files import FileTooLarge, require_room, upload
+from hitl.records.files import FileTooLarge, describe, require_room, upload
 from hitl_webapp.admission import Admitted
 from hitl_webapp.bodies import PREFIX_BYTES, declared_length, require_plain
 from hitl_webapp.media import part_name, read_media
@@ -29,8 +29,9 @@ async def require_file_wanted(service: Service, admitted: Admitted) -> None:
     """Refuse a file before it arrives, if it could not answer.
 
     Raises:
+        AlreadySettled: there is an outcome. It may rest on the same file.
         BadInput: the question is answered by something else.
-        NotAllowed, AlreadySettled, Expired: nothing of this visitor is taken, or nothing any more.
+        NotAllowed, Expired: nothing of this visitor is taken, or nothing any more.
         TooLarge: too much was sent for this question already.
     """
     question = admitted.request.document
@@ -61,6 +62,18 @@ async def receive(
     most = service.settings.max_file_bytes
     try:
         return await upload(service.store, admitted.request.request_id, submission_id, name, data, most)
+    except FileTooLarge as error:
+        raise TooLarge(str(error)) from error
+
+
+async def compare(service: Service, name: str, data: AsyncIterator[bytes]) -> FileValue:
+    """Read a file that is not kept, as there is an outcome already.
+
+    Raises:
+        TooLarge, InvalidValue: as `receive` does.
+    """
+    try:
+        return await describe(name, data, service.settings.max_file_bytes)
     except FileTooLarge as error:
         raise TooLarge(str(error)) from error
 

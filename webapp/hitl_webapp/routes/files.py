@@ -9,20 +9,20 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from hitl.core.documents import Respondent
-from hitl.errors import HITLError, InvalidValue
+from hitl.errors import AlreadySettled, HITLError, InvalidValue
 from hitl.records.submissions import Submission
 from hitl_webapp import pages
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import check_comment
-from hitl_webapp.problems import BadInput, problem_of
+from hitl_webapp.problems import BadInput, WrongMediaType, problem_of
 from hitl_webapp.routes.api import REFUSALS, Submitted, saved
 from hitl_webapp.routes.common import service_of
 from hitl_webapp.routes.forms import form_again, settle_form, shown_result
 from hitl_webapp.sent import SentForm
 from hitl_webapp.service import Service
 from hitl_webapp.turns import arriving
-from hitl_webapp.uploads import FileForm, check_announced, receive, require_file_wanted
+from hitl_webapp.uploads import FileForm, check_announced, compare, receive, require_file_wanted
 
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -31,24 +31,52 @@ _BODY: Final[dict[str, Any]] = {
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }
+_PARAMETERS: Final = ("name", "comment")
 router = APIRouter(responses=REFUSALS)
 
 
 @router.put("/answers/{request_id}", response_model=Submitted, openapi_extra=_BODY)
 async def put_file(request: Request, request_id: str, name: str, comment: str = "") -> Response:
-    """Answer a question by a file, which is the body. The link's token comes as a bearer token."""
+    """Answer a question by a file, which is the body. The link's token comes as a bearer token.
+
+    The same file sent twice by the same sender is one submission.
+    """
     service = service_of(request)
     check_announced(request, service)
+    _check_alone(request)
     check_comment(comment)
     address = Address(request_id, bearer(request.headers))
     admitted = await service.submissions.admit(address, request.headers)
     empty = _submission(comment, admitted.respondent("api"))
     async with service.submissions.arriving(admitted, empty):
-        await require_file_wanted(service, admitted)
+        is_wanted = True
+        try:
+            await require_file_wanted(service, admitted)
+        except AlreadySettled:
+            # The reply to this very file may have been lost. So it is compared with the outcome, and not kept.
+            is_wanted = False
         async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
-            file = await receive(service, admitted, empty.submission_id, name, request.stream())
+            if is_wanted:
+                file = await receive(service, admitted, empty.submission_id, name, request.stream())
+            else:
+                file = await compare(service, name, request.stream())
     submission = replace(empty, value=file.model_dump())
     return saved(admitted, await service.submissions.settle(admitted, submission))
+
+
+def _check_alone(request: Request) -> None:
+    """Refuse a form in the place of the file, and parameters that would not be read.
+
+    Raises:
+        WrongMediaType, BadInput: saying which.
+    """
+    if request.headers.get("content-type", "").strip().lower().startswith("multipart/"):
+        raise WrongMediaType("The body is a form, which would become the answer: send the file's bytes alone.")
+    given = [name for name, _ in request.query_params.multi_items()]
+    if unknown := sorted(set(given) - set(_PARAMETERS)):
+        raise BadInput(f"There is no parameter {unknown[0]!r:.60}: use {' and '.join(_PARAMETERS)}.")
+    if len(given) > len(set(given)):
+        raise BadInput(f"Give each of {' and '.join(_PARAMETERS)} once.")
 
 
 @router.post("/submit/file", include_in_schema=False)
