@@ -239,7 +239,9 @@ class InCluster:
         metadata = human_input.metadata
         spec = HumanInputResponseSpec(request_ref=ResponseTarget(name=metadata.name), **response)
         given = HumanInputResponse(
-            metadata=Metadata(name=f"{metadata.name[:200].rstrip('-.')}-{uuid.uuid4().hex[:8]}", namespace=metadata.namespace),
+            metadata=Metadata(
+                name=f"{metadata.name[:200].rstrip('-.')}-{uuid.uuid4().hex[:8]}", namespace=metadata.namespace
+            ),
             spec=spec,
         )
         content = given.to_object()
