@@ -123,7 +123,8 @@ class OperatorSettings(BaseSettings):
     """Into how many parts the namespaces are divided, each with a Lease of its own, so that as many operators
     share the work. All of them need the same number."""
     auth: Literal["link", "proxy", "kubernetes"] = "link"
-    """How the web app knows who answers. With `link`, a question asked in Kubernetes gets a Secret with a link."""
+    """How the web app knows who answers. With `link`, a question asked in Kubernetes gets a Secret with a link,
+    unless it is answered first."""
     identity_verified: bool = False
     """Whether the cluster stamps `respondent` at admission, so that what it says can be believed."""
     default_approval: Approval | None = None
