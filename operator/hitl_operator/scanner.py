@@ -18,7 +18,7 @@ from hitl_operator import metrics
 from hitl_operator.index import Index
 from hitl_operator.probes import Health
 from hitl_operator.queues import Queues
-from hitl_operator.roots import Root, Roots
+from hitl_operator.roots import CLOCK_LIMIT_SECONDS, Root, Roots
 from hitl_operator.settings import OperatorSettings
 from hitl_operator.shards import Shards
 from hitl_operator.upkeep import Upkeep
@@ -131,6 +131,9 @@ class Scanner:
             StorageError: when they cannot be listed now.
         """
         store, now, look = await root.reach(), self._now(), self._looks[root.name]
+        if look.is_set(now):
+            # Timers run until a deadline by the clock as it was.
+            self._look_at_pending(root)
         current: set[WorkItem] = set()
         for marker in await store.list_markers(keys.NEW):
             asked = MirrorRequest(root.name, marker.request_id)
@@ -237,7 +240,7 @@ class Scanner:
                 self._look_at_pending(root)
 
     def _look_at_pending(self, root: Root) -> None:
-        """Have every pending HumanInput of a root say whether its storage can be reached."""
+        """Look at every pending HumanInput of a root: its storage, or the time, is another one than before."""
         for seen in self._index:
             mine = seen.pending and self._shards.leads(seen.namespace)
             if mine and self._roots.serving(seen.namespace) is root:
@@ -266,3 +269,9 @@ class _Look:
     handed: dict[WorkItem, _Handed] = field(default_factory=dict)
     dropped: float = field(default_factory=time.monotonic)
     away_since: float | None = None
+    clock: float | None = None
+
+    def is_set(self, now: datetime) -> bool:
+        """Tell whether this machine's clock was set since the last sweep, or the machine was paused."""
+        before, self.clock = self.clock, now.timestamp() - time.monotonic()
+        return before is not None and abs(self.clock - before) > CLOCK_LIMIT_SECONDS

@@ -2,12 +2,13 @@
 
 import asyncio
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.records import retention
 from hitl.storage import Store
@@ -17,7 +18,7 @@ from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import MirrorOutcome
+from hitl_operator.work_items import MirrorOutcome, ReconcileHumanInput
 
 
 async def test_markers_of_nobody_do_not_hold_up_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,6 +80,42 @@ async def test_hints_of_questions_that_nobody_has_seen_are_bounded(monkeypatch: 
             assert (await client.post(f"http://127.0.0.1:{port}/hints/forged-{number}")).status_code == 202
     assert len(queues) == 2
     assert (counted("taken") - taken, counted("dropped") - dropped) == (2, 3)
+
+
+async def test_pending_questions_are_looked_at_once_the_clock_was_set() -> None:
+    # A timer that was set while the clock was ten minutes behind ends ten minutes after the deadline.
+    settings = OperatorSettings(storage_root=f"memory://{uuid.uuid4().hex}")
+    roots = Roots(settings.all_roots())
+    [root] = roots
+    queues, index, behind = Queues(roots), Index(), [timedelta()]
+    index.put(HumanInput.from_object({**OBJECT, "status": {"phase": "Pending"}}))
+    nobody: Any = None
+    alone: Any = Leads()
+    looks = scanner.Scanner(
+        nobody, roots, index, queues, settings, Health(3), alone, lambda: datetime.now(UTC) - behind[0]
+    )
+    work = ReconcileHumanInput("team", "asked")
+
+    async def looked_at_after(step: timedelta) -> bool:
+        behind[0] = step
+        await looks.sweep(root)
+        found = queues.busy(work)
+        if found:
+            assert await queues.of(work).get() == work
+            queues.of(work).done(work)
+        return found
+
+    assert [await looked_at_after(timedelta(minutes=each)) for each in (0, 0, 10, 10, 0)] == [
+        *(False, False, True, False, True)
+    ]
+
+
+OBJECT: Any = {
+    "apiVersion": "hitl.flyte.org/v1alpha1",
+    "kind": "HumanInput",
+    "metadata": {"name": "asked", "namespace": "team", "uid": "u1"},
+    "spec": {"prompt": "How many?", "dataType": "int"},
+}
 
 
 class Leads:
