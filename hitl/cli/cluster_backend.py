@@ -19,6 +19,7 @@ from hitl.cli.view import RequestView
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
 from hitl.cluster.conditions import ACCEPTED, AcceptedReason
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseSpec, ResponseTarget
+from hitl.cluster.resources import cut_name
 from hitl.cluster.shapes import Condition, Metadata
 from hitl.cluster.v1alpha1 import API_VERSION, CLI_MANAGER, HumanInput
 from hitl.core.strictjson import read_json
@@ -240,7 +241,7 @@ class InCluster:
         spec = HumanInputResponseSpec(request_ref=ResponseTarget(name=metadata.name), **response)
         given = HumanInputResponse(
             metadata=Metadata(
-                name=f"{metadata.name[:200].rstrip('-.')}-{uuid.uuid4().hex[:8]}", namespace=metadata.namespace
+                name=f"{cut_name(metadata.name, 200)}-{uuid.uuid4().hex[:8]}", namespace=metadata.namespace
             ),
             spec=spec,
         )

@@ -51,3 +51,11 @@ TOKEN_REVIEWS: Final = Resource("authentication.k8s.io", "v1", "tokenreviews", "
 ACCESS_REVIEWS: Final = Resource(
     "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
 )
+
+
+def cut_name(name: str, most: int) -> str:
+    """Return at most so many characters of an object's name, to which a hyphen or a dot and more are added.
+
+    A part of a name between dots ends with neither a dot nor a hyphen, and the cut may be anywhere.
+    """
+    return name[:most].rstrip("-.")

@@ -16,9 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN, path_under, request_key, response_key
-from hitl.core.limits import (
-    MAX_COMMENT_CHARS,
-)
+from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.moments import Moment
 from hitl.core.question import Asked, Question
 from hitl.core.values import DataType, format_value, parse_json

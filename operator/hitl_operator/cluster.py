@@ -9,6 +9,7 @@ from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResp
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.notification_target import NotificationTargetStatus
 from hitl.cluster.policies import HumanInputPolicy
+from hitl.cluster.resources import cut_name
 from hitl.cluster.shapes import Metadata
 from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, STATUS_MANAGER, HumanInput, HumanInputStatus
 from hitl.core.documents import RequestDocument
@@ -147,5 +148,4 @@ def _same_version(found: Object, metadata: Metadata) -> bool:
 
 def link_secret(metadata: Metadata) -> str:
     """Return the name of the Secret that holds a HumanInput's link: with its uid, so that it is nobody else's."""
-    # A part of a name between dots ends with neither a dot nor a hyphen, and a cut may be anywhere.
-    return f"{metadata.name[:238].rstrip('-.')}-link-{metadata.uid[:8]}"
+    return f"{cut_name(metadata.name, 238)}-link-{metadata.uid[:8]}"

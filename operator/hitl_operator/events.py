@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from hitl.cluster.client import EVENTS, Kube, Object, Resource
+from hitl.cluster.resources import cut_name
 from hitl.cluster.shapes import Metadata
 from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER
 from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
@@ -219,8 +220,7 @@ def _said(name: str, involved: Object, notice: Notice, times: _Sum) -> Object:
 
 
 def _name(about: str, identity: tuple[object, ...]) -> str:
-    # A part of a name between dots ends with neither a dot nor a hyphen, and a cut may be anywhere.
-    return f"{about[:230].rstrip('-.')}.{hashlib.sha256(repr(identity).encode()).hexdigest()[:16]}"
+    return f"{cut_name(about, 230)}.{hashlib.sha256(repr(identity).encode()).hexdigest()[:16]}"
 
 
 def _moment(now: datetime) -> str:

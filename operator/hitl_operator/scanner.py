@@ -131,7 +131,7 @@ class Scanner:
             StorageError: when they cannot be listed now.
         """
         store, now, look = await root.reach(), self._now(), self._looks[root.name]
-        if look.is_set(now):
+        if look.clock_was_set(now):
             # Timers run until a deadline by the clock as it was.
             self._look_at_pending(root)
         current: set[WorkItem] = set()
@@ -271,7 +271,7 @@ class _Look:
     away_since: float | None = None
     clock: float | None = None
 
-    def is_set(self, now: datetime) -> bool:
+    def clock_was_set(self, now: datetime) -> bool:
         """Tell whether this machine's clock was set since the last sweep, or the machine was paused."""
         before, self.clock = self.clock, now.timestamp() - time.monotonic()
         return before is not None and abs(self.clock - before) > CLOCK_LIMIT_SECONDS

@@ -48,6 +48,11 @@ def read_media(content_type: str) -> Media:
     return Media(kind[1].lower(), parameters)
 
 
+def is_multipart(content_type: str) -> bool:
+    """Tell whether a Content-Type, even a malformed one, says that there are several parts."""
+    return content_type.strip().lower().startswith("multipart/")
+
+
 def part_name(headers: Mapping[str, str], file: str | None = None) -> str:
     """Return the name of a multipart form's field. It is plain text in UTF-8, or the file, as it is.
 
@@ -71,7 +76,7 @@ def part_name(headers: Mapping[str, str], file: str | None = None) -> str:
     plain = {headers.get(each, "binary").strip().lower() for each in _CODINGS} <= _PLAIN
     if kind.strip().lower() != "form-data" or not {"name"} <= set(found) <= allowed or not plain:
         raise BadInput("A field of the form has no name, is a file or is encoded: send plain text.")
-    if media.strip().lower().startswith("multipart/"):
+    if is_multipart(media):
         raise BadInput("A field of the form holds several parts: send each as a field of its own.")
     return name
 

@@ -50,9 +50,23 @@ async def require_file_wanted(service: Service, admitted: Admitted) -> None:
 
 
 async def receive(
-    service: Service, admitted: Admitted, submission_id: str, name: str, data: AsyncIterator[bytes]
+    service: Service,
+    admitted: Admitted,
+    submission_id: str,
+    name: str,
+    data: AsyncIterator[bytes],
+    *,
+    keep: bool = True,
 ) -> FileValue:
-    """Write a file into the storage as it arrives.
+    """Read a file, and write it into the storage as it arrives.
+
+    Args:
+        service: The web app's service.
+        admitted: The question and the visitor.
+        submission_id: The submission that will name the file.
+        name: What the visitor calls it.
+        data: Its bytes, in pieces.
+        keep: Whether it is written. Otherwise it is only described, as there is an outcome already.
 
     Raises:
         TooLarge: it has more bytes than the settings allow.
@@ -61,19 +75,9 @@ async def receive(
     """
     most = service.settings.max_file_bytes
     try:
+        if not keep:
+            return await describe(name, data, most)
         return await upload(service.store, admitted.request.request_id, submission_id, name, data, most)
-    except FileTooLarge as error:
-        raise TooLarge(str(error)) from error
-
-
-async def compare(service: Service, name: str, data: AsyncIterator[bytes]) -> FileValue:
-    """Read a file that is not kept, as there is an outcome already.
-
-    Raises:
-        TooLarge, InvalidValue: as `receive` does.
-    """
-    try:
-        return await describe(name, data, service.settings.max_file_bytes)
     except FileTooLarge as error:
         raise TooLarge(str(error)) from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlencode
@@ -148,8 +148,8 @@ def read_texts(
     Raises:
         BadInput: naming the parameter, and what it may be.
     """
-    if strict and (unknown := sorted(given.keys() - set(names))):
-        raise BadInput(f"There is no parameter {unknown[0]!r:.60}: use {', '.join(names)}.")
+    if strict:
+        require_known(given, names)
     texts = {name: given[name].strip() for name in names if given.get(name, "").strip()}
     for name, text in texts.items():
         offered = choices.get(name)
@@ -159,6 +159,16 @@ def read_texts(
         if len(text) > most:
             raise BadInput(f"{name} has more than {most:,} characters.")
     return texts
+
+
+def require_known(given: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse parameters of a URL that there are not.
+
+    Raises:
+        BadInput: naming the first one, and what there is.
+    """
+    if unknown := sorted(set(given) - set(names)):
+        raise BadInput(f"There is no parameter {unknown[0]!r:.60}: use {', '.join(names)}.")
 
 
 def read_key(query: Query) -> Key | None:

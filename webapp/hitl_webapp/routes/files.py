@@ -15,6 +15,8 @@ from hitl_webapp import pages
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
 from hitl_webapp.bodies import check_comment
+from hitl_webapp.inbox.queries import require_known
+from hitl_webapp.media import is_multipart
 from hitl_webapp.problems import BadInput, WrongMediaType, problem_of
 from hitl_webapp.routes.api import REFUSALS, Submitted, saved
 from hitl_webapp.routes.common import service_of
@@ -22,7 +24,7 @@ from hitl_webapp.routes.forms import form_again, settle_form, shown_result
 from hitl_webapp.sent import SentForm
 from hitl_webapp.service import Service
 from hitl_webapp.turns import arriving
-from hitl_webapp.uploads import FileForm, check_announced, compare, receive, require_file_wanted
+from hitl_webapp.uploads import FileForm, check_announced, receive, require_file_wanted
 
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -49,17 +51,14 @@ async def put_file(request: Request, request_id: str, name: str, comment: str = 
     admitted = await service.submissions.admit(address, request.headers)
     empty = _submission(comment, admitted.respondent("api"))
     async with service.submissions.arriving(admitted, empty):
-        is_wanted = True
+        keep = True
         try:
             await require_file_wanted(service, admitted)
         except AlreadySettled:
             # The reply to this very file may have been lost. So it is compared with the outcome, and not kept.
-            is_wanted = False
+            keep = False
         async with service.uploads.one(admitted.request.request_id, service.settings.upload_seconds):
-            if is_wanted:
-                file = await receive(service, admitted, empty.submission_id, name, request.stream())
-            else:
-                file = await compare(service, name, request.stream())
+            file = await receive(service, admitted, empty.submission_id, name, request.stream(), keep=keep)
     submission = replace(empty, value=file.model_dump())
     return saved(admitted, await service.submissions.settle(admitted, submission))
 
@@ -70,11 +69,10 @@ def _check_alone(request: Request) -> None:
     Raises:
         WrongMediaType, BadInput: saying which.
     """
-    if request.headers.get("content-type", "").strip().lower().startswith("multipart/"):
+    if is_multipart(request.headers.get("content-type", "")):
         raise WrongMediaType("The body is a form, which would become the answer: send the file's bytes alone.")
     given = [name for name, _ in request.query_params.multi_items()]
-    if unknown := sorted(set(given) - set(_PARAMETERS)):
-        raise BadInput(f"There is no parameter {unknown[0]!r:.60}: use {' and '.join(_PARAMETERS)}.")
+    require_known(given, _PARAMETERS)
     if len(given) > len(set(given)):
         raise BadInput(f"Give each of {' and '.join(_PARAMETERS)} once.")
 
