@@ -37,7 +37,7 @@ from hitl.cluster.resources import (
     Resource,
 )
 from hitl.cluster.server_clock import ServerClock
-from hitl.cluster.transport import Transport
+from hitl.cluster.transport import AnswerTooLarge, Transport
 from hitl.errors import ClusterNotFound
 
 __all__ = [
@@ -66,10 +66,12 @@ Watcher: TypeAlias = Callable[[str, int], None]
 
 # So many at once pay; watches and Leases are not counted.
 _AT_ONCE: Final = 48
-# An object may take over a MiB, as nothing bounds the JSON Schema in it: CEL cannot see inside. While a page of
-# whole objects is read, it is in memory about three times.
-_PAGE: Final = 50
-_METADATA_PAGE: Final = 500
+# As client-go has it: of 100,000 objects, a page takes the API server 30 ms, however few are in it.
+_PAGE: Final = 500
+# An object may take over a MiB, as nothing bounds the JSON Schema in it: CEL cannot see inside. While a page is
+# read, it is in memory about three times. So one of more bytes is asked for again, in smaller ones.
+_PAGE_BYTES: Final = 4 * 2**20
+_SMALL_PAGE: Final = 50
 _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE: Final = "application/merge-patch+json"
@@ -176,13 +178,23 @@ class Kube:
 
         Such objects say neither their kind nor their API version.
         """
-        accept = _METADATA_LIST if metadata_only else _JSON
-        query = {"limit": str(_METADATA_PAGE if metadata_only else _PAGE)}
+        accept, path = _METADATA_LIST if metadata_only else _JSON, resource.path(namespace)
+        query = dict[str, str]()
         for selector, wanted in (("fieldSelector", fields), ("labelSelector", labels)):
             if wanted:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())
+        small = False
         while True:
-            page = parsed(await self._call("GET", resource.path(namespace), query=query, accept=accept))
+            query["limit"] = str(_SMALL_PAGE if small else _PAGE)
+            try:
+                data = await self._call(
+                    "GET", path, query=query, accept=accept, most=None if small else _PAGE_BYTES
+                )
+            except AnswerTooLarge:
+                small = True
+                continue
+            small = small and len(data) * (_PAGE // _SMALL_PAGE) > _PAGE_BYTES
+            page = parsed(data)
             # A list of metadata alone says null when it is empty.
             yield page["items"] or [], page["metadata"].get("resourceVersion", "")
             if not (following := page["metadata"].get("continue")):
@@ -312,16 +324,24 @@ class Kube:
         query: Mapping[str, str] | None = None,
         kind: str = _JSON,
         accept: str = _JSON,
+        most: int | None = None,
     ) -> bytes:
         # A Lease waits behind nothing else: it is lost if it is renewed late, and all work with it.
         async with nullcontext() if path.startswith(f"/apis/{LEASES.group}/") else self._turns:
-            status, data = await self._answer(verb, path, body, query or {}, kind, accept)
+            status, data = await self._answer(verb, path, body, query or {}, kind, accept, most)
         if status >= 400:
             raise refusal(status, data)
         return data
 
     async def _answer(
-        self, verb: str, path: str, body: Object | None, query: Mapping[str, str], kind: str, accept: str
+        self,
+        verb: str,
+        path: str,
+        body: Object | None,
+        query: Mapping[str, str],
+        kind: str,
+        accept: str,
+        most: int | None,
     ) -> tuple[int, bytes]:
         status, began = 0, time.monotonic()
         if query:
@@ -331,8 +351,11 @@ class Kube:
             headers["Content-Type"] = kind
         try:
             status, date, data = await self._transport.send(
-                verb, path, headers, None if body is None else encode(body)
+                verb, path, headers, None if body is None else encode(body), most
             )
+        except AnswerTooLarge as large:
+            status = large.status
+            raise
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise away(error) from error
         finally:

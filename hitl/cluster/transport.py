@@ -19,6 +19,18 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, connect=5)
 _READ_AHEAD: Final = 2**16
 
 
+class AnswerTooLarge(Exception):
+    """An answer has more bytes than were asked for.
+
+    Args:
+        status: Its status.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
 def tls_context(configuration: Configuration) -> ssl.SSLContext:
     """Return which servers to trust, and our own certificate."""
     context = ssl.create_default_context(cafile=configuration.ssl_ca_cert, cadata=configuration.ca_cert_data)
@@ -71,13 +83,25 @@ class Transport:
             await self._streams.close()
 
     async def send(
-        self, verb: str, path: str, headers: Mapping[str, str], content: bytes | None
+        self, verb: str, path: str, headers: Mapping[str, str], content: bytes | None, most: int | None = None
     ) -> tuple[int, str, bytes]:
-        """Send a request; return status, `Date` and content of the answer."""
+        """Send a request; return status, `Date` and content of the answer.
+
+        Args:
+            verb: The method.
+            path: The path and the query.
+            headers: Who asks, and for what.
+            content: What is sent.
+            most: So many bytes the answer may have; None: any number.
+
+        Raises:
+            AnswerTooLarge: it has more, and was not read to its end.
+        """
         async with self._opened().request(
             verb, self._base + path, headers=headers, data=content, timeout=_TIMEOUT, **self._options
         ) as response:
-            return response.status, response.headers.get("Date", ""), await response.read()
+            found = await (response.read() if most is None else _read(response, most))
+            return response.status, response.headers.get("Date", ""), found
 
     def share(self) -> None:
         """Let what `stream` returns share connections, where that is possible."""
@@ -124,3 +148,11 @@ class Transport:
                 connector=connector, read_bufsize=_READ_AHEAD, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    try:
+        await response.content.readexactly(most + 1)
+    except asyncio.IncompleteReadError as whole:
+        return whole.partial
+    raise AnswerTooLarge(response.status)

@@ -92,7 +92,16 @@ class Operator:
             sight.seen_again = self._reconciler.seen_again
         self._notices = Notices(context, requests, self._shards.leads)
         self._health = Health(settings.sweep_seconds, self._watching.sights, self._roots)
-        self._mirror = Scanner(kube, self._roots, self._index, self._queues, settings, self._health, self._shards)
+        self._mirror = Scanner(
+            kube,
+            self._roots,
+            self._index,
+            self._queues,
+            settings,
+            self._health,
+            self._shards,
+            lambda: self._watching.complete,
+        )
         self._anchors = Anchors(kube, settings.audit_anchor, own, settings.anchor_seconds, self._shards.leads)
         managed = settings.webapp_mode == "managed"
         self._webapps = WebApps(
@@ -253,14 +262,16 @@ class Operator:
 
     async def _measure(self) -> None:
         while True:
-            pending, oldest = 0, None
-            for seen in self._index:
-                if not (seen.pending and self._shards.leads(seen.namespace)):
-                    continue
-                pending += 1
-                if seen.created_at is not None:
-                    oldest = seen.created_at if oldest is None else min(oldest, seen.created_at)
-            metrics.PENDING.set(pending)
+            pending = {each: count for each, count in self._index.pending().items() if self._shards.leads(each)}
+            oldest = min(
+                (
+                    each.created_at
+                    for each in self._index
+                    if each.pending and each.created_at and each.namespace in pending
+                ),
+                default=None,
+            )
+            metrics.PENDING.set(sum(pending.values()))
             metrics.OLDEST_PENDING.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
             metrics.QUEUE_DEPTH.set(len(self._queues))
             metrics.FAILING.clear()

@@ -52,6 +52,7 @@ class Scanner:
         settings: The operator's settings.
         health: Told of each sweep.
         shards: Which part of the work this operator does.
+        complete: Whether the index has all HumanInputs. Before, those that were not listed yet would seem missing.
         now: The present moment.
     """
 
@@ -64,6 +65,7 @@ class Scanner:
         settings: OperatorSettings,
         health: Health,
         shards: Shards,
+        complete: Callable[[], bool],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._kube = kube
@@ -73,6 +75,7 @@ class Scanner:
         self._settings = settings
         self._health = health
         self._shards = shards
+        self._complete = complete
         self._now = now
         self._looks = {root.name: _Look() for root in roots}
         self._upkeep = {root.name: Upkeep(root, roots, index, queue, settings) for root in roots}
@@ -107,7 +110,7 @@ class Scanner:
             tasks.create_task(self._delete_forever(root, pause))
             while True:
                 await asyncio.sleep(pause)
-                if self._shards.leads(root.name):
+                if self._shards.leads(root.name) and self._complete():
                     await self._guarded(root, self.scan(root))
 
     async def _delete_forever(self, root: Root, pause: float) -> None:

@@ -35,6 +35,8 @@ _PATIENCE_SECONDS: Final = 10.0
 # So many watches have a connection each.
 _FEW_WATCHES: Final = 16
 _STUCK_SECONDS: Final = 180.0
+# What cannot be listed for so long after the start keeps nobody from what is done for the others.
+_FIRST_LIST_SECONDS: Final = 60.0
 # Nothing can be done while none of these is seen.
 _NEEDED: Final = (HUMAN_INPUTS, RESPONSES)
 _OURS: Final = (*_NEEDED, NOTIFICATION_TARGETS)
@@ -57,6 +59,9 @@ class Sight:
         clock: The clock.
         needed: Whether nothing can be done while none of its kind is seen.
         seen_again: Called with the namespace when it is seen after trouble.
+
+    Attributes:
+        complete: Whether all there was has been told of once.
     """
 
     kind: str
@@ -65,12 +70,14 @@ class Sight:
     needed: bool = True
     seen_again: Callable[[str], None] = lambda _: None
     sign: float | None = field(default=None, init=False)
+    complete: bool = field(default=False, init=False)
+    begun: float = field(init=False)
     beat: float = field(init=False)
     trouble: str = field(default="", init=False)
     since: float = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.beat = self.clock()
+        self.begun = self.beat = self.clock()
 
     def signed(self) -> None:
         """Note a sign of the API server: a page, an event, a bookmark."""
@@ -90,6 +97,11 @@ class Sight:
     def age(self) -> float:
         """Seconds since the last sign, or since the start."""
         return self.clock() - (self.beat if self.sign is None else self.sign)
+
+    @property
+    def out(self) -> bool:
+        """Whether it is in trouble now, and had time enough since the start."""
+        return bool(self.trouble) and self.clock() - self.begun > _FIRST_LIST_SECONDS
 
     @property
     def stuck(self) -> bool:
@@ -141,6 +153,12 @@ class Watching:
         self.sights = [each.sight for each in self._watches]
         self.seen = asyncio.Event()
         self._told: set[str] = set()
+
+    @property
+    def complete(self) -> bool:
+        """Whether each HumanInput was told of, but for those of namespaces that cannot be seen."""
+        sights = [each for each in self.sights if each.kind == HUMAN_INPUTS.kind]
+        return any(each.complete for each in sights) and all(each.complete or each.out for each in sights)
 
     async def run(self) -> None:
         """Watch, until cancelled."""
@@ -239,6 +257,7 @@ class _Watch:
                 found.add((each["metadata"]["namespace"], each["metadata"]["name"]))
         self._listed(self._resource.kind, self._namespace, found)
         self._version = version
+        self.sight.complete = True
 
     async def _follow(self) -> None:
         """Follow the watch until it ends; without a version afterwards when all is to be listed again."""

@@ -29,6 +29,7 @@ from tests.bench.bare import pending_status
 from tests.bench.budgets import Row
 from tests.bench.cluster import at_once
 from tests.bench.machines import machines
+from tests.bench.pending import READ_SECONDS
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
 
@@ -138,7 +139,7 @@ class _Many:
             )
             seconds = time.perf_counter() - began
             process = psutil.Process(operator.pid)
-            time.sleep(10)
+            time.sleep(READ_SECONDS)
             cpu = sum(process.cpu_times()[:2])
             time.sleep(IDLE_SECONDS)
             idle = (sum(process.cpu_times()[:2]) - cpu) / IDLE_SECONDS

@@ -158,6 +158,7 @@ async def test_votes_on_open_questions_cost_looks_by_what_changes_and_not_by_wha
         operator.context.settings,
         Health(sweep),
         cast("Any", Leads()),
+        lambda: True,
         now=lambda: began + timedelta(seconds=time_passes.now),
     )
     queue = operator.context.queue.of(ReconcileHumanInput(NAMESPACE, "voted-0"))

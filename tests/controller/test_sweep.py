@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +19,9 @@ from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.queues import Queues
 from hitl_operator.roots import Roots
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import MirrorOutcome, ReconcileHumanInput
+from hitl_operator.work_items import MirrorOutcome, MirrorRequest, ReconcileHumanInput
+from tests.backends.processes import PATIENCE
+from tests.library.samples import create_request, draft_request
 
 
 async def test_markers_of_nobody_do_not_hold_up_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,6 +46,7 @@ async def test_markers_of_nobody_do_not_hold_up_the_sweep(monkeypatch: pytest.Mo
         OperatorSettings(storage_root=url),
         Health(3),
         alone,
+        lambda: True,
     )
 
     async def hangs(self: Store, key: str) -> bool:
@@ -68,7 +72,7 @@ async def test_hints_of_questions_that_nobody_has_seen_are_bounded(monkeypatch: 
     queues, health = Queues(roots), Health(3)
     nobody: Any = None
     alone: Any = Leads()
-    looks: Any = scanner.Scanner(nobody, roots, Index(), queues, settings, health, alone)
+    looks: Any = scanner.Scanner(nobody, roots, Index(), queues, settings, health, alone, lambda: True)
 
     def counted(result: str) -> float:
         return metrics.REGISTRY.get_sample_value("hitl_hints_total", {"result": result}) or 0
@@ -92,7 +96,15 @@ async def test_pending_questions_are_looked_at_once_the_clock_was_set() -> None:
     nobody: Any = None
     alone: Any = Leads()
     looks = scanner.Scanner(
-        nobody, roots, index, queues, settings, Health(3), alone, lambda: datetime.now(UTC) - behind[0]
+        nobody,
+        roots,
+        index,
+        queues,
+        settings,
+        Health(3),
+        alone,
+        lambda: True,
+        lambda: datetime.now(UTC) - behind[0],
     )
     work = ReconcileHumanInput("team", "asked")
 
@@ -108,6 +120,50 @@ async def test_pending_questions_are_looked_at_once_the_clock_was_set() -> None:
     assert [await looked_at_after(timedelta(minutes=each)) for each in (0, 0, 10, 10, 0)] == [
         *(False, False, True, False, True)
     ]
+
+
+async def test_what_was_not_listed_yet_does_not_seem_missing() -> None:
+    # With 100,000 pending, the list takes longer than the pause before the first look. Each question that it had
+    # not told of cost a read of the API server, and three of the storage.
+    url = f"memory://{uuid.uuid4().hex}"
+    settings = OperatorSettings(storage_root=url, open_seconds=0.01)
+    roots = Roots(settings.all_roots())
+    [root] = roots
+    queues, listed, asked_about = Queues(roots), asyncio.Event(), Counter[bool]()
+
+    def complete() -> bool:
+        asked_about[listed.is_set()] += 1
+        return listed.is_set()
+
+    nobody: Any = None
+    alone: Any = Leads()
+    looks = scanner.Scanner(
+        nobody,
+        roots,
+        Index(),
+        queues,
+        settings,
+        Health(3),
+        alone,
+        complete,
+        # One that was asked just now is about to be shown.
+        lambda: datetime.now(UTC) + timedelta(minutes=1),
+    )
+    question = draft_request(
+        request_id="asked", event_name="e", data_type="int", prompt="p", timeout_seconds=60, now=datetime.now(UTC)
+    )
+    await create_request(root_store(url), question)
+    work = MirrorRequest(root.name, "asked")
+    await root.reach()
+    scanning = asyncio.create_task(looks.scan_forever(root))
+    async with asyncio.timeout(PATIENCE):
+        while asked_about[False] < 3:
+            await asyncio.sleep(0.01)
+        assert not queues.busy(work)
+        listed.set()
+        while not queues.busy(work):
+            await asyncio.sleep(0.01)
+    scanning.cancel()
 
 
 OBJECT: Any = {

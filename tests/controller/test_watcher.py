@@ -182,3 +182,53 @@ async def test_looking_again_goes_on_until_all_was_listed(seen: _Seen) -> None:
     await asyncio.wait_for(kube.done.wait(), PATIENCE)
     assert seen.lists == [{("team", "a")}, {("team", "a"), ("team", "b")}]
     running.cancel()
+
+
+async def test_all_is_known_once_each_namespace_was_listed_or_cannot_be(
+    seen: _Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kube, listed = _Kube([[_object("a", 1)]], []), asyncio.Event()
+    pages = kube.pages
+
+    async def by_namespace(resource: Resource, namespace: str | None) -> AsyncIterator[tuple[list[Object], str]]:
+        if namespace == "slow":
+            await listed.wait()
+        elif namespace == "forbidden" and resource is HUMAN_INPUTS:
+            raise ClusterForbidden("no")
+        async for page in pages(resource, namespace):
+            yield page
+
+    kube.pages = by_namespace  # type: ignore[method-assign]  # part of the script
+    namespaces = ("seen", "slow", "forbidden")
+    watching = Watching(kube, namespaces, seen.changed, seen.listed)  # type: ignore[arg-type]  # as above
+    running = asyncio.create_task(watching.run())
+    [*_, forbidden] = [each for each in watching.sights if each.kind == HUMAN_INPUTS.kind]
+    async with asyncio.timeout(PATIENCE):
+        await kube.done.wait()
+        assert not watching.complete
+        kube.done.clear()
+        listed.set()
+        await kube.done.wait()
+        while not forbidden.trouble:
+            await asyncio.sleep(0.001)
+    assert not watching.complete, "it may be refused for a moment"
+    monkeypatch.setattr(watcher, "_FIRST_LIST_SECONDS", 0.0)
+    assert watching.complete
+    running.cancel()
+
+
+async def test_nothing_is_known_while_nothing_was_listed(seen: _Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher, "_FIRST_LIST_SECONDS", 0.0)
+    watching = Watching(
+        _Kube([ClusterForbidden("no")], []),  # type: ignore[arg-type]  # only what it calls
+        (),
+        seen.changed,
+        seen.listed,
+    )
+    running = asyncio.create_task(watching.run())
+    async with asyncio.timeout(PATIENCE):
+        while not watching.sights[0].trouble:
+            await asyncio.sleep(0.001)
+    assert watching.sights[0].out
+    assert not watching.complete
+    running.cancel()
