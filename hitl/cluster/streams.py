@@ -164,6 +164,12 @@ class Stream:
         self._pieces.append((data, counted))
         self._wake()
 
+    def left_over(self) -> int:
+        """Give up what nobody read; return how much it counted."""
+        counted = sum(each for _, each in self._pieces)
+        self._pieces.clear()
+        return counted
+
     def end(self, error: OSError | None = None) -> None:
         """Take note that nothing more comes."""
         self._ended, self._error = True, self._error or error
@@ -230,11 +236,17 @@ class _Connection(asyncio.Protocol):
 
     def drop(self, stream: Stream) -> None:
         """Want no more of an answer."""
-        if self._streams.pop(stream.number, None) is not None and not self.ended:
+        goes_on = self._streams.pop(stream.number, None) is not None
+        if self.ended:
+            return
+        # What came and nobody reads counts against what the server may send to all others of this connection.
+        with suppress(h2.exceptions.ProtocolError):
+            self._h2.acknowledge_received_data(stream.left_over(), stream.number)
+        if goes_on:
             # It may just have ended.
             with suppress(h2.exceptions.ProtocolError):
                 self._h2.reset_stream(stream.number)
-            self._flush()
+        self._flush()
 
     def end(self) -> None:
         """End the connection and all that comes by it."""

@@ -161,6 +161,24 @@ async def test_what_was_read_lets_the_server_send_more(streams: Callable[..., St
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize("last", [True, False])
+async def test_what_nobody_reads_of_an_answer_takes_no_room_from_the_others(
+    streams: Callable[..., Streams], last: bool
+) -> None:
+    # As a proxy's page in the place of a watch: its content is not wanted, and more than the server may send at
+    # once on the whole connection comes in all.
+    shared = streams()
+    for number in range(6):
+        async with shared.get(f"/page-{number}", {}):
+            [server] = _Server.made
+            server.send(f"/page-{number}", b"x" * 12_000, last=last)
+            await asyncio.sleep(0.05)
+    async with shared.get("/watch", {}) as watch:
+        [server] = _Server.made
+        server.send("/watch", b"an event")
+        assert await _next(watch) == b"an event"
+
+
 async def test_the_end_of_an_answer_is_none_of_the_connection(streams: Callable[..., Streams]) -> None:
     shared = streams()
     async with shared.get("/ends", {}) as ends, shared.get("/stays", {}) as stays:
