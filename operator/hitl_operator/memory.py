@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from operator import itemgetter
+from sys import getsizeof
 from typing import Final, Generic, TypeVar
 
 from cachetools import LRUCache
+from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_json
 
 from hitl.cluster.human_input_response import HumanInputResponse
@@ -17,29 +20,35 @@ T = TypeVar("T", HumanInput, HumanInputResponse)
 Key = tuple[str, str]
 """Namespace and name of an object; root and id of a request."""
 
-# In characters, about the bytes of a Python string.
-_FRESH_CHARS: Final = 16 * 2**20
-_REQUEST_CHARS: Final = 16 * 2**20
+_FRESH_BYTES: Final = 24 * 2**20
+_REQUEST_BYTES: Final = 24 * 2**20
 # What an object takes beside its own texts.
-_BASE_CHARS: Final = 4_096
+_BASE_BYTES: Final = 4_096
+# Of less JSON, without a JSON Schema, the texts take about twice as much.
+_SMALL_BYTES: Final = 4_096
 
 
 class Fresh(Generic[T]):
     """Objects as the watch brought them, until somebody looks at them: saves a GET for each change.
 
     Each is taken once. Its `resourceVersion` guards what is written by it, so an old one does no harm.
+
+    Args:
+        most: How many bytes they take at most.
     """
 
-    def __init__(self, chars: int = _FRESH_CHARS) -> None:
+    def __init__(self, most: int = _FRESH_BYTES) -> None:
         # Each with its size, which is computed once.
-        self._objects: LRUCache[Key, tuple[T, int]] = LRUCache(chars, getsizeof=itemgetter(1))
+        self._objects: LRUCache[Key, tuple[T, int]] = LRUCache(most, getsizeof=itemgetter(1))
 
     def put(self, content: T) -> None:
         """Keep an object, unless it is larger than all that may be kept."""
-        key, chars = (content.metadata.namespace, content.metadata.name), _chars_of_object(content)
+        key, most = (content.metadata.namespace, content.metadata.name), int(self._objects.maxsize)
+        schema = content.spec.json_schema if isinstance(content, HumanInput) else None
+        size = _bytes_of(content, schema, most)
         self._objects.pop(key, None)
-        if chars <= self._objects.maxsize:
-            self._objects[key] = content, chars
+        if size <= most:
+            self._objects[key] = content, size
 
     def take(self, key: Key) -> T | None:
         """Return an object that nobody took yet."""
@@ -56,16 +65,21 @@ class Fresh(Generic[T]):
 
 
 class KnownRequests:
-    """Questions that this process read or stored. A question never changes, though it may be deleted."""
+    """Questions that this process read or stored. A question never changes, though it may be deleted.
 
-    def __init__(self, chars: int = _REQUEST_CHARS) -> None:
-        self._requests: LRUCache[Key, tuple[StoredRequest, int]] = LRUCache(chars, getsizeof=itemgetter(1))
+    Args:
+        most: How many bytes they take at most.
+    """
+
+    def __init__(self, most: int = _REQUEST_BYTES) -> None:
+        self._requests: LRUCache[Key, tuple[StoredRequest, int]] = LRUCache(most, getsizeof=itemgetter(1))
 
     def put(self, root: str, request: StoredRequest) -> None:
         """Keep a question."""
-        chars = _chars_of_request(request)
-        if chars <= self._requests.maxsize:
-            self._requests[root, request.request_id] = request, chars
+        asked, most = request.document, int(self._requests.maxsize)
+        size = _bytes_of(asked, asked.json_schema, most)
+        if size <= most:
+            self._requests[root, request.request_id] = request, size
 
     def get(self, root: str, request_id: str) -> StoredRequest | None:
         """Return a question, if it is kept."""
@@ -77,27 +91,27 @@ class KnownRequests:
         self._requests.pop((root, request_id), None)
 
 
-def _chars_of_object(content: HumanInput | HumanInputResponse) -> int:
-    chars = _BASE_CHARS + sum(len(key) + len(text) for key, text in content.metadata.annotations.items())
-    chars += _chars_of(content.metadata.managed_fields)
-    if isinstance(content, HumanInputResponse):
-        return chars + len(content.spec.value or "") + len(content.spec.comment)
-    spec, response = content.spec, content.spec.response
-    chars += len(spec.prompt) + len(spec.default or "") + sum(map(len, spec.choices))
-    chars += _chars_of(spec.json_schema) if spec.json_schema else 0
-    chars += len(response.value or "") + len(response.comment) if response else 0
-    return chars + len(content.status.value or "") + len(content.status.comment or "")
+def _bytes_of(content: BaseModel, schema: object, most: int) -> int:
+    """Return about how many bytes of memory an object takes; more than `most`, if it is surely more.
 
-
-def _chars_of_request(request: StoredRequest) -> int:
-    asked = request.document
-    chars = _BASE_CHARS + len(asked.prompt) + len(asked.default or "") + sum(map(len, asked.choices))
-    return chars + (_chars_of(asked.json_schema) if asked.json_schema else 0)
-
-
-def _chars_of(content: object) -> int:
-    try:
-        return len(to_json(content))
-    except PydanticSerializationError:
-        # Half a character.
-        return len(repr(content))
+    Whoever asks chooses each of its texts, and how a JSON Schema is nested: 1 MiB of that takes up to 28 here.
+    """
+    if not schema:
+        # Half a character cannot be written.
+        with suppress(PydanticSerializationError):
+            written = len(to_json(content))
+            if written <= _SMALL_BYTES:
+                return _BASE_BYTES + 2 * written
+    size, left = _BASE_BYTES, list[object](content.__dict__.values())
+    while left and size <= most:
+        each = left.pop()
+        if isinstance(each, BaseModel):
+            left += filter(None, each.__dict__.values())
+            continue
+        size += getsizeof(each)
+        if isinstance(each, dict):
+            left += each
+            left += each.values()
+        elif isinstance(each, list | tuple):
+            left += each
+    return size

@@ -103,7 +103,7 @@ def test_lost_outcomes_are_counted() -> None:
 
 
 def test_a_fresh_object_is_taken_once_and_large_ones_are_not_kept() -> None:
-    fresh: Fresh[HumanInput] = Fresh(chars=20_000)
+    fresh: Fresh[HumanInput] = Fresh(most=20_000)
     small = human_input("a", "uid-1")
     fresh.put(small)
     assert fresh.take(("team", "a")) is small
