@@ -114,6 +114,10 @@ class Sender:
             self._waiting[box] = Waiting(box, waiting.notice)
         self._wake.set()
 
+    def waits(self, request_id: str) -> bool:
+        """Tell whether something about a question is due and not delivered."""
+        return any(box in self._waiting for box in self._by_question.get(request_id, ()))
+
     @property
     def waiting(self) -> int:
         """How many notices are due and not delivered."""

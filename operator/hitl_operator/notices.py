@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from hitl.cluster.client import HUMAN_INPUTS, Object
@@ -28,6 +27,7 @@ from hitl.records.records import Records
 from hitl.records.requests import read_outcome_of
 from hitl_operator.context import Context
 from hitl_operator.decide import is_final
+from hitl_operator.known_questions import Known
 from hitl_operator.notice_targets import FixedTarget, NamedTarget, Slots, Telling
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
@@ -37,20 +37,12 @@ from hitl_operator.workqueue import WorkQueue
 
 _LOOKS_AT_ONCE: Final = 4
 _SENT_AT_ONCE: Final = 32
-# Seconds until an outcome is looked for again that is about to be recorded, as the HumanInput was deleted.
-_LOOK_AGAIN_SECONDS: Final = 5.0
+# Seconds until HumanInputs are listed again that could not be.
+_LIST_AGAIN_SECONDS: Final = 5.0
 
 _Key: TypeAlias = tuple[str, str]
 
 _log = logging.getLogger("hitl.operator.notices")
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What was seen of a question: which targets are told of it, and whether it has ended."""
-
-    targets: frozenset[str]
-    ended: bool
 
 
 class Notices:
@@ -84,7 +76,7 @@ class Notices:
         self._named: dict[_Key, NamedTarget] = {}
         self._names: dict[str, set[str]] = {}
         self._running: dict[_Key, asyncio.Task[None]] = {}
-        self._known: dict[Tell, _Known] = {}
+        self._known: dict[Tell, Known] = {}
         self._relisting: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, leading: Callable[[], Awaitable[None]]) -> None:
@@ -150,16 +142,16 @@ class Notices:
         tell = self._tell(human_input)
         if tell is None:
             return
+        ended, now = is_final(status), self._context.now()
+        if ended:
+            self._context.lost.pop(tell.request_id, None)
         names = frozenset(self._matching(tell.root, metadata.namespace, metadata.labels))
         if not names and tell not in self._known:
             return
-        ended = is_final(status)
-        if ended:
-            self._context.lost.pop(tell.request_id, None)
-        if ended and (status.answered_at is None or self._context.now() - status.answered_at >= KEPT_AT_LEAST):
+        if ended and (status.answered_at is None or now - status.answered_at >= KEPT_AT_LEAST):
             self._forget(tell)
             return
-        known = _Known(names, ended)
+        known = Known(names, ended, now)
         if self._known.get(tell) != known:
             self._known[tell] = known
             self._queues[tell.root].add(tell)
@@ -169,9 +161,14 @@ class Notices:
         tell = self._tell(human_input)
         self._context.lost.pop(human_input.request_id, None)
         known = self._known.get(tell) if tell is not None else None
-        if tell is not None and known is not None and not known.ended:
-            self._known[tell] = _Known(known.targets, ended=True)
-            self._queues[tell.root].add_after(tell, _LOOK_AGAIN_SECONDS)
+        if tell is None or known is None:
+            return
+        if known.ended and not self._waits(tell):
+            self._forget(tell)
+            return
+        now = self._context.now()
+        self._known[tell] = gone = Known(known.targets, True, now, gone=True)
+        self._queues[tell.root].add_after(tell, gone.pause(now))
 
     def left(self) -> None:
         """Stop what others do now."""
@@ -181,6 +178,13 @@ class Notices:
         for tell in list(self._known):
             if not self._leads(tell.namespace):
                 self._forget(tell)
+        for namespace in list(self._relisting):
+            if not self._leads(namespace):
+                self._relisting.pop(namespace).cancel()
+        for request_id in list(self._context.lost):
+            shown = self._context.index.shown_by(request_id)
+            if shown is None or not self._leads(shown.namespace):
+                del self._context.lost[request_id]
 
     def measure(self) -> None:
         """Show how much waits for each target."""
@@ -199,10 +203,10 @@ class Notices:
         targets = self._told_in(tell.root, tell.namespace)
         try:
             done = await ended_notices(root.store, tell.request_id)
-            settled = {
-                NoticeBox(tell.request_id, "settled", each.name) for each in targets if each.wants("settled")
-            }
-            if known.ended and settled <= done:
+            told_of = [each for each in targets if each.name in known.targets and each.wants("settled")]
+            if known.ended and {NoticeBox(tell.request_id, "settled", each.name) for each in told_of} <= done:
+                if known.gone:
+                    self._forget(tell)
                 return
             request = await self._requests.read(root, tell.request_id)
             outcome = await read_outcome_of(root.store, request) if known.ended else None
@@ -217,14 +221,21 @@ class Notices:
             return
         if known.ended and outcome is None:
             if now < asked.expires_at + KEPT_AT_LEAST:
-                self._queues[tell.root].add_after(tell, _LOOK_AGAIN_SECONDS)
+                self._queues[tell.root].add_after(tell, known.pause(now))
+            elif known.gone:
+                self._forget(tell)
             return
         told = due(asked, outcome, (), now)
         for target in targets:
             boxes = {each: NoticeBox(tell.request_id, each.name, target.name) for each in told}
             wanted = [each for each in told if target.wants(each.event) and boxes[each] not in done]
             target.sender.put(tell.request_id, wanted if target.name in known.targets else ())
-        if outcome is None and (at := next_due_at(asked, (), now)) is not None:
+        if known.gone and not told:
+            # What was not delivered is of no use any more.
+            self._forget(tell)
+        elif known.gone:
+            self._queues[tell.root].add_after(tell, known.pause(now))
+        elif outcome is None and (at := next_due_at(asked, (), now)) is not None:
             self._queues[tell.root].add_after(tell, (at - now).total_seconds() + 0.05)
 
     async def _hear(self) -> None:
@@ -283,6 +294,11 @@ class Notices:
         # Asked for each change of each HumanInput, and there may be hundreds of namespaces.
         return [self._named[namespace, name] for name in self._names.get(namespace, ())]
 
+    def _waits(self, tell: Tell) -> bool:
+        """Tell whether something of a question is still to be told."""
+        senders = (each.sender for each in self._told_in(tell.root, tell.namespace))
+        return self._queues[tell.root].busy(tell) or any(each.waits(tell.request_id) for each in senders)
+
     def _targets(self) -> list[FixedTarget]:
         return [*self._named.values(), *(each for some in self._everywhere.values() for each in some)]
 
@@ -295,6 +311,8 @@ class Notices:
     def _stop(self, key: _Key) -> None:
         if (target := self._named.pop(key, None)) is not None:
             self._names[key[0]].discard(key[1])
+            if not self._names[key[0]]:
+                del self._names[key[0]]
             self._running.pop(key).cancel()
             target.forget()
 
@@ -317,7 +335,7 @@ class Notices:
                         self.saw(HumanInput.from_object(each))
             except ClusterError as error:
                 _log.warning("the HumanInputs of %s cannot be listed for notices: %s", namespace, error)
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+                await asyncio.sleep(_LIST_AGAIN_SECONDS)
             else:
                 self._relisting.pop(namespace, None)
                 return

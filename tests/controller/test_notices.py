@@ -343,3 +343,92 @@ def test_what_an_operator_before_found_stays_until_this_one_knows_better() -> No
     assert delivering == before.conditions[1]
     [_, unknown] = status_of(target(), Readiness(), Deliveries(), 0, NOW).conditions
     assert (unknown.status, unknown.reason) == ("Unknown", DeliveringReason.NOTHING_SENT)
+
+
+def kept_of(notices: Notices) -> int:
+    """How much is remembered of questions."""
+    senders = [each.sender for each in notices._targets()]
+    timers = sum(len(each._timers) + len(each) for each in notices._queues.values())
+    return len(notices._known) + timers + sum(len(each._by_question) + len(each._waiting) for each in senders)
+
+
+async def test_nothing_is_kept_of_a_question_whose_humaninput_was_deleted() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, receiving() as everywhere:
+        async with operator(url, receiver, notify=f'[{{"name": "all", "url": "{everywhere.url}"}}]') as notices:
+            for number in range(10):
+                request = await question(url, number)
+                notices.saw(shown(request))
+                await ended(url, request)
+                settled = shown(request, datetime.now(UTC))
+                notices.saw(settled)
+                if number % 2:
+                    await quiet(notices)
+                # As by a short `ttlSecondsAfterFinished`: what is not told yet is told even so.
+                notices.saw_deleted(settled)
+            await everywhere.until(10)
+            async with asyncio.timeout(30):
+                while kept_of(notices):
+                    await asyncio.sleep(0.05)
+        for each in (receiver, everywhere):
+            assert sum("settled" in json.loads(body)["type"] for body in each.bodies) == 10
+
+
+async def test_a_target_of_other_questions_leaves_no_loss_to_tell() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    async with receiving() as receiver, operator(url, receiver) as notices:
+        request = await question(url, 1)
+        notices.saw(shown(request))
+        notices._context.lost[request.request_id] = "shop/ops could not be told"
+        changed = target(receiver.url).to_object()
+        changed["metadata"]["generation"] = 4
+        changed["spec"]["selector"] = {"matchLabels": {"team": "sre"}}
+        notices.saw_target("MODIFIED", changed)
+        notices.saw(shown(request, datetime.now(UTC)))
+        assert notices._context.lost == {}
+
+
+async def test_a_deleted_question_that_does_not_end_is_looked_at_ever_more_rarely() -> None:
+    """As in a namespace that was deleted with it: its question goes on to its deadline."""
+    url, now, looks = f"memory://{uuid.uuid4()}", datetime.now(UTC), 0
+    async with receiving() as receiver, operator(url, receiver) as notices:
+        request = await question(url, 1)
+        notices.saw(shown(request))
+        await quiet(notices)
+        [queue], [tell] = notices._queues.values(), list(notices._known)
+        notices.saw_deleted(shown(request))
+        clock = now
+        object.__setattr__(notices._context, "now", lambda: clock)
+        while clock < now + timedelta(minutes=50):
+            timer = queue._timers.pop(tell)
+            clock += timedelta(seconds=max(timer.when() - asyncio.get_running_loop().time(), 0))
+            timer.cancel()
+            await notices.look(tell)
+            looks += 1
+    assert 10 < looks < 30
+
+
+async def test_what_is_left_to_another_operator_is_not_listed_for_notices_any_more() -> None:
+    url, listed = f"memory://{uuid.uuid4()}", asyncio.Event()
+
+    class Slow(Statuses):
+        async def items(self, *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
+            await listed.wait()
+            yield shown(request).to_object()
+
+    async with receiving() as receiver, receiving() as everywhere:
+        request = await question(url, 1)
+        settings = {"notify": f'[{{"name": "all", "url": "{everywhere.url}"}}]'}
+        listed.set()
+        async with operator(url, receiver, Slow(), **settings) as notices:
+            listed.clear()
+            changed = target(receiver.url).to_object()
+            changed["metadata"]["generation"] = 4
+            notices.saw_target("MODIFIED", changed)
+            await asyncio.sleep(0.01)
+            notices._leads = lambda _: False
+            notices.left()
+            listed.set()
+            await asyncio.sleep(0.05)
+            assert kept_of(notices) == 0
+            assert not notices._relisting
