@@ -330,6 +330,15 @@ class HumanInputs:
         self._withdraw_unshown(work)
         return False
 
+    def saw_deleted(self, key: tuple[str, str], uid: str) -> None:
+        """Forget what waits for the status of a HumanInput that the watch saw go."""
+        work = ReconcileHumanInput(*key)
+        self.fresh.drop(key)
+        self._untold.discard(work)
+        unshown = self._unshown.get(work)
+        if unshown is not None and unshown.uid == uid:
+            del self._unshown[work]
+
     def _withdraw_unshown(self, work: ReconcileHumanInput) -> None:
         """Have the question withdrawn of a HumanInput that went away before its status said anything."""
         self._untold.discard(work)

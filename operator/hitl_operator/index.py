@@ -144,6 +144,8 @@ class Index:
         if seen is None:
             return None
         self._pending[seen.namespace] -= seen.pending
+        if not self._pending[seen.namespace]:
+            del self._pending[seen.namespace]
         self._missing -= seen.missing
         _leave(self._by_request, seen.request_id, key)
         if seen.asker is not None:

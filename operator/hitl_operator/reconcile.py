@@ -125,7 +125,8 @@ class Reconciler:
         if self._context.index.drop(key, metadata.uid) is not None:
             work = ReconcileHumanInput(*key)
             self._context.queue.cancel(work)
-            self._human_inputs.fresh.drop(key)
+            self._human_inputs.saw_deleted(key, metadata.uid)
+            self._missing.pop(work, None)
             self._refusals.forget(work)
             metrics.MISSING_OUTCOMES.set(self._context.index.missing)
         self._gone(key, metadata.uid, human_input.request_id, pending=not is_final(human_input.status))

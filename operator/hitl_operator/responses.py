@@ -95,6 +95,7 @@ class Responses:
         self._fresh: Fresh[HumanInputResponse] = Fresh()
         # Those whose question is not there, by namespace and by what they call the question.
         self._awaiting: defaultdict[tuple[str, str], set[HandleResponse]] = defaultdict(set)
+        self._awaited: dict[HandleResponse, tuple[str, str]] = {}
 
     def saw(self, response: HumanInputResponse) -> None:
         """Take note of a response as the watch brings it."""
@@ -106,6 +107,7 @@ class Responses:
         """Look again at the responses that wait for a question which is there now."""
         for target in ((seen.namespace, seen.name), (seen.namespace, seen.request_id)):
             for given in self._awaiting.pop(target, ()):
+                self._awaited.pop(given, None)
                 self._context.queue.add(given)
 
     async def do(self, work: HandleResponse) -> None:
@@ -118,6 +120,7 @@ class Responses:
         if response is None:
             response = await self._context.cluster.response(work.namespace, work.name)
         if response is None or response_done(response):
+            self._await_no_more(work)
             return
         known = self._sees_question(work, response)
         try:
@@ -136,6 +139,8 @@ class Responses:
             if not known and self._sees_question(work, response):
                 # The watch told of it while the API server said that there is none: it will not tell again.
                 self._context.queue.add(work)
+        else:
+            self._await_no_more(work)
         await self._decided(work, response, verdict)
 
     async def _verdict(self, work: HandleResponse, response: HumanInputResponse) -> _Verdict:
@@ -195,9 +200,18 @@ class Responses:
 
     def _await(self, work: HandleResponse, response: HumanInputResponse) -> None:
         """Try again once the question is seen, and slowly in case nobody sees that it is back in storage."""
-        target = response.spec.request_ref
-        self._awaiting[work.namespace, target.name or target.request_id or ""].add(work)
+        self._await_no_more(work)
+        named = response.spec.request_ref
+        target = self._awaited[work] = (work.namespace, named.name or named.request_id or "")
+        self._awaiting[target].add(work)
         self._context.queue.add_after(work, SLOW_SECONDS)
+
+    def _await_no_more(self, work: HandleResponse) -> None:
+        """Forget that a response waits for its question, as it is gone or decided."""
+        if (target := self._awaited.pop(work, None)) is not None:
+            self._awaiting[target].discard(work)
+            if not self._awaiting[target]:
+                del self._awaiting[target]
 
     async def _decided(self, work: HandleResponse, response: HumanInputResponse, verdict: _Verdict) -> None:
         status = response_status(response, verdict.accepted, verdict.reason, verdict.message, self._context.now())

@@ -105,9 +105,11 @@ class Stored:
             # A question need not be shown to end.
             outcome = (await self._requests.outcome(root, stored)).outcome
         except RequestNotFound:
+            self._forget(work)
             return
         except DocumentDamaged as error:
             note_damaged(root.name, error)
+            self._forget(work)
             return
         request, namespace = stored.document, stored.document.origin.namespace
         if not namespace or self._context.roots.serving(namespace) is not root:
@@ -227,9 +229,13 @@ class Stored:
 
     async def _shown(self, root: Root, work: MirrorRequest) -> None:
         """Forget what hindered a request from being shown, and delete its marker."""
+        self._forget(work)
+        await root.store.delete(keys.new_marker(work.request_id))
+
+    def _forget(self, work: MirrorRequest) -> None:
+        """Forget what hindered a request from being shown, as it is shown, or gone."""
         self._refusals.forget(work)
         self._nowhere.discard(work)
-        await root.store.delete(keys.new_marker(work.request_id))
 
     def _show_later(
         self, work: MirrorRequest, request: RequestDocument, outcome: OutcomeDocument | None, seconds: float

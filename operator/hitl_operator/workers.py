@@ -106,6 +106,8 @@ class Workers(Generic[K]):
             self._queue.done(work)
             namespace = _namespace(work)
             self._busy[namespace] -= 1
+            if not self._busy[namespace]:
+                del self._busy[namespace]
             self._queue.release(namespace)
             self._free.release()
 
