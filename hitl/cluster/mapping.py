@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from pydantic import ValidationError
+
 from hitl.cluster.agreeing import approval_of, approval_shown, requester_of
 from hitl.cluster.beside import evidence_of, fitting, shown_evidence
 from hitl.cluster.conditions import HumanInputCondition
@@ -29,6 +31,7 @@ from hitl.core.documents import (
     Respondent,
     Via,
 )
+from hitl.core.faults import sentence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.limits import MAX_NAME_CHARS
 from hitl.core.question import OnTimeout as StoredOnTimeout
@@ -204,7 +207,7 @@ def outcome_of(human_input: HumanInput, request: RequestDocument, request_sha256
         request_sha256: The digest of the very bytes of that question.
 
     Raises:
-        InvalidRequest: when the status shows no outcome.
+        InvalidRequest: when the status shows no outcome, as when somebody else wrote it.
         InvalidValue: when its value is not of the question's type.
     """
     status, settled = human_input.status, human_input.status.condition(HumanInputCondition.SETTLED)
@@ -212,26 +215,29 @@ def outcome_of(human_input: HumanInput, request: RequestDocument, request_sha256
     if kind is None or status.answered_at is None or settled is None:
         raise InvalidRequest(f"HumanInput {human_input.metadata.name} shows no outcome")
     via: Any = status.answered_via
-    return OutcomeDocument(
-        request_id=request.request_id,
-        data_type=request.data_type,
-        status="completed" if kind == "answered" else kind,
-        value=value_of(human_input),
-        outcome=kind,
-        reason=settled.reason,
-        submission_id=f"shown-{human_input.metadata.uid}",
-        answered_at=status.answered_at,
-        respondent=Respondent(
-            name=status.answered_by or "",
-            on_behalf_of=status.on_behalf_of or "",
-            via=via,
-            verified=bool(status.verified),
-            commit=status.commit or "",
-        ),
-        comment=status.comment or "",
-        request_sha256=request_sha256,
-        expires_at=request.expires_at,
-    )
+    try:
+        return OutcomeDocument(
+            request_id=request.request_id,
+            data_type=request.data_type,
+            status="completed" if kind == "answered" else kind,
+            value=value_of(human_input),
+            outcome=kind,
+            reason=settled.reason,
+            submission_id=f"shown-{human_input.metadata.uid}",
+            answered_at=status.answered_at,
+            respondent=Respondent(
+                name=status.answered_by or "",
+                on_behalf_of=status.on_behalf_of or "",
+                via=via,
+                verified=bool(status.verified),
+                commit=status.commit or "",
+            ),
+            comment=status.comment or "",
+            request_sha256=request_sha256,
+            expires_at=request.expires_at,
+        )
+    except ValidationError as error:
+        raise InvalidRequest(f"what the status shows is no outcome: {sentence(error)}") from error
 
 
 def given_by(human_input: HumanInput, *, believed: bool) -> Given | None:

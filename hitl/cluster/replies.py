@@ -30,6 +30,9 @@ def parsed(data: bytes) -> Object:
             found = json.loads(_cut(data))
         except ValueError as error:
             raise no_api() from error
+    # Every object and list says its kind, and what a watch tells its type. A proxy may send JSON as well.
+    if not isinstance(found, dict) or found.keys().isdisjoint(("kind", "type")):
+        raise no_api()
     return found
 
 
@@ -60,7 +63,7 @@ def _cut(data: bytes) -> bytes:
 
 def no_api() -> ClusterUnavailable:
     """Return what to raise when it is no API server that answers: a proxy's own page, most often."""
-    return ClusterUnavailable("what answers for the API server is none: it sent no JSON")
+    return ClusterUnavailable("what answers for the API server is none: it sent no object of Kubernetes")
 
 
 def away(error: Exception) -> ClusterUnavailable:

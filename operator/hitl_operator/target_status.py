@@ -89,7 +89,7 @@ def _delivering(target: NotificationTarget, deliveries: Deliveries, waiting: int
         before = target.status.condition(kind)
         # What an operator before this one found still holds.
         if before is not None:
-            return (kind, before.status, DeliveringReason(before.reason), before.message)
+            return (kind, before.status, before.reason, before.message)
         return (kind, "Unknown", DeliveringReason.NOTHING_SENT, "")
     lost = f"given up since the operator began: {deliveries.given_up}" if deliveries.given_up else ""
     since = deliveries.failing_since

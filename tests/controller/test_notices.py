@@ -432,3 +432,17 @@ async def test_what_is_left_to_another_operator_is_not_listed_for_notices_any_mo
             await asyncio.sleep(0.05)
             assert kept_of(notices) == 0
             assert not notices._relisting
+
+
+async def test_a_target_whose_status_a_newer_release_wrote_is_told_even_so() -> None:
+    url = f"memory://{uuid.uuid4()}"
+    condition = {"type": "Delivering", "status": "Unknown", "reason": "Throttled"}
+    condition |= {"lastTransitionTime": NOW.isoformat()}
+    async with receiving() as receiver, receiving() as newer, operator(url, receiver) as notices:
+        changed = target(newer.url, name="newer", conditions=[condition])
+        notices.saw_target("ADDED", changed.to_object())
+        await asyncio.gather(*notices._relisting.values())
+        notices.saw(shown(await question(url, 1)))
+        await receiver.until(1)
+        async with asyncio.timeout(20):
+            await newer.until(1)

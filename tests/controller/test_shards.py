@@ -3,10 +3,12 @@
 from collections import Counter
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from kubernetes.aio.client import Configuration
 
-from hitl.cluster.client import Object
+from hitl.cluster.client import Kube, Object
 from hitl.errors import ClusterConflict
 from hitl_operator.leader import LEASE_SECONDS, RENEW_SECONDS
 from hitl_operator.shards import Shards, lease_names, shard_of
@@ -144,3 +146,19 @@ def test_leases_of_another_number_of_parts_are_others() -> None:
     assert lease_names("hitl", 1) == ["hitl"]
     assert lease_names("hitl", 2) == ["hitl-0-of-2", "hitl-1-of-2"]
     assert not set(lease_names("hitl", 2)) & set(lease_names("hitl", 3))
+
+
+@pytest.mark.parametrize("text", ["{}", "null", '{"status": "ok"}', "<html></html>"])
+async def test_what_a_proxy_says_in_the_place_of_a_lease_ends_no_operator(text: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(text=text, content_type="application/json")
+
+    runner = web.AppRunner(app := web.Application())
+    app.router.add_route("*", "/{path:.*}", answer)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with Kube(Configuration(host=f"http://127.0.0.1:{runner.addresses[0][1]}"), "default") as kube:
+        shards = Shards(kube, "lease", 1, "default", "", "one", lambda _gained, _lost: None)
+        await shards._round()
+        assert not shards.leading
+    await runner.cleanup()

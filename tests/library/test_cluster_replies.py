@@ -23,7 +23,7 @@ def _listed(levels: int) -> bytes:
     spec = '"spec":{"prompt":"?","dataType":"json","schema":'
     first = '{"metadata":{"name":"a"},' + spec + schema + "}}"
     second = '{"metadata":{"name":"b"},' + spec + '{"type":"object"}}}'
-    return f'{{"metadata":{{"resourceVersion":"7"}},"items":[{first},{second}]}}'.encode()
+    return f'{{"kind":"HumanInputList","metadata":{{"resourceVersion":"7"}},"items":[{first},{second}]}}'.encode()
 
 
 @pytest.mark.parametrize("levels", [90, MAX_SCHEMA_LEVELS, 5_000])
@@ -40,15 +40,23 @@ def test_one_object_that_is_nested_deeply_hides_no_other_of_its_list(levels: int
         assert found == json.loads(_listed(levels))
 
 
-@pytest.mark.parametrize("data", [b"<html>", b"", b'{"items":', b"\xff", b"[" * 3_000, b"]" * 3_000, b'"{' * 300])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(b"<html>", b"", b'{"items":', b"\xff", b"[" * 3_000, b"]" * 3_000, b'"{' * 300),
+        # What a proxy may say of itself.
+        *(b"null", b'"ok"', b"[]", b"{}", b"5", b'{"status":"ok"}', b'[{"kind":"Lease"}]'),
+    ],
+)
 def test_what_is_no_object_is_no_api_server(data: bytes) -> None:
-    with pytest.raises(ClusterUnavailable, match="sent no JSON"):
+    with pytest.raises(ClusterUnavailable, match="sent no object"):
         parsed(data)
 
 
 @pytest.mark.parametrize("value", ["👍", 2**70, 1e300, None, "\\u0000", "a\u2028b"])
 def test_what_is_read_is_what_was_sent(value: Any) -> None:
-    assert parsed(json.dumps({"value": value}).encode()) == {"value": value}
+    content = {"kind": "HumanInput", "value": value}
+    assert parsed(json.dumps(content).encode()) == content
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,23 @@ def test_a_choice_without_a_label_is_its_own() -> None:
     assert asked.choice_labels == {"1.5": "Half more", "2.0": "2"}
 
 
+@pytest.mark.parametrize("wrong", [{"answeredVia": None}, {"answeredVia": "pigeon"}, {"value": None}])
+def test_what_somebody_else_wrote_into_a_status_is_no_outcome(wrong: dict[str, Any]) -> None:
+    request = draft_request(request_id="a", event_name="a", data_type=int, prompt="?", timeout_seconds=1, now=NOW)
+    moment = datetime.now(UTC).isoformat()
+    settled = {"type": "Settled", "status": "True", "reason": "Answered", "lastTransitionTime": moment}
+    status = {
+        "phase": "Answered",
+        "value": "4",
+        "answeredVia": "web",
+        "answeredAt": moment,
+        "conditions": [settled],
+    }
+    content = human_input_of(request, 60).to_object() | {"status": status | wrong}
+    with pytest.raises(InvalidRequest, match="no outcome"):
+        outcome_of(HumanInput.from_object(content), request, "0" * 64)
+
+
 def test_a_pending_status_shows_no_outcome() -> None:
     pending = HumanInput.from_object(
         {"metadata": {"name": "a"}, "spec": {"prompt": "?", "dataType": "int"}, "status": outcome_shown(None)}
