@@ -96,7 +96,7 @@ REFUSALS: Final[dict[int | str, dict[str, Any]]] = {
 router = APIRouter(responses=REFUSALS)
 
 
-_KEY: Final = {
+IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
@@ -108,7 +108,7 @@ _SUBMISSION: Final = {
         "required": True,
         "content": {"application/json": {"schema": HITLSubmissionTyped.model_json_schema()}},
     },
-    "parameters": [_KEY],
+    "parameters": [IDEMPOTENCY_KEY],
 }
 _SAVED: Final[dict[str, str]] = {
     "answered": "Your answer was saved. The workflow continues.",
@@ -119,7 +119,7 @@ _DONE: Final[dict[str, str]] = {
     "delegated": "The question was handed over.",
 }
 _SOMEBODY: Final = Respondent(via="api")
-_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 @router.post("/submit/json", response_model=Submitted, openapi_extra=_SUBMISSION)
@@ -182,13 +182,13 @@ def _voted(admitted: Admitted, settled: Settled, standing: Standing | None) -> d
     }
 
 
-@router.delete("/votes/{request_id}", response_model=Submitted, openapi_extra={"parameters": [_KEY]})
+@router.delete("/votes/{request_id}", response_model=Submitted, openapi_extra={"parameters": [IDEMPOTENCY_KEY]})
 async def withdraw_vote(request: Request, request_id: str) -> Response:
     """Withdraw the caller's vote, or take back that they handed the question over, until it has an outcome."""
     service = service_of(request)
     admitted = await service.submissions.admit(Address(request_id, bearer(request.headers)), request.headers)
     require_withdrawable(admitted.request.document)
-    key = _idempotency_key(request.headers)
+    key = idempotency_key(request.headers)
     return saved(admitted, await service.submissions.withdraw(admitted, "api", key or new_submission_id()))
 
 
@@ -202,15 +202,20 @@ class _Sent:
     to: str
 
 
-def _idempotency_key(headers: Headers) -> str | None:
+def idempotency_key(headers: Headers) -> str | None:
+    """Return the id under which a program submits; None: it gave none.
+
+    Raises:
+        BadInput: it is none that can be recorded.
+    """
     key = headers.get("idempotency-key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+    if key is not None and not _KEY.fullmatch(key):
         raise BadInput("Idempotency-Key has 1 to 128 printable ASCII characters without blanks.")
     return key
 
 
 async def _read(headers: Headers, body: bytes) -> _Sent:
-    key = _idempotency_key(headers)
+    key = idempotency_key(headers)
     content = await read_document(headers.get("content-type", ""), body)
     try:
         sent = HITLSubmissionTyped.model_validate(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -22,14 +21,15 @@ from hitl_webapp.media import read_media
 from hitl_webapp.pages import Fault
 from hitl_webapp.parts import PartsForm, parts_form, stepped
 from hitl_webapp.problems import BadInput, Unauthenticated, public_outcome
-from hitl_webapp.routes.api import REFUSALS
+from hitl_webapp.routes.api import IDEMPOTENCY_KEY, REFUSALS, idempotency_key
 from hitl_webapp.routes.common import require_signed_in, service_of, signed_out
 from hitl_webapp.sent import SentForm, sent_form, value_fault
 
-_FIELDS: Final = frozenset(("value", "choice", "comment", "reject", "step"))
+_FIELDS: Final = frozenset(("value", "choice", "comment", "reject", "step", "submission_id"))
 _NAMES: Final = ("request_ids", "value", "comment", "reject")
 _SELECT: Final = "Select at least one question in the list, by the box beside it. Then answer them together."
 _DESCRIBED: Final[dict[str, Any]] = {
+    "parameters": [IDEMPOTENCY_KEY],
     "requestBody": {
         "required": True,
         "content": {
@@ -125,6 +125,7 @@ async def _api(request: Request, content: Any) -> Response:
     ):
         raise BadInput("Send either a value, or reject: true.")
     check_comment(comment)
+    submission_id = idempotency_key(request.headers) or new_submission_id()
 
     def submission_of(_: RequestDocument) -> Submission:
         return Submission(
@@ -133,6 +134,7 @@ async def _api(request: Request, content: Any) -> Response:
             value=None if declines else content["value"],
             text=False,
             comment=comment,
+            submission_id=submission_id,
         )
 
     results = await bulk.submit(service_of(request), request.headers, bulk.checked_ids(ids), submission_of, "api")
@@ -149,13 +151,15 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     page = ConfirmingPage(await bulk.seen(service, request.headers, ids), principal.name)
     if sent.step:
         return HTMLResponse(page.stepped(sent))
+    if page.kinds > 1 and not sent.declines:
+        raise BadInput(f"These questions take answers of {page.kinds} kinds: answer one kind at a time.")
     checked, fault = sent, sent.fault(named=True)
     if page.first is not None:
         checked = sent.resolved(page.first)
         fault = checked.fault(named=True) or page.lacks_comment(checked)
     if fault is not None:
         return HTMLResponse(page.render(checked, fault), 422)
-    results = await bulk.submit(service, request.headers, ids, partial(_submission, sent), "web")
+    results = await bulk.submit(service, request.headers, ids, partial(_submission, sent, page.first), "web")
     refused = next((each.error for each in results if isinstance(each.error, InvalidValue)), None)
     if page.first is not None and refused is not None and all(each.status == 422 for each in results):
         checked = checked.placed(page.first, refused)
@@ -170,15 +174,18 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     return HTMLResponse(done)
 
 
-def _submission(sent: SentForm, question: RequestDocument) -> Submission:
+def _submission(sent: SentForm, first: RequestDocument | None, question: RequestDocument) -> Submission:
     """Return what a form submits to one of its questions. Raises `InvalidValue` if it is for another kind."""
+    # The place of a choice is another answer to a question with other choices.
+    if not sent.declines and first is not None and bulk.kind_of(question) != bulk.kind_of(first):
+        raise InvalidValue("This question takes answers of another kind: open it to answer it.")
     try:
         resolved = sent.resolved(bulk.plain(question))
     except BadInput as error:
         raise InvalidValue(str(error)) from error
     if resolved.wrong:
         raise InvalidValue(resolved.wrong[0].why)
-    return replace(resolved.submission, submission_id=new_submission_id())
+    return resolved.submission
 
 
 class ConfirmingPage:
@@ -199,6 +206,11 @@ class ConfirmingPage:
         self._kinds = list(kinds.values())
         # One for all of them.
         self.first = bulk.plain(self._kinds[0][0]) if self._kinds else None
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of answers the questions take that are open."""
+        return len(self._kinds)
 
     def lacks_comment(self, sent: SentForm) -> Fault | None:
         """Return what is wrong with a form without a comment, if one of the questions needs one."""
@@ -235,6 +247,8 @@ class ConfirmingPage:
             typed=typed,
             fault=fault,
             name=self._name,
+            # Loading the result again sends the votes again, which may be withdrawn by then.
+            submission_id=new_submission_id(),
         )
 
 
