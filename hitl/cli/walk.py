@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from hitl.core.forms import MISSING, ROOT, Maybe, plan, read
 from hitl.core.forms.hints import hint_of
+from hitl.core.forms.offers import offered
 from hitl.core.forms.parts import (
     Choice,
     Constant,
@@ -257,10 +258,8 @@ class Walk:
 def part_of(asked: Asked) -> Part:
     """Return what a question asks for as a part, whatever its type is."""
     if asked.choices:
-        options = [
-            (asked.choice_labels.get(each, each), parse_text(asked.data_type, each)) for each in asked.choices
-        ]
-        return Choice(options=tuple(options), schema=dict(asked.json_schema or {}))
+        options = tuple((label, parse_text(asked.data_type, text)) for text, label in offered(asked))
+        return Choice(options=options, schema=dict(asked.json_schema or {}))
     schema = dict(asked.json_schema or {})
     planned = plan(schema) if schema else Raw()
     if asked.data_type == "json" or isinstance(planned, Line | Choice | Flag):

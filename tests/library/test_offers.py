@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Literal
 
 import pytest
 
+from hitl.cli.walk import part_of
+from hitl.core.forms import plan
 from hitl.core.forms.labels import found, searchable, told
 from hitl.core.forms.offers import offered
+from hitl.core.forms.parts import Group, OneOf
+from hitl.core.forms.sent import options_of
 from hitl.core.question import Question
 
 REGIONS = {"eu-1": "Frankfurt", "us-1": "Ohio"}
@@ -38,6 +43,11 @@ def asked(data_type: Any = str, **content: Any) -> Question:
         (Level, {}, (("1", "1"), ("2", "2"))),
         (Literal["x", "y"], {}, (("x", "x"), ("y", "y"))),
         (int, {"choices": {1: "many", 2: "many"}}, (("1", "many (1)"), ("2", "many (2)"))),
+        (
+            str,
+            {"choices": {"a": "X", "b": "X", "c": "X (a)"}},
+            (("a", 'X (a) ("a")'), ("b", "X (b)"), ("c", 'X (a) ("c")')),
+        ),
         (int, {"schema": {"minimum": 1}}, ()),
         (str, {}, ()),
         (bool, {"schema": {"enum": [True]}}, ()),
@@ -74,3 +84,30 @@ def test_what_is_typed_to_search_means_one_value_or_there_is_no_search(choices: 
 )
 def test_a_label_or_the_value_itself_is_found(typed: str, value: str | None) -> None:
     assert found(offered(asked(choices=REGIONS)), typed) == value
+
+
+@pytest.mark.parametrize(
+    ("schema", "labels"),
+    [
+        ({"enum": [1, "1"]}, ["1", '1 ("1")']),
+        ({"enum": [True, "true", "no"]}, ["true", 'true ("true")', "no"]),
+        ({"oneOf": [{"const": "a", "title": "X"}, {"const": "b", "title": "X"}]}, ["X (a)", "X (b)"]),
+        ({"oneOf": [{"const": 1, "title": "X"}, {"const": "1", "title": "X"}]}, ["X (1) (1)", 'X (1) ("1")']),
+        ({"type": "array", "uniqueItems": True, "items": {"enum": [1, "1"]}}, ["1", '1 ("1")']),
+        (
+            {"anyOf": [{"title": "Plan", "type": "integer"}, {"title": "Plan", "type": "string"}]},
+            ["Plan (1)", "Plan (2)"],
+        ),
+    ],
+)
+def test_no_two_options_of_a_part_look_the_same(schema: dict[str, Any], labels: list[str]) -> None:
+    form = plan({"type": "object", "properties": {"part": schema}})
+    assert isinstance(form, Group)
+    part = dict(form.fields)["part"]
+    options: Sequence[tuple[str, object]] = part.branches if isinstance(part, OneOf) else options_of(part)
+    assert [label for label, _ in options] == labels
+
+
+def test_at_the_terminal_choices_of_equal_labels_are_told_apart() -> None:
+    part = part_of(asked(choices={"a": "Frankfurt", "b": "Frankfurt"}))
+    assert options_of(part) == (("Frankfurt (a)", "a"), ("Frankfurt (b)", "b"))

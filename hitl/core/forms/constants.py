@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from hitl.core.forms.labels import plainly
 from hitl.core.forms.parts import MISSING, Choice, Constant, Group, Part
 
 
@@ -24,7 +25,7 @@ def constant(value: JsonValue, notes: Mapping[str, Any]) -> Part:
     usual = notes["default"] is not MISSING and json.dumps(notes["default"]) == json.dumps(value)
     if value is None or usual or not (isinstance(value, bool) or not notes["required"]):
         return Constant(value=value, **notes)
-    label = ("Yes" if value else "No") if isinstance(value, bool) else shown(value)
+    label = ("Yes" if value else "No") if isinstance(value, bool) else plainly(value)
     return Choice(options=((label, value),), **notes)
 
 
@@ -56,8 +57,3 @@ def _said(part: Part, tags: list[str]) -> Part:
             value=part.schema["const"], **{each.name: getattr(part, each.name) for each in fields(Part)}
         )
     return part
-
-
-def shown(value: JsonValue) -> str:
-    """Return a value without a title as people read it."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

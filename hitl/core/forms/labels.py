@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias, TypeVar
+
+from pydantic import JsonValue
 
 from hitl.errors import printable
 
 Offer: TypeAlias = tuple[str, str]
 """A value as its canonical text, and its label."""
+
+_MOST_TIMES: Final = 3
+_V = TypeVar("_V", bound=JsonValue)
+
+
+def told_apart(options: Sequence[tuple[str, _V]]) -> list[tuple[str, _V]]:
+    """Return options, each with its label, so that no two labels are equal: only the values tell those apart.
+
+    Args:
+        options: Labels and values.
+    """
+    found = list(options)
+    for write in (plainly, *(_as_json for _ in range(_MOST_TIMES))):
+        seen = Counter(label for label, _ in found)
+        if len(seen) == len(found):
+            break
+        found = [
+            (label if seen[label] == 1 or label == write(value) else f"{label} ({write(value)})", value)
+            for label, value in found
+        ]
+    return found
+
+
+def plainly(value: JsonValue) -> str:
+    """Return a value without a title as people read it."""
+    return value if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def told(offers: Sequence[Offer], text: str) -> str:

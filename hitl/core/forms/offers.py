@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final
 
-from hitl.core.forms.labels import Offer
+from hitl.core.forms.labels import Offer, told_apart
 from hitl.core.forms.parts import Choice
 from hitl.core.forms.plan import plan
 from hitl.core.question import Asked
@@ -28,9 +27,7 @@ def offered(asked: Asked) -> tuple[Offer, ...]:
         return ()
     else:
         given = _listed(asked)
-    # Where two labels are equal, only the values tell them apart.
-    seen = Counter(label for _, label in given)
-    return tuple((text, label if seen[label] == 1 else f"{label} ({text})") for text, label in given)
+    return tuple((text, label) for label, text in told_apart([(label, text) for text, label in given]))
 
 
 def _listed(asked: Asked) -> list[Offer]:

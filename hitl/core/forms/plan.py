@@ -11,8 +11,8 @@ from urllib.parse import unquote
 from pydantic import JsonValue
 
 from hitl.core.decimals import is_decimal
-from hitl.core.forms.constants import constant, shown, without_tags
-from hitl.core.forms.labels import searchable
+from hitl.core.forms.constants import constant, without_tags
+from hitl.core.forms.labels import plainly, searchable, told_apart
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.names import MAX_ROWS
 from hitl.core.forms.parts import (
@@ -173,7 +173,7 @@ class _Planner:
             return Line(kind="decimal", **notes)
         if some and all("const" in each for each in some):
             return _offering(
-                [(_text(each.get("title")) or shown(each["const"]), each["const"]) for each in some], notes
+                [(_text(each.get("title")) or plainly(each["const"]), each["const"]) for each in some], notes
             )
         if len(some) == 1:
             return self._only(base | some[0], notes, depth)
@@ -183,7 +183,9 @@ class _Planner:
         for number, each in enumerate(some, 1):
             inside = self.part(self._merged(base, each), "", depth=depth + 1)
             branches.append((inside.label or self._tag(each) or _kind_label(inside, number), inside))
-        return OneOf(branches=tuple(without_tags(branches)), **notes)
+        names = told_apart([(label, number) for number, (label, _) in enumerate(branches, 1)])
+        named = [(name, inside) for (name, _), (_, inside) in zip(names, branches, strict=True)]
+        return OneOf(branches=tuple(without_tags(named)), **notes)
 
     def _only(self, schema: dict[str, Any], notes: dict[str, Any], depth: int) -> Part:
         """Return the form of the one alternative beside null."""
@@ -201,7 +203,7 @@ class _Planner:
         for part in (branch.get("properties") or {}).values():
             resolved = self._resolved(part)
             if isinstance(resolved, dict) and "const" in resolved:
-                return shown(resolved["const"])
+                return plainly(resolved["const"])
         return ""
 
     def _resolved(self, given: Any, followed: tuple[str, ...] = ()) -> Any:
@@ -264,13 +266,14 @@ def _choice(values: Any, notes: dict[str, Any]) -> Part:
     if not some:
         return Constant(value=None, **notes)
     notes["nullable"] = notes.get("nullable", False) or len(some) < len(values)
-    return _offering([(shown(each), each) for each in some], notes)
+    return _offering([(plainly(each), each) for each in some], notes)
 
 
 def _offering(options: list[tuple[str, JsonValue]], notes: dict[str, Any]) -> Part:
     if len(options) > _MAX_OPTIONS:
         return Raw(**notes)
-    many = len(options) > FEW and searchable([(shown(value), label) for label, value in options])
+    options = told_apart(options)
+    many = len(options) > FEW and searchable([(plainly(value), label) for label, value in options])
     return Choice(options=tuple(options), searched=many, **notes)
 
 
