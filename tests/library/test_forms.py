@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, JsonValue
 
 from hitl.core.forms import MISSING, PartFault, changed, filled, plan, read
-from hitl.core.forms.parts import Group, OneOf, Raw
+from hitl.core.forms.hints import hint_of
+from hitl.core.forms.parts import Group, Line, OneOf, Raw
 from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question
 from tests.library.hostile_schemas import CASES
@@ -196,6 +197,46 @@ def test_what_is_left_empty_is_what_the_form_says() -> None:
 
     assert value == {"text": "", "nothing": None}
     assert faults == [PartFault("v/needed", "Enter a whole number, such as 42.")]
+
+
+def field(schema: dict[str, Any], **sent_as: str) -> tuple[str, Any]:
+    """Return the hint of an optional field, and what is recorded of it."""
+    part = plan({"type": "object", "properties": {"field": schema}})
+    assert isinstance(part, Group)
+    [(_, line)] = part.fields
+    assert isinstance(line, Line)
+    return hint_of(line).partition("Left empty: ")[2], read(part, {"v~form": ["1"]} | sent(**sent_as))
+
+
+@pytest.mark.parametrize(
+    ("schema", "told", "recorded"),
+    [
+        ({"type": "integer", "default": 3}, "3", {}),
+        ({"type": "string", "format": "date", "default": "2026-01-01"}, "2026-01-01", {}),
+        ({"type": "string", "default": "x"}, "an empty text", {"field": ""}),
+        ({"type": "string", "default": "x", "maxLength": 9}, "an empty text", {"field": ""}),
+        ({"type": ["string", "null"], "default": "x"}, "no answer", {"field": None}),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}], "default": 5}, "no answer", {"field": None}),
+        ({"type": "integer"}, "", {}),
+    ],
+)
+def test_the_hint_says_what_is_recorded_of_a_field_that_is_emptied(
+    schema: dict[str, Any], told: str, recorded: Any
+) -> None:
+    assert field(schema, **{"v/field": ""}) == (told, (recorded, []))
+    # A program that leaves the field out says nothing of it.
+    assert field(schema)[1] == ({}, [])
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {"type": "integer"}, "default": [1]},
+        {"type": ["object", "null"], "default": {"a": 1}},
+    ],
+)
+def test_what_a_program_leaves_out_is_the_default_and_not_recorded_as_empty(schema: dict[str, Any]) -> None:
+    assert read(plan({"type": "object", "properties": {"part": schema}}), {"v~form": ["1"]}) == ({}, [])
 
 
 class Order(BaseModel):
@@ -408,7 +449,7 @@ def test_whoever_chooses_an_alternative_says_all_that_tells_it_apart() -> None:
     part = plan(Question.of("typed", Done | Failed, "Which?", 60).json_schema or {})
     alone = plan({"anyOf": [{"const": True}, {"type": "integer"}]})
 
-    assert read(part, sent(**{"v~of": "1"}))[0] == {"ok": False, "kind": "failed", "why": ""}
+    assert read(part, sent(**{"v~of": "1"}))[0] == {"ok": False, "kind": "failed"}
     assert read(part, sent(**{"v~of": "0", "v~0/count": "2"}))[0] == {"ok": True, "kind": "done", "count": 2}
     assert read(alone, sent(**{"v~of": "0"})) == (True, [])
     assert [part.branches[number][0] for number in (0, 1) if isinstance(part, OneOf)] == ["Done", "Failed"]

@@ -39,10 +39,8 @@ def hint_of(part: Line) -> str:
             hint = _HINTS_OF_FORMAT.get(str(part.schema.get("format")), "") or text_hint(part.schema)
         case _:
             hint = _HINTS[part.kind]
-    if not part.required and part.default not in (MISSING, None, ""):
-        usual = part.default if isinstance(part.default, str) else format_value("json", part.default)
-        hint = f"{hint}. Left empty: {_short(usual)}".removeprefix(". ")
-    return hint
+    usual = _if_empty(part)
+    return f"{hint}. Left empty: {usual}".removeprefix(". ") if usual else hint
 
 
 def text_hint(schema: Mapping[str, Any]) -> str:
@@ -131,6 +129,19 @@ def count_in(schema: Mapping[str, Any], name: str) -> int | None:
     """Return the count that a keyword says, such as ``minLength``; None: it says none."""
     count = schema.get(name)
     return int(count) if is_number(count) and count >= 0 else None
+
+
+def _if_empty(part: Line) -> str:
+    """Return what an emptied field means, where nobody would expect it; empty: it is told otherwise."""
+    if part.default in (MISSING, None, ""):
+        return ""
+    if part.nullable:
+        return "no answer"
+    if part.kind in ("text", "long"):
+        return "" if count_in(part.schema, "minLength") else "an empty text"
+    if part.required:
+        return ""
+    return _short(part.default if isinstance(part.default, str) else format_value("json", part.default))
 
 
 def _numbers(line: Line) -> str:

@@ -33,6 +33,10 @@ class Received:
         self._read.add(name)
         return self._sent.get(name, ())
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field was sent."""
+        return name in self._sent
+
     def one(self, name: str) -> str:
         """Return what a field holds; empty for none.
 

@@ -186,6 +186,8 @@ class _Reader:
             return self._fault(name, str(error))
 
     def _value(self, part: Part, name: str) -> Maybe:
+        if self._is_left_out(part, name):
+            return MISSING
         match part:
             case Constant():
                 return part.value
@@ -204,6 +206,13 @@ class _Reader:
             case OneOf():
                 return self._one_of(part, name)
         raise TypeError(f"{type(part).__name__} is no part of a form")
+
+    def _is_left_out(self, part: Part, name: str) -> bool:
+        """Tell whether a program left out a field that every browser sends, and that has a default."""
+        if part.required or part.default is MISSING or not isinstance(part, Line | Raw | Rows):
+            return False
+        sent_as = f"{name}~rows" if isinstance(part, Rows) else name
+        return not self._received.has(sent_as)
 
     def _line(self, part: Line, name: str) -> Maybe:
         text, was_empty = self._received.one(name), self._received.marked(f"{name}~empty")
