@@ -25,6 +25,7 @@ from hitl.core.escalation import named_shortly, steps_of
 from hitl.core.files import asks_for_file
 from hitl.core.forms.plan import FEW
 from hitl.core.tally import Standing
+from hitl.core.text import ascii_controls
 from hitl.core.votes import VoteDocument
 from hitl.errors import printable
 from hitl.records.submissions import new_submission_id
@@ -236,7 +237,7 @@ def form_page(view: FormView) -> str:
         token=view.token,
         name=view.name,
         person=view.person,
-        typed={"value": initial(request) or ""} if view.typed is None else view.typed,
+        typed={"value": _first(request)} if view.typed is None else view.typed,
         prefilled=_prefilled(request) if view.typed is None else "",
         fault=view.fault,
         notice=view.notice,
@@ -248,6 +249,12 @@ def form_page(view: FormView) -> str:
         # A browser that loads the page after a vote again sends that vote again, which may be withdrawn by then.
         submission_id=new_submission_id(),
     )
+
+
+def _first(request: RequestDocument) -> str:
+    text = initial(request) or ""
+    # JSON is written without what a field would not send back.
+    return ascii_controls(text) if request.data_type == "json" else text
 
 
 def _prefilled(request: RequestDocument) -> str:

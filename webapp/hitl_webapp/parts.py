@@ -10,7 +10,7 @@ from typing import Final
 
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan, read
-from hitl.core.forms.held import holds
+from hitl.core.forms.held import holds, sent_back
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import below, one, rows_of
 from hitl.core.forms.parts import Constant, Raw
@@ -149,5 +149,5 @@ def _first(part: Part, first: str | None) -> dict[str, list[str]]:
 
 
 def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str) -> bool:
-    again, wrong = read(part, sent)
+    again, wrong = read(part, {name: list(map(sent_back, texts)) for name, texts in sent.items()})
     return not wrong and again is not MISSING and holds(again, json.loads(first))

@@ -9,6 +9,7 @@ from typing import Final
 
 from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.forms import MISSING, ROOT, PartFault, read
+from hitl.core.forms.held import sent_back
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.places import whole_faults
 from hitl.core.limits import MAX_COMMENT_CHARS
@@ -19,7 +20,7 @@ from hitl.errors import InvalidValue, printable
 from hitl.records.submissions import Submission, new_submission_id
 from hitl_webapp.admission import Address
 from hitl_webapp.bodies import Form, read_form
-from hitl_webapp.fields import chosen, field_for, searched
+from hitl_webapp.fields import chosen, field_for, initial, searched
 from hitl_webapp.pages import Fault
 from hitl_webapp.parts import form_of
 from hitl_webapp.problems import BadInput
@@ -78,6 +79,10 @@ class SentForm:
         """
         if self.parts and not self.declines:
             return self._of_parts(question)
+        first = initial(question)
+        if first is not None and question.data_type == "str" and self.value == sent_back(first):
+            # Whoever left it untouched means what was filled in.
+            return replace(self, submission=replace(self.submission, value=first))
         field = field_for(question)
         if not self.choice and field.widget == "search" and self.value not in field.choices:
             return replace(self, submission=replace(self.submission, value=searched(question, self.value)))

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Final
 
 from pydantic import JsonValue
+
+# What pages replace, see `hitl.errors.UNSAFE`, but for ends of lines, and for what turns the direction of writing:
+# a field keeps that.
+_REPLACED: Final = "[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+
+
+def sent_back(text: str) -> str:
+    """Return what a field of a form sends that shows a text and was not touched.
+
+    Browsers make one kind of line end of all, and pages hold no control characters.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return re.sub(_REPLACED, "\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def holds(value: JsonValue, wanted: JsonValue) -> bool:

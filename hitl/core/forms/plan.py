@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
@@ -12,6 +11,7 @@ from pydantic import JsonValue
 
 from hitl.core.decimals import is_decimal
 from hitl.core.forms.constants import constant, without_tags
+from hitl.core.forms.held import sent_back
 from hitl.core.forms.labels import plainly, searchable, told_apart
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.names import MAX_ROWS
@@ -42,8 +42,6 @@ _MAX_COPIED: Final = 20_000
 _MAX_BRANCHES: Final = 8
 _MAX_OPTIONS: Final = 256
 _LINE_CHARS: Final = 120
-# What HTML and browsers do not keep in the name of a field.
-_CHANGED: Final = re.compile(r"[\x00\r\n]")
 # Beside these, other keywords only narrow what the form offers: the whole answer is checked by the schema anyway.
 _FORMLESS: Final = ("not", "if", "dependentSchemas", "patternProperties", "$dynamicRef")
 _NOTES: Final = ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly", "$comment")
@@ -124,7 +122,10 @@ class _Planner:
             case ["number"]:
                 return Line(kind="number", **notes)
             case ["string"]:
-                return Line(kind=_line_kind(schema), **notes)
+                usual = notes["default"]
+                # As JSON, it is written without what a field would not send back.
+                kept = not isinstance(usual, str) or sent_back(usual) == usual
+                return Line(kind=_line_kind(schema), **notes) if kept else Raw(**notes)
             case ["null"]:
                 return Constant(value=None, **notes)
             case _:
@@ -136,7 +137,7 @@ class _Planner:
         others = schema.get("additionalProperties", True)
         if not isinstance(properties, dict) or not properties or isinstance(others, dict):
             return Raw(**notes)
-        if any(_CHANGED.search(name) for name in properties):
+        if any("\n" in name or sent_back(name) != name for name in properties):
             return Raw(**notes)
         needed = schema.get("required", ())
         inside = [

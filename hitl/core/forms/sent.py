@@ -43,6 +43,7 @@ from hitl.core.forms.received import Received
 from hitl.core.forms.rules import group_faults, list_faults
 from hitl.core.forms.texts import WANTED, read_line, text_of
 from hitl.core.strictjson import read_json, show
+from hitl.core.text import ascii_controls
 from hitl.core.values import format_value
 from hitl.errors import InvalidValue
 
@@ -89,7 +90,7 @@ def _filled(part: Part, value: Maybe, name: str, new: bool = False) -> Iterator[
         case Raw():
             yield (
                 name,
-                ["" if value is MISSING or (value is None and part.nullable) else format_value("json", value)],
+                ["" if value is MISSING or (value is None and part.nullable) else _as_json(value)],
             )
         case Choice() if part.searched:
             yield name, [label for label, each in part.options if same(each, value)][:1] or [""]
@@ -166,6 +167,11 @@ def same(one: Maybe, other: Maybe) -> bool:
     if one is MISSING or other is MISSING:
         return one is other
     return format_value("json", one) == format_value("json", other)
+
+
+def _as_json(value: JsonValue) -> str:
+    # Written without what a field would not send back.
+    return ascii_controls(format_value("json", value))
 
 
 class _Reader:
