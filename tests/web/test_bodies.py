@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hitl_webapp.admission import Address
-from hitl_webapp.bodies import MAX_FIELDS, find_address, read_document, read_form
+from hitl_webapp.bodies import MAX_FIELDS, find_address, read_document, read_form, require_readable
 from hitl_webapp.media import read_media
 from hitl_webapp.problems import BadInput, WrongMediaType
 from tests.web.raw import BOUNDARY, FORM, MULTIPART, part
@@ -179,3 +179,13 @@ def test_a_media_type_is_read() -> None:
 
     assert media.kind == "multipart/form-data"
     assert media.parameters == {"boundary": 'a"b', "charset": "UTF-8"}
+
+
+@pytest.mark.parametrize("query", [b"comment=gr%FCn", b"comment=gr\xc3\xbcn", b"comment=100%", b"name=%ED%A0%80"])
+def test_a_url_whose_characters_would_become_others_is_refused(query: bytes) -> None:
+    with pytest.raises(BadInput, match="URL"):
+        require_readable(query)
+
+
+def test_a_url_in_utf_8_is_read() -> None:
+    require_readable(b"name=gr%C3%BCn%20%25&comment=")

@@ -81,6 +81,8 @@ async def test_a_program_sends_a_file_and_the_task_gets_it() -> None:
         ("name=a&name=b", "application/octet-stream", 400),
         ("name=a&comment=one&comment=two", "application/octet-stream", 400),
         ("name=a&coment=one", "application/octet-stream", 400),
+        ("name=gr%FCn.txt", "application/octet-stream", 400),
+        ("name=a&comment=gr%FCn", "application/octet-stream", 400),
         ("name=a", "multipart/form-data; boundary=x", 415),
         ("name=a", " Multipart/mixed", 415),
     ],
@@ -229,6 +231,8 @@ FILE = 'form-data; name="file"; filename="a.txt"'
         ([COMMENT], [f'{FILE}; name="file"']),
         ([COMMENT], ['attachment; name="file"; filename="a.txt"']),
         ([COMMENT], ['form-data; name="files"; filename="a.txt"']),
+        # As a program of another locale sends it.
+        ([COMMENT], ['form-data; name="file"; filename="gr\udcfcn.txt"']),
     ],
 )
 async def test_a_form_with_a_file_that_could_mean_two_things_is_refused(
@@ -266,7 +270,9 @@ async def sent_file(comment: list[str], file: list[str]) -> tuple[int, bytes | N
             for (first, *more), text in fields
         )
         content_type = {"Content-Type": "multipart/form-data; boundary=b"}
-        reply = await client.post("/submit/file", content=f"{body}--b--\r\n".encode(), headers=content_type)
+        reply = await client.post(
+            "/submit/file", content=f"{body}--b--\r\n".encode(errors="surrogateescape"), headers=content_type
+        )
     return reply.status_code, await served.store.read(keys.response_key(ID))
 
 

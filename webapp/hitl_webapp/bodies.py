@@ -263,6 +263,21 @@ def _field(part: _Part) -> tuple[str, str]:
         raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
 
 
+def require_readable(query: bytes) -> None:
+    """Refuse the query of a URL from which something is recorded, if some of its characters would become others.
+
+    Raises:
+        BadInput: it is not percent-encoded UTF-8.
+    """
+    try:
+        text = query.decode("ascii")
+        parse_qsl(text, keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise BadInput("The URL is not in UTF-8, percent-encoded: nothing was recorded.") from error
+    if _BAD_PERCENT.search(text):
+        raise BadInput('The URL has a "%" without two digits behind it: send a percent sign as %25.')
+
+
 def declared_length(headers: Headers) -> int | None:
     """Return the length that a request announces for its body; None: it announces none."""
     announced = headers.get("content-length")

@@ -191,7 +191,7 @@ class FileForm:
             if "request_id" not in self.fields:
                 raise BadInput("The form's file comes first: send request_id and token before it.")
             _, found = parse_options_header(self._headers["content-disposition"])
-            self.file_name = found.get(b"filename", b"").decode(errors="replace")
+            self.file_name = _text(found.get(b"filename", b""))
         elif self._part not in _FIELDS or self._part in self.fields:
             raise BadInput("The form has a field twice, or one that is unknown here: nothing was recorded.")
 
@@ -204,12 +204,16 @@ class FileForm:
 
     def _part_end(self) -> None:
         if self._part != _FILE:
-            try:
-                self.fields[self._part] = self._text.decode()
-            except UnicodeDecodeError as error:
-                raise BadInput("The form is not in UTF-8: nothing was recorded.") from error
+            self.fields[self._part] = _text(bytes(self._text))
 
     def _count(self, size: int) -> None:
         self._size += size
         if self._size > PREFIX_BYTES:
             raise BadInput(f"The form's fields have more than {PREFIX_BYTES:,} bytes: nothing was recorded.")
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadInput("The form is not in UTF-8: nothing was recorded.") from error

@@ -14,7 +14,7 @@ from hitl.records.submissions import Submission
 from hitl_webapp import pages
 from hitl_webapp.admission import Address, Admitted
 from hitl_webapp.auth import bearer
-from hitl_webapp.bodies import check_comment
+from hitl_webapp.bodies import check_comment, require_readable
 from hitl_webapp.inbox.queries import require_known
 from hitl_webapp.media import is_multipart
 from hitl_webapp.problems import BadInput, WrongMediaType, problem_of
@@ -64,7 +64,7 @@ async def put_file(request: Request, request_id: str, name: str, comment: str = 
 
 
 def _check_alone(request: Request) -> None:
-    """Refuse a form in the place of the file, and parameters that would not be read.
+    """Refuse a form in the place of the file, and parameters that would not be read, or not as they were meant.
 
     Raises:
         WrongMediaType, BadInput: saying which.
@@ -75,6 +75,7 @@ def _check_alone(request: Request) -> None:
     require_known(given, _PARAMETERS)
     if len(given) > len(set(given)):
         raise BadInput(f"Give each of {' and '.join(_PARAMETERS)} once.")
+    require_readable(request.scope["query_string"])
 
 
 @router.post("/submit/file", include_in_schema=False)
