@@ -14,16 +14,16 @@ from typing import Any, Final, Literal, TypeAlias
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from hitl.core.faults import sentence
+from hitl.core.limits import LARGEST_DOUBLE
 from hitl.core.values import DATA_TYPES, INT64_MAX, INT64_MIN, NoJsonType
 from hitl.errors import InvalidRequest, InvalidValue
 
 Schema: TypeAlias = dict[str, JsonValue]
 
-_LARGEST: Final = 1.7976931348623157e308
 _SCALARS: Final[dict[Any, Schema]] = {
     int: {"type": "integer", "minimum": INT64_MIN, "maximum": INT64_MAX},
     # A whole number may be longer than a double can hold.
-    float: {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
+    float: {"type": "number", "minimum": -LARGEST_DOUBLE, "maximum": LARGEST_DOUBLE},
     bool: {"type": "boolean"},
     str: {"type": "string"},
     None: {"type": "null"},

@@ -13,9 +13,15 @@ from pydantic_core import PydanticSerializationError, core_schema
 
 from hitl.core import decimals
 from hitl.core.jsontypes import Schema
+from hitl.core.limits import LARGEST_DOUBLE
 
 _LOCAL: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?$"
 _WHOLE_NUMBER: Final = "^(0|-?[1-9][0-9]*)$"
+_NAMES: Final[dict[str, Schema]] = {
+    "int": {"pattern": _WHOLE_NUMBER},
+    "bool": {"enum": ["true", "false"]},
+    "uuid": {"format": "uuid", "pattern": "^[0-9a-f-]*$"},
+}
 _IN_JSON: Final = (str, int, float, bool, type(None))
 
 
@@ -89,10 +95,18 @@ class _Strict(_Former):
         return _closed(super().typed_dict_schema(schema))
 
     def dict_schema(self, schema: core_schema.DictSchema) -> dict[str, Any]:
-        """Return what a dict must fit. Of two names that are one whole number, such as 1 and 01, one would win."""
+        """Return what a dict must fit. Of two names that are one key, such as 1 and 01, one would win."""
         found = super().dict_schema(schema)
-        if schema.get("keys_schema", {}).get("type") == "int":
-            found["propertyNames"] = {"pattern": _WHOLE_NUMBER}
+        names = _NAMES.get(schema.get("keys_schema", {}).get("type", ""))
+        return found if names is None else {**found, "propertyNames": names}
+
+    def float_schema(self, schema: core_schema.FloatSchema) -> dict[str, Any]:
+        """Return what a float must fit: a whole number, too, may have no more digits than a double keeps."""
+        found = super().float_schema(schema)
+        if not {"minimum", "exclusiveMinimum"} & found.keys():
+            found["minimum"] = -LARGEST_DOUBLE
+        if not {"maximum", "exclusiveMaximum"} & found.keys():
+            found["maximum"] = LARGEST_DOUBLE
         return found
 
     def datetime_schema(self, schema: core_schema.DatetimeSchema) -> dict[str, Any]:

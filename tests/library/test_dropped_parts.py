@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, JsonValue, NaiveDatetime, RootModel
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, NaiveDatetime, RootModel
 from typing_extensions import TypedDict
 
-from hitl.core.pythontypes import typed
+from hitl.core.forms import plan
+from hitl.core.forms.hints import hint_of
+from hitl.core.forms.parts import Line, Rows
+from hitl.core.pythontypes import as_json, typed
 from hitl.core.question import Question, parse_answer
 from hitl.errors import InvalidValue
 
@@ -112,6 +116,46 @@ def test_a_decimal_number_inside_a_model_is_kept_to_its_last_digit_or_refused(nu
         parse_answer(question(Price), f'{{"amount": {number}}}', text=True)
     kept = parse_answer(question(Price), f'{{"amount": "{number}"}}', text=True)
     assert typed(Price, kept).amount == Decimal(number)
+
+
+class Measured(BaseModel):
+    amount: float = 0
+    positive: Annotated[float, Field(gt=0)] = 1
+    flags: dict[bool, int] = {}
+    ids: dict[UUID, int] = {}
+
+
+WHOLE = 2**53
+ID = "abcdef78-1234-4678-9234-567812345678"
+
+
+@pytest.mark.parametrize(
+    ("data_type", "value", "wrong"),
+    [
+        (Measured, {"amount": WHOLE}, {"amount": WHOLE + 1}),
+        (Measured, {"amount": 10**300 // 3 * 3.0}, {"amount": 10**300 // 3}),
+        (Measured, {"amount": 1e308}, {"amount": 10**400}),
+        (Measured, {"positive": WHOLE}, {"positive": WHOLE + 1}),
+        (Measured, {"flags": {"true": 1, "false": 2}}, {"flags": {"true": 1, "yes": 2}}),
+        (Measured, {"ids": {ID: 1}}, {"ids": {ID: 1, ID.upper(): 2}}),
+        (list[float], [WHOLE], [WHOLE + 1]),
+        (dict[str, float], {"a": -WHOLE}, {"a": -WHOLE - 1}),
+    ],
+    ids=str,
+)
+def test_what_the_type_would_round_or_merge_is_refused(data_type: Any, value: Any, wrong: Any) -> None:
+    assert parse_answer(question(data_type), value, text=False) == value
+    assert as_json(data_type, typed(data_type, value)) is not None
+    with pytest.raises(InvalidValue):
+        parse_answer(question(data_type), wrong, text=False)
+
+
+def test_a_hint_says_nothing_of_the_largest_double() -> None:
+    for data_type in (list[float], list[Annotated[float, Field(gt=0)]]):
+        rows = plan(question(data_type).json_schema or {})
+        assert isinstance(rows, Rows)
+        assert isinstance(rows.item, Line)
+        assert "308" not in hint_of(rows.item)
 
 
 def test_a_question_of_release_0_2_0_is_found_again_and_its_answer_is_read() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from hitl.core.decimals import KEYWORD as DECIMAL_LIMITS
 from hitl.core.forms.parts import MISSING, Line, LineKind
 from hitl.core.forms.patterns import in_words
+from hitl.core.limits import LARGEST_DOUBLE
 from hitl.core.strictjson import shortened, show
 from hitl.core.values import format_value, is_number
 from hitl.errors import InvalidValue
@@ -153,6 +154,9 @@ def _numbers(line: Line) -> str:
 
 def _bound(schema: Mapping[str, Any], name: str) -> str:
     bound = schema.get(name)
+    if bound in (LARGEST_DOUBLE, -LARGEST_DOUBLE):
+        # It is said of every number.
+        return ""
     if isinstance(bound, str):
         # A Decimal's, see `hitl.core.decimals`.
         return bound

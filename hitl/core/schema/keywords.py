@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
+from hitl.core.limits import LARGEST_DOUBLE
 from hitl.core.schema.formats import cost, wanted_instead
 from hitl.core.schema.patterns import Pattern
 from hitl.core.schema.work import Place, Work, shown, shown_list
@@ -269,6 +270,15 @@ def text_format(name: str, value: Any, at: Place, work: Work, _seen: Seen) -> It
     work.spend(cost(name, value))
     wanted = wanted_instead(name, value)
     return () if wanted is None else (Fault(at, lambda: f"{shown(value)} is not {wanted}"),)
+
+
+def double(_argument: None, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
+    """Where a bound is the largest double: a whole number may have more digits than one keeps."""
+    if not isinstance(value, int) or abs(value) > LARGEST_DOUBLE:
+        return ()
+    work.spend(1)
+    kept = float(value)
+    return () if kept == value else (_about(at, value, f"has more digits than can be kept: write {kept!r}"),)
 
 
 def unique(_argument: None, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from hitl.core import decimals
+from hitl.core.limits import LARGEST_DOUBLE
 from hitl.core.pointers import unescaped
 from hitl.core.schema import applicators as holding
 from hitl.core.schema import keywords as plain
@@ -136,6 +137,8 @@ class _Compiler:
         elif name in _LIMITS:
             wrong, saying = _LIMITS[name]
             yield plain.limit, (wrong, argument, saying)
+            if argument in (LARGEST_DOUBLE, -LARGEST_DOUBLE):
+                yield plain.double, None
         elif name[:3] in ("min", "max") and name[3:] in _LENGTHS:
             bounds = (argument, None) if name.startswith("min") else (0, argument)
             yield plain.length, (_LENGTHS[name[3:]], *bounds, name.endswith("Properties"))
