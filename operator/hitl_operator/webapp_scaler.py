@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,9 @@ from hitl_operator.owner_references import owned_by
 from hitl_operator.webapp_templates import manifests, read, resource_of
 
 _MANAGER: Final = "hitl-operator"
+# After so long without a look, another operator may have tended to them: what was known of them is known no more.
+_GAP_SECONDS: Final = 30.0
+
 _log = logging.getLogger("hitl.operator.webapp")
 
 
@@ -70,6 +73,7 @@ class WebApps:
         self._deployment = deployment
         self._idle_seconds = idle_seconds
         self._now = now
+        self._tended_at = now()
         self._scales: dict[str, Scale] = {}
         self._applied: dict[str, tuple[str, bool]] = {}
         self._hopeless: dict[str, str] = {}
@@ -83,8 +87,12 @@ class WebApps:
         """
         if self._templates is None:
             return
+        if (self._now() - self._tended_at).total_seconds() > _GAP_SECONDS:
+            self._scales.clear()
+            self._applied.clear()
         for name, count in pending.items():
             await self._guarded(name, count, self._templates)
+        self._tended_at = self._now()
 
     def look_again(self) -> None:
         """Apply everything again the next time, in case somebody changed it."""
@@ -111,13 +119,15 @@ class WebApps:
         contents = manifests(template)
         last = self._scales.get(name) or await self._as_it_is(contents)
         scale = decide(pending, last, self._now(), self._idle_seconds)
-        self._scales[name] = scale
+        # Until all of it is applied, it may be as it was, or half of what it is to be.
+        self._scales[name] = replace(scale, running=scale.running or last.running)
         applied = self._applied.get(name)
         # What is not wanted and was never brought up needs nothing at all.
         if applied == (template, scale.running) or not (scale.running or last.running or applied):
             return
         for content in contents:
             await self._apply(content, running=scale.running)
+        self._scales[name] = scale
         self._applied[name] = (template, scale.running)
         _log.info("the web app of root %s %s", name, "is wanted" if scale.running else "is scaled to zero")
 
