@@ -20,7 +20,7 @@ class Known:
         targets: The names of the targets that are told of it.
         ended: Whether it has ended.
         since: Since when that is known.
-        gone: Whether its HumanInput was deleted, so that nothing tells of it any more.
+        gone: Whether its HumanInput was deleted, so that no event names it any more.
     """
 
     targets: frozenset[str]

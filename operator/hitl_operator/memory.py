@@ -94,7 +94,7 @@ class KnownRequests:
 def _bytes_of(content: BaseModel, schema: object, most: int) -> int:
     """Return about how many bytes of memory an object takes; more than `most`, if it is surely more.
 
-    Whoever asks chooses each of its texts, and how a JSON Schema is nested: 1 MiB of that takes up to 28 here.
+    The person who asks chooses each of its texts, and how a JSON Schema is nested: 1 MiB of that takes up to 28.
     """
     if not schema:
         # Half a character cannot be written.
