@@ -20,7 +20,15 @@ from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.shapes import Identity, Metadata, RequestRef
 from hitl.cluster.shapes import Respondents as ShownRespondents
 from hitl.cluster.times import hours_in, reminders_shown, steps_in, steps_shown
-from hitl.cluster.v1alpha1 import GROUP, MAX_SCHEMA_LEVELS, TOO_DEEP, HumanInput, HumanInputSpec, OnTimeout
+from hitl.cluster.v1alpha1 import (
+    GROUP,
+    MAX_SCHEMA_LEVELS,
+    TOO_DEEP,
+    TOO_LARGE,
+    HumanInput,
+    HumanInputSpec,
+    OnTimeout,
+)
 from hitl.cluster.via import commit_of, via_of
 from hitl.core.documents import (
     CopiedPolicy,
@@ -33,7 +41,7 @@ from hitl.core.documents import (
 )
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import Phase, phase_of
-from hitl.core.limits import MAX_NAME_CHARS
+from hitl.core.limits import MAX_NAME_CHARS, MAX_SCHEMA_CHARS
 from hitl.core.question import OnTimeout as StoredOnTimeout
 from hitl.core.question import Question
 from hitl.core.respondents import Respondents
@@ -74,6 +82,8 @@ def question_of(human_input: HumanInput) -> Question:
     approval = approval_of(spec)
     if spec.json_schema == TOO_DEEP:
         raise InvalidRequest(f"schema: it is nested too deeply: at most {MAX_SCHEMA_LEVELS} levels are allowed")
+    if spec.json_schema == TOO_LARGE:
+        raise InvalidRequest(f"schema: it is too large: at most {MAX_SCHEMA_CHARS:,} characters are allowed")
     return Question.of(
         event_name_of(human_input),
         spec.data_type,

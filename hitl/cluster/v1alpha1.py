@@ -6,9 +6,11 @@ definitions from them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from hitl.cluster.shapes import (
     Agreement,
@@ -35,6 +37,7 @@ from hitl.core.limits import (
     MAX_CHOICES,
     MAX_COMMENT_CHARS,
     MAX_PROMPT_CHARS,
+    MAX_SCHEMA_CHARS,
     MAX_TIMEOUT_SECONDS,
 )
 from hitl.core.question import PromptFormat
@@ -55,6 +58,8 @@ MAX_EDITS: Final = 32
 MAX_SCHEMA_LEVELS: Final = 200
 TOO_DEEP: Final[dict[str, JsonValue]] = {"$schema": "nested too deeply"}
 """What replaces a schema of more levels, so that its HumanInput can be read. No question is asked with it."""
+TOO_LARGE: Final[dict[str, JsonValue]] = {"$schema": "too large"}
+"""What replaces a schema that no question may have, as 1 MiB of JSON may take 28 of memory."""
 
 OnTimeout: TypeAlias = Literal["Fail", "UseDefault"]
 
@@ -68,6 +73,10 @@ def _readable(schema: Any) -> Any:
         check_depth(schema, MAX_SCHEMA_LEVELS)
     except InvalidValue:
         return dict(TOO_DEEP)
+    # What cannot be written is refused later. As questions count, it is never less.
+    with suppress(PydanticSerializationError):
+        if len(to_json(schema)) > MAX_SCHEMA_CHARS:
+            return dict(TOO_LARGE)
     return schema
 
 

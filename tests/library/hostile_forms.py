@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
-from hitl.core.schema import MAX_SCHEMA_CHARS
+from hitl.core.limits import MAX_SCHEMA_CHARS
 
 Schema = dict[str, Any]
 _TYPES: Final = ("string", "integer", "number", "boolean", "null", "array", "object")

@@ -3,6 +3,7 @@
 import json
 import math
 import string
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from hitl.core.approval import Approval
 from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
+from hitl.core.limits import MAX_SCHEMA_CHARS
 from hitl.core.values import parse_text
 from hitl.errors import InvalidRequest
 from tests.library.samples import draft_request
@@ -357,6 +359,26 @@ def test_a_humaninput_that_no_rule_has_seen_is_refused_all_the_same(spec: dict[s
     asked = HumanInput.from_object({"metadata": {"name": "a", "uid": "u"}, "spec": {"prompt": "?", **spec}})
     with pytest.raises(InvalidRequest, match=fault):
         question_of(asked)
+
+
+def test_a_schema_that_no_question_may_have_takes_no_memory() -> None:
+    listed: list[Any] = [{"a": {}}] * 100_000
+    spec = {"prompt": "?", "dataType": "json", "schema": {"enum": listed}}
+    content = {"metadata": {"name": "a", "uid": "u"}, "spec": spec}
+    tracemalloc.start()
+    asked = HumanInput.from_object(content)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 2**20
+    with pytest.raises(InvalidRequest, match="schema: it is too large: at most 65,536 characters"):
+        question_of(asked)
+
+
+def test_a_schema_of_all_that_a_question_may_have_is_read_as_it_is() -> None:
+    schema = {"description": "x" * (MAX_SCHEMA_CHARS - len('{"description": ""}'))}
+    content = {"prompt": "?", "dataType": "json", "schema": schema}
+    asked = HumanInput.from_object({"metadata": {"name": "a", "uid": "u"}, "spec": content})
+    assert question_of(asked).json_schema == schema
 
 
 def test_a_choice_without_a_label_is_its_own() -> None:

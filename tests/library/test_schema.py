@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from hitl.core.schema import MAX_SCHEMA_CHARS, check_schema, check_value
+from hitl.core.limits import MAX_SCHEMA_CHARS
+from hitl.core.schema import check_schema, check_value
 from hitl.core.values import MAX_VALUE_CHARS
 from hitl.errors import InvalidRequest, InvalidValue
 from tests.library.test_values import json_values

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from pydantic import JsonValue
 
+from hitl.core.limits import MAX_SCHEMA_CHARS
 from hitl.core.schema.keywords import Fault, Part, faults
 from hitl.core.schema.metaschema import DIALECT, METASCHEMA
 from hitl.core.schema.parts import compiled
 from hitl.core.schema.work import TooMuchWork, Work, path_of, place_text, shown
 from hitl.errors import InvalidRequest, InvalidValue
 
-MAX_SCHEMA_CHARS: Final = 65_536
 BUDGET: Final = 1_000_000
 """About a second of one core. An answer of the largest size against an ordinary schema takes a tenth of it."""
 
