@@ -256,9 +256,18 @@ def test_the_browsers_picker_writes_into_the_text_with_the_zone_of_that_day(
     for picked, zone in (("2026-07-01T09:30:15", "+02:00"), ("2026-01-01T09:30:15", "+01:00")):
         page.evaluate(pick, picked)
         assert page.input_value("#value") == picked + zone
+    # The clocks go back, and forward: it is a guess which moment that is, or there is none.
+    for picked in ("2026-10-25T02:30:00", "2026-03-29T02:30:00"):
+        page.evaluate(pick, picked)
+        assert page.input_value("#value") == picked
+        page.click("button.primary")
+        page.wait_for_selector("#value-error:has-text('has no zone')")
+    for picked, zone in (("2026-10-25T01:59:59", "+02:00"), ("2026-10-25T03:00:00", "+01:00")):
+        page.evaluate(pick, picked)
+        assert page.input_value("#value") == picked + zone
     page.click("button.primary")
     page.wait_for_selector(".outcome")
-    assert (question.stored() or {})["value"] == "2026-01-01T09:30:15+01:00"
+    assert (question.stored() or {})["value"] == "2026-10-25T03:00:00+01:00"
     context.close()
 
 

@@ -134,6 +134,22 @@ def test_back_works_after_an_error_and_nothing_is_sent_again(shared_app: WebApp,
     assert (question.stored() or {})["value"] == 5
 
 
+def test_what_was_typed_into_one_list_never_gets_into_another_one(shared_app: WebApp, page: Page) -> None:
+    lists = {name: {"type": "array", "items": {"type": "string"}, "default": [name]} for name in ("one", "two")}
+    question = asked(shared_app, data_type="json", json_schema={"type": "object", "properties": lists})
+    page.goto(question.url)
+    page.get_by_role("button", name="Remove One 1").click()
+    page.wait_for_selector("[name='v/one/0']", state="detached")
+    page.get_by_role("button", name="Add another to Two").click()
+    page.wait_for_selector("[name='v/two/1']")
+
+    page.reload()
+    page.wait_for_selector("[name='v/one/0']")
+
+    # There are as many fields as before.
+    assert [page.input_value(f"[name='v/{name}/0']") for name in lists] == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     ("zone", "shown"),
     [

@@ -107,9 +107,14 @@ function withSeconds(text, kind) {
   return kind !== "date" && /(^|T)\d\d:\d\d$/.test(text) ? `${text}:00` : text;
 }
 
-// The difference from UTC that this machine's zone has at that very moment.
+// The difference from UTC that this machine's zone has at that very moment. Where clocks are changed, a time comes twice
+// or not at all: then it is left out, and the form asks which moment is meant.
 function zone(text) {
-  const minutes = -new Date(text).getTimezoneOffset();
+  const around = [-1, 1].map((days) => new Date(new Date(text).getTime() + days * 86400000).getTimezoneOffset());
+  const fits = (offset) => new Date(Date.parse(`${text}Z`) + offset * 60000).getTimezoneOffset() === offset;
+  const offsets = [...new Set(around)].filter(fits);
+  if (offsets.length !== 1) return "";
+  const minutes = -offsets[0];
   const two = (number) => String(Math.floor(number)).padStart(2, "0");
   return `${minutes < 0 ? "-" : "+"}${two(Math.abs(minutes) / 60)}:${two(Math.abs(minutes) % 60)}`;
 }
@@ -118,9 +123,11 @@ function zone(text) {
 if (form && main.dataset.request) {
   const kinds = { text: "value", textarea: "value", "select-one": "value", radio: "checked", checkbox: "checked" };
   const fields = [...form.elements].filter((field) => field.type in kinds);
-  const remember = () => ({ typed: fields.map((field) => field[kinds[field.type]]) });
+  // After a row more or less, the page that is loaded again may have as many fields, and others.
+  const names = fields.map((field) => (kinds[field.type] === "checked" ? `${field.name}=${field.value}` : field.name)).join("\n");
+  const remember = () => ({ names, typed: fields.map((field) => field[kinds[field.type]]) });
   const typed = history.state?.typed;
-  if (typed?.length === fields.length) {
+  if (typed && history.state.names === names) {
     fields.forEach((field, index) => { field[kinds[field.type]] = typed[index]; });
     const more = form.querySelector("details.more");
     if (more) more.open = more.open || [...more.querySelectorAll("input, textarea")].some((field) => field.value);
