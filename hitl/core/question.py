@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
@@ -31,6 +31,9 @@ from hitl.core.several import list_type, several
 from hitl.core.strictjson import shortened
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
 from hitl.errors import InvalidRequest, InvalidValue
+
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
 
 OnTimeout: TypeAlias = Literal["fail", "default"]
 PromptFormat: TypeAlias = Literal["markdown", "plain"]
@@ -211,7 +214,9 @@ class Question(Asked):
         return stored.question_digest() in (self.question_digest(), self.untyped_digest())
 
 
-def parse_answer(asked: Asked, answer: Value, *, text: bool, formats: bool = True) -> Value:
+def parse_answer(
+    asked: Asked, answer: Value, *, text: bool, formats: bool = True, work: Work | None = None
+) -> Value:
     """Return the typed value of an answer, once it fits the question in every respect.
 
     Args:
@@ -219,6 +224,7 @@ def parse_answer(asked: Asked, answer: Value, *, text: bool, formats: bool = Tru
         answer: What the respondent gave.
         text: The answer is text as a form holds it, rather than a JSON value.
         formats: Whether `format` in its schema is enforced.
+        work: What the check of its schema may cost; None: what every check may.
 
     Raises:
         InvalidValue: with a sentence for the respondent.
@@ -231,7 +237,7 @@ def parse_answer(asked: Asked, answer: Value, *, text: bool, formats: bool = Tru
         parsed = parse_json(asked.data_type, answer, empty=empty)
     check_choice(format_value(asked.data_type, parsed), asked.choices, asked.choice_labels)
     if asked.json_schema is not None:
-        _schemas().check_value(asked.json_schema, parsed, formats=formats)
+        _schemas().check_value(asked.json_schema, parsed, formats=formats, work=work)
     return parsed
 
 

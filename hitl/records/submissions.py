@@ -5,10 +5,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from hitl.core.audit import Kind, Right
-from hitl.core.documents import OutcomeDocument, OutcomeKind, Respondent
+from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
 from hitl.core.files import require_uploaded
 from hitl.core.lifecycle import accepts_submissions
 from hitl.core.limits import MAX_COMMENT_CHARS
@@ -19,12 +19,52 @@ from hitl.errors import AlreadySettled, Expired, HITLError, InvalidValue
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.storage import Store
 
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
+
 _T = TypeVar("_T")
 
 
 def new_submission_id() -> str:
     """Return a random submission id."""
     return str(uuid.uuid4())
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An answer that was compared with its question before.
+
+    Args:
+        value: Its typed value.
+        error: Why it does not fit; None: it does.
+    """
+
+    value: Value = None
+    error: InvalidValue | None = None
+
+    @classmethod
+    def of(cls, question: RequestDocument, submission: Submission, work: Work | None = None) -> Checked:
+        """Compare an answer with its question.
+
+        Args:
+            question: The question.
+            submission: The answer.
+            work: As `parse_answer` takes it.
+        """
+        try:
+            return cls(parse_answer(question, submission.value, text=submission.text, work=work))
+        except InvalidValue as error:
+            return cls(error=error)
+
+    def value_or_raise(self) -> Value:
+        """Return the value.
+
+        Raises:
+            InvalidValue: it does not fit its question.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.value
 
 
 @dataclass(frozen=True)
@@ -41,6 +81,7 @@ class Submission:
         submission_id: The same id sent twice is the same submission, if sender and content are the same as well.
         uploaded: The value is a file's, whose bytes are in storage.
         right: By which right it is made, for the audit.
+        checked: Whether its value fits the question it is made to, if that was found before.
     """
 
     outcome: OutcomeKind
@@ -52,6 +93,7 @@ class Submission:
     submission_id: str = field(default_factory=new_submission_id)
     uploaded: bool = False
     right: Right = ""
+    checked: Checked | None = None
 
     def by(self, respondent: Respondent) -> Submission:
         """Return the same submission, once it is known who makes it."""
@@ -197,7 +239,7 @@ def as_outcome(request: StoredRequest, submission: Submission, now: datetime) ->
     value: Value = None
     if submission.outcome == "answered":
         require_uploaded(document, uploaded=submission.uploaded)
-        value = parse_answer(document, submission.value, text=submission.text)
+        value = (submission.checked or Checked.of(document, submission)).value_or_raise()
     return OutcomeDocument(
         request_id=document.request_id,
         data_type=document.data_type,

@@ -24,6 +24,7 @@ from hitl.records.voting import withdraw
 from hitl_webapp import audit, metrics
 from hitl_webapp.admission import Address, Admission, Admitted
 from hitl_webapp.auth import Principal
+from hitl_webapp.checking import checked
 from hitl_webapp.clock import Clock
 from hitl_webapp.evidence import EvidenceReader
 from hitl_webapp.hints import Hints
@@ -208,6 +209,7 @@ class Submissions:
         await self._clock.require(now)
         await admitted.principal.require_may_answer(admitted.request.document, now)
         await self._evidence.require_unchanged(admitted.request)
+        submission = await checked(admitted.request.document, submission)
         return await settle(self._records, admitted.request, submission, now=now, looked=admitted.looked)
 
     async def _refuse(self, admitted: Admitted, submission: Submission, fault: InvalidValue) -> Settled:

@@ -35,6 +35,10 @@ _BYTES_PER_CHAR = 100
 _kept: dict[str, Part | str] = {}
 
 
+class TakesTooLong(InvalidValue):
+    """Checking an answer would cost more than it may."""
+
+
 def check_schema(schema: Mapping[str, JsonValue]) -> None:
     """Refuse what is no JSON Schema, or one that cannot be checked within bounds.
 
@@ -60,8 +64,8 @@ def check_value(
         work: What is left of a budget that several checks share; None: this check has one of its own.
 
     Raises:
-        InvalidValue: its `details` hold one sentence for each fault, at most 20. Also when checking takes more
-            than about a second.
+        InvalidValue: its `details` hold one sentence for each fault, at most 20.
+        TakesTooLong: checking takes more than about a second, or than what is left of the budget.
         InvalidRequest: when the schema itself is refused, see `check_schema`.
     """
     part = _schema(_as_text(schema))
@@ -70,7 +74,7 @@ def check_value(
     except RecursionError as error:
         raise InvalidValue("The value is nested too deeply for the schema: flatten it.") from error
     except TooMuchWork as error:
-        raise InvalidValue(
+        raise TakesTooLong(
             f"Checking the value against the schema takes too long (given up at {place_text(error.at)}): "
             "give a shorter value, or ask with a simpler schema."
         ) from error
