@@ -81,7 +81,7 @@ class SentForm:
             return self._of_parts(question)
         first = initial(question)
         if first is not None and question.data_type == "str" and self.value == sent_back(first):
-            # Whoever left it untouched means what was filled in.
+            # Who left it untouched means what was filled in.
             return replace(self, submission=replace(self.submission, value=first))
         field = field_for(question)
         if not self.choice and field.widget == "search" and self.value not in field.choices:
