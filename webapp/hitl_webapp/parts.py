@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -12,8 +12,8 @@ from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan, read
 from hitl.core.forms.held import holds, sent_back
 from hitl.core.forms.hints import hint_of
-from hitl.core.forms.names import below, one, rows_of
-from hitl.core.forms.parts import Constant, Raw
+from hitl.core.forms.names import ROOT, below, one, rows_of
+from hitl.core.forms.parts import Constant, Fixed, Group, OneOf, Raw, Rows
 from hitl.core.forms.sent import options_of, parts_inside
 from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
 from hitl.core.jsontypes import json_example
@@ -63,7 +63,15 @@ class PartsForm:
 
     def first(self, name: str) -> bool:
         """Tell whether a part is the one to look at first."""
-        return name == (self.focus or next(iter(self.faults), ""))
+        return name == (self.focus or next((each for each, _ in self.faulty("")), ""))
+
+    def faulty(self, asked: str) -> list[tuple[str, str]]:
+        """Return the parts that are wrong, from the top of the page: the name of each, and what people call it.
+
+        Args:
+            asked: What the page calls the whole answer.
+        """
+        return [each for each in _shown(self.part, self.sent, ROOT, asked) if each[0] in self.faults]
 
 
 def form_of(question: RequestDocument) -> Part | None:
@@ -151,3 +159,29 @@ def _first(part: Part, first: str | None) -> dict[str, list[str]]:
 def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str) -> bool:
     again, wrong = read(part, {name: list(map(sent_back, texts)) for name, texts in sent.items()})
     return not wrong and again is not MISSING and holds(again, json.loads(first))
+
+
+def _shown(
+    part: Part, sent: Mapping[str, Sequence[str]], name: str, label: str, around: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Yield each part that the template shows, in its order, as `PartsForm.faulty` returns it.
+
+    Args:
+        part: The part.
+        sent: What its fields hold.
+        name: Its name.
+        label: What people call it.
+        around: What they call the parts around it that are needed to find it, such as the row of a list.
+    """
+    yield name, f"{around}{label}"
+    inside = around if name == ROOT else f"{around}{label}: "
+    if isinstance(part, Group | Fixed):
+        if not part.optional or f"{name}~on" in sent:
+            for key, each in parts_inside(part):
+                yield from _shown(each, sent, below(name, key), each.label or str(key), inside)
+    elif isinstance(part, Rows):
+        for number in range(rows_of(sent, name)):
+            yield from _shown(part.item, sent, below(name, number), f"{label} {number + 1}", around)
+    elif isinstance(part, OneOf):
+        for number, (text, branch) in enumerate(part.branches):
+            yield from _shown(branch, sent, f"{name}~{number}", branch.label or text, inside)
