@@ -23,7 +23,8 @@ def require_terminal(request_id: str) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         output.fail(
             "VALUE is missing, and this is no terminal where it could be asked for: give it, such as "
-            f"`hitl answer {one_line(request_id)} 42`, or - to read it from standard input",
+            f"`hitl answer {one_line(request_id)} 42`, or - to read it from standard input, or --file FILE where "
+            "a file is asked for",
             Code.USAGE,
         )
 

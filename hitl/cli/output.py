@@ -26,6 +26,7 @@ from hitl.cli.web_listing import ListedQuestion
 from hitl.core.documents import format_time
 from hitl.core.escalation import named_shortly
 from hitl.core.evidence import Evidence, shown_size
+from hitl.core.files import is_a_files
 from hitl.core.text import ascii_controls
 from hitl.errors import one_line, printable
 
@@ -147,6 +148,7 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         now: The present moment, for ages and deadlines.
         stored: It was found in storage, where links are made.
     """
+    a_file = is_a_files(view.schema_)
     lines = [
         ("ID", view.id),
         ("Namespace", view.namespace),
@@ -159,7 +161,8 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
         ("Evidence", "\n".join(map(_evidence, view.evidence))),
         ("Left out", f"{', '.join(view.left_out)}: see the form" if view.left_out else ""),
         ("Default", "" if view.default is None else f"{view.default} (on timeout: {view.on_timeout})"),
-        ("Schema", json.dumps(view.schema_, ensure_ascii=False) if view.schema_ is not None else ""),
+        ("Answer", f"a file: upload it in the form, or `hitl answer {view.id} --file FILE`" if a_file else ""),
+        ("Schema", "" if view.schema_ is None or a_file else json.dumps(view.schema_, ensure_ascii=False)),
         ("May answer", named_shortly(view.respondents)),
         ("Handed over", "\n".join(f"by {one_line(each.by)} to {one_line(each.to)}" for each in view.handed_over)),
         ("Escalates", "\n".join(_step(each, now) for each in view.escalation)),

@@ -39,10 +39,24 @@ async def load(kubeconfig: str | None, context: str | None) -> tuple[Configurati
         if kubeconfig is None and context is None and "KUBERNETES_SERVICE_HOST" in os.environ:
             loading.load_incluster_config(configuration)
             return configuration, _OWN_NAMESPACE.read_text().strip()
+        _require_kubeconfig(kubeconfig)
         loader = await loading.load_kube_config(kubeconfig, context, configuration)
         return configuration, loader.current_context["context"].get("namespace", "default")
     except (loading.ConfigException, OSError, ValueError, TypeError) as error:
         raise ClusterError(f"no Kubernetes cluster: {error}") from error
+
+
+def _require_kubeconfig(kubeconfig: str | None) -> None:
+    """Refuse to look for a cluster where there is no file that could name one.
+
+    Raises:
+        ClusterError: saying which file is missing.
+    """
+    named = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    if not any(Path(each).expanduser().exists() for each in named.split(os.pathsep)):
+        raise ClusterError(
+            f"no Kubernetes cluster: there is no kubeconfig {named}: KUBECONFIG or --kubeconfig names another one"
+        )
 
 
 async def token_of(configuration: Configuration) -> str:

@@ -56,7 +56,12 @@ class _Asked(Protocol):
 
 def asks_for_file(asked: _Asked) -> bool:
     """Tell whether a question is answered by a file."""
-    return asked.json_schema is not None and asked.json_schema.get(_MARK) is True
+    return is_a_files(asked.json_schema)
+
+
+def is_a_files(schema: Mapping[str, Any] | None) -> bool:
+    """Tell whether a question's schema is that of a file."""
+    return schema is not None and schema.get(_MARK) is True
 
 
 def require_file_alone(asked: _Asked) -> None:

@@ -62,7 +62,7 @@ def read_json(text: str | bytes) -> JsonValue:
         )
     except json.JSONDecodeError as error:
         raise InvalidValue(
-            f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.{_instead(error)}"
         ) from error
     except RecursionError as error:
         raise InvalidValue(_TOO_DEEP) from error
@@ -169,3 +169,11 @@ def _each_name_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
 
 def _containers(values: list[JsonValue]) -> list[dict[str, JsonValue] | list[JsonValue]]:
     return [value for value in values if isinstance(value, dict | list)]
+
+
+def _instead(error: json.JSONDecodeError) -> str:
+    """Return what to write instead of what is no JSON, with a blank before it; empty where nobody can tell."""
+    rest = error.doc[error.pos :]
+    if rest.startswith(("True", "False", "None")):
+        return " JSON has true, false and null."
+    return " Put double quotes around a text." if rest[:1].isalpha() or rest[:1] == "'" else ""

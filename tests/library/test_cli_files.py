@@ -122,3 +122,12 @@ def test_no_command_stumbles_over_evidence_and_files(
     assert "a-question" in said["list"]
     for command in (["list", "--all"], ["doctor"], ["gc", "--full"]):
         assert CliRunner().invoke(app, command).exit_code == 0
+
+
+def test_a_question_for_a_file_is_shown_as_one_and_not_as_a_schema(root: Store) -> None:
+    question(root)
+
+    shown = CliRunner().invoke(app, ["show", "a-question"]).stdout
+
+    assert "a file: upload it in the form, or `hitl answer a-question --file FILE`" in shown
+    assert "sha256" not in shown

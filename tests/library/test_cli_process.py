@@ -449,7 +449,8 @@ def test_serve_says_that_there_is_no_cluster_to_ask(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 5
-    assert "no Kubernetes cluster" in done.stderr
+    assert f"no Kubernetes cluster: there is no kubeconfig {tmp_path / 'absent'}" in done.stderr
+    assert "Config not found" not in done.stderr
     assert "cannot be listened on" not in done.stderr
 
 

@@ -117,6 +117,16 @@ def test_every_fault_has_its_place() -> None:
     assert str(refused.value).startswith("The value does not fit: ")
 
 
+@pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
+def test_a_value_that_is_none_of_some_constants_is_told_which_there_are(keyword: str) -> None:
+    schema = {"items": {keyword: [{"const": "a", "title": "Alpha"}, {"const": "b"}]}}
+
+    with pytest.raises(InvalidValue) as refused:
+        check_value(schema, ["a", "c"])
+
+    assert refused.value.details == ("[1]: 'c' is not one of ['a', 'b']",)
+
+
 def test_a_fitting_value_passes() -> None:
     check_value(PERSON, {"name": "Ann", "ages": [1, 2]})
 

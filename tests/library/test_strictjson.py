@@ -1,6 +1,7 @@
 """JSON is read as it stands, or refused: nothing that Python's own reader would change gets through."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -124,3 +125,19 @@ def test_a_number_that_a_double_would_round_is_refused(text: str) -> None:
 def test_whatever_program_writes_a_double_it_is_read(number: float, digits: int) -> None:
     assert read_json(repr(number)) == number
     assert read_json(f"{number:.{digits}e}") == number
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("eu", "Put double quotes around a text."),
+        ("['eu']", "Put double quotes around a text."),
+        ("{region: 1}", "Put double quotes around a text."),
+        ("[1, None]", "JSON has true, false and null."),
+        ("True", "JSON has true, false and null."),
+        ("[1,]", "column 4."),
+    ],
+)
+def test_what_a_person_types_as_python_or_without_quotes_is_told_how_json_has_it(text: str, instead: str) -> None:
+    with pytest.raises(InvalidValue, match=f"{re.escape(instead)}$"):
+        read_json(text)

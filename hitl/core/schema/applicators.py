@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from hitl.core.schema.keywords import Fault, Part, Seen, faults, fits, may_be, never, unexpected
-from hitl.core.schema.work import Place, Work, shown
+from hitl.core.schema.keywords import Fault, Part, Seen, constant, faults, fits, may_be, never, unexpected
+from hitl.core.schema.work import Place, Work, shown, shown_list
 
 ANYTHING: Final = Part()
 NOTHING: Final = Part([(never, None)])
@@ -31,7 +31,7 @@ def any_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> 
             fitting = True
             if seen is None:
                 break
-    return () if fitting else (Fault(at, lambda: f"{shown(value)} is not valid under any of the given schemas"),)
+    return () if fitting else (Fault(at, lambda: _fits_none(parts, value)),)
 
 
 def one_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> Iterable[Fault]:
@@ -40,10 +40,18 @@ def one_of(parts: list[Part], value: Any, at: Place, work: Work, seen: Seen) -> 
     if count == 1:
         return ()
     if count == 0:
-        return (Fault(at, lambda: f"{shown(value)} is not valid under any of the given schemas"),)
+        return (Fault(at, lambda: _fits_none(parts, value)),)
     return (
         Fault(at, lambda: f"{shown(value)} is valid under {count} of the given schemas, and must be under one"),
     )
+
+
+def _fits_none(parts: list[Part], value: Any) -> str:
+    """Return the sentence about a value that fits none of the parts; where each is one value, it names them."""
+    checks = [part.checks for part in parts]
+    if all([check for check, _ in each] == [constant] for each in checks):
+        return f"{shown(value)} is not one of [{shown_list([argument[1] for [(_, argument)] in checks])}]"
+    return f"{shown(value)} is not valid under any of the given schemas"
 
 
 def negated(part: Part, value: Any, at: Place, work: Work, _seen: Seen) -> Iterable[Fault]:
