@@ -372,7 +372,8 @@ class Values(Section):
     namespaces: list[str] = []
     """The namespaces of questions. The operator has rights only there. Empty: the whole cluster."""
     endpoint: str = Field(default="", pattern=r"^(https?://[^/]+)?$")
-    """The web app's base URL as people reach it, such as https://hitl.example.org. Empty: its Service's."""
+    """The web app's base URL as people reach it, such as https://hitl.example.org, without a slash at its end.
+    Empty: its Service's."""
     auth: Auth = "link"
     """Who may answer in the web app: link (everyone who has a link), oidc (users who sign in by OpenID Connect,
     see `webapp.oidc`), proxy (users that a trusted proxy names) or kubernetes (users with the verb `answer`, by

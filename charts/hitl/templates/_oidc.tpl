@@ -173,7 +173,7 @@ injectRequestHeaders:
 {{- $oidc := .Values.webapp.oidc -}}
 {{- range $name := list "issuerUrl" "clientId" "existingSecret" -}}
 {{- if not (index $oidc $name) -}}
-{{- fail (printf "auth=oidc needs webapp.oidc.%s: see the page on signing in" $name) -}}
+{{- fail (printf "auth=oidc needs webapp.oidc.%s: docs/sign-in.md says how" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if not (concat $oidc.allowedEmailDomains $oidc.allowedGroups) -}}
