@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from hitl.author import evidence
 from hitl.core import keys
@@ -189,6 +189,23 @@ def test_another_user_of_the_machine_gets_nothing(own: Own) -> None:
     }
     assert "of root alone" not in done.stdout
     assert question.stored() is None
+
+
+def test_a_question_is_selected_by_a_finger(own: Own, browser: Browser) -> None:
+    own.ask("touched", event_name="touched")
+    context = browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(own.inbox)
+
+    box = page.get_by_role("checkbox", name="touched")
+    # Beside the box, within what a finger covers: 44 pixels from the edge of the page's text.
+    around = page.locator("label").filter(has=box).bounding_box()
+    assert around is not None
+    assert around["width"] >= 44
+    assert around["height"] >= 44
+    page.touchscreen.tap(around["x"] + 40, around["y"] + 40)
+    expect(box).to_be_checked()
+    context.close()
 
 
 def test_a_page_of_another_program_on_this_machine_gets_nothing_from_the_browser(own: Own, page: Page) -> None:
