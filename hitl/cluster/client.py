@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Final, Self, TypeAlias
@@ -18,6 +18,7 @@ from kubernetes.aio.client import Configuration
 
 from hitl.cluster.body import Lines, Object, encode
 from hitl.cluster.credentials import Connection, connection_of, load, token_of
+from hitl.cluster.pages import pages
 from hitl.cluster.replies import away, no_api, parsed, refusal, require_object
 from hitl.cluster.resources import (
     ACCESS_REVIEWS,
@@ -66,12 +67,6 @@ Watcher: TypeAlias = Callable[[str, int], None]
 
 # So many at once pay; watches and Leases are not counted.
 _AT_ONCE: Final = 48
-# As client-go has it: of 100,000 objects, a page takes the API server 30 ms, however few are in it.
-_PAGE: Final = 500
-# An object may take over a MiB, as nothing bounds the JSON Schema in it: CEL cannot see inside. While a page is
-# read, it is in memory about three times. So one of more bytes is asked for again, in smaller ones.
-_PAGE_BYTES: Final = 4 * 2**20
-_SMALL_PAGE: Final = 50
 _JSON: Final = "application/json"
 _METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _MERGE: Final = "application/merge-patch+json"
@@ -183,23 +178,12 @@ class Kube:
         for selector, wanted in (("fieldSelector", fields), ("labelSelector", labels)):
             if wanted:
                 query[selector] = ",".join(f"{name}={value}" for name, value in wanted.items())
-        small = False
-        while True:
-            query["limit"] = str(_SMALL_PAGE if small else _PAGE)
-            try:
-                data = await self._call(
-                    "GET", path, query=query, accept=accept, most=None if small else _PAGE_BYTES
-                )
-            except AnswerTooLarge:
-                small = True
-                continue
-            small = small and len(data) * (_PAGE // _SMALL_PAGE) > _PAGE_BYTES
-            page = parsed(data)
-            # A list of metadata alone says null when it is empty.
-            yield page["items"] or [], page["metadata"].get("resourceVersion", "")
-            if not (following := page["metadata"].get("continue")):
-                return
-            query["continue"] = following
+
+        def ask(page: Mapping[str, str], most: int | None) -> Awaitable[bytes]:
+            return self._call("GET", path, query=page, accept=accept, most=most)
+
+        async for found in pages(ask, query):
+            yield found
 
     async def watch(
         self,
@@ -326,33 +310,24 @@ class Kube:
         accept: str = _JSON,
         most: int | None = None,
     ) -> bytes:
-        # A Lease waits behind nothing else: it is lost if it is renewed late, and all work with it.
-        async with nullcontext() if path.startswith(f"/apis/{LEASES.group}/") else self._turns:
-            status, data = await self._answer(verb, path, body, query or {}, kind, accept, most)
-        if status >= 400:
-            raise refusal(status, data)
-        return data
-
-    async def _answer(
-        self,
-        verb: str,
-        path: str,
-        body: Object | None,
-        query: Mapping[str, str],
-        kind: str,
-        accept: str,
-        most: int | None,
-    ) -> tuple[int, bytes]:
-        status, began = 0, time.monotonic()
         if query:
             path = f"{path}?{urlencode(query)}"
         headers = await self._headers(accept)
         if body is not None:
             headers["Content-Type"] = kind
+        # A Lease waits behind nothing else: it is lost if it is renewed late, and all work with it.
+        async with nullcontext() if path.startswith(f"/apis/{LEASES.group}/") else self._turns:
+            status, data = await self._answer(verb, path, headers, None if body is None else encode(body), most)
+        if status >= 400:
+            raise refusal(status, data)
+        return data
+
+    async def _answer(
+        self, verb: str, path: str, headers: Mapping[str, str], content: bytes | None, most: int | None
+    ) -> tuple[int, bytes]:
+        status, began = 0, time.monotonic()
         try:
-            status, date, data = await self._transport.send(
-                verb, path, headers, None if body is None else encode(body), most
-            )
+            status, date, data = await self._transport.send(verb, path, headers, content, most)
         except AnswerTooLarge as large:
             status = large.status
             raise

@@ -44,11 +44,15 @@ class Streams:
         self._host, self._port = parts.hostname or "", parts.port or 443
         self._authority, self._prefix = parts.netloc, parts.path.rstrip("/")
         self._name = name or self._host
-        self._tls = tls
-        self._tls.set_alpn_protocols([_PROTOCOL])
+        self.trust(tls)
         self._seconds = seconds
         self._connections: list[_Connection] = []
         self._connecting = asyncio.Lock()
+
+    def trust(self, tls: ssl.SSLContext) -> None:
+        """Say which servers the next connections trust, and our own certificate."""
+        self._tls = tls
+        self._tls.set_alpn_protocols([_PROTOCOL])
 
     def __len__(self) -> int:
         """Return how many connections there are."""

@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -74,6 +74,7 @@ class Transport:
         self._options: dict[str, Any] = {name: given for name, given in named.items() if given}
         self._session: aiohttp.ClientSession | None = None
         self._streams: Streams | None = None
+        self._tls: ssl.SSLContext | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -97,9 +98,18 @@ class Transport:
         Raises:
             AnswerTooLarge: it has more, and was not read to its end.
         """
-        async with self._opened().request(
-            verb, self._base + path, headers=headers, data=content, timeout=_TIMEOUT, **self._options
-        ) as response:
+        async with (
+            self._rotating(),
+            self._opened().request(
+                verb,
+                self._base + path,
+                headers=headers,
+                data=content,
+                timeout=_TIMEOUT,
+                ssl=self._trusted(),
+                **self._options,
+            ) as response,
+        ):
             found = await (response.read() if most is None else _read(response, most))
             return response.status, response.headers.get("Date", ""), found
 
@@ -122,26 +132,48 @@ class Transport:
         """
         if self._streams is not None:
             try:
-                async with self._streams.get(path, headers) as stream:
+                async with self._rotating(), self._streams.get(path, headers) as stream:
                     yield stream.status, stream.content_type, stream.pieces(silence)
                 return
             except NoHttp2:
                 # A connection for each, then.
                 self._streams = None
-        async with asyncio.timeout(_TIMEOUT.total):
+        async with self._rotating(), asyncio.timeout(_TIMEOUT.total):
             response = await self._opened().get(
                 self._base + path,
                 headers=headers,
+                ssl=self._trusted(),
                 timeout=aiohttp.ClientTimeout(sock_connect=_TIMEOUT.connect, sock_read=silence),
                 **self._options,
             )
         async with response:
             yield response.status, response.content_type, response.content.iter_any()
 
+    def _trusted(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = tls_context(self._configuration)
+        return self._tls
+
+    @asynccontextmanager
+    async def _rotating(self) -> AsyncGenerator[None, None]:
+        """Read the files of certificates again for the next connection, when one fails by a certificate.
+
+        A cluster's authority is replaced while this process runs, and its file with it.
+        """
+        try:
+            yield
+        except (aiohttp.ClientSSLError, ssl.SSLError):
+            self._tls = None
+            if self._streams is not None:
+                # One that is just being written is read the next time.
+                with suppress(OSError):
+                    self._streams.trust(tls_context(self._configuration))
+            raise
+
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             # Watches stay in the pool for long, so that it has no bound of its own.
-            connector = aiohttp.TCPConnector(limit=0, ssl=tls_context(self._configuration))
+            connector = aiohttp.TCPConnector(limit=0)
             # Not `trust_env`: with it a thread reads the environment and ~/.netrc before each request, and a
             # default login in that file refuses every request that has a token.
             self._session = aiohttp.ClientSession(

@@ -20,7 +20,7 @@ from hitl_operator.anchors import Anchors
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
 from hitl_operator.events import Events
-from hitl_operator.index import Index
+from hitl_operator.index import Deleted, Index
 from hitl_operator.notices import Notices
 from hitl_operator.probes import Health, http_app, serving
 from hitl_operator.queues import Queues
@@ -66,7 +66,7 @@ class Operator:
         self._roots = Roots(settings.all_roots(), kube.clock_difference)
         self._queues = Queues(self._roots)
         own = settings.operator_namespace or kube.namespace
-        self._deleted: deque[tuple[float, HumanInput]] = deque(maxlen=_DELETED)
+        self._deleted: deque[tuple[float, Deleted]] = deque(maxlen=_DELETED)
         self._watching = Watching(kube, settings.namespaces, self._changed, self._listed, task_actions=ended)
         self._shards = Shards(
             kube,
@@ -178,7 +178,7 @@ class Operator:
             self._others_changed(change, human_input)
             return
         if change == "DELETED":
-            self._reconciler.saw_deleted(human_input)
+            self._reconciler.saw_deleted(Deleted.of(human_input))
             self._notices.saw_deleted(human_input)
             return
         metadata = human_input.metadata
@@ -196,7 +196,10 @@ class Operator:
         if change == "DELETED":
             self._index.drop((metadata.namespace, metadata.name), metadata.uid)
             # Nobody may have done so: its operator may have died, and this one be the next.
-            self._deleted.append((time.monotonic(), human_input))
+            now = time.monotonic()
+            self._deleted.append((now, Deleted.of(human_input)))
+            while now - self._deleted[0][0] > _DELETED_SECONDS:
+                self._deleted.popleft()
         else:
             self._index.put(human_input)
 
@@ -204,13 +207,14 @@ class Operator:
         """Do the work on what was gained, and leave what was lost to others."""
         if lost:
             self._notices.left()
+            self._reconciler.left(self._shards.leads)
             for seen in self._index:
                 if not self._shards.leads(seen.namespace):
                     self._queues.cancel(ReconcileHumanInput(seen.namespace, seen.name))
         if gained:
-            for at, human_input in list(self._deleted):
-                if self._shards.leads(human_input.metadata.namespace) and time.monotonic() - at < _DELETED_SECONDS:
-                    self._reconciler.saw_deleted(human_input)
+            for at, deleted in list(self._deleted):
+                if self._shards.leads(deleted.key[0]) and time.monotonic() - at < _DELETED_SECONDS:
+                    self._reconciler.saw_deleted(deleted)
             self._watching.look_again()
 
     def _response_changed(self, response: HumanInputResponse) -> None:

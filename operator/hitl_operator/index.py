@@ -57,6 +57,30 @@ class Seen:
         return self.namespace, self.name
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A HumanInput that was deleted.
+
+    Args:
+        key: Its namespace and name.
+        uid: Its uid.
+        request_id: The request that it showed.
+        pending: Whether it was not settled.
+    """
+
+    key: Key
+    uid: str
+    request_id: str
+    pending: bool
+
+    @classmethod
+    def of(cls, human_input: HumanInput) -> Deleted:
+        """Return what is remembered of one, as the watch told of its deletion."""
+        metadata = human_input.metadata
+        key = (metadata.namespace, metadata.name)
+        return cls(key, metadata.uid, human_input.request_id, not is_final(human_input.status))
+
+
 class Index:
     """The HumanInputs that exist, by name and by request.
 

@@ -24,8 +24,8 @@ _FRESH_BYTES: Final = 24 * 2**20
 _REQUEST_BYTES: Final = 24 * 2**20
 # What an object takes beside its own texts.
 _BASE_BYTES: Final = 4_096
-# Of less JSON, without a JSON Schema, the texts take about twice as much.
-_SMALL_BYTES: Final = 4_096
+# Of less JSON, without a JSON Schema, the texts take about twice as much. An answered HumanInput has about 4 KiB.
+_SMALL_BYTES: Final = 8_192
 
 
 class Fresh(Generic[T]):

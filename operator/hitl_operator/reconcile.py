@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +17,7 @@ from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Notice, due_in, is_final
 from hitl_operator.human_inputs import HumanInputs
+from hitl_operator.index import Deleted
 from hitl_operator.links import Links
 from hitl_operator.outcome_check import OutcomeCheck
 from hitl_operator.refusals import SLOW_SECONDS, Refusals
@@ -118,18 +120,25 @@ class Reconciler:
         """Take note of a HumanInputResponse."""
         self._responses.saw(response)
 
-    def saw_deleted(self, human_input: HumanInput) -> None:
+    def left(self, leads: Callable[[str], bool]) -> None:
+        """Forget what was refused of what others work on now.
+
+        Args:
+            leads: Tells whether this operator works on a namespace, or on a request by its id.
+        """
+        self._refusals.left(leads)
+
+    def saw_deleted(self, deleted: Deleted) -> None:
         """Take note of the deletion of a HumanInput."""
-        metadata = human_input.metadata
-        key = (metadata.namespace, metadata.name)
-        if self._context.index.drop(key, metadata.uid) is not None:
+        key, uid = deleted.key, deleted.uid
+        if self._context.index.drop(key, uid) is not None:
             work = ReconcileHumanInput(*key)
             self._context.queue.cancel(work)
-            self._human_inputs.saw_deleted(key, metadata.uid)
+            self._human_inputs.saw_deleted(key, uid)
             self._missing.pop(work, None)
             self._refusals.forget(work)
             metrics.MISSING_OUTCOMES.set(self._context.index.missing)
-        self._gone(key, metadata.uid, human_input.request_id, pending=not is_final(human_input.status))
+        self._gone(key, uid, deleted.request_id, pending=deleted.pending)
 
     def _gone(self, key: tuple[str, str], uid: str, request_id: str, *, pending: bool) -> None:
         self._links.forget(*key, uid)

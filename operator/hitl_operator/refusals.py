@@ -81,6 +81,18 @@ class Refusals:
             self._lasting -= 1
             metrics.REFUSED_WRITES.set(self._lasting)
 
+    def left(self, leads: Callable[[str], bool]) -> None:
+        """Forget the work that others do now.
+
+        Args:
+            leads: Tells whether this operator works on a namespace, or on a request by its id.
+        """
+        for work in list(self._refused):
+            # The namespace of a request is not known before it was read.
+            whose = work.request_id if isinstance(work, MirrorRequest | MirrorOutcome) else work.namespace
+            if not leads(whose):
+                self.forget(work)
+
     def seen_again(self, namespace: str) -> list[WorkItem]:
         """Forget what may have passed, as the API server shows a namespace again; return what is to be tried now.
 

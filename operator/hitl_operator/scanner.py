@@ -186,17 +186,18 @@ class Scanner:
 
     async def verify(self) -> None:
         """Look for HumanInputs that went away without the watch telling of it."""
-        before = {seen.key for seen in self._index}
-        found = set()
-        try:
-            for namespace in self._settings.namespaces or (None,):
+        for namespace in self._settings.namespaces or (None,):
+            before = {seen.key for seen in self._index if namespace in (None, seen.namespace)}
+            found = set()
+            try:
                 async for each in self._kube.items(HUMAN_INPUTS, namespace, metadata_only=True):
                     found.add((each["metadata"]["namespace"], each["metadata"]["name"]))
-        except ClusterError as error:
-            _log.warning("HumanInputs cannot be counted: %s", error)
-            return
-        for namespace, name in before - found:
-            self._queue.add(ReconcileHumanInput(namespace, name))
+            except ClusterError as error:
+                # The other namespaces are none the worse for it.
+                _log.warning("HumanInputs cannot be counted: %s", error)
+                continue
+            for key in before - found:
+                self._queue.add(ReconcileHumanInput(*key))
 
     async def _agrees(self, root: Root, now: datetime) -> bool:
         """Tell whether this machine's clock is the storage's too: by another one, nothing is deleted."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hitl.cluster import client
+from hitl.cluster import pages
 from hitl.cluster.client import HUMAN_INPUTS, SECRETS, Kube, Resource
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import question
@@ -31,16 +31,17 @@ async def test_metadata_alone_has_what_is_there(control_plane: ControlPlane, nam
 async def test_large_objects_come_in_small_pages(
     control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, number in (("_PAGE", 4), ("_SMALL_PAGE", 2), ("_PAGE_BYTES", 12_000)):
-        monkeypatch.setattr(client, name, number)
-    sizes = [10] * 4 + [5_000] * 4 + [10] * 6
+    # However many there are, and however large: what is read at once has a bound, but for an object that is alone.
+    monkeypatch.setattr(pages, "_SIZES", (4, 2, 1))
+    monkeypatch.setattr(pages, "_MOST_BYTES", 12_000)
+    sizes = [10] * 4 + [5_000] * 4 + [15_000] * 2 + [10] * 6
     for number, size in enumerate(sizes):
         control_plane.apply(question(namespace, f"q-{number:02}", prompt="x" * size))
-    pages: list[int] = []
+    found: list[int] = []
     async with await Kube.connect(kubeconfig=str(control_plane.kubeconfig)) as kube:
         names = []
         async for page, _ in kube.pages(HUMAN_INPUTS, namespace):
-            pages.append(len(page))
+            found.append(len(page))
             names += [each["metadata"]["name"] for each in page]
     assert names == [f"q-{number:02}" for number in range(len(sizes))]
-    assert pages == [4, 2, 2, 2, 4]
+    assert found == [4, 2, 2, 1, 1, 1, 2, 3]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+import uuid
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from hitl.cluster.human_input_response import HumanInputResponse
@@ -10,13 +15,14 @@ from hitl.core import keys
 from hitl.core.documents import Origin
 from hitl.errors import ClusterNotFound, ClusterUnavailable
 from hitl.records.records import utc_now
-from hitl_operator import metrics
-from hitl_operator.index import Index
+from hitl_operator import app, metrics
+from hitl_operator.index import Deleted, Index
 from hitl_operator.reconcile import Reconciler
 from hitl_operator.refusals import QUICK_TRIES, REFUSED_SECONDS, Refusals
 from hitl_operator.responses import Responses
+from hitl_operator.settings import OperatorSettings
 from hitl_operator.storage_reconciler import Stored
-from hitl_operator.work_items import HandleResponse, MirrorRequest, ReconcileHumanInput
+from hitl_operator.work_items import HandleResponse, MirrorRequest, ReconcileHumanInput, WorkItem
 from hitl_operator.workers import Workers
 from hitl_operator.workqueue import WorkQueue
 from tests.cluster.operators import question
@@ -123,7 +129,7 @@ async def test_humaninputs_that_were_deleted_while_the_api_server_took_no_status
         if number % 2:
             # The API server says that it is gone before the watch does.
             await reconciler.do(work)
-        reconciler.saw_deleted(human_input)
+        reconciler.saw_deleted(Deleted.of(human_input))
     human_inputs = reconciler._human_inputs
     assert (human_inputs._unshown, human_inputs._untold, reconciler._missing) == ({}, set(), {})
 
@@ -139,3 +145,37 @@ async def test_namespaces_without_questions() -> None:
         await workers._free.acquire()
         await workers._one(await workers._next())
     assert (index._pending, workers._busy) == ({}, {})
+
+
+async def test_what_others_work_on_now() -> None:
+    ticks = [0.0]
+    refusals = Refusals(lambda: ticks[0])
+    work: list[WorkItem] = [
+        ReconcileHumanInput("kept", "a"),
+        ReconcileHumanInput("left", "a"),
+        MirrorRequest("root", "left"),
+    ]
+    for _ in range(QUICK_TRIES):
+        for each in work:
+            refusals.count(each, ClusterNotFound("no namespace", status=404))
+        ticks[0] += REFUSED_SECONDS
+    assert metrics.REFUSED_WRITES._value.get() == 3
+    refusals.left(lambda whose: whose != "left")
+    assert metrics.REFUSED_WRITES._value.get() == 1
+    assert set(refusals._refused) == {work[0]}
+    refusals.forget(work[0])
+
+
+def test_deletions_that_others_saw_to_long_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    kube: Any = SimpleNamespace(namespace="hitl", clock_difference=lambda _: None, share_connections=lambda: None)
+    settings = OperatorSettings(storage_root=f"memory://{uuid.uuid4().hex}", lease="lease", shards=2)
+    operator = app.Operator(kube, settings)
+    passed = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: passed[0])
+    for number in range(100):
+        passed[0] = number
+        content = question("team", f"n-{number}", refused=["x" * 4_000] * 60)
+        content["metadata"]["uid"] = f"uid-{number}"
+        operator._changed("HumanInput", "DELETED", content)
+    assert [at for at, _ in operator._deleted] == list(range(39, 100))
+    assert len(repr(operator._deleted)) < 20_000

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
+from hitl.errors import ClusterForbidden
 from hitl.records import retention
 from hitl.storage import Store
 from hitl_operator import metrics, scanner
@@ -164,6 +166,31 @@ async def test_what_was_not_listed_yet_does_not_seem_missing() -> None:
         while not queues.busy(work):
             await asyncio.sleep(0.01)
     scanning.cancel()
+
+
+async def test_one_forbidden_namespace_hides_no_deletion_in_another() -> None:
+    class Kube:
+        """The API server, as far as it is asked."""
+
+        async def items(self, _: object, namespace: str, **_how: object) -> AsyncIterator[Any]:
+            if namespace == "forbidden":
+                raise ClusterForbidden("humaninputs is forbidden", status=403)
+            return
+            yield  # a list of nothing
+
+    settings = OperatorSettings(
+        storage_root=f"memory://{uuid.uuid4().hex}", namespaces=("forbidden", "team", "other")
+    )
+    roots = Roots(settings.all_roots())
+    queues, index = Queues(roots), Index()
+    for namespace in settings.namespaces:
+        metadata = {**OBJECT["metadata"], "namespace": namespace, "uid": namespace}
+        index.put(HumanInput.from_object({**OBJECT, "metadata": metadata}))
+    kube: Any = Kube()
+    alone: Any = Leads()
+    await scanner.Scanner(kube, roots, index, queues, settings, Health(3), alone, lambda: True).verify()
+    found = [each for each in settings.namespaces if queues.busy(ReconcileHumanInput(each, "asked"))]
+    assert found == ["team", "other"]
 
 
 OBJECT: Any = {

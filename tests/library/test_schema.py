@@ -119,7 +119,7 @@ def test_every_fault_has_its_place() -> None:
 
 @pytest.mark.parametrize("keyword", ["oneOf", "anyOf"])
 def test_a_value_that_is_none_of_some_constants_is_told_which_there_are(keyword: str) -> None:
-    schema = {"items": {keyword: [{"const": "a", "title": "Alpha"}, {"const": "b"}]}}
+    schema: dict[str, Any] = {"items": {keyword: [{"const": "a", "title": "Alpha"}, {"const": "b"}]}}
 
     with pytest.raises(InvalidValue) as refused:
         check_value(schema, ["a", "c"])
