@@ -24,12 +24,12 @@ from hitl.core.files import asks_for_file, require_file_alone
 from hitl.core.further import Further, checked_further
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
-from hitl.core.pythontypes import AnswerType, answer_type, as_json, offered_values, require_usable
+from hitl.core.pythontypes import AnswerType, answer_type, as_json, is_decimal, offered_values, require_usable
 from hitl.core.reminders import Reminders
 from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.several import list_type, several
 from hitl.core.strictjson import shortened
-from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text
+from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text, signed
 from hitl.errors import InvalidRequest, InvalidValue
 
 if TYPE_CHECKING:
@@ -232,7 +232,11 @@ def parse_answer(
     # An author whose default is an empty text takes one from people, too.
     empty = asked.default == ""
     if text:
-        parsed = parse_text(asked.data_type, answer if isinstance(answer, str) else "", empty=empty)
+        given = answer if isinstance(answer, str) else ""
+        if asked.data_type == "str" and is_decimal(asked.json_schema or {}):
+            # A number as people type it, though it travels as text.
+            given = signed(given.strip())
+        parsed = parse_text(asked.data_type, given, empty=empty)
     else:
         parsed = parse_json(asked.data_type, answer, empty=empty)
     check_choice(format_value(asked.data_type, parsed), asked.choices, asked.choice_labels)
