@@ -33,7 +33,7 @@ async def test_large_objects_come_in_small_pages(
 ) -> None:
     # However many there are, and however large: what is read at once has a bound, but for an object that is alone.
     monkeypatch.setattr(pages, "_SIZES", (4, 2, 1))
-    monkeypatch.setattr(pages, "_MOST_BYTES", 12_000)
+    monkeypatch.setattr(pages, "_MOST_BYTES", 16_000)
     sizes = [10] * 4 + [5_000] * 4 + [15_000] * 2 + [10] * 6
     for number, size in enumerate(sizes):
         control_plane.apply(question(namespace, f"q-{number:02}", prompt="x" * size))

@@ -199,7 +199,10 @@ def test_a_question_is_selected_by_a_finger(own: Own, browser: Browser) -> None:
 
     box = page.get_by_role("checkbox", name="touched")
     # Beside the box, within what a finger covers: 44 pixels from the edge of the page's text.
-    around = page.locator("label").filter(has=box).bounding_box()
+    label = page.locator("label").filter(has=box)
+    # Others may be above it.
+    label.scroll_into_view_if_needed()
+    around = label.bounding_box()
     assert around is not None
     assert around["width"] >= 44
     assert around["height"] >= 44
