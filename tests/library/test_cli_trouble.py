@@ -253,6 +253,7 @@ def test_storage_that_goes_away_under_a_list_is_no_traceback(root: Store, monkey
 
 
 GOOD: dict[str, Any] = {
+    "kind": "HumanInput",
     "metadata": {"name": "good", "namespace": "team", "creationTimestamp": "2031-01-01T00:00:00Z", "uid": "u"},
     "spec": {"prompt": "How many?", "dataType": "int", "timeoutSeconds": 60},
 }
@@ -290,7 +291,10 @@ HUMAN_INPUTS = "/apis/hitl.flyte.org/v1alpha1/namespaces/team/humaninputs"
 def test_a_human_input_that_cannot_be_read_costs_its_own_row(
     cluster: dict[str, tuple[int, bytes]], bad: dict[str, Any], tmp_path: Path
 ) -> None:
-    cluster[HUMAN_INPUTS] = (200, json.dumps({"items": [bad, GOOD], "metadata": {}}).encode())
+    cluster[HUMAN_INPUTS] = (
+        200,
+        json.dumps({"kind": "HumanInputList", "items": [bad, GOOD], "metadata": {}}).encode(),
+    )
     cluster[f"{HUMAN_INPUTS}/bad"] = (200, json.dumps(bad).encode())
 
     listed, shown = in_cluster(tmp_path, "list", "--json"), in_cluster(tmp_path, "show", "bad")
@@ -304,7 +308,7 @@ def test_a_human_input_that_cannot_be_read_costs_its_own_row(
 @pytest.mark.parametrize("name", ["..", "", "a/..", "../b", "a,metadata.name=b", "a%2Fb", "A"])
 def test_a_name_reaches_no_other_object(cluster: dict[str, tuple[int, bytes]], name: str, tmp_path: Path) -> None:
     for path in (HUMAN_INPUTS, f"{HUMAN_INPUTS}/", HUMAN_INPUTS.rpartition("/")[0]):
-        cluster[path] = (200, json.dumps({"items": [GOOD], "metadata": {}}).encode())
+        cluster[path] = (200, json.dumps({"kind": "HumanInputList", "items": [GOOD], "metadata": {}}).encode())
 
     for command in (["show", name], ["answer", name, "1"], ["cancel", name]):
         done = in_cluster(tmp_path, *command)

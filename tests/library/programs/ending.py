@@ -4,10 +4,10 @@ import asyncio
 import sys
 
 import hitl
-from hitl.author import endings
+from hitl.author import endings, syncify
 
 # However slow this machine is just now.
-vars(endings)["_WITHDRAW_SECONDS"] = 120.0
+vars(endings)["_WITHDRAW_SECONDS"] = vars(syncify)["_TIDY_SECONDS"] = 120.0
 
 how, *rest = sys.argv[1:]
 key = rest[0] if rest else None
