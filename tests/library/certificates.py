@@ -1,9 +1,13 @@
-"""Certificates for servers of tests."""
+"""Certificates for servers of tests, and a server that shows one."""
 
 import datetime
 import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,3 +37,21 @@ def write_certificate(path: Path) -> None:
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
     )
+
+
+@asynccontextmanager
+async def serving(certificate: Path, port: int = 0) -> AsyncIterator[int]:
+    """Serve `/asked` by HTTP/1.1 with a certificate; yield the port."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"kind": "Status"})
+
+    app = web.Application()
+    app.router.add_get("/asked", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()

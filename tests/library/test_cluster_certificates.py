@@ -1,33 +1,14 @@
 """The cluster's authority is replaced while a process runs, and its file with it."""
 
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
-from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from hitl.cluster.transport import Transport
-from tests.library.certificates import write_certificate
-
-
-@asynccontextmanager
-async def _serving(certificate: Path, port: int = 0) -> AsyncIterator[int]:
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response({"kind": "Status"})
-
-    app = web.Application()
-    app.router.add_get("/asked", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
+from tests.library.certificates import serving, write_certificate
 
 
 @pytest.mark.parametrize("how", ["sent", "streamed", "shared"])
@@ -42,7 +23,7 @@ async def test_a_new_authority_is_trusted_without_a_new_process(how: str, tmp_pa
         async with transport.stream("/asked", {}, 5) as (status, _, _):
             return status
 
-    async with _serving(authority) as port:
+    async with serving(authority) as port:
         configuration = Configuration(host=f"https://127.0.0.1:{port}")
         configuration.ssl_ca_cert = str(authority)
         transport = Transport(configuration)
@@ -52,7 +33,7 @@ async def test_a_new_authority_is_trusted_without_a_new_process(how: str, tmp_pa
             assert await ask() == 200
     # What was open ended with the server, so that each connection is a new one.
     write_certificate(authority)
-    async with _serving(authority, port):
+    async with serving(authority, port):
         with pytest.raises((aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):
             await ask()
         assert await ask() == 200
@@ -64,13 +45,13 @@ async def test_an_authority_that_is_just_being_written_is_read_the_next_time(tmp
     write_certificate(authority)
     configuration = Configuration()
     configuration.ssl_ca_cert = str(authority)
-    async with _serving(authority) as port:
+    async with serving(authority) as port:
         configuration.host = f"https://127.0.0.1:{port}"
         transport = Transport(configuration)
         await transport.send("GET", "/asked", {}, None)
     write_certificate(authority)
     whole = authority.read_bytes()
-    async with _serving(authority, port):
+    async with serving(authority, port):
         authority.write_bytes(b"")
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await transport.send("GET", "/asked", {}, None)

@@ -11,12 +11,11 @@ import h2.connection
 import h2.events
 import h2.settings
 import pytest
-from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from hitl.cluster.streams import Stream, Streams
 from hitl.cluster.transport import Transport
-from tests.library.certificates import write_certificate
+from tests.library.certificates import serving, write_certificate
 
 
 @pytest.fixture(scope="module")
@@ -231,22 +230,12 @@ async def test_a_connection_that_died_without_a_word_ends_its_answers_and_anothe
 
 
 async def test_where_the_server_speaks_no_http_2_each_has_a_connection(certificate: Path) -> None:
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response({"kind": "Status"})
-
-    app = web.Application()
-    app.router.add_get("/watched", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate)
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-    configuration = Configuration(host=f"https://127.0.0.1:{runner.addresses[0][1]}")
-    configuration.ssl_ca_cert = str(certificate)
-    transport = Transport(configuration)
-    transport.share()
-    async with transport.stream("/watched", {}, 5) as (status, content_type, pieces):
-        assert (status, content_type) == (200, "application/json")
-        assert b"".join([each async for each in pieces]) == b'{"kind": "Status"}'
-    await transport.close()
-    await runner.cleanup()
+    async with serving(certificate) as port:
+        configuration = Configuration(host=f"https://127.0.0.1:{port}")
+        configuration.ssl_ca_cert = str(certificate)
+        transport = Transport(configuration)
+        transport.share()
+        async with transport.stream("/asked", {}, 5) as (status, content_type, pieces):
+            assert (status, content_type) == (200, "application/json")
+            assert b"".join([each async for each in pieces]) == b'{"kind": "Status"}'
+        await transport.close()
