@@ -10,9 +10,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial, reduce
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ import psutil
 from tests.backends.plugin import Backend
 from tests.backends.processes import ServerProcess, free_ports
 from tests.backends.seaweed import BUCKET, Seaweed
-from tests.bench.bare import Bare, Floor
+from tests.bench.bare import Bare
 from tests.bench.budgets import Row
 from tests.bench.cluster import Namespace
 from tests.bench.machines import machines
@@ -29,7 +30,8 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.operators import OperatorProcess
 
 QUESTIONS: Final = 1_000
-# The least of them counts, as of the floor's: what else the machine does only adds to it.
+# A machine's speed drifts: each round has one of the floor just before it, and of CPU the medians of both are
+# compared. The least of each would be of two moments.
 _ROUNDS: Final = 3
 ADDED_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 900
@@ -51,20 +53,27 @@ class Cost:
         cpu: Seconds of the operator's CPU for each.
         api: Calls to the API server for each, without Events and watches.
         storage: Calls to the storage for each.
+        floor: Seconds of CPU that a pair of the floor took just before; 0: it was not measured.
     """
 
     seconds: float
     cpu: float
     api: float
     storage: float
+    floor: float = 0
 
-    def at_best(self, other: Cost) -> Cost:
-        """Return the least time and CPU of this and another round, and the most calls."""
+    @staticmethod
+    def of(rounds: Sequence[Cost]) -> Cost:
+        """Return the least time of several rounds, and the medians of all else.
+
+        Once in many rounds the operator looks for something that is nobody's question.
+        """
         return Cost(
-            min(self.seconds, other.seconds),
-            min(self.cpu, other.cpu),
-            max(self.api, other.api),
-            max(self.storage, other.storage),
+            min(each.seconds for each in rounds),
+            median(each.cpu for each in rounds),
+            median(each.api for each in rounds),
+            median(each.storage for each in rounds),
+            median(each.floor for each in rounds),
         )
 
 
@@ -79,11 +88,10 @@ def measure(build: Path, questions: int = QUESTIONS) -> list[Row]:
     with machines(home) as (plane, s3):
         backend = Backend("s3", f"s3://{BUCKET}/answers", s3.options)
         bare = Bare(plane, backend, questions)
-        # A machine may become slower meanwhile, so the floor is measured before each of our rounds.
-        asked, answered = _costs(plane, backend, home, "near", questions, bare.measure)
+        asked, answered = _costs(plane, backend, home, "near", questions, bare)
         with _slow(home, s3) as slow:
             _, slowly = _costs(plane, slow, home, "far", questions)
-        return _rows(bare.best(), asked, answered, slowly, questions)
+        return _rows(bare.seconds(), asked, answered, slowly, questions)
 
 
 @contextmanager
@@ -111,9 +119,9 @@ def _costs(
     home: Path,
     namespace: str,
     questions: int,
-    before: Callable[[], None] = lambda: None,
+    bare: Bare | None = None,
 ) -> tuple[Cost, Cost]:
-    """Return what new questions cost, and what their answers do; call `before` before each round."""
+    """Return what new questions cost, and what their answers do; measure the floor before each round."""
     here = Namespace(plane, namespace)
     rounds = [[f"q-{turn}-{number}" for number in range(questions)] for turn in range(_ROUNDS)]
     operator = OperatorProcess(plane, backend, home, namespaces=namespace, lease="", **_QUIET)
@@ -122,14 +130,15 @@ def _costs(
         # Its connections are open, and the storage is proven.
         asyncio.run(_cost(plane, operator, here, 1, "Pending", lambda: here.ask(["first"])))
 
-        def at_best(phase: str, work: Callable[[Sequence[str]], Awaitable[object]]) -> Cost:
+        def measured(phase: str, work: Callable[[Sequence[str]], Awaitable[object]]) -> Cost:
             def cost(names: Sequence[str]) -> Cost:
-                before()
-                return asyncio.run(_cost(plane, operator, here, questions, phase, partial(work, names)))
+                floor = bare.measure().cpu if bare else 0
+                found = asyncio.run(_cost(plane, operator, here, questions, phase, partial(work, names)))
+                return replace(found, floor=floor)
 
-            return reduce(Cost.at_best, map(cost, rounds))
+            return Cost.of([cost(names) for names in rounds])
 
-        return at_best("Pending", here.ask), at_best("Answered", here.answer)
+        return measured("Pending", here.ask), measured("Answered", here.answer)
     finally:
         operator.terminate()
 
@@ -180,21 +189,21 @@ def _api_calls(plane: ControlPlane) -> int:
     return sum(plane.requests(each, _VERBS) for each in _RESOURCES)
 
 
-def _rows(floor: Floor, asked: Cost, answered: Cost, slowly: Cost, questions: int) -> list[Row]:
+def _rows(floor_seconds: float, asked: Cost, answered: Cost, slowly: Cost, questions: int) -> list[Row]:
     def ms(seconds: float) -> float:
         return seconds * 1000
 
     many = f"{questions:,}"
     return [
-        Row("one status PATCH and one exclusive creation: CPU, ms", ms(floor.cpu), 1),
-        Row(f"{many} of each, as many in flight as pay, s", floor.seconds, 1),
-        Row("one answer by patch → status: CPU, ms", ms(answered.cpu), ms(floor.cpu), "floor", most=2),
-        Row("one new question → Pending: CPU, ms", ms(asked.cpu), ms(floor.cpu), "floor", most=3),
+        Row("one status PATCH and one exclusive creation: CPU, ms", ms(answered.floor), 1),
+        Row(f"{many} of each, as many in flight as pay, s", floor_seconds, 1),
+        Row("one answer by patch → status: CPU, ms", ms(answered.cpu), ms(answered.floor), "floor", most=2),
+        Row("one new question → Pending: CPU, ms", ms(asked.cpu), ms(asked.floor), "floor", most=3),
         Row("API calls for one answer, without Events", answered.api, 1, most=1),
         Row("API calls for one new question, without Events", asked.api, 1, most=2),
         Row("storage calls for one answer, shared deletions too", answered.storage, 1, most=2 + _SHARED),
         Row("storage calls for one new question", asked.storage, 1, most=2),
-        Row(f"{many} answers at once, all shown, s", answered.seconds, floor.seconds, "floor", most=2.5),
+        Row(f"{many} answers at once, all shown, s", answered.seconds, floor_seconds, "floor", most=2.5),
         Row("the same with 30 ms added to the storage, s", slowly.seconds, answered.seconds, "without", most=1.5),
-        Row(f"{many} new questions at once, all Pending, s", asked.seconds, floor.seconds, "floor"),
+        Row(f"{many} new questions at once, all Pending, s", asked.seconds, floor_seconds, "floor"),
     ]
