@@ -20,20 +20,21 @@ async def all_of(calls: Iterable[Callable[[], Awaitable[_T]]]) -> list[_T]:
     if len(calls) < 2:
         # Nothing is to be done side by side.
         return [await call() for call in calls]
-    limit = asyncio.Semaphore(_AT_ONCE)
+    results: dict[int, _T] = {}
     errors: list[BaseException] = []
+    left = iter(enumerate(calls))
 
-    async def one(call: Callable[[], Awaitable[_T]]) -> list[_T]:
-        async with limit:
+    async def take_turns() -> None:
+        for number, call in left:
             if errors:
-                return []
+                return
             try:
-                return [await call()]
+                results[number] = await call()
             except BaseException as error:
                 errors.append(error)
                 raise
 
-    results = await asyncio.gather(*map(one, calls), return_exceptions=True)
+    await asyncio.gather(*(take_turns() for _ in calls[:_AT_ONCE]), return_exceptions=True)
     if errors:
         raise errors[0]
-    return [each for result in results if not isinstance(result, BaseException) for each in result]
+    return [results[number] for number in range(len(calls))]
