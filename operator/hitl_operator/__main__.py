@@ -10,7 +10,7 @@ from pydantic_settings import CliApp, SettingsError
 
 from hitl.core.faults import settings_sentences
 from hitl.errors import HITLError
-from hitl.logs import show_logs
+from hitl.logs import keep_records_short, show_logs
 from hitl_operator.process import run
 from hitl_operator.settings import OperatorSettings
 
@@ -18,6 +18,7 @@ from hitl_operator.settings import OperatorSettings
 def main() -> None:
     """Run until told to stop. Exits with 2 when the settings are invalid, with 1 when it cannot go on."""
     show_logs(None)
+    keep_records_short()
     logging.captureWarnings(True)
     # kopf reports each step of its own.
     logging.getLogger("kopf").setLevel(logging.WARNING)

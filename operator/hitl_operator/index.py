@@ -107,7 +107,7 @@ class Index:
     def put(self, human_input: HumanInput) -> Seen | None:
         """Remember a HumanInput, unless it was deleted since; return the one whose name it took, if any."""
         seen = seen_of(human_input, asker=self._askers)
-        if seen.uid in self._deleted:
+        if seen.uid in self._deleted or seen == self._seen.get(seen.key):
             return None
         before = self._forget(seen.key)
         self._seen[seen.key] = seen

@@ -24,8 +24,9 @@ _BACKOFFS: Final = (1, 1, 2, 3, 5, 8, 13, 21)
 _LAST_BACKOFF: Final = 30
 # Kubernetes grants 30 s. What does not end in time loses nothing: it is what a crash would do.
 _END_SECONDS: Final = 10.0
-# So many new objects, net, until Python looks for cycles among them. Most of ours are gone before.
-_YOUNG: Final = 10_000
+# So many new objects, net, until Python looks for cycles among them. Most of ours are gone before: a thousand
+# answers at once hold about 80 each.
+_YOUNG: Final = 50_000
 _KILL_SECONDS: Final = 25.0
 
 _log = logging.getLogger("hitl.operator")

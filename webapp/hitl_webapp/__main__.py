@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import sys
 
 
@@ -11,18 +10,16 @@ def main() -> None:
     """Serve until told to stop. Exits with 2 when the settings are invalid."""
     # Nothing of what is loaded at start is ever garbage: not looking for any there makes the start shorter.
     gc.disable()
-    # No line of the log shows these, and finding them out is a tenth of what a submission costs.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    # As the logging HOWTO has it: without this, each record looks for the line of code that it comes from.
-    logging._srcfile = None
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
     from hitl.core.faults import settings_sentences
+    from hitl.logs import keep_records_short
     from hitl_webapp.main import create_app
     from hitl_webapp.serving import server_for
     from hitl_webapp.settings import WebSettings
 
+    keep_records_short()
     try:
         settings = WebSettings()
     except (SettingsError, ValidationError) as error:
