@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-import platformdirs
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -25,6 +23,12 @@ _log = logging.getLogger("hitl")
 _warned: set[str] = set()
 
 
+def _own_folder() -> Path:
+    import platformdirs  # the web app has no local mode, and need not wait for it
+
+    return Path(platformdirs.user_data_dir("hitl", appauthor=False))
+
+
 def misspelt(names: Iterable[str], fields: Iterable[str]) -> dict[str, str]:
     """Return the names of the environment that look like a setting and are none, each with the one meant.
 
@@ -33,11 +37,13 @@ def misspelt(names: Iterable[str], fields: Iterable[str]) -> dict[str, str]:
         fields: The settings, as fields are named: ``storage_root``.
     """
     known = {f"{_PREFIX}{field.upper()}" for field in fields}
-    found = {}
-    for name in sorted(set(names) - known - _ALIKE):
-        if name.startswith(_PREFIX) and (close := difflib.get_close_matches(name, known, 1, _ALIKE_ENOUGH)):
-            found[name] = close[0]
-    return found
+    others = sorted(name for name in set(names) - known - _ALIKE if name.startswith(_PREFIX))
+    if not others:
+        return {}
+    import difflib  # most environments have nothing to compare
+
+    close = {name: difflib.get_close_matches(name, known, 1, _ALIKE_ENOUGH) for name in others}
+    return {name: found[0] for name, found in close.items() if found}
 
 
 def warn_of_misspelt(fields: Iterable[str]) -> None:
@@ -62,7 +68,7 @@ class StorageSettings(BaseSettings):
     storage_sync: Literal["on", "off"] = "on"
     """`off`: an answer in local files is confirmed before the disk has it. A loss of power may then undo it, or
     leave an empty file in its place, which has to be repaired by hand. It changes nothing for object storage."""
-    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("hitl", appauthor=False)))
+    data_dir: Path = Field(default_factory=_own_folder)
     """The folder of local mode: questions, outcomes, the last port of the web app, and the key of your inbox."""
 
     def model_post_init(self, _context: Any, /) -> None:

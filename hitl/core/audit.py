@@ -11,10 +11,9 @@ import hashlib
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -50,8 +49,8 @@ _SEALED: Final = re.compile(rb'(\{.*),"hash":"([0-9a-f]{64})"\}', re.DOTALL)
 
 
 class _Written(BaseModel):
-    # Later releases may write more.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Later releases may write more. A start writes none.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     n: int = 0
     previous: str = ""
@@ -250,8 +249,7 @@ def unseal(stored: bytes) -> tuple[Line, str] | None:
     return None
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """A segment as it is stored.
 
     Args:

@@ -8,9 +8,8 @@ nobody a second vote, and goes no further: what was handed over to somebody cann
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from hitl.core.documents import Document, RequestDocument, Respondent
 from hitl.core.escalation import may_answer
@@ -41,8 +40,7 @@ class DelegationDocument(Document):
         return voter_of(self.respondent)
 
 
-@dataclass(frozen=True)
-class Handed:
+class Handed(NamedTuple):
     """A delegation that was not taken back.
 
     Args:

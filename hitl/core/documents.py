@@ -33,7 +33,8 @@ Via: TypeAlias = Literal["web", "api", "cli", "kubectl", "gitops", "slack", "tim
 class Document(BaseModel):
     """What all documents share: a version, and how they are written and read."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # Pydantic prepares each when it is needed: that takes a while, and a start needs questions alone.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
     schema_version: int = SCHEMA_VERSION
 

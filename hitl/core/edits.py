@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -19,8 +18,7 @@ MAX_CHANGES: Final = 256
 _SHOWN_CHARS: Final = 200
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """One part of a proposed value that the answer has otherwise.
 
     Args:

@@ -10,9 +10,8 @@ import hashlib
 import re
 import secrets
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from hitl.errors import RequestNotFound
 
@@ -115,8 +114,7 @@ def deleted_marker(request_id: str) -> str:
     return f"{DELETED}/{_checked(request_id)}"
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRow:
+class OpenRow(NamedTuple):
     """A row of the index of open questions.
 
     Args:
@@ -146,8 +144,7 @@ class OpenRow:
         return cls(found[2], _of_hex_seconds(found[1]))
 
 
-@dataclass(frozen=True, slots=True)
-class SettledRow:
+class SettledRow(NamedTuple):
     """A row of the index of settled questions.
 
     Args:
@@ -209,8 +206,7 @@ def day_of(text: str) -> date | None:
     return day if day.isoformat() == text and day.year < date.max.year else None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SegmentName:
+class SegmentName(NamedTuple):
     """Where a segment of the audit lies.
 
     Args:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from hitl.core.approval import Approval, policy_sentence
 from hitl.core.documents import OutcomeKind, RequestDocument
@@ -26,8 +27,7 @@ from hitl.core.text import is_alike
 from hitl.core.votes import VoteDocument, lacks_comment, vote_refusal
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(NamedTuple):
     """What a question ends with.
 
     Args:

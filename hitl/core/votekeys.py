@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hitl.core.keys import PREFIX, is_request_id, question_prefix
 from hitl.errors import RequestNotFound
@@ -28,8 +27,7 @@ def handed_marker(request_id: str) -> str:
     return f"{HANDED}/{request_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class VoteKey:
+class VoteKey(NamedTuple):
     """The name of a vote among those on its question.
 
     Args:

@@ -8,8 +8,7 @@ right before the creation (see `hitl.records.retention` for the other half).
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument
@@ -24,8 +23,7 @@ from hitl.storage import Store
 FRESH_SECONDS: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(NamedTuple):
     """A look at a question in storage, before somebody answers it.
 
     Args:

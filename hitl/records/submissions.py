@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 from hitl.core.audit import Kind, Right
 from hitl.core.documents import OutcomeDocument, OutcomeKind, RequestDocument, Respondent
@@ -100,8 +100,7 @@ class Submission:
         return replace(self, respondent=respondent)
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(NamedTuple):
     """The result of one submission. Storage that does not answer is no result: it is raised, and tried again.
 
     Args:
@@ -145,8 +144,7 @@ class Settled:
         return self.outcome
 
 
-@dataclass(frozen=True)
-class Refused(Generic[_T]):
+class Refused(NamedTuple, Generic[_T]):
     """A submission that may not be recorded.
 
     Args:

@@ -15,7 +15,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final, Generic, Literal, TypeAlias, TypeGuard, TypeVar
+from typing import Final, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
 
 from hitl.core.delegation import DelegationDocument, Handed, backed
 from hitl.core.documents import sha256_hex
@@ -35,8 +35,7 @@ _MOST_VOTES: Final = 100
 _log = logging.getLogger("hitl")
 
 
-@dataclass(frozen=True)
-class Cast(Generic[_S_co]):
+class Cast(NamedTuple, Generic[_S_co]):
     """A vote, or a delegation in its place, as it lies in storage.
 
     Args:

@@ -8,9 +8,9 @@ that waits, by a page, by the operator after a marker, or at the deadline.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from hitl.core import keys, votekeys
 from hitl.core.audit import Right
@@ -41,8 +41,7 @@ from hitl.records.votes import Cast, cast, end, is_delegation, read_ballots
 from hitl.storage import all_of
 
 
-@dataclass(frozen=True)
-class Decided:
+class Decided(NamedTuple):
     """The result of the votes on a question so far.
 
     Args:

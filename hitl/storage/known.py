@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 # Further apart than this, this machine's clock decides about no deadline.
 CLOCK_LIMIT_SECONDS: Final = 30.0
@@ -30,8 +30,7 @@ def ticks() -> float:
     return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """The storage's clock, as it was read.
 
     Args:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from hitl.errors import DocumentDamaged, HITLError, StorageUnavailable, StorageUnsuitable
 
@@ -19,8 +18,7 @@ MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
 _QUERY: Final = re.compile(r"\?\S+")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """An object as it was read.
 
     Args:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hitl.core import keys
 from hitl.storage.known import known_of
@@ -27,8 +26,7 @@ DELETED_AT_ONCE: Final = 1000
 """How many keys are deleted by one request, where the storage takes several."""
 
 
-@dataclass(frozen=True)
-class Marker:
+class Marker(NamedTuple):
     """A marker, and when it was written by the storage's own clock."""
 
     request_id: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from starlette.datastructures import Headers
 
@@ -29,8 +29,7 @@ from hitl_webapp.settings import AuthMode
 _NOBODY: Final = "none"
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Which question a request is about, and by which link it comes.
 
     Args:
@@ -42,8 +41,7 @@ class Address:
     token: str
 
 
-@dataclass(frozen=True)
-class Admitted:
+class Admitted(NamedTuple):
     """A visitor who may see a question, and the question.
 
     Args:
@@ -183,7 +181,7 @@ class Admission:
         acts = await acting_as(self._store, request, who, now)
         principal = admitted.principal if acts is who else replace(admitted.principal, acts=acts)
         await principal.require_may_see(request.document, now)
-        return replace(admitted, principal=principal)
+        return admitted._replace(principal=principal)
 
     def _without_link(self, address: Address, found: Principal | None, link: str = "") -> Principal | None:
         """Return a visitor who needs no link; None: it depends on the link.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from cachetools import LRUCache
 
@@ -20,8 +19,7 @@ _TEXT_BYTES_PER_CHAR: Final = 4
 _V = TypeVar("_V")
 
 
-@dataclass(frozen=True)
-class Read(Generic[_V]):
+class Read(NamedTuple, Generic[_V]):
     """A value, and when its reading began.
 
     Args:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 LINGER_SECONDS: Final = 2.0
 
@@ -42,8 +41,7 @@ class Held(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What one connection may take, and how many there may be.
 
     Args:

@@ -6,7 +6,6 @@ By hand, as Starlette's limit is one number for everybody, and lets the app see 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -170,7 +169,7 @@ class Intake:
                 "Send request_id and token before the value."
             )
         if not address.token:
-            address = replace(address, token=bearer(headers))
+            address = address._replace(token=bearer(headers))
         service: Service = scope["app"].state.service
         admitted = await service.submissions.admit(address, headers)
         return min(self._settings.max_body_bytes, needed_bytes(admitted.request.document))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from hitl_webapp.problems import BadInput, WrongMediaType
 
@@ -17,8 +16,7 @@ _CODINGS: Final = ("content-transfer-encoding", "content-encoding")
 _PLAIN: Final = frozenset(("7bit", "8bit", "binary", "identity"))
 
 
-@dataclass(frozen=True)
-class Media:
+class Media(NamedTuple):
     """A media type and its parameters, the names in small letters."""
 
     kind: str

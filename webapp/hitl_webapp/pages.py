@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
@@ -46,8 +46,7 @@ _LONG_SCHEMA_CHARS: Final = 100_000
 _TURNS: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
-@dataclass(frozen=True)
-class Ballot:
+class Ballot(NamedTuple):
     """The votes on a question, as its form shows them to one visitor.
 
     Args:
@@ -61,8 +60,7 @@ class Ballot:
     told: str = ""
 
 
-@dataclass(frozen=True)
-class Handing:
+class Handing(NamedTuple):
     """Who answers on behalf of which person, as the form shows it to one visitor.
 
     Args:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -192,8 +191,7 @@ async def withdraw_vote(request: Request, request_id: str) -> Response:
     return saved(admitted, await service.submissions.withdraw(admitted, "api", key or new_submission_id()))
 
 
-@dataclass(frozen=True)
-class _Sent:
+class _Sent(NamedTuple):
     """What a program sent: the submission, but for who sends it, and where it belongs; or who it delegates to."""
 
     address: Address

@@ -45,7 +45,7 @@ async def _with_votes(service: Service, admitted: Admitted, view: pages.FormView
     handing = _handing(admitted, ballots, now) if handed_over else pages.HANDED_TO_NOBODY
     found = standing(question, [each.vote for each in ballots.standing()])
     if found is None:
-        return replace(view, handing=replace(handing, told=told))
+        return replace(view, handing=handing._replace(told=told))
     return replace(view, ballot=pages.Ballot(found, found.of(voter_of(who)), told), handing=handing)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI, Request
 from starlette.datastructures import Headers
@@ -33,8 +33,7 @@ router = APIRouter(include_in_schema=False)
 _LEADS: Final[dict[str, pages.Step]] = {"decline": "decline", "delegate": "delegate", "back": "answer"}
 
 
-@dataclass(frozen=True, slots=True)
-class KeptForm:
+class KeptForm(NamedTuple):
     """A form that was shown to somebody who has a link.
 
     Args:
