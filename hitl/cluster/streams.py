@@ -54,6 +54,11 @@ class Streams:
         self._tls = tls
         self._tls.set_alpn_protocols([_PROTOCOL])
 
+    def retire(self) -> None:
+        """Ask nothing more by the connections that there are: they show a former certificate."""
+        for each in self._connections:
+            each.retire()
+
     def __len__(self) -> int:
         """Return how many connections there are."""
         return len(self._connections)
@@ -105,7 +110,7 @@ class Streams:
                 server_hostname=self._name,
             )
             try:
-                await connection.ready()
+                await connection.ready
             except BaseException:
                 connection.end()
                 raise
@@ -208,18 +213,16 @@ class _Connection(asyncio.Protocol):
         )
         self._streams: dict[int, Stream] = {}
         self._transport: asyncio.Transport | None = None
-        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Until the server has said how many answers it grants.
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = False
+        self._retired = False
 
     @property
     def has_room(self) -> bool:
         """Whether the server grants one more answer here."""
         most = min(_MOST_STREAMS, self._h2.remote_settings.max_concurrent_streams)
-        return len(self._streams) < most
-
-    async def ready(self) -> None:
-        """Wait until the server has said how many answers it grants."""
-        await self._ready
+        return len(self._streams) < most and not self._retired
 
     def open(self, headers: list[tuple[str, str]]) -> Stream:
         """Ask for something."""
@@ -251,6 +254,14 @@ class _Connection(asyncio.Protocol):
             with suppress(h2.exceptions.ProtocolError):
                 self._h2.reset_stream(stream.number)
         self._flush()
+        if self._retired:
+            self.retire()
+
+    def retire(self) -> None:
+        """Take nothing more, and end with the last answer that still comes."""
+        self._retired = True
+        if not self._streams:
+            self.end()
 
     def end(self) -> None:
         """End the connection and all that comes by it."""
@@ -308,8 +319,8 @@ class _Connection(asyncio.Protocol):
 
     def _take(self, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.RemoteSettingsChanged):
-            if not self._ready.done():
-                self._ready.set_result(None)
+            if not self.ready.done():
+                self.ready.set_result(None)
         elif isinstance(event, h2.events.ConnectionTerminated):
             self._fail(ConnectionResetError("the server ended the connection"))
         elif isinstance(event, h2.events.DataReceived):
@@ -328,10 +339,10 @@ class _Connection(asyncio.Protocol):
 
     def _fail(self, error: OSError) -> None:
         self.ended = True
-        if not self._ready.done():
-            self._ready.set_exception(error)
+        if not self.ready.done():
+            self.ready.set_exception(error)
             # Its reader may have gone.
-            self._ready.exception()
+            self.ready.exception()
         for each in self._streams.values():
             each.end(error)
         self._streams.clear()

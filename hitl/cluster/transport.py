@@ -7,6 +7,7 @@ import ssl
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -75,6 +76,8 @@ class Transport:
         self._session: aiohttp.ClientSession | None = None
         self._streams: Streams | None = None
         self._tls: ssl.SSLContext | None = None
+        # Which of our own certificates that shows.
+        self._shown: tuple[str, int] | None = None
 
     async def close(self) -> None:
         """Close the connections."""
@@ -110,6 +113,7 @@ class Transport:
                 **self._options,
             ) as response,
         ):
+            self._doubt(response.status)
             found = await (response.read() if most is None else _read(response, most))
             return response.status, response.headers.get("Date", ""), found
 
@@ -117,6 +121,7 @@ class Transport:
         """Let what `stream` returns share connections, where that is possible."""
         if self._base.startswith("https://") and "proxy" not in self._options:
             name = self._configuration.tls_server_name or ""
+            self._trusted()
             self._streams = Streams(self._base, tls_context(self._configuration), name)
 
     @asynccontextmanager
@@ -133,6 +138,7 @@ class Transport:
         if self._streams is not None:
             try:
                 async with self._rotating(), self._streams.get(path, headers) as stream:
+                    self._doubt(stream.status)
                     yield stream.status, stream.content_type, stream.pieces(silence)
                 return
             except NoHttp2:
@@ -147,12 +153,40 @@ class Transport:
                 **self._options,
             )
         async with response:
+            self._doubt(response.status)
             yield response.status, response.content_type, response.content.iter_any()
 
     def _trusted(self) -> ssl.SSLContext:
         if self._tls is None:
+            shown = self._own_certificate()
             self._tls = tls_context(self._configuration)
+            self._shown = shown
         return self._tls
+
+    def _own_certificate(self) -> tuple[str, int] | None:
+        """Return what tells our own certificate from another one; None where there is none."""
+        path: str | None = self._configuration.cert_file
+        if not path:
+            return None
+        try:
+            return path, Path(path).stat().st_mtime_ns
+        except OSError:
+            return path, 0
+
+    def _doubt(self, status: int) -> None:
+        """Show our own certificate as it is now, when the API server does not know who asks: it was renewed."""
+        if status == 401 and self._own_certificate() != self._shown:
+            self._read_again()
+            if self._streams is not None:
+                self._streams.retire()
+
+    def _read_again(self) -> None:
+        """Read the files of certificates again for the next connection."""
+        self._tls = None
+        if self._streams is not None:
+            # One that is just being written is read the next time.
+            with suppress(OSError):
+                self._streams.trust(tls_context(self._configuration))
 
     @asynccontextmanager
     async def _rotating(self) -> AsyncGenerator[None, None]:
@@ -163,11 +197,7 @@ class Transport:
         try:
             yield
         except (aiohttp.ClientSSLError, ssl.SSLError):
-            self._tls = None
-            if self._streams is not None:
-                # One that is just being written is read the next time.
-                with suppress(OSError):
-                    self._streams.trust(tls_context(self._configuration))
+            self._read_again()
             raise
 
     def _opened(self) -> aiohttp.ClientSession:

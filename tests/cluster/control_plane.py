@@ -40,6 +40,8 @@ _PATHS = {
     "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "CustomResourceDefinition": ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions"),
 }
+# How long a certificate is valid.
+_LASTS = datetime.timedelta(days=2)
 
 
 @dataclass(frozen=True)
@@ -207,6 +209,13 @@ class ControlPlane:
         }
         return self._kubeconfig(name, user)
 
+    def renew(self, name: str, *groups: str, lasts: datetime.timedelta) -> Path:
+        """Write a certificate that ends soon, and its key, over the former ones; return a kubeconfig with both."""
+        certificate, key = self._authority.issue(name, groups, lasts=lasts)
+        (self._folder / f"{name}.key").write_bytes(key)
+        (self._folder / f"{name}.crt").write_bytes(certificate)
+        return self._kubeconfig(name, {"client-certificate": f"{name}.crt", "client-key": f"{name}.key"})
+
     def service_account(self, namespace: str, name: str) -> Path:
         """Return the path of a kubeconfig for a service account."""
         token = self.kubectl("create", "token", name, "-n", namespace).out.strip()
@@ -345,7 +354,9 @@ class _Authority:
         )
         self.certificate = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name: str, groups: Sequence[str], hosts: Sequence[str] = ()) -> tuple[bytes, bytes]:
+    def issue(
+        self, name: str, groups: Sequence[str], hosts: Sequence[str] = (), lasts: datetime.timedelta = _LASTS
+    ) -> tuple[bytes, bytes]:
         """Return the certificate and the key of a user, or of a server on some addresses."""
         import ipaddress
 
@@ -356,7 +367,7 @@ class _Authority:
                 x509.NameAttribute(NameOID.COMMON_NAME, name),
             ]
         )
-        builder = _builder(subject, self._name, key).add_extension(
+        builder = _builder(subject, self._name, key, lasts).add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
         )
         if hosts:
@@ -366,7 +377,9 @@ class _Authority:
         return certificate.public_bytes(serialization.Encoding.PEM), _private(key)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey, lasts: datetime.timedelta = _LASTS
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -375,7 +388,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey) -> x
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_after(now + lasts)
     )
 
 
