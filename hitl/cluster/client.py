@@ -19,7 +19,7 @@ from kubernetes.aio.client import Configuration
 from hitl.cluster.body import Lines, Object, encode
 from hitl.cluster.credentials import Connection, connection_of, load, token_of
 from hitl.cluster.pages import pages
-from hitl.cluster.replies import away, no_api, parsed, refusal, require_object
+from hitl.cluster.replies import KindNotServed, away, no_api, parsed, refusal, require_object
 from hitl.cluster.resources import (
     ACCESS_REVIEWS,
     CONFIG_MAPS,
@@ -134,7 +134,9 @@ class Kube:
         """
         try:
             return parsed(await self._call("GET", resource.path(namespace, name)))
-        except ClusterNotFound:
+        except ClusterNotFound as error:
+            if isinstance(error, KindNotServed):
+                raise
             return None
 
     async def items(
@@ -276,7 +278,9 @@ class Kube:
         body = {"preconditions": {"uid": uid}} if uid else {}
         try:
             require_object(await self._call("DELETE", resource.path(namespace, name), body))
-        except ClusterNotFound:
+        except ClusterNotFound as error:
+            if isinstance(error, KindNotServed):
+                raise
             return False
         return True
 
@@ -312,9 +316,7 @@ class Kube:
     ) -> bytes:
         if query:
             path = f"{path}?{urlencode(query)}"
-        headers = await self._headers(accept)
-        if body is not None:
-            headers["Content-Type"] = kind
+        headers = await self._headers(accept) | ({} if body is None else {"Content-Type": kind})
         # A Lease waits behind nothing else: it is lost if it is renewed late, and all work with it.
         async with nullcontext() if path.startswith(f"/apis/{LEASES.group}/") else self._turns:
             status, data = await self._answer(verb, path, headers, None if body is None else encode(body), most)

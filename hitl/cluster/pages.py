@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from hitl.cluster.body import Object
-from hitl.cluster.replies import parsed
+from hitl.cluster.replies import parsed_list
 from hitl.cluster.transport import AnswerTooLarge
 
 # Objects in a page. The first is client-go's: of 100,000, each page takes the API server 30 ms, however small.
@@ -39,8 +39,7 @@ async def pages(
             continue
         if at and len(data) * _SIZES[at - 1] <= _MOST_BYTES * limit:
             at -= 1
-        page = parsed(data)
-        # A list of metadata alone says null when it is empty.
-        yield page["items"] or [], page["metadata"].get("resourceVersion", "")
-        if not (following := page["metadata"].get("continue", "")):
+        found, metadata = parsed_list(data)
+        yield found, metadata.get("resourceVersion", "")
+        if not (following := metadata.get("continue", "")):
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Final
 
 from pydantic_core import from_json
@@ -15,6 +16,14 @@ from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, Cluster
 # 10,000 levels. Readers of JSON end far earlier, and one object must not hide all others.
 _MOST_LEVELS: Final = 240
 _BRACKETS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+
+
+# What the API server, and many a proxy, says where it serves nothing of a kind or a version.
+_SERVES_NOTHING: Final = b"404 page not found"
+
+
+class KindNotServed(ClusterNotFound):
+    """It is not the object that is missing: the kind is not served, or something else answers."""
 
 
 def parsed(data: bytes) -> Object:
@@ -34,6 +43,20 @@ def parsed(data: bytes) -> Object:
     if not isinstance(found, dict) or found.keys().isdisjoint(("kind", "type")):
         raise no_api()
     return found
+
+
+def parsed_list(data: bytes) -> tuple[list[Object], Object]:
+    """Return the objects of a list, and its metadata.
+
+    Raises:
+        ClusterUnavailable: when it is none.
+    """
+    found = parsed(data)
+    metadata = found.get("metadata")
+    if not isinstance(metadata, dict) or "items" not in found:
+        raise no_api()
+    # A list of metadata alone says null when it is empty.
+    return found["items"] or [], metadata
 
 
 def require_object(data: bytes) -> None:
@@ -73,10 +96,14 @@ def away(error: Exception) -> ClusterUnavailable:
 
 def refusal(status: int, data: bytes) -> ClusterError:
     """Return what to raise for a status of 400 or more."""
-    try:
-        message = str(json.loads(data)["message"])
-    except (ValueError, LookupError, TypeError):
-        message = f"the API server answered {status}"
+    said, message = False, f"the API server answered {status}"
+    with suppress(ValueError, LookupError, TypeError):
+        found = json.loads(data)
+        message = str(found["message"])
+        said = found["kind"] == "Status"
+    if status == 404 and not said:
+        # That an object is missing, the API server says by a Status.
+        return KindNotServed(message, status=404) if data.strip() == _SERVES_NOTHING else no_api()
     # 401 passes as well: it says so while a token is renewed, or what checks tokens is unavailable.
     if status in (401, 429) or status >= 500:
         return ClusterUnavailable(message, status=status)

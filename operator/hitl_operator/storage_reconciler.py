@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 
 from hitl.cluster.client import CRDS, HUMAN_INPUTS, NAMESPACES
+from hitl.cluster.replies import KindNotServed
 from hitl.cluster.shapes import Metadata
 from hitl.core import keys
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent
@@ -197,7 +198,8 @@ class Stored:
         try:
             await self._create(request)
         except ClusterError as error:
-            if isinstance(error, ClusterNotFound):
+            # Where the kind is not served, the namespace may be there.
+            if isinstance(error, ClusterNotFound) and not isinstance(error, KindNotServed):
                 self._nowhere.add(work)
                 if outcome is not None:
                     _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)

@@ -16,7 +16,8 @@ from yarl import URL
 Fault: TypeAlias = tuple[str, float | int | bytes] | None
 """``("delay", seconds)``, ``("status", code)``, ``("body", bytes)``, ``("hang", 0)``, ``("cut", 0)`` or none.
 
-With ``("lose", 0)`` the request is handed on, and the connection ends before its reply.
+``("page", bytes)`` is a body with the status 404. With ``("lose", 0)`` the request is handed on, and the
+connection ends before its reply.
 """
 
 _HOP = ("connection", "transfer-encoding", "keep-alive")
@@ -119,6 +120,9 @@ class HttpProxy:
             if kind == "body":
                 assert isinstance(what, bytes)
                 return web.Response(body=what)
+            if kind == "page":
+                assert isinstance(what, bytes)
+                return web.Response(body=what, status=404)
             if kind == "lose":
                 async with self._hand_on(request, await request.read()) as answer:
                     await answer.read()

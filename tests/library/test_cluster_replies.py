@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hitl.cluster.mapping import question_of
-from hitl.cluster.replies import parsed, refusal
+from hitl.cluster.replies import KindNotServed, parsed, parsed_list, refusal
 from hitl.cluster.v1alpha1 import MAX_SCHEMA_LEVELS, HumanInput
 from hitl.errors import (
     ClusterConflict,
@@ -75,5 +75,21 @@ def test_what_is_read_is_what_was_sent(value: Any) -> None:
     ],
 )
 def test_a_status_says_whether_trying_again_may_help(status: int, kind: type[ClusterError]) -> None:
-    error = refusal(status, b'{"message":"no"}')
+    error = refusal(status, b'{"kind":"Status","message":"no"}')
     assert (type(error), error.status, str(error)) == (kind, status, "no")
+
+
+@pytest.mark.parametrize("data", [b"<html>404", b"", b'{"message":"no Route matched with those values"}', b"null"])
+def test_a_404_of_something_else_says_nothing_of_an_object(data: bytes) -> None:
+    assert type(refusal(404, data)) is ClusterUnavailable
+
+
+def test_that_a_kind_is_not_served_says_nothing_of_an_object_either() -> None:
+    # The API server says so, and many a proxy by the same words.
+    assert type(refusal(404, b"404 page not found\n")) is KindNotServed
+
+
+@pytest.mark.parametrize("data", [b'{"kind":"Status"}', b'{"type":"about:blank"}', b'{"kind":"List","items":[]}'])
+def test_what_is_no_list_is_no_api_server(data: bytes) -> None:
+    with pytest.raises(ClusterUnavailable, match="sent no object"):
+        parsed_list(data)
