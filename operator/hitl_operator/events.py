@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,8 @@ from hitl_operator.metrics import EVENTS_LOST
 
 _WAITING: Final = 10_000
 _AT_ONCE: Final = 4
+# Of those, so many of one namespace: one whose admission webhook hangs holds up no other.
+_OF_EACH: Final = 3
 _TRIES: Final = 5
 _PAUSE_SECONDS: Final = 2.0
 _REMEMBERED: Final = 10_000
@@ -41,6 +43,62 @@ _log = logging.getLogger("hitl.operator.events")
 class _Waiting:
     content: Object
     tries: int = 0
+
+    @property
+    def namespace(self) -> str:
+        return str(self.content["metadata"]["namespace"])
+
+    @property
+    def name(self) -> str:
+        return str(self.content["metadata"]["name"])
+
+
+class _Lines:
+    """What waits to be posted: a line for each namespace, and each has its turn."""
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[str, OrderedDict[str, _Waiting]] = OrderedDict()
+        self._posted: Counter[str] = Counter()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def get(self, namespace: str, name: str) -> _Waiting | None:
+        line = self._lines.get(namespace)
+        return None if line is None else line.get(name)
+
+    def put(self, waiting: _Waiting) -> None:
+        """Have it wait, unless another one of its name waits already."""
+        line = self._lines.setdefault(waiting.namespace, OrderedDict())
+        self._count += waiting.name not in line
+        line.setdefault(waiting.name, waiting)
+
+    def drop(self) -> None:
+        """Drop what waits longest in the longest line."""
+        self._pop(max(self._lines, key=lambda each: len(self._lines[each])))
+
+    def take(self) -> _Waiting | None:
+        """Return what is to be posted next, if there is any; call `done` with it afterwards."""
+        namespace = next((each for each in self._lines if self._posted[each] < _OF_EACH), None)
+        if namespace is None:
+            return None
+        self._posted[namespace] += 1
+        self._lines.move_to_end(namespace)
+        return self._pop(namespace)
+
+    def done(self, waiting: _Waiting) -> None:
+        self._posted[waiting.namespace] -= 1
+        if not self._posted[waiting.namespace]:
+            del self._posted[waiting.namespace]
+
+    def _pop(self, namespace: str) -> _Waiting:
+        line = self._lines[namespace]
+        _, waiting = line.popitem(last=False)
+        self._count -= 1
+        if not line:
+            del self._lines[namespace]
+        return waiting
 
 
 class _Of(NamedTuple):
@@ -95,7 +153,7 @@ class Events:
 
     def __init__(self, kube: Kube, ticks: Callable[[], float]) -> None:
         self._kube = kube
-        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
+        self._waiting = _Lines()
         self._ready = asyncio.Event()
         self._objects = _Allowance(*_OF_AN_OBJECT, ticks)
         self._namespaces = _Allowance(*_OF_A_NAMESPACE, ticks)
@@ -109,7 +167,7 @@ class Events:
         """Have an Event posted soon. What waits already is counted once more, and posted once."""
         # Told again, also by another process, it is the same.
         name = _name(metadata.name, (metadata.uid, notice.reason, notice.message))
-        if (waiting := self._waiting.get(f"{metadata.namespace}/{name}")) is not None:
+        if (waiting := self._waiting.get(metadata.namespace, name)) is not None:
             waiting.content |= {"count": waiting.content["count"] + 1, "lastTimestamp": _moment(now)}
         elif not self._objects.take(metadata.uid):
             EVENTS_LOST.labels(reason="too_many").inc()
@@ -129,15 +187,15 @@ class Events:
         """Post what waits, for at most so many seconds."""
         self._post_sums()
         async with asyncio.timeout(seconds):
-            while self._waiting:
-                name, waiting = self._waiting.popitem(last=False)
-                await self._post(name, waiting)
+            while (waiting := self._waiting.take()) is not None:
+                await self._post(waiting)
+                self._waiting.done(waiting)
 
     def _wait(self, content: Object) -> None:
         if len(self._waiting) >= _WAITING:
-            self._waiting.popitem(last=False)
+            self._waiting.drop()
             EVENTS_LOST.labels(reason="full").inc()
-        self._waiting[f"{content['metadata']['namespace']}/{content['metadata']['name']}"] = _Waiting(content)
+        self._waiting.put(_Waiting(content))
         self._ready.set()
 
     def _sum_up(self, of: _Of, now: datetime) -> None:
@@ -156,14 +214,17 @@ class Events:
 
     async def _post_forever(self) -> None:
         while True:
-            while not self._waiting:
+            while (waiting := self._waiting.take()) is None:
                 self._ready.clear()
                 await self._ready.wait()
-            name, waiting = self._waiting.popitem(last=False)
-            if not await self._post(name, waiting):
-                await asyncio.sleep(_PAUSE_SECONDS)
+            try:
+                if not await self._post(waiting):
+                    await asyncio.sleep(_PAUSE_SECONDS)
+            finally:
+                self._waiting.done(waiting)
+                self._ready.set()
 
-    async def _post(self, name: str, waiting: _Waiting) -> bool:
+    async def _post(self, waiting: _Waiting) -> bool:
         waiting.tries += 1
         try:
             await self._kube.post(EVENTS, waiting.content, manager=OPERATOR_MANAGER)
@@ -171,17 +232,17 @@ class Events:
             pass
         except ClusterUnavailable as error:
             if waiting.tries < _TRIES:
-                self._waiting.setdefault(name, waiting)
+                self._waiting.put(waiting)
             else:
-                self._lost(name, error)
+                self._lost(waiting, error)
             return False
         except ClusterError as error:
-            self._lost(name, error)
+            self._lost(waiting, error)
         return True
 
-    def _lost(self, name: str, error: ClusterError) -> None:
+    def _lost(self, waiting: _Waiting, error: ClusterError) -> None:
         EVENTS_LOST.labels(reason="refused").inc()
-        _log.warning("no Event %s: %s", name, error)
+        _log.warning("no Event %s/%s: %s", waiting.namespace, waiting.name, error)
 
 
 def _event(name: str, kind: str, metadata: Metadata, notice: Notice, now: datetime) -> Object:

@@ -148,3 +148,46 @@ async def test_an_api_server_that_is_away_is_waited_for_in_bounds(
     running.cancel()
     assert [each["message"] for each in kube.posted] == ["late"]
     assert len(target) == 0
+
+
+async def test_a_namespace_whose_webhook_hangs_holds_up_no_other(
+    kube: _Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hang, post = asyncio.Event(), kube.post
+
+    async def hanging(resource: object, content: dict[str, Any], *, manager: str) -> None:
+        if content["metadata"]["namespace"] == "hanging":
+            await hang.wait()
+        await post(resource, content, manager=manager)
+
+    monkeypatch.setattr(kube, "post", hanging)
+    target = _events(kube)
+    for number in range(20):
+        _answered(target, number, "hanging")
+    running = asyncio.create_task(target.run())
+    await asyncio.sleep(0.05)
+    for number in range(20):
+        _answered(target, number, "team")
+    async with asyncio.timeout(5):
+        while len(kube.posted) < 20:
+            await asyncio.sleep(0.01)
+    assert {each["metadata"]["namespace"] for each in kube.posted} == {"team"}
+    hang.set()
+    async with asyncio.timeout(5):
+        while len(kube.posted) < 40:
+            await asyncio.sleep(0.01)
+    assert len(target) == 0
+    running.cancel()
+
+
+async def test_when_too_many_wait_the_namespace_with_the_most_loses(
+    kube: _Kube, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_WAITING", 10)
+    target = _events(kube)
+    _answered(target, 0, "team")
+    for number in range(20):
+        _answered(target, number, "many")
+    await target.flush(5)
+    named = [each["involvedObject"]["name"] for each in kube.posted if each["metadata"]["namespace"] == "many"]
+    assert (len(kube.posted), named) == (10, [f"asked-{number}" for number in range(11, 20)])

@@ -33,7 +33,8 @@ def _event_name(about: Metadata) -> str:
     nobody: Any = None
     events = Events(nobody, lambda: 0.0)
     events.emit(HUMAN_INPUTS, about, Notice("Requested", "it waits"), datetime(2026, 1, 1, tzinfo=UTC))
-    [waiting] = events._waiting.values()
+    waiting = events._waiting.take()
+    assert waiting is not None
     return str(waiting.content["metadata"]["name"])
 
 
