@@ -34,6 +34,8 @@ _RELIST_AFTER: Final = 3
 _PATIENCE_SECONDS: Final = 10.0
 # So many watches have a connection each.
 _FEW_WATCHES: Final = 16
+# One that told nothing and ended sooner is begun again as slowly as one that failed.
+_BRIEF_SECONDS: Final = 5.0
 _STUCK_SECONDS: Final = 180.0
 # What cannot be listed for so long after the start keeps nobody from what is done for the others.
 _FIRST_LIST_SECONDS: Final = 60.0
@@ -213,8 +215,7 @@ class _Watch:
                     self._again, self._version = False, ""
                     await self._list()
                     tell()
-                await self._follow()
-                failures = 0
+                failures = failures + 1 if await self._follow() else 0
             except ClusterNotFound:
                 self._version = ""
                 missing = f"the API server does not serve {self._resource.api_version}"
@@ -232,9 +233,10 @@ class _Watch:
                 _log.exception("the watch of %s failed", self.sight)
             if self.sight.trouble:
                 failures = 1 if self._told else failures + 1
+                tell()
+            if failures:
                 if failures % _RELIST_AFTER == 0:
                     self._version = ""
-                tell()
             elif self.sight.clock() - began > _FIRST_PAUSE_SECONDS:
                 continue
             await asyncio.sleep(_pause(failures))
@@ -259,8 +261,13 @@ class _Watch:
         self._version = version
         self.sight.complete = True
 
-    async def _follow(self) -> None:
-        """Follow the watch until it ends; without a version afterwards when all is to be listed again."""
+    async def _follow(self) -> bool:
+        """Follow the watch until it ends; without a version afterwards when all is to be listed again.
+
+        Returns:
+            Whether it ended too soon to be of any use, so that it is not to be begun again at once.
+        """
+        began = self.sight.clock()
         events = self._kube.watch(
             self._resource,
             self._namespace,
@@ -274,12 +281,13 @@ class _Watch:
                 async for event in events:
                     self._take(event["type"], event["object"])
                     if not self._version:
-                        return
+                        break
         except TimeoutError:
             # Cut off by `look_again`.
             self._again = True
         finally:
             self._cut = None
+        return not (self._told or self._again) and self.sight.clock() - began < _BRIEF_SECONDS
 
     def _take(self, change: str, content: Object) -> None:
         if change == "ERROR":

@@ -121,6 +121,22 @@ async def test_what_the_api_server_has_forgotten_is_listed_again(seen: _Seen) ->
     assert seen.lists == [{("team", "a")}, {("team", "b")}]
 
 
+@pytest.mark.parametrize("step", [[_GONE], []])
+async def test_watches_that_end_at_once_are_begun_ever_more_slowly(
+    seen: _Seen, monkeypatch: pytest.MonkeyPatch, step: list[Step]
+) -> None:
+    monkeypatch.setattr(watcher, "_FIRST_PAUSE_SECONDS", 0.01)
+    # As by an API server that forgets at once what it listed, or a proxy that ends what is silent.
+    kube = _Kube([[_object("a", 1)]], [list(step) for _ in range(1_000)])
+    watching = Watching(kube, (), seen.changed, seen.listed)  # type: ignore[arg-type]  # only what it calls
+    running = asyncio.create_task(watching.run())
+    await asyncio.sleep(1)
+    running.cancel()
+    assert len(kube.since) <= 10
+    # What happened meanwhile is seen all the same.
+    assert kube.listed >= 2
+
+
 async def test_what_breaks_again_and_again_is_listed_again(seen: _Seen) -> None:
     kube = _Kube([[]], [[_BROKEN], [_BROKEN], [_BROKEN], []])
     await _play(kube, seen)
