@@ -170,7 +170,12 @@ class Upkeep:
     async def _note_again(self, request_id: str) -> None:
         try:
             await note_again(self._root.store, request_id)
-        except (RequestNotFound, DocumentDamaged, StorageUnsuitable) as error:
+        except (RequestNotFound, DocumentDamaged) as error:
+            _log.debug("no row for request %s: %s", request_id, error)
+            if (shown := self._index.shown_by(request_id)) is not None and shown.pending:
+                # It waits for nobody's answer: that is for its HumanInput to say.
+                self._queue.add(ReconcileHumanInput(shown.namespace, shown.name))
+        except StorageUnsuitable as error:
             _log.debug("no row for request %s: %s", request_id, error)
 
     def _left(self, what: str, why: str) -> None:
