@@ -103,7 +103,8 @@ def refusal(status: int, data: bytes) -> ClusterError:
         said = found["kind"] == "Status"
     if status == 404 and not said:
         # That an object is missing, the API server says by a Status.
-        return KindNotServed(message, status=404) if data.strip() == _SERVES_NOTHING else no_api()
+        serves_nothing = data.strip() == _SERVES_NOTHING
+        return KindNotServed("the API server does not serve this kind", status=404) if serves_nothing else no_api()
     # 401 passes as well: it says so while a token is renewed, or what checks tokens is unavailable.
     if status in (401, 429) or status >= 500:
         return ClusterUnavailable(message, status=status)

@@ -197,7 +197,7 @@ class Stream:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, with what h2 knows of it.
+    """One connection, with what h2 knows of it. It is `ready` once the server has said how many answers it grants.
 
     A network may lose it without a word, and the system notices after 15 minutes. So it is pinged.
 
@@ -213,7 +213,6 @@ class _Connection(asyncio.Protocol):
         )
         self._streams: dict[int, Stream] = {}
         self._transport: asyncio.Transport | None = None
-        # Until the server has said how many answers it grants.
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ended = False
         self._retired = False
@@ -318,9 +317,8 @@ class _Connection(asyncio.Protocol):
         self._next_beat()
 
     def _take(self, event: h2.events.Event) -> None:
-        if isinstance(event, h2.events.RemoteSettingsChanged):
-            if not self.ready.done():
-                self.ready.set_result(None)
+        if isinstance(event, h2.events.RemoteSettingsChanged) and not self.ready.done():
+            self.ready.set_result(None)
         elif isinstance(event, h2.events.ConnectionTerminated):
             self._fail(ConnectionResetError("the server ended the connection"))
         elif isinstance(event, h2.events.DataReceived):
