@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from hitl.cluster.replies import KindNotServed
 from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterUnavailable
 from hitl_operator import metrics
 from hitl_operator.work_items import MirrorOutcome, MirrorRequest, WorkItem
@@ -61,7 +62,7 @@ class Refusals:
         now = self._ticks()
         refused = self._refused.setdefault(work, _Refused(now))
         refused.tries += 1
-        refused.passes = isinstance(error, ClusterForbidden | ClusterUnavailable)
+        refused.passes = isinstance(error, ClusterForbidden | ClusterUnavailable | KindNotServed)
         if refused.tries < QUICK_TRIES or now - refused.since < seconds:
             return False
         self._lasting += not refused.rests_until

@@ -123,7 +123,14 @@ class Stored:
             self._context.queue.add(ReconcileHumanInput(shown.namespace, shown.name))
             await self._shown(root, work)
             return
-        if await self._asked_there(request):
+        try:
+            there = await self._asked_there(request)
+        except KindNotServed as error:
+            if not self._refusals.count(work, error):
+                raise
+            self._show_later(work, request, outcome, SLOW_SECONDS)
+            return
+        if there:
             await self._shown(root, work)
             return
         kept = timedelta(seconds=self._context.settings.ttl_seconds)
