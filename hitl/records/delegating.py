@@ -159,9 +159,9 @@ async def _delegated(
     if why := delegation_refusal(request.document, who, to, now):
         return Settled("not_allowed", error=NotAllowed(why))
     if submission_id:
-        before = (await read_ballots(records.store, request)).delegations
-        if any((each.vote.submission_id, each.end) == (submission_id, "withdrawn") for each in before):
-            return Settled("withdrawn")
+        before = await _taken_back(records.store, request, who, submission_id)
+        if before is not None:
+            return Settled("withdrawn") if before.vote.to == to else _sent_for(before)
     given = DelegationDocument(
         request_id=request.request_id,
         request_sha256=request.sha256,
@@ -183,6 +183,26 @@ async def _delegated(
     if stands.vote.to != to:
         return _handed_elsewhere(stands)
     return Settled("delegated")
+
+
+async def _taken_back(
+    store: Store, request: StoredRequest, who: Respondent, submission_id: str
+) -> Cast[DelegationDocument] | None:
+    """Return what somebody handed over by this very submission and took back since. Others may use the same id."""
+    return next(
+        (
+            each
+            for each in (await read_ballots(store, request)).delegations
+            if each.key.voter == voter_of(who)
+            and (each.vote.submission_id, each.end) == (submission_id, "withdrawn")
+        ),
+        None,
+    )
+
+
+def _sent_for(before: Cast[DelegationDocument]) -> Settled:
+    told = f"This was sent before, to hand over to {before.vote.to}, and you took it back: send a new submission."
+    return Settled("voted_before", error=AlreadyVoted(told))
 
 
 def _handed_elsewhere(stands: Cast[DelegationDocument]) -> Settled:

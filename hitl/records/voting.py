@@ -176,7 +176,9 @@ async def _withdrawn(
     if mine is None:
         nothing = "You have no vote on this question that could be withdrawn, and did not hand it over."
         return Settled("refused", error=InvalidValue(nothing))
-    done = bool(submission_id) and any(each.ended_by == submission_id for each in ballots.everything())
+    # Others may use the same id: it counts for what this person said alone.
+    theirs = [each for each in ballots.everything() if each.key.voter == mine.key.voter]
+    done = bool(submission_id) and any(each.ended_by == submission_id for each in theirs)
     if records.announce and not done:
         # The marker comes before the withdrawal, so that an operator looks even if this process ends in between.
         await records.store.mark(keys.answered_marker(request.request_id))
@@ -185,6 +187,8 @@ async def _withdrawn(
             await records.store.mark(votekeys.handed_marker(request.request_id))
         left = [each.vote for each in await standing_votes(records, request)]
         note = f"You took it back from {mine.vote.to}." if is_delegation(mine) else ""
+        if done and mine.end != "withdrawn":
+            note = "This was sent before, and withdrew what you had said then: what you have said since stands."
         return Settled("withdrawn", note=note, standing=standing(request.document, left))
     if isinstance(mine.vote, DelegationDocument):
         return handed_over_before(Handed(mine.vote, used=True))

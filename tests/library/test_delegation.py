@@ -98,6 +98,26 @@ async def test_what_is_taken_back_before_it_is_used_gives_nothing_any_more(store
     assert (await settle(store, request, says("cem"))).outcome_or_raise().respondent.on_behalf_of == "ann"
 
 
+async def test_what_somebody_took_back_is_theirs_whatever_ids_others_use(store: Timed) -> None:
+    request = await asked(store, respondents={"users": ["ann", "eve"]})
+    await hand(store, request, "ann", "bob", submission_id="1")
+    await take_back(store, request, "ann", submission_id="2")
+
+    assert (await hand(store, request, "eve", "bob", submission_id="1")).kind == "delegated"
+    assert (await take_back(store, request, "eve", submission_id="2")).kind == "withdrawn"
+    assert (await settle(store, request, says("bob"))).kind == "not_allowed"
+
+
+async def test_what_was_taken_back_is_not_handed_to_somebody_else_by_the_same_submission(store: Timed) -> None:
+    request = await asked(store, respondents={"users": ["ann"]})
+    await hand(store, request, "ann", "bob", submission_id="1")
+    await take_back(store, request, "ann", submission_id="2")
+
+    other = await hand(store, request, "ann", "cem", submission_id="1")
+    assert (other.kind, other.outcome) == ("voted_before", None)
+    assert "send a new submission" in str(other.error)
+
+
 async def test_a_delegation_that_was_used_stays_and_its_vote_may_be_withdrawn(store: Timed) -> None:
     request = await asked(store, approval=POLICY, requester="eve", **FOR_GROUPS)
     await hand(store, request, "ann", "bob")

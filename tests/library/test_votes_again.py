@@ -59,6 +59,29 @@ async def test_no_later_withdrawal_hides_that_a_vote_was_withdrawn_before(store:
     assert await standing(store, request) == []
 
 
+async def test_a_withdrawal_belongs_to_who_sends_it_whatever_ids_others_use(store: Mortal) -> None:
+    request = await asked(store, approval=TWO)
+    await settle(store, request, says(4, "ann"))
+    await withdraw(Records(store), request, who("ann"), now=NOW, submission_id="1")
+    await settle(store, request, says(4, "bob"))
+
+    theirs = await withdraw(Records(store), request, who("bob"), now=NOW, submission_id="1")
+    assert theirs.kind == "withdrawn"
+    assert await standing(store, request) == []
+
+
+async def test_a_withdrawal_that_is_sent_again_says_that_a_later_vote_stands(store: Mortal) -> None:
+    request = await asked(store, approval=TWO)
+    await settle(store, request, says(4, submission_id="s1"))
+    first = await withdraw(Records(store), request, who("ann"), now=NOW, submission_id="w1")
+    assert first == await withdraw(Records(store), request, who("ann"), now=NOW, submission_id="w1")
+    await settle(store, request, says(4, submission_id="s2"))
+
+    again = await withdraw(Records(store), request, who("ann"), now=NOW, submission_id="w1")
+    assert "what you have said since stands" in again.note
+    assert await standing(store, request) == ["ann"]
+
+
 async def test_a_vote_after_a_delegation_that_was_taken_back_is_another_submission(store: Mortal) -> None:
     request = await asked(store, approval=TWO, respondents={"users": ["ann", "bob"]})
     await delegate(Records(store), request, who("ann"), "cyd", now=NOW, submission_id="s1")

@@ -74,6 +74,26 @@ def test_it_is_taken_back_in_the_form_or_over_the_api_until_it_is_used(signed_in
     assert api(question, "ann", value=True).json()["status"] == "submitted"
 
 
+def test_a_form_that_a_browser_sends_again_says_what_stands(signed_in: WebApp) -> None:
+    question = asked(signed_in, "sent-again", **FOR_ANN)
+    for way in ({"to": "bob", "step": "hand-over"}, {"step": "withdraw"}):
+        assert form(question, "ann", submission_id=f"the-{way['step']}", **way).status_code == 200
+
+    again = form(question, "ann", submission_id="the-hand-over", to="bob", step="hand-over")
+    assert "handed this question over to bob before, and took it back since" in visible_text(again.text)
+    other = form(question, "ann", submission_id="the-hand-over", to="cem", step="hand-over")
+    assert other.status_code == 409
+    assert "You handed this question over to cem" not in visible_text(other.text)
+    assert not shown(signed_in, "bob", "sent-again")
+    assert not shown(signed_in, "cem", "sent-again")
+
+    assert form(question, "ann", submission_id="a-new-one", to="cem", step="hand-over").status_code == 200
+    back = form(question, "ann", submission_id="the-withdraw", step="withdraw")
+    assert "what you have said since stands" in visible_text(back.text)
+    assert "You took it back" not in visible_text(back.text)
+    assert shown(signed_in, "cem", "sent-again")
+
+
 def test_a_vote_on_behalf_of_somebody_takes_their_seat_and_says_so(signed_in: WebApp) -> None:
     question = asked(signed_in, "seat", respondents={"groups": ["sre", "security"]})
     assert api(question, "asker", "sre", delegate_to="bob").status_code == 403

@@ -224,7 +224,11 @@ async def _hand_over(service: Service, sent: SentForm, headers: Headers) -> Resp
     if settled.error is not None and settled.outcome is None and settled.kind != "too_late":
         return await _to_again(service, admitted, sent, settled.error)
     service.hinted(sent.address.request_id)
-    return await _after(service, admitted, sent, settled, f"You handed this question over to {sent.to}.")
+    told = f"You handed this question over to {sent.to}."
+    if settled.kind == "withdrawn":
+        # A browser sent the same form again.
+        told = f"Nothing was changed: you handed this question over to {sent.to} before, and took it back since."
+    return await _after(service, admitted, sent, settled, told)
 
 
 async def _to_again(service: Service, admitted: Admitted, sent: SentForm, error: HITLError) -> Response:
