@@ -16,6 +16,7 @@ from hitl.core.forms import MISSING, ROOT, Maybe, plan, read
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.offers import offered
 from hitl.core.forms.parts import (
+    YES_NO,
     Choice,
     Constant,
     Fixed,
@@ -28,9 +29,10 @@ from hitl.core.forms.parts import (
     Raw,
     Rows,
     Several,
+    parts_inside,
 )
 from hitl.core.forms.rules import list_faults
-from hitl.core.forms.sent import YES_NO, branch_of, parts_inside, same, value_inside
+from hitl.core.forms.sent import branch_of, same, value_inside
 from hitl.core.forms.texts import text_of
 from hitl.core.question import Asked
 from hitl.core.values import DataType, format_value, parse_text

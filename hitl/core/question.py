@@ -245,15 +245,17 @@ def parse_answer(
     return parsed
 
 
-def require_whole(asked: Asked, *, formats: bool = True) -> None:
+def require_whole(asked: Asked, *, formats: bool = True, work: Work | None = None) -> None:
     """Refuse a question whose parts do not fit each other, such as a default that is not one of the choices.
 
     Args:
         asked: The question.
         formats: Whether `format` in its schema is enforced.
+        work: What all of it may cost; None: its schema, and all that must fit the schema, what every check may.
 
     Raises:
         InvalidRequest: saying which part does not fit, and why.
+        TakesTooLong: its schema takes more than is left of the work.
     """
     if asked.on_timeout == "default" and asked.default is None:
         raise InvalidRequest("on_timeout='default' needs a default")
@@ -265,15 +267,17 @@ def require_whole(asked: Asked, *, formats: bool = True) -> None:
         raise InvalidRequest("requester is whose vote may not count, and here one person decides: give approval")
     if asked.json_schema is not None:
         require_file_alone(asked)
-        _schemas().check_schema(asked.json_schema)
+        _schemas().check_schema(asked.json_schema, work)
+        # One for all choices, or a check of 64 of them would take a minute.
+        work = work or _schemas().budget(formats=formats)
     for choice in asked.choices:
-        _require_fitting(asked, "choice", choice, formats)
+        _require_fitting(asked, "choice", choice, formats, work)
     for unknown in asked.choice_labels.keys() - set(asked.choices):
         raise InvalidRequest(f"a label is given for {unknown!r}, which is none of the choices")
     if asked.default is not None:
-        _require_fitting(asked, "default", asked.default, formats)
+        _require_fitting(asked, "default", asked.default, formats, work)
     if asked.proposed is not None:
-        _require_fitting(asked, "proposed value", asked.proposed, formats)
+        _require_fitting(asked, "proposed value", asked.proposed, formats, work)
 
 
 def _answered_with(
@@ -312,9 +316,9 @@ def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
     return "fail" if default is None else "default"
 
 
-def _require_fitting(asked: Asked, what: str, text: str, formats: bool) -> None:
+def _require_fitting(asked: Asked, what: str, text: str, formats: bool, work: Work | None) -> None:
     try:
-        parsed = parse_answer(asked, text, text=True, formats=formats)
+        parsed = parse_answer(asked, text, text=True, formats=formats, work=work)
     except InvalidValue as error:
         raise InvalidRequest(f"the {what} {text!r} does not fit its own question: {error}") from error
     if format_value(asked.data_type, parsed) != text:

@@ -20,6 +20,7 @@ from hitl.errors import (
     RequestNotFound,
     StorageUnavailable,
 )
+from hitl.records.aside import unhurried
 from hitl.records.index import note_open
 from hitl.records.records import Records
 from hitl.storage import Store
@@ -149,7 +150,7 @@ async def read_request(store: Store, request_id: str, *, known: StoredRequest | 
     _check_own(document.request_id, request_id, key)
     try:
         # An earlier release did not enforce formats. The questions that it stored stay readable.
-        require_whole(document, formats=False)
+        await _require_whole(document)
     except InvalidRequest as error:
         raise DocumentDamaged(key, str(error)) from error
     return StoredRequest(document, sha256)
@@ -226,6 +227,13 @@ async def _require_clock(store: Store, request_id: str, now: datetime) -> None:
         # A restarted task only reads the question that it asked before.
         if not await store.exists(keys.request_key(request_id)):
             raise
+
+
+async def _require_whole(document: RequestDocument) -> None:
+    if document.json_schema is None:
+        require_whole(document, formats=False)
+    else:
+        await unhurried(lambda work: require_whole(document, formats=False, work=work), formats=False)
 
 
 def _check_own(written: str, request_id: str, key: str) -> None:

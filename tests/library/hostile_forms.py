@@ -128,3 +128,18 @@ def hostile_schema(number: int) -> Schema:
         kind = _many if isinstance(schema, dict) and len(schema.get("properties", ())) > 999 else _anything
         schema = kind(rng)
     return schema
+
+
+def long_to_explain() -> tuple[Schema, Any, dict[str, list[str]]]:
+    """Return a schema of alternatives, a value that fits none, and the form that holds it.
+
+    It is refused at once. What is wrong in each row takes long to find.
+    """
+    rungs = {f"a{n}": {"not": {"not": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2}}} for n in range(15)}
+    parts = {"a": {"not": {"const": 9}}, "b": {"$ref": "#/$defs/a0"}}
+    rows = [{"type": "object", "title": title, "properties": parts, "required": ["a"]} for title in ("one", "two")]
+    schema = {"type": "array", "items": {"anyOf": rows}, "$defs": {**rungs, "a15": {"minimum": 5}}}
+    sent = {"v~rows": ["20"]}
+    for number in range(20):
+        sent |= {f"v/{number}~of": ["1"], f"v/{number}~1/a": ["9"], f"v/{number}~1/b": ["9"]}
+    return schema, [{"a": 9, "b": 9}] * 20, sent

@@ -12,8 +12,7 @@ from hitl.cli.walk import part_of
 from hitl.core.forms import plan
 from hitl.core.forms.labels import found, searchable, told
 from hitl.core.forms.offers import offered
-from hitl.core.forms.parts import Group, OneOf
-from hitl.core.forms.sent import options_of
+from hitl.core.forms.parts import Group, OneOf, options_of
 from hitl.core.question import Question
 
 REGIONS = {"eu-1": "Frankfurt", "us-1": "Ohio"}

@@ -8,15 +8,17 @@ from typing import Any
 
 import pytest
 
-from hitl.core.forms import PartFault
-from hitl.core.forms.places import in_order
+from hitl.core.forms import PartFault, plan, read
+from hitl.core.forms.places import in_order, whole_faults
 from hitl.core.forms.plan import _Planner
 from hitl.core.forms.weight import _Weight
+from hitl.core.question import require_whole
 from hitl.core.schema import check_schema
+from hitl.core.schema.check import BUDGET
 from hitl.core.schema.work import Work
 from hitl.errors import InvalidRequest
 from hitl_webapp import pages, parts
-from tests.library.hostile_forms import hostile_schema
+from tests.library.hostile_forms import hostile_schema, long_to_explain
 from tests.web.test_pages import question
 
 MAX_PAGE_BYTES = 1_000_000
@@ -51,12 +53,63 @@ def test_each_page_is_short_and_its_work_is_bounded(first: int, monkeypatch: pyt
             continue
         usable += 1
         asked = question(data_type="json").model_copy(update={"json_schema": schema})
-        parts._planned.cache_clear()
+        parts._kept.clear()
         steps = 0
         page = pages.form_page(pages.FormView(asked))
         assert len(page.encode()) <= MAX_PAGE_BYTES, number
         assert steps <= MAX_STEPS, number
     assert usable >= 20
+
+
+@pytest.fixture
+def spent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """All units that are spent, whatever budget they are of."""
+    units: list[int] = []
+    before = Work.spend
+
+    def spend(self: Work, count: int) -> None:
+        units.append(count)
+        before(self, count)
+
+    monkeypatch.setattr(Work, "spend", spend)
+    return units
+
+
+def test_finding_the_alternatives_of_a_long_value_has_one_budget(spent: list[int]) -> None:
+    kinds = [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}, {"type": "integer"}]
+    schema = {"type": "array", "items": {"anyOf": kinds}}
+    asked = question(data_type="json").model_copy(
+        update={"json_schema": schema, "proposed": f"[{','.join('1' * 30_000)}]"}
+    )
+
+    assert parts.form_of(asked) is None
+    assert sum(spent) < 1.2 * BUDGET
+
+
+def test_finding_what_is_wrong_inside_alternatives_has_one_budget(spent: list[int]) -> None:
+    schema, value, sent = long_to_explain()
+    form = plan(schema)
+    assert read(form, sent) == (value, [])
+    spent.clear()
+
+    found = whole_faults(form, sent, schema, value)
+
+    assert found[0] == PartFault("v/0~1/a", "This does not fit: 9 is what the schema's 'not' excludes.")
+    assert found[-1].name == "v/19"
+    assert sum(spent) < 1.2 * BUDGET
+
+
+def test_all_choices_of_a_question_have_one_budget(spent: list[int]) -> None:
+    patterns = [{"pattern": f"[01]*1[01]{{{n}}}2"} for n in range(20, 320)]
+    choices = [f"{'01' * 100}{n}" for n in range(64)]
+    asked = question(data_type="str").model_copy(
+        update={"json_schema": {"anyOf": [*patterns, {"type": "string"}]}, "choices": choices}
+    )
+
+    with pytest.raises(InvalidRequest, match="takes too long"):
+        require_whole(asked)
+    # One for the schema, one for the choices.
+    assert sum(spent) < 2.2 * BUDGET
 
 
 def test_a_value_that_no_form_could_hold_is_json_as_text() -> None:

@@ -5,11 +5,9 @@ Whatever is unclear is refused with a sentence. Nothing is guessed, since what i
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import parse_qsl
@@ -24,6 +22,7 @@ from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.strictjson import read_json, show
 from hitl.core.submissions import split_token
 from hitl.errors import InvalidValue
+from hitl.records.aside import Thread
 from hitl_webapp.admission import Address
 from hitl_webapp.media import Media, part_name, read_media
 from hitl_webapp.problems import BadInput, WrongMediaType
@@ -41,7 +40,7 @@ _MULTIPART: Final = "multipart/form-data"
 _BAD_PERCENT: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _T = TypeVar("_T")
-_aside_thread = ThreadPoolExecutor(1, thread_name_prefix="hitl-bodies")
+_thread: Final = Thread("hitl-bodies")
 
 
 @dataclass(frozen=True)
@@ -137,7 +136,7 @@ async def _aside(body: bytes, read: Callable[[], _T]) -> _T:
     # of while they are read takes many times their size.
     if len(body) <= PREFIX_BYTES:
         return read()
-    return await asyncio.get_running_loop().run_in_executor(_aside_thread, read)
+    return await _thread.run(read)
 
 
 def _fields(media: Media, body: bytes) -> Form:

@@ -11,8 +11,19 @@ from pydantic import JsonValue
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.edits import edits_of
 from hitl.core.forms.labels import told
-from hitl.core.forms.parts import MISSING, Choice, Fixed, Flag, Group, Maybe, OneOf, Part, Rows, Several
-from hitl.core.forms.sent import options_of
+from hitl.core.forms.parts import (
+    MISSING,
+    Choice,
+    Fixed,
+    Flag,
+    Group,
+    Maybe,
+    OneOf,
+    Part,
+    Rows,
+    Several,
+    options_of,
+)
 from hitl.core.pointers import unescaped
 from hitl.core.values import format_value
 from hitl_webapp.parts import form_of

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan, read
 from hitl.core.forms.held import holds, sent_back
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import ROOT, below, one, rows_of
-from hitl.core.forms.parts import Constant, Fixed, Group, OneOf, Raw, Rows
-from hitl.core.forms.sent import options_of, parts_inside
+from hitl.core.forms.parts import Constant, Fixed, Group, OneOf, Raw, Rows, options_of, parts_inside
 from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
 from hitl.core.jsontypes import json_example
+from hitl.errors import InvalidValue
 from hitl_webapp.fields import initial
 from hitl_webapp.problems import BadInput
+
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
 
 _KEPT_FORMS: Final = 256
 # Fewer than a form may send, so that there is room for more rows.
 _MAX_FIELDS: Final = 1_500
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """What a question's form is made of, and what its fields hold at first."""
+
+    part: Part
+    first: Mapping[str, Sequence[str]]
+
+
+# By the schema and by what is filled in. No LRUCache of cachetools: threads use it side by side.
+_kept: dict[tuple[str, str | None], _Planned | None] = {}
 
 
 @dataclass(frozen=True)
@@ -74,11 +89,15 @@ class PartsForm:
         return [each for each in _shown(self.part, self.sent, ROOT, asked) if each[0] in self.faults]
 
 
-def form_of(question: RequestDocument) -> Part | None:
-    """Return the parts of a question's form; None for one whose answer is one field."""
-    if question.data_type != "json" or question.choices or not question.json_schema:
-        return None
-    return _planned(json.dumps(question.json_schema), initial(question))
+def form_of(question: RequestDocument, work: Work | None = None) -> Part | None:
+    """Return the parts of a question's form; None for one whose answer is one field.
+
+    Args:
+        question: The question.
+        work: What it may cost to find that; None: what every check may. What is found is kept.
+    """
+    planned = _planned(question, work)
+    return None if planned is None else planned.part
 
 
 def parts_form(
@@ -86,6 +105,7 @@ def parts_form(
     sent: Mapping[str, Sequence[str]] | None = None,
     wrong: Sequence[PartFault] = (),
     focus: str = "",
+    work: Work | None = None,
 ) -> PartsForm | None:
     """Return the form of a question's parts; None for one whose answer is one field.
 
@@ -94,12 +114,14 @@ def parts_form(
         sent: What was typed so far. None: nothing yet, so what is proposed, or the default, is filled in.
         wrong: What is wrong with it.
         focus: The part to look at first.
+        work: As `form_of` takes it.
     """
-    part = form_of(question)
-    if part is None:
+    planned = _planned(question, work)
+    if planned is None:
         return None
+    part = planned.part
     if sent is None:
-        sent = _first(part, initial(question))
+        sent = planned.first
     elif not fits_a_page(part, sent, MAX_CHARS_LATER):
         raise BadInput("The form holds more than a page can show: nothing was recorded.")
     faults: dict[str, str] = {}
@@ -108,20 +130,30 @@ def parts_form(
     return PartsForm(part, sent, faults, focus)
 
 
-def stepped(question: RequestDocument, sent: Mapping[str, Sequence[str]], step: str) -> PartsForm | None:
-    """Return the form after one of its buttons was pressed; None where it has no such button."""
-    part = form_of(question)
-    after = None if part is None else changed(part, sent, step)
+def stepped(
+    question: RequestDocument, sent: Mapping[str, Sequence[str]], step: str, work: Work | None = None
+) -> PartsForm | None:
+    """Return the form after one of its buttons was pressed; None where it has no such button.
+
+    Args:
+        question: The question.
+        sent: What was typed so far.
+        step: What was pressed.
+        work: As `form_of` takes it.
+    """
+    part = form_of(question, work)
+    after = None if part is None else changed(part, sent, step, work)
     if part is None or after is None:
         return None
     verb, _, name = step.partition(" ")
     if verb in ("add", "fill") and not fits_a_page(part, after, MAX_CHARS_LATER):
-        return parts_form(question, sent, [PartFault(name, "No more fits into this form: answer with less.")])
+        full = [PartFault(name, "No more fits into this form: answer with less.")]
+        return parts_form(question, sent, full, work=work)
     if verb == "add":
         name = f"{name}/{int(after[f'{name}~rows'][0]) - 1}"
     elif verb == "remove":
         name = name.rpartition("/")[0]
-    return parts_form(question, after, focus=name)
+    return parts_form(question, after, focus=name, work=work)
 
 
 def shape(part: Part) -> str:
@@ -139,25 +171,38 @@ FILTERS: Final = {
 }
 
 
-@lru_cache(maxsize=_KEPT_FORMS)
-def _planned(schema: str, first: str | None) -> Part | None:
+def _planned(question: RequestDocument, work: Work | None) -> _Planned | None:
+    if question.data_type != "json" or question.choices or not question.json_schema:
+        return None
+    key = (json.dumps(question.json_schema), initial(question))
+    with suppress(KeyError):
+        return _kept[key]
+    made = _plan(*key, work)
+    # What was given up for want of work is found by who has more.
+    if work is None or work.left >= 0:
+        if len(_kept) >= _KEPT_FORMS:
+            _kept.clear()
+        _kept[key] = made
+    return made
+
+
+def _plan(schema: str, first: str | None, work: Work | None) -> _Planned | None:
     part = plan(json.loads(schema))
     # A field of text holds any JSON; what is always the same needs no form.
     if isinstance(part, Raw | Constant):
         return None
-    sent = _first(part, first)
+    try:
+        sent = filled(part, MISSING if first is None else json.loads(first), work=work)
+    except InvalidValue:
+        return None
     if len(sent) > _MAX_FIELDS or not fits_a_page(part, sent):
         return None
     # A value stays text if the form would change it, such as a list that is longer than its rows.
-    return part if first is None or _sends_back(part, sent, first) else None
+    return _Planned(part, sent) if first is None or _sends_back(part, sent, first, work) else None
 
 
-def _first(part: Part, first: str | None) -> dict[str, list[str]]:
-    return filled(part, MISSING if first is None else json.loads(first))
-
-
-def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str) -> bool:
-    again, wrong = read(part, {name: list(map(sent_back, texts)) for name, texts in sent.items()})
+def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str, work: Work | None) -> bool:
+    again, wrong = read(part, {name: list(map(sent_back, texts)) for name, texts in sent.items()}, work=work)
     return not wrong and again is not MISSING and holds(again, json.loads(first))
 
 

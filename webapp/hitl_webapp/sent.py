@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.forms import MISSING, ROOT, PartFault, read
@@ -25,6 +25,9 @@ from hitl_webapp.pages import Fault
 from hitl_webapp.parts import form_of
 from hitl_webapp.problems import BadInput
 from hitl_webapp.sentences import what_fits
+
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
 
 _MAX_NAME_CHARS: Final = 256
 _SOMEBODY: Final = Respondent(via="web")
@@ -71,14 +74,18 @@ class SentForm:
         """Whether it declines to answer."""
         return self.submission.outcome == "rejected"
 
-    def resolved(self, question: RequestDocument) -> SentForm:
+    def resolved(self, question: RequestDocument, work: Work | None = None) -> SentForm:
         """Return the form with the answer that it means, which may have been sent by its place among the choices.
+
+        Args:
+            question: The question.
+            work: What reading an answer in parts may cost; None: what every check may.
 
         Raises:
             BadInput: it could mean two answers.
         """
         if self.parts and not self.declines:
-            return self._of_parts(question)
+            return self._of_parts(question, work)
         first = initial(question)
         if first is not None and question.data_type == "str" and self.value == sent_back(first):
             # Who left it untouched means what was filled in.
@@ -100,26 +107,27 @@ class SentForm:
             )
         return replace(self, submission=replace(self.submission, value=chosen(question, self.choice)))
 
-    def _of_parts(self, question: RequestDocument) -> SentForm:
-        part = form_of(question)
+    def _of_parts(self, question: RequestDocument, work: Work | None) -> SentForm:
+        part = form_of(question, work)
         if part is None or self.value or self.choice:
             raise BadInput("The form's fields are not those of this question, or it holds two answers.")
-        value, wrong = read(part, self.parts)
+        value, wrong = read(part, self.parts, work=work)
         if wrong or value is MISSING:
             return replace(self, wrong=tuple(wrong) or (PartFault(ROOT, "An answer is needed."),))
         return replace(self, submission=replace(self.submission, value=format_value("json", value)))
 
-    def placed(self, question: RequestDocument, error: InvalidValue) -> SentForm:
+    def placed(self, question: RequestDocument, error: InvalidValue, work: Work | None = None) -> SentForm:
         """Return the form with the faults of an answer in parts, each at its part.
 
         Args:
             question: The question.
             error: What its schema refuses of the answer.
+            work: What finding the parts may cost; None: what every check may.
         """
-        part = form_of(question)
+        part = form_of(question, work)
         if not self.parts or self.wrong or part is None or self.declines or not error.details:
             return self
-        found = whole_faults(part, self.parts, question.json_schema or {}, json.loads(self.value))
+        found = whole_faults(part, self.parts, question.json_schema or {}, json.loads(self.value), work)
         return replace(self, wrong=tuple(found))
 
     def typed(self, question: RequestDocument) -> dict[str, str]:

@@ -7,7 +7,8 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
     parts     what the form of a schema is made of
     plan      from a schema to its parts
     constants which of the values that are always the same somebody is asked for
-    sent      what a form holds: of a value, and as a value again
+    sent      what a form holds of a value
+    reading   what a form holds as a value again
     received  which fields were sent, and which of them were read
     held      whether a form shows a value
     names     the names of its fields
@@ -24,7 +25,8 @@ Pure: no HTML, no storage. The page, the command and anything else that asks a p
 from hitl.core.forms.names import ROOT, Sent
 from hitl.core.forms.parts import MISSING, Maybe, Part, PartFault
 from hitl.core.forms.plan import plan
-from hitl.core.forms.sent import filled, read
+from hitl.core.forms.reading import read
+from hitl.core.forms.sent import filled
 from hitl.core.forms.steps import changed
 
 __all__ = ["MISSING", "ROOT", "Maybe", "Part", "PartFault", "Sent", "changed", "filled", "plan", "read"]

@@ -138,3 +138,16 @@ class Constant(Part):
 @dataclass(frozen=True, kw_only=True)
 class Raw(Part):
     """Whatever has no form of its own: JSON as text."""
+
+
+YES_NO: Final[tuple[tuple[str, JsonValue], ...]] = (("Yes", True), ("No", False))
+
+
+def options_of(part: Part) -> tuple[tuple[str, JsonValue], ...]:
+    """Return what a part offers, each value with its label."""
+    return part.options if isinstance(part, Choice | Several) else YES_NO
+
+
+def parts_inside(part: Group | Fixed) -> list[tuple[str | int, Part]]:
+    """Return the parts of a part, each with its name or its place."""
+    return list(part.fields) if isinstance(part, Group) else list(enumerate(part.items))

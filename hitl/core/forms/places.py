@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import JsonValue
 
@@ -11,11 +11,16 @@ from hitl.core.forms.names import BELOW, ROOT, Sent, below, one, place_of
 from hitl.core.forms.parts import Fixed, Group, OneOf, Part, PartFault, Rows
 from hitl.errors import InvalidRequest, InvalidValue
 
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
+
 _DEFINITIONS: Final = ("$defs", "definitions")
 _MAX_ALTERNATIVES: Final = 16
 
 
-def whole_faults(part: Part, sent: Sent, schema: Mapping[str, Any], value: JsonValue) -> list[PartFault]:
+def whole_faults(
+    part: Part, sent: Sent, schema: Mapping[str, Any], value: JsonValue, work: Work | None = None
+) -> list[PartFault]:
     """Return what the schema refuses of a whole answer, each fault at its part, in the order of the form.
 
     Args:
@@ -23,8 +28,14 @@ def whole_faults(part: Part, sent: Sent, schema: Mapping[str, Any], value: JsonV
         sent: What was sent.
         schema: The schema of the whole answer.
         value: The answer as it was read.
+        work: What it may cost; None: what every check may. When it is spent, no more is said of what is wrong
+            inside alternatives.
     """
-    return in_order(_Places(schema, sent).faults(part, ROOT, schema, value, _MAX_ALTERNATIVES), sent)
+    # Loaded when somebody answers: it takes as long as everything else that a form needs.
+    from hitl.core.schema import budget
+
+    places = _Places(schema, sent, work or budget())
+    return in_order(places.faults(part, ROOT, schema, value, _MAX_ALTERNATIVES), sent)
 
 
 def in_order(found: Sequence[PartFault], sent: Sent) -> list[PartFault]:
@@ -41,18 +52,21 @@ def in_order(found: Sequence[PartFault], sent: Sent) -> list[PartFault]:
 
 
 class _Places:
-    def __init__(self, root: Mapping[str, Any], sent: Sent) -> None:
+    def __init__(self, root: Mapping[str, Any], sent: Sent, work: Work) -> None:
+        # All alternatives share it: there may be one in each row.
+        self._work = work
         self._definitions = {name: root[name] for name in _DEFINITIONS if name in root}
         self._sent = sent
 
     def faults(
         self, part: Part, name: str, schema: Mapping[str, Any], value: JsonValue, left: int
     ) -> list[PartFault]:
-        # Loaded when somebody answers: it takes as long as everything else that a form needs.
-        from hitl.core.schema import check_value
+        from hitl.core.schema.check import TakesTooLong, check_value
 
         try:
-            check_value(schema, value)
+            check_value(schema, value, work=self._work)
+        except TakesTooLong:
+            return []
         except InvalidValue as error:
             places = error.places or ((),)
             sentences = error.details or (str(error),)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from hitl.core.forms.names import ON, ROOT, Sent, below, count_of, place_of
-from hitl.core.forms.parts import Fixed, Group, OneOf, Part, Rows
-from hitl.core.forms.sent import filled, parts_inside
+from hitl.core.forms.parts import Fixed, Group, OneOf, Part, Rows, parts_inside
+from hitl.core.forms.sent import filled
+
+if TYPE_CHECKING:
+    from hitl.core.schema.work import Work
 
 
-def changed(part: Part, sent: Sent, step: str) -> dict[str, list[str]] | None:
+def changed(part: Part, sent: Sent, step: str, work: Work | None = None) -> dict[str, list[str]] | None:
     """Return a form after one of its buttons was pressed; None for a step that is not about its parts.
 
     What a step adds holds its defaults, as the form does at first.
@@ -19,6 +23,10 @@ def changed(part: Part, sent: Sent, step: str) -> dict[str, list[str]] | None:
         part: What the form is made of.
         sent: What was sent.
         step: ``add``, ``remove``, ``fill`` or ``clear`` and the name of the part.
+        work: As `hitl.core.forms.filled` takes it.
+
+    Raises:
+        TakesTooLong: as `hitl.core.forms.filled` does.
     """
     verb, _, name = step.partition(" ")
     form = {key: list(texts) for key, texts in sent.items()}
@@ -27,7 +35,7 @@ def changed(part: Part, sent: Sent, step: str) -> dict[str, list[str]] | None:
             count = count_of(sent, name)
             rows = _found(part, name)
             if isinstance(rows, Rows):
-                form = filled(rows.item, name=below(name, count)) | form
+                form = filled(rows.item, name=below(name, count), work=work) | form
             form[f"{name}~rows"] = [str(count + 1)]
             form.pop(f"{name}~empty", None)
         case "remove":
@@ -35,7 +43,7 @@ def changed(part: Part, sent: Sent, step: str) -> dict[str, list[str]] | None:
         case "fill":
             left_out = _found(part, name)
             if isinstance(left_out, Group | Fixed):
-                form = filled(left_out, {} if isinstance(left_out, Group) else [], name) | form
+                form = filled(left_out, {} if isinstance(left_out, Group) else [], name, work) | form
             form[f"{name}~on"] = [ON]
         case "clear":
             return {key: texts for key, texts in form.items() if not key.startswith((f"{name}/", f"{name}~"))}

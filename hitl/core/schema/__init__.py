@@ -15,8 +15,8 @@ busy without end (decision 0018). Tests compare what both find.
     work         one check's budget
 """
 
-from hitl.core.schema.check import check_schema, check_value
+from hitl.core.schema.check import budget, check_schema, check_value
 from hitl.core.schema.metaschema import DIALECT
 from hitl.core.schema.patterns import MAX_PATTERN_CHARS
 
-__all__ = ["DIALECT", "MAX_PATTERN_CHARS", "check_schema", "check_value"]
+__all__ = ["DIALECT", "MAX_PATTERN_CHARS", "budget", "check_schema", "check_value"]

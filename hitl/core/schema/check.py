@@ -39,17 +39,34 @@ class TakesTooLong(InvalidValue):
     """Checking an answer would cost more than it may."""
 
 
-def check_schema(schema: Mapping[str, JsonValue]) -> None:
+def budget(*, formats: bool = True) -> Work:
+    """Return what several checks together may cost: as much as one of them.
+
+    Args:
+        formats: Whether they enforce `format`.
+    """
+    return Work(BUDGET, formats)
+
+
+def check_schema(schema: Mapping[str, JsonValue], work: Work | None = None) -> None:
     """Refuse what is no JSON Schema, or one that cannot be checked within bounds.
 
     Refused besides what the metaschema refuses: references to anything outside the schema, other drafts,
     `patternProperties` (use `propertyNames` with a `pattern`), and patterns with look-around or back-references.
     `hitl.core.schema.formats` has the formats that are checked; any other `format` is a note for people.
 
+    Args:
+        schema: The schema.
+        work: What is left of a budget that several checks share; None: this check has one of its own.
+
     Raises:
         InvalidRequest: saying where the schema is wrong, or too large to be checked in about a second.
+        TakesTooLong: checking takes more than is left of the budget.
     """
-    _schema(_as_text(schema))
+    try:
+        _schema(_as_text(schema), work)
+    except TooMuchWork as error:
+        raise TakesTooLong(f"Reading the schema takes too long (given up at {place_text(error.at)}).") from error
 
 
 def check_value(
@@ -68,8 +85,8 @@ def check_value(
         TakesTooLong: checking takes more than about a second, or than what is left of the budget.
         InvalidRequest: when the schema itself is refused, see `check_schema`.
     """
-    part = _schema(_as_text(schema))
     try:
+        part = _schema(_as_text(schema), work)
         found = list(islice(faults(part, value, None, work or Work(BUDGET, formats)), _MAX_FAULTS))
     except RecursionError as error:
         raise InvalidValue("The value is nested too deeply for the schema: flatten it.") from error
@@ -101,14 +118,27 @@ def _as_text(schema: Mapping[str, JsonValue]) -> str:
     return text
 
 
-def _schema(text: str) -> Part:
+def _schema(text: str, paid: Work | None) -> Part:
     # Refusals are kept too: finding one may take the whole budget, and who asked may ask again.
     found = _kept.get(text)
     if found is None:
+        units = BUDGET if paid is None else max(0, min(BUDGET, paid.left))
+        work = Work(units)
         try:
-            found = _read(text)
+            found = _read(text, work)
         except InvalidRequest as error:
             found = str(error)
+        except TooMuchWork as error:
+            if paid is not None and units < BUDGET:
+                # Who has more to spend may find that it can be read.
+                paid.left = -1
+                raise
+            found = (
+                f"checking the schema takes too long (given up at {place_text(error.at)}): "
+                "use fewer parts, fewer references, and smaller repetitions in patterns"
+            )
+        if paid is not None:
+            paid.left -= units - work.left
         if sum(map(_kept_bytes, list(_kept.items()))) + _kept_bytes((text, found)) > _MAX_KEPT_BYTES:
             _kept.clear()
         _kept[text] = found
@@ -122,7 +152,7 @@ def _kept_bytes(entry: tuple[str, Part | str]) -> int:
     return 4_096 + len(text) * (1 if isinstance(found, str) else _BYTES_PER_CHAR)
 
 
-def _read(text: str) -> Part:
+def _read(text: str, work: Work) -> Part:
     schema = json.loads(text)
     if not isinstance(schema, dict):
         raise InvalidRequest("the schema is no object")
@@ -131,16 +161,10 @@ def _read(text: str) -> Part:
         raise InvalidRequest(f"the schema is written for {shown(dialect)}: write it for {DIALECT}")
     # Every reference begins with "#", so nothing needs the schema's own name.
     schema.pop("$id", None)
-    work = Work(BUDGET)
     try:
         return compiled(schema, work, check=lambda part, at: _check_meta(part, at, work))
     except RecursionError as error:
         raise InvalidRequest("the schema is nested too deeply") from error
-    except TooMuchWork as error:
-        raise InvalidRequest(
-            f"checking the schema takes too long (given up at {place_text(error.at)}): "
-            "use fewer parts, fewer references, and smaller repetitions in patterns"
-        ) from error
 
 
 def _check_meta(schema: Any, at: Any, work: Work) -> None:

@@ -12,9 +12,8 @@ from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, ROOT, Part, PartFault, filled, read
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import place_of
-from hitl.core.forms.parts import Choice, Flag, Line, Several
+from hitl.core.forms.parts import Choice, Flag, Line, Several, options_of
 from hitl.core.forms.places import whole_faults
-from hitl.core.forms.sent import options_of
 from hitl.core.question import parse_answer
 from hitl.core.values import parse_text
 from hitl.errors import InvalidValue, one_line

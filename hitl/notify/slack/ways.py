@@ -18,8 +18,7 @@ from hitl.core.files import asks_for_file
 from hitl.core.forms import ROOT, Part, plan
 from hitl.core.forms.names import below
 from hitl.core.forms.offers import offered
-from hitl.core.forms.parts import Choice, Constant, Flag, Group, Line, LineKind, Several
-from hitl.core.forms.sent import options_of
+from hitl.core.forms.parts import Choice, Constant, Flag, Group, Line, LineKind, Several, options_of
 from hitl.core.values import DataType, parse_text
 from hitl.notify.slack.texts import MOST_FIELD_CHARS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, fits
 

@@ -12,6 +12,7 @@ from hitl.core.votes import voter_of
 from hitl.records.votes import Ballots
 from hitl_webapp import pages
 from hitl_webapp.admission import Admitted
+from hitl_webapp.checking import planned
 from hitl_webapp.problems import BadInput
 from hitl_webapp.service import Service
 
@@ -25,6 +26,7 @@ async def form_view(service: Service, admitted: Admitted, token: str, told: str 
         token: The link's token; empty for a visitor who signed in.
         told: The result of what the visitor has just done, as sentences; empty: nothing.
     """
+    await planned(admitted.request.document)
     view = pages.FormView(
         admitted.request.document,
         token=token,

@@ -15,15 +15,18 @@ from hitl.core.forms.plan import FEW
 from hitl.errors import InvalidValue
 from hitl.records.submissions import Submission, new_submission_id
 from hitl_webapp import bulk, pages
+from hitl_webapp.auth import Principal
 from hitl_webapp.bodies import Form, check_comment, read_document, read_form_of_several
+from hitl_webapp.checking import after_step, placed, planned, resolved
 from hitl_webapp.fields import field_for
 from hitl_webapp.media import read_media
 from hitl_webapp.pages import Fault
-from hitl_webapp.parts import PartsForm, parts_form, stepped
+from hitl_webapp.parts import PartsForm, parts_form
 from hitl_webapp.problems import BadInput, Unauthenticated, public_outcome
 from hitl_webapp.routes.api import IDEMPOTENCY_KEY, REFUSALS, idempotency_key
 from hitl_webapp.routes.common import require_signed_in, service_of, signed_out
 from hitl_webapp.sent import SentForm, sent_form, value_fault
+from hitl_webapp.service import Service
 
 _FIELDS: Final = frozenset(("value", "choice", "comment", "reject", "step", "submission_id"))
 _NAMES: Final = ("request_ids", "value", "comment", "reject")
@@ -94,8 +97,8 @@ async def confirm(request: Request) -> Response:
     if not given:
         # The list's button was pressed and nothing was selected: nobody did anything wrong.
         return HTMLResponse(pages.message_page("No question is selected", _SELECT, name=principal.name), 400)
-    found = await bulk.seen(service, request.headers, bulk.checked_ids(given))
-    return HTMLResponse(ConfirmingPage(found, principal.name).render())
+    page = await _page(service, request, bulk.checked_ids(given), principal)
+    return HTMLResponse(page.render())
 
 
 @router.post("/bulk", openapi_extra=_DESCRIBED)
@@ -148,21 +151,21 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     if form.fields.get("reject", "1") != "1":
         raise BadInput("The form's field reject is 1, or is left out: nothing was recorded.")
     ids, sent, service = bulk.checked_ids(given), sent_form(form), service_of(request)
-    page = ConfirmingPage(await bulk.seen(service, request.headers, ids), principal.name)
+    page = await _page(service, request, ids, principal)
     if sent.step:
-        return HTMLResponse(page.stepped(sent))
+        return HTMLResponse(await page.stepped(sent))
     if page.kinds > 1 and not sent.declines:
         raise BadInput(f"These questions take answers of {page.kinds} kinds: answer one kind at a time.")
     checked, fault = sent, sent.fault(named=True)
     if page.first is not None:
-        checked = sent.resolved(page.first)
+        checked = await resolved(sent, page.first)
         fault = checked.fault(named=True) or page.lacks_comment(checked)
     if fault is not None:
         return HTMLResponse(page.render(checked, fault), 422)
-    results = await bulk.submit(service, request.headers, ids, partial(_submission, sent, page.first), "web")
+    results = await bulk.submit(service, request.headers, ids, partial(_submission, checked, page.first), "web")
     refused = next((each.error for each in results if isinstance(each.error, InvalidValue)), None)
     if page.first is not None and refused is not None and all(each.status == 422 for each in results):
-        checked = checked.placed(page.first, refused)
+        checked = await placed(checked, page.first, refused)
         fault = checked.fault(named=True) or value_fault(page.first, checked.value, refused)
         return HTMLResponse(page.render(checked, fault), 422)
     done = pages.render(
@@ -174,18 +177,25 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     return HTMLResponse(done)
 
 
-def _submission(sent: SentForm, first: RequestDocument | None, question: RequestDocument) -> Submission:
-    """Return what a form submits to one of its questions. Raises `InvalidValue` if it is for another kind."""
+async def _page(service: Service, request: Request, ids: Sequence[str], principal: Principal) -> ConfirmingPage:
+    page = ConfirmingPage(await bulk.seen(service, request.headers, ids), principal.name)
+    if page.first is not None:
+        await planned(page.first)
+    return page
+
+
+def _submission(checked: SentForm, first: RequestDocument | None, question: RequestDocument) -> Submission:
+    """Return what a form submits to one of its questions. Raises `InvalidValue` if it is for another kind.
+
+    Args:
+        checked: The form, as it was read for the first question: all of one kind are answered by the same.
+        first: That question; None: none of them was open.
+        question: The question.
+    """
     # The place of a choice is another answer to a question with other choices.
-    if not sent.declines and first is not None and bulk.kind_of(question) != bulk.kind_of(first):
+    if not checked.declines and (first is None or bulk.kind_of(question) != bulk.kind_of(first)):
         raise InvalidValue("This question takes answers of another kind: open it to answer it.")
-    try:
-        resolved = sent.resolved(bulk.plain(question))
-    except BadInput as error:
-        raise InvalidValue(str(error)) from error
-    if resolved.wrong:
-        raise InvalidValue(resolved.wrong[0].why)
-    return resolved.submission
+    return checked.submission
 
 
 class ConfirmingPage:
@@ -217,9 +227,9 @@ class ConfirmingPage:
         asked = [each for questions in self._kinds for each in questions]
         return next((fault for each in asked if (fault := sent.lacks_comment(each))), None)
 
-    def stepped(self, sent: SentForm) -> str:
+    async def stepped(self, sent: SentForm) -> str:
         """Return the page after a button of the form in parts was pressed. Nothing is recorded."""
-        parts = None if self.first is None else stepped(self.first, sent.parts, sent.step)
+        parts = None if self.first is None else await after_step(self.first, sent.parts, sent.step)
         if parts is None:
             raise BadInput("The form's step is not one of these questions' own.")
         return self.render(sent, parts=parts)

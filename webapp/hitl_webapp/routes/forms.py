@@ -18,9 +18,10 @@ from hitl_webapp.addresses import form_address
 from hitl_webapp.admission import Admitted
 from hitl_webapp.below import SITE
 from hitl_webapp.caches import Memory, Read
+from hitl_webapp.checking import after_step, placed, planned, resolved
 from hitl_webapp.evidence import Shown
 from hitl_webapp.metrics import FORMS
-from hitl_webapp.parts import parts_form, stepped
+from hitl_webapp.parts import parts_form
 from hitl_webapp.problems import BadInput, Problem, Unauthenticated, problem_of
 from hitl_webapp.routes.beside_form import form_view, require_withdrawable
 from hitl_webapp.routes.common import check_path, check_request_path, service_of, signed_out
@@ -127,7 +128,7 @@ async def _submitted(service: Service, request: Request, sent: SentForm) -> Resp
         return await form_again(service, before, sent, problem_of(error), None)
     question = admitted.request.document
     check_path(sent.response_path, question.response_path, "response_path")
-    sent = sent.resolved(question)
+    sent = await resolved(sent, question)
     try:
         settled, fault = await settle_form(service, admitted, sent, sent.submission)
     except HITLError as error:
@@ -157,6 +158,7 @@ async def shown_result(
 ) -> Response:
     """Return the page with the result of a submission."""
     question, principal = admitted.request.document, admitted.principal
+    await planned(question)
     if settled.kind == "voted":
         told = f"Your vote was saved. {settled.note}".rstrip()
         return await _ballot_page(service, admitted, sent, told=told)
@@ -169,7 +171,7 @@ async def shown_result(
     if settled.kind == "voted_before":
         return await _ballot_page(service, admitted, sent, notice=problem.detail, status=problem.status)
     if isinstance(settled.error, InvalidValue):
-        sent = sent.placed(question, settled.error)
+        sent = await placed(sent, question, settled.error)
         fault = fault or sent.fault(named=principal.known) or value_fault(question, sent.value, settled.error)
         return await form_again(service, admitted, sent, problem, fault)
     typed = sent.typed(question)
@@ -191,10 +193,11 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         raise BadInput("The form's step is none that leads to another form.")
     admitted = await service.admission.to_see(sent.address, headers)
     question = admitted.request.document
+    await planned(question)
     if sent.step in _LEADS:
         parts = parts_form(question, sent.parts or None)
     else:
-        parts = stepped(question, sent.parts, sent.step)
+        parts = await after_step(question, sent.parts, sent.step)
         if parts is None:
             raise BadInput("The form's step is none that leads to another form, nor one of the question's own.")
     await admitted.principal.require_may_answer(question, await service.clock.rights_time(question))
@@ -258,6 +261,7 @@ async def _ended(service: Service, admitted: Admitted) -> Response | None:
     stored, name = admitted.request, admitted.principal.name
     outcome = await service.questions.outcome(stored)
     if outcome is not None:
+        await planned(stored.document)
         # Later visitors see the evidence of the decision too.
         beside = await service.evidence.beside(admitted)
         page = pages.outcome_page(stored.document, outcome, recorded=False, name=name, evidence=beside)
