@@ -56,6 +56,11 @@ def read_input() -> str:
     if len(data) > MAX_INPUT_BYTES:
         raise InvalidRequest(f"standard input holds more than {MAX_INPUT_BYTES:,} bytes: give less")
     text = decoded(data, stream.encoding)
+    if "\0" in text:
+        # What is written in UTF-16 without a byte order mark is also valid UTF-8.
+        raise InvalidRequest(
+            "standard input holds NUL characters, so it is no text in UTF-8: save or send it as UTF-8"
+        )
     return text.removesuffix("\n").removesuffix("\r")
 
 
