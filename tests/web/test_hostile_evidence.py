@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import time
@@ -10,11 +11,14 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from markupsafe import Markup
 
 from hitl.core import keys
 from hitl.core.documents import sha256_hex
 from hitl.core.evidence import MAX_MARKDOWN_BYTES, MAX_PREVIEW_BYTES, Evidence, EvidenceKind
 from hitl.records.links import add_link
+from hitl_webapp import evidence
+from hitl_webapp.prompts import markdown_once
 from tests.library.samples import NOW, asked
 from tests.web.serving import WebApp, run
 from tests.web.test_guards import ID, Served
@@ -41,6 +45,35 @@ async def test_what_is_too_large_to_be_shown_is_a_download(kind: EvidenceKind, m
     assert page.status_code == 200
     assert f"/evidence/{ID}/{piece.sha256}" in page.text
     assert len(page.content) < 100_000
+
+
+async def test_a_page_shows_so_much_markdown_and_links_to_the_rest_and_makes_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+
+    def counted(text: str) -> Markup:
+        made.append(len(text))
+        return markdown_once(text)
+
+    monkeypatch.setattr(evidence, "markdown_once", counted)
+    served = Served()
+    async with served as client:
+        pieces = []
+        for number in range(32):
+            # Of what takes longest.
+            data = (b"![[" * MAX_MARKDOWN_BYTES)[: MAX_MARKDOWN_BYTES - 4] + b"%04d" % number
+            await served.store.create_once(keys.evidence_key(ID, sha256_hex(data)), data)
+            about = {"kind": "markdown", "media_type": "text/markdown", "size_bytes": len(data)}
+            pieces.append(Evidence(name=f"{number}", sha256=sha256_hex(data), **about))
+        await asked(served.store, ID, evidence=pieces)
+        token = await add_link(served.store, ID, now=NOW)
+        address = f"/form/{ID}?token={token}"
+        pages = await asyncio.gather(client.get(address), client.get(address))
+
+    assert [each.status_code for each in pages] == [200, 200]
+    assert made == [MAX_MARKDOWN_BYTES] * (evidence.MOST_SHOWN_BYTES // MAX_MARKDOWN_BYTES)
+    assert [f"/evidence/{ID}/{each.sha256}" in pages[0].text for each in pieces] == [False] * 4 + [True] * 28
 
 
 def test_a_page_of_the_largest_evidence_takes_little_memory(app: WebApp, tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -27,10 +27,12 @@ from hitl.core.evidence import (
 )
 from hitl.core.previews import DiffPreview, TablePreview
 from hitl.errors import StorageUnavailable
+from hitl.records.aside import Thread
 from hitl.records.evidence import PART_BYTES, EvidenceChanged, check_evidence, check_piece, read_evidence
 from hitl.records.requests import StoredRequest
 from hitl.storage import Store, all_of
 from hitl_webapp.admission import Admitted
+from hitl_webapp.caches import Memory, Read
 from hitl_webapp.problems import EVIDENCE_CHANGED, TooMany
 from hitl_webapp.prompts import markdown_once
 
@@ -48,6 +50,12 @@ _AT_ONCE: Final = 4
 _SENT_AT_ONCE: Final = 32
 _SENT_OF_ONE: Final = 12
 _PATIENCE_SECONDS: Final = 10.0
+MOST_SHOWN_BYTES: Final = 4 * MAX_MARKDOWN_BYTES
+"""As many bytes of Markdown a page shows of all pieces together."""
+# Each byte of a hostile text takes 15 µs, and the event loop may go on after that.
+_AT_ONCE_BYTES: Final = 1_024
+_BYTES_PER_CHAR: Final = 4
+_thread: Final = Thread("hitl-markdown")
 # What is read whole for a page. What is larger was not written by us, and is a download.
 _READ_WHOLE: Final[Mapping[EvidenceKind, int]] = {
     "table": MAX_PREVIEW_BYTES,
@@ -74,6 +82,7 @@ class ShownPiece:
         table: The table that it is.
         diff: The difference that it is.
         text: The Markdown that it is, as HTML.
+        markdown: The Markdown as it was read, until it is made HTML.
     """
 
     evidence: Evidence
@@ -81,6 +90,7 @@ class ShownPiece:
     table: TablePreview | None = None
     diff: DiffPreview | None = None
     text: Markup | None = None
+    markdown: str | None = None
 
     @property
     def size(self) -> str:
@@ -127,6 +137,9 @@ class EvidenceReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        # What a text looks like, by its digest. The bytes are read and checked each time.
+        self._texts: Memory[Markup] = Memory()
+        self._making: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._sending = asyncio.Semaphore(_SENT_AT_ONCE)
         self._sending_of: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -148,12 +161,16 @@ class EvidenceReader:
             return NOTHING
         try:
             async with self._turn:
-                pieces = await all_of([partial(self._piece, admitted, each) for each in request.document.evidence])
+                shown = _shown_texts(request.document.evidence)
+                pieces = await all_of(
+                    [partial(self._piece, admitted, each, shown) for each in request.document.evidence]
+                )
         except (EvidenceChanged, ValidationError):
             return Shown(trouble=EVIDENCE_CHANGED)
         except StorageUnavailable:
             return Shown(trouble=UNAVAILABLE)
-        return Shown(pieces)
+        # Others have their turn meanwhile: this may take long.
+        return Shown([await self._rendered(each) for each in pieces])
 
     @asynccontextmanager
     async def sending(self, request_id: str) -> AsyncIterator[None]:
@@ -195,14 +212,15 @@ class EvidenceReader:
         data = b"".join([part async for part in await self.bytes_of(request, evidence)])
         return _CONNECTS.sub(_HARMLESS, data.decode(errors="replace").encode())
 
-    async def _piece(self, admitted: Admitted, evidence: Evidence) -> ShownPiece:
+    async def _piece(self, admitted: Admitted, evidence: Evidence, shown: Set[str]) -> ShownPiece:
         """Return a piece as a page shows it, read once: what the page holds of it, or to check it."""
         request_id = admitted.request.request_id
         if evidence.url:
             return ShownPiece(evidence, evidence.url)
         address = evidence_path(request_id, evidence, admitted.principal.link)
         most = _READ_WHOLE.get(evidence.kind)
-        if most is None or evidence.size_bytes > most:
+        too_much = evidence.kind == "markdown" and evidence.sha256 not in shown
+        if most is None or evidence.size_bytes > most or too_much:
             await check_piece(self._store, request_id, evidence)
             return ShownPiece(evidence, address)
         data = b"".join([part async for part in read_evidence(self._store, request_id, evidence)])
@@ -212,7 +230,32 @@ class EvidenceReader:
             case "diff":
                 return ShownPiece(evidence, address, diff=DiffPreview.model_validate_json(data))
         text = data.decode(errors="replace")
-        return ShownPiece(evidence, address, text=await asyncio.to_thread(markdown_once, text))
+        return ShownPiece(evidence, address, markdown=text)
+
+    async def _rendered(self, piece: ShownPiece) -> ShownPiece:
+        text, sha256 = piece.markdown, piece.evidence.sha256
+        if text is None:
+            return piece
+        if piece.evidence.size_bytes <= _AT_ONCE_BYTES:
+            return replace(piece, text=markdown_once(text), markdown=None)
+        # Several who open the page at once wait for the same.
+        async with self._making.setdefault(sha256, asyncio.Lock()):
+            kept = self._texts.get(sha256)
+            if kept is None:
+                made = await _thread.run(lambda: markdown_once(text))
+                kept = Read(made, 0.0, _BYTES_PER_CHAR * len(made))
+                self._texts.put(sha256, kept)
+        return replace(piece, text=kept.value, markdown=None)
+
+
+def _shown_texts(pieces: Sequence[Evidence]) -> Set[str]:
+    """Return the digests of the texts that a page shows. Those beyond the bound of a page are links."""
+    left, shown = MOST_SHOWN_BYTES, set()
+    for each in pieces:
+        if each.kind == "markdown" and each.size_bytes <= min(left, MAX_MARKDOWN_BYTES):
+            left -= each.size_bytes
+            shown.add(each.sha256)
+    return shown
 
 
 @asynccontextmanager
