@@ -19,7 +19,7 @@ from kubernetes.aio.client import Configuration
 from hitl.cluster.body import Lines, Object, encode
 from hitl.cluster.credentials import Connection, connection_of, load, token_of
 from hitl.cluster.pages import pages
-from hitl.cluster.replies import KindNotServed, away, no_api, parsed, refusal, require_object
+from hitl.cluster.replies import KindNotServed, away, no_api, parsed, parsed_object, refusal, require_object
 from hitl.cluster.resources import (
     ACCESS_REVIEWS,
     CONFIG_MAPS,
@@ -133,7 +133,7 @@ class Kube:
             ClusterError: as its subclasses say; so does every other method.
         """
         try:
-            return parsed(await self._call("GET", resource.path(namespace, name)))
+            return parsed_object(await self._call("GET", resource.path(namespace, name)))
         except ClusterNotFound as error:
             if isinstance(error, KindNotServed):
                 raise
@@ -242,7 +242,7 @@ class Kube:
         """Create an object; one that is there already is a `ClusterConflict`."""
         namespace = content["metadata"].get("namespace")
         query = {"fieldManager": manager} if manager else {}
-        return parsed(await self._call("POST", resource.path(namespace), content, query=query))
+        return parsed_object(await self._call("POST", resource.path(namespace), content, query=query))
 
     async def post(self, resource: Resource, content: Object, *, manager: str) -> None:
         """Create an object as `create` does, where nobody wants to see it."""
@@ -263,13 +263,13 @@ class Kube:
     ) -> Object:
         """Merge a patch (RFC 7386) into an object."""
         path = resource.path(namespace, name)
-        return parsed(await self._call("PATCH", path, patch, query={"fieldManager": manager}, kind=_MERGE))
+        return parsed_object(await self._call("PATCH", path, patch, query={"fieldManager": manager}, kind=_MERGE))
 
     async def replace(self, resource: Resource, content: Object) -> Object:
         """Replace an object, unless somebody changed it since its `resourceVersion`."""
         metadata = content["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"])
-        return parsed(await self._call("PUT", path, content))
+        return parsed_object(await self._call("PUT", path, content))
 
     async def delete(
         self, resource: Resource, name: str, namespace: str | None = None, *, uid: str | None = None

@@ -45,18 +45,29 @@ def parsed(data: bytes) -> Object:
     return found
 
 
+def parsed_object(data: bytes) -> Object:
+    """Return an object that the API server holds.
+
+    Raises:
+        ClusterUnavailable: when it is none.
+    """
+    found = parsed(data)
+    if "kind" not in found or not isinstance(found.get("metadata"), dict):
+        raise no_api()
+    return found
+
+
 def parsed_list(data: bytes) -> tuple[list[Object], Object]:
     """Return the objects of a list, and its metadata.
 
     Raises:
         ClusterUnavailable: when it is none.
     """
-    found = parsed(data)
-    metadata = found.get("metadata")
-    if not isinstance(metadata, dict) or "items" not in found:
+    found = parsed_object(data)
+    if "items" not in found:
         raise no_api()
     # A list of metadata alone says null when it is empty.
-    return found["items"] or [], metadata
+    return found["items"] or [], found["metadata"]
 
 
 def require_object(data: bytes) -> None:

@@ -37,7 +37,7 @@ async def server() -> AsyncIterator[tuple[str, list[web.Request]]]:
 
     async def answer(request: web.Request) -> web.Response:
         seen.append(request)
-        return web.json_response({"kind": "HumanInput"})
+        return web.json_response({"kind": "HumanInput", "metadata": {}})
 
     runner = web.AppRunner(app := web.Application())
     app.router.add_route("*", "/{path:.*}", answer)
@@ -52,7 +52,7 @@ async def asked(host: str) -> None:
     configuration = Configuration(host=host)
     configuration.api_key["BearerToken"] = "t0ken"
     async with Kube(configuration, "default") as kube:
-        assert await kube.get(HUMAN_INPUTS, "ship-it", "team") == {"kind": "HumanInput"}
+        assert await kube.get(HUMAN_INPUTS, "ship-it", "team") == {"kind": "HumanInput", "metadata": {}}
 
 
 async def test_a_token_is_sent_whatever_netrc_says(
@@ -94,7 +94,7 @@ async def test_a_lease_waits_behind_nothing_that_hangs() -> None:
         if "humaninputs" in request.path:
             hanging.release()
             await hang.wait()
-        return web.json_response({"kind": "Lease"})
+        return web.json_response({"kind": "Lease", "metadata": {}})
 
     runner = web.AppRunner(app := web.Application())
     app.router.add_route("*", "/{path:.*}", answer)
@@ -109,6 +109,24 @@ async def test_a_lease_waits_behind_nothing_that_hangs() -> None:
         for _ in range(48):
             await asyncio.wait_for(hanging.acquire(), PATIENCE)
         async with asyncio.timeout(5):
-            assert await kube.get(LEASES, "operator", "system") == {"kind": "Lease"}
+            assert await kube.get(LEASES, "operator", "system") == {"kind": "Lease", "metadata": {}}
         hang.set()
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("said", [{"type": "about:blank", "title": "back soon"}, {"kind": "Notice"}])
+async def test_json_of_a_proxy_is_no_object(said: dict[str, str]) -> None:
+    # What a Lease says would be read from it, which ended the operator.
+    runner = web.AppRunner(app := web.Application())
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(said)
+
+    app.router.add_route("*", "/{path:.*}", answer)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    async with Kube(Configuration(host=f"http://{host}:{port}"), "default") as kube:
+        with pytest.raises(ClusterUnavailable, match="sent no object"):
+            await kube.get(LEASES, "operator", "system")
     await runner.cleanup()
