@@ -15,6 +15,7 @@ from hitl.cli.codes import Code
 from hitl.cli.ids import read_url
 from hitl.cli.options import AsJson, RequestId
 from hitl.cli.storage_backend import Stored
+from hitl.cli.tables import print_table
 from hitl.core import keys
 from hitl.core.documents import format_time
 from hitl.core.links import LinkDocument
@@ -172,6 +173,6 @@ def _show(links: Sequence[tuple[str, LinkDocument]], as_json: bool) -> None:
             ]
             for each in shown
         ]
-        output.print_table(["LINK", "LABEL", "CREATED", "EXPIRES"], rows, wrapped="LABEL")
+        print_table(["LINK", "LABEL", "CREATED", "EXPIRES"], rows, wrapped=("LABEL",))
     else:
         output.say("There are no links.")

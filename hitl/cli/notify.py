@@ -14,6 +14,7 @@ from hitl.cli.codes import Code
 from hitl.cli.options import AsJson, RequestId
 from hitl.cli.place import Place, looks, needing_kubernetes
 from hitl.cli.storage_backend import Stored
+from hitl.cli.tables import print_table
 from hitl.core.notices import NotDelivered
 from hitl.errors import InvalidRequest
 from hitl.notify.channels import Channel, Message
@@ -71,7 +72,7 @@ def send_test(
         output.print_json(tested)
     else:
         rows = [[each.target, "delivered" if each.delivered else f"not delivered: {each.why}"] for each in tested]
-        output.print_table(["TARGET", "RESULT"], rows, wrapped="RESULT")
+        print_table(["TARGET", "RESULT"], rows, wrapped=("RESULT",))
     if failed := [each.target for each in tested if not each.delivered]:
         output.fail(f"not delivered: {', '.join(failed)}", Code.REFUSED)
 
@@ -89,7 +90,7 @@ def status(request_id: RequestId, as_json: AsJson = False) -> None:
         output.print_json(shown)
     elif shown:
         rows = [[each.notice, each.target, each.state, str(each.tries), each.why] for each in shown]
-        output.print_table(["NOTICE", "TARGET", "STATE", "TRIES", "WHY"], rows, wrapped="WHY")
+        print_table(["NOTICE", "TARGET", "STATE", "TRIES", "WHY"], rows, wrapped=("WHY",))
     else:
         output.say("Nobody was told of this question.")
 

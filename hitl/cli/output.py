@@ -14,13 +14,12 @@ from typing import Any, Final, NoReturn
 
 import typer
 from pydantic import BaseModel
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from hitl.cli.codes import Code
 from hitl.cli.streams import fits
+from hitl.cli.tables import PHASE_STYLES, print_table, standard_output
 from hitl.cli.view import EscalationView, RequestView, VoteView
 from hitl.cli.web_listing import ListedQuestion
 from hitl.core.documents import format_time
@@ -32,7 +31,6 @@ from hitl.errors import one_line, printable
 
 ASKER_ENDED: Final = "the program that asked has ended, so nobody waits for the answer"
 
-_NARROWEST: Final = 16
 _UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _LISTED_PHASES: Final = {
     "open": "Pending",
@@ -41,13 +39,6 @@ _LISTED_PHASES: Final = {
     "rejected": "Rejected",
     "timed_out": "TimedOut",
     "cancelled": "Cancelled",
-}
-_PHASE_STYLES: Final = {
-    "Pending": "yellow",
-    "Answered": "green",
-    "Rejected": "red",
-    "TimedOut": "red",
-    "Cancelled": "dim",
 }
 
 
@@ -137,7 +128,7 @@ def _print_list(
     if any(namespaces):
         head = [head[0], "NAMESPACE", *head[1:]]
         shown = [[row[0], namespace, *row[1:]] for namespace, row in zip(namespaces, shown, strict=True)]
-    print_table(head, shown, wrapped="PROMPT")
+    print_table(head, shown, wrapped=("PROMPT", "VALUE"), cut=True)
 
 
 def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
@@ -187,38 +178,9 @@ def print_request(view: RequestView, now: datetime, *, stored: bool) -> None:
     width = max(len(name) for name, _ in shown) + 2
     for name, text in shown:
         first, *rest = text.splitlines() or [""]
-        style = _PHASE_STYLES[view.phase] if name == "Phase" else ""
+        style = PHASE_STYLES[view.phase] if name == "Phase" else ""
         line = Text.assemble((f"{name}:".ljust(width), "bold"), (first, style))
-        _console().print(line, *(Text(" " * width + each) for each in rest), sep="\n", soft_wrap=True)
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, wrapped: str = "") -> None:
-    """Print rows: a table that fits a terminal, or aligned columns.
-
-    Args:
-        head: The columns' names.
-        rows: The cells.
-        wrapped: The column that gives way when a terminal is too narrow.
-    """
-    cleaned = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(row[column]) for row in [head, *cleaned]) for column in range(len(head))]
-    console = _console()
-    if not console.is_terminal:
-        for row in [head, *cleaned]:
-            print("  ".join(set_cell_size(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        return
-    if wrapped:
-        column = head.index(wrapped)
-        others = sum(widths) - widths[column] + 2 * (len(head) - 1)
-        widths[column] = min(widths[column], max(_NARROWEST, console.width - others))
-    # Ids must stay whole, to be copied: what does not fit at all runs on in the next line.
-    console.width = max(console.width, sum(widths) + 2 * (len(head) - 1))
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for name, width in zip(head, widths, strict=True):
-        table.add_column(name, width=width, no_wrap=True, overflow="ellipsis")
-    for row in cleaned:
-        table.add_row(*(Text(cell, style=_PHASE_STYLES.get(cell, "")) for cell in row))
-    console.print(table)
+        standard_output().print(line, *(Text(" " * width + each) for each in rest), sep="\n", soft_wrap=True)
 
 
 def _step(step: EscalationView, now: datetime) -> str:
@@ -305,10 +267,6 @@ def _edited(view: RequestView) -> str:
 
 def _or_none(text: str | None) -> str:
     return "(none)" if text is None else one_line(text)
-
-
-def _console() -> Console:
-    return Console(highlight=False)
 
 
 def _deadline(view: RequestView, now: datetime) -> str:

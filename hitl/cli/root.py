@@ -18,6 +18,7 @@ from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.options import AsJson
 from hitl.cli.storage_backend import Stored
+from hitl.cli.tables import print_table
 from hitl.core import keys
 from hitl.errors import InvalidRequest, StorageError, StorageUnavailable
 from hitl.records.audit import AuditWriter
@@ -105,7 +106,7 @@ def check(as_json: AsJson = False) -> None:
         )
     elif times:
         rows = [[step, f"{seconds * 1000:.1f} ms"] for step, seconds in times.items()]
-        output.print_table(["STEP", "TIME"], rows)
+        print_table(["STEP", "TIME"], rows)
     if problem:
         output.fail(problem, Code.REFUSED)
     output.say(f"{settings.root()} is fit for use.")
