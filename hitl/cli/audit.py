@@ -144,7 +144,9 @@ def verify(
 
 
 def _summary(counts: Counts, faults: int) -> str:
-    read = f"{counts.lines:,} lines in {counts.segments:,} segments by {counts.writers:,} writers"
+    of = ((counts.lines, "line"), (counts.segments, "segment"), (counts.writers, "writer"))
+    lines, segments, writers = (f"{number:,} {word}{'' if number == 1 else 's'}" for number, word in of)
+    read = f"{lines} in {segments} by {writers}"
     killed = f", {counts.open_writers:,} of which did not say that they ended" if counts.open_writers else ""
     return f"{read}{killed}{'' if faults else ': no faults'}"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hitl.cli.cluster_view import read, shown
-from hitl.cli.ids import meant
+from hitl.cli.ids import meant, too_short
 from hitl.cli.output import say
 from hitl.cli.view import RequestView
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES, Kube, Object
@@ -212,8 +212,8 @@ class InCluster:
         if (whole := meant(name, begun)) is not None:
             return read(begun[whole])
         raise RequestNotFound(
-            f"there is no HumanInput {name!r} in namespace {namespace}: `kubectl hitl list` shows what waits; "
-            "-n names another namespace"
+            f"there is no HumanInput {name!r} in namespace {namespace}{too_short(name)}: `kubectl hitl list` "
+            "shows what waits; -n names another namespace"
         )
 
     async def _done(self, request_id: str, what: dict[str, Any]) -> RequestView:

@@ -49,3 +49,8 @@ def meant(typed: str, ids: Iterable[str]) -> str | None:
         shown = ", ".join(found[:_SHOWN]) + (", …" if len(found) > _SHOWN else "")
         raise InvalidRequest(f"{len(found)} questions begin with {typed!r}: give more of the id: {shown}")
     return found[0] if found else None
+
+
+def too_short(typed: str) -> str:
+    """Return what an error adds for a question that was not found: empty, if enough was typed."""
+    return f" (the beginning of an id has at least {SHORTEST} characters)" if len(typed) < SHORTEST else ""

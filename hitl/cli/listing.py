@@ -11,7 +11,7 @@ import typer
 
 from hitl.cli import output
 from hitl.cli.codes import Code
-from hitl.cli.options import AsJson
+from hitl.cli.options import AsJson, rooted
 from hitl.cli.place import Place, looks
 from hitl.cli.view import RequestView
 from hitl.cli.web_listing import ListedQuestion, WebListing, token_of
@@ -168,6 +168,8 @@ def _print_found(place: Place, query: Query, limit: int | None, *, ordered: bool
         output.print_requests(views, now, settled=query.state != "open")
     elif not left:
         output.say(_nothing(query))
+        if (folder := _missing_root(place)) is not None:
+            output.say(f"There is no folder {folder} yet: check --root.")
     for each in left:
         output.say(each)
     _say_more(more)
@@ -188,6 +190,15 @@ def _nothing(query: Query) -> str:
     if query.filtered or query.view != "all" or query.state not in ("open", "any"):
         return "No question matches."
     return "Nothing waits for an answer." if query.state == "open" else "There are no questions."
+
+
+def _missing_root(place: Place) -> Path | None:
+    """Return the folder that `--root` names, if there is no such folder: its name may be misspelt."""
+    root = Settings().storage_root
+    if place.is_cluster or not rooted.get() or "://" in root.removeprefix("file://"):
+        return None
+    folder = Path(root.removeprefix("file://"))
+    return None if folder.exists() else folder
 
 
 def _say_more(number: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from hitl.author.context import choose_mode
-from hitl.cli.ids import meant
+from hitl.cli.ids import meant, too_short
 from hitl.cli.output import say
 from hitl.cli.view import RequestView, view_of
 from hitl.core import keys
@@ -215,8 +215,8 @@ class Stored:
                 return await read_request(self.store, whole)
             await self._reach(request_id)
             raise RequestNotFound(
-                f"there is no question {request_id!r} under {self.store.url}: `hitl list` shows those that wait; "
-                "--root names another root"
+                f"there is no question {request_id!r} under {self.store.url}{too_short(request_id)}: `hitl list` "
+                "shows those that wait; --root names another root"
             ) from error
 
     async def whole(self, typed: str) -> str:

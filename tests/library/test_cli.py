@@ -521,6 +521,45 @@ def test_a_terminal_gets_a_table_that_shortens_prompts_but_no_ids(root: Store, c
     assert len(row) <= max(columns, 80)
 
 
+@pytest.mark.parametrize("columns", [100, 200])
+def test_a_terminal_gets_a_table_that_shortens_long_answers(root: Store, columns: int) -> None:
+    request = ask(root, "a-plan", data_type=str)
+    record(root, request, answer("a long answer " * 99))
+
+    head, row = on_a_terminal("list", "--all", columns=columns)
+
+    assert row.index("a long") == head.index("VALUE")
+    assert "…" in row
+    assert len(row) <= columns
+
+
+def test_in_a_pipe_one_long_answer_does_not_widen_each_row(root: Store) -> None:
+    request = ask(root, "a-plan", data_type=str, prompt="How? " * 99)
+    record(root, request, answer("a long answer " * 99))
+    ask(root, "another")
+
+    rows = hitl_("list", "--all").stdout.splitlines()
+
+    assert max(map(len, rows)) < 600
+    assert all(row.count("…") == 2 for row in rows if "a-plan" in row)
+    assert ("a long answer " * 99).strip() in hitl_("show", "a-plan").stdout
+
+
+def test_list_says_that_there_is_no_such_root(tmp_path: Path) -> None:
+    done = hitl_("--root", str(tmp_path / "mistyped"), "list")
+
+    assert done.exit_code == 0
+    assert "Nothing waits for an answer." in done.stderr
+    assert f"There is no folder {tmp_path / 'mistyped'} yet: check --root." in done.stderr
+
+
+def test_one_segment_by_one_writer_is_said_as_one(root: Store) -> None:
+    ask(root)
+    hitl_("answer", "a-question", "42")
+
+    assert "in 1 segment by 1 writer: no faults" in hitl_("audit", "verify").stderr
+
+
 def test_show_tells_what_was_proposed_edited_and_shown_beside_it(root: Store) -> None:
     link = Evidence(name="Run", kind="link", url="https://example.org/run/7")
     shown = image(png(filler=b"x" * 1_955), name="Loss", alt="falls\nby half")

@@ -86,6 +86,11 @@ def test_less_than_four_characters_or_others_name_nothing(root: Store, typed: st
     assert "there is no question" in done.stderr
 
 
+def test_too_short_a_beginning_is_said_to_be_too_short(root: Store) -> None:
+    assert "(the beginning of an id has at least 4 characters)" in hitl_("show", "dro").stderr
+    assert "the beginning of an id" not in hitl_("show", "drop-78").stderr
+
+
 def test_an_id_that_begins_another_one_names_itself(root: Store) -> None:
     asyncio.run(asked(root, "deploy-3f", now=datetime.now(UTC)))
 
