@@ -162,9 +162,14 @@ def _commands(group: Any, prefix: str) -> Iterator[str]:
             yield from _commands(command, f"{prefix} {name}")
             continue
         needed = [f" {_named(each)}" for each in command.params if each.required]
+        needed += [f" {_named(each)}" for each in command.params if _optional_argument(each)]
         yield f"\n### `{prefix} {name}{''.join(needed)}`\n\n{' '.join(command.help.split())}\n"
         if options := list(_options(command)):
             yield from ["\n", *options]
+
+
+def _optional_argument(parameter: Any) -> bool:
+    return parameter.param_type_name == "argument" and not parameter.required
 
 
 def _options(command: Any) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Write the pictures of the pages into docs/images: a model's form and a team's inbox, on a desk and on a phone.
+"""Write the pictures of the pages into docs/images: a number's form, a model's form and a team's inbox.
 
 Usage: ``python docs/tools/pictures.py``. It needs Chromium on the PATH, as the tests of the pages do.
 """
@@ -27,6 +27,9 @@ PROMPT: Final = """Ship **checkout 2.4** to production?
 | error rate | 0.21 % | 0.04 % |
 | p99 latency | 310 ms | 180 ms |
 """
+
+NUMBER_PROMPT: Final = "Please provide an integer to continue the workflow."
+"""As the README's tutorial asks."""
 
 
 class Place(BaseModel):
@@ -65,14 +68,17 @@ def main() -> int:
         from docs.tools.inbox_pictures import ask_team, take_inbox
 
         event = hitl.new_event("deploy", Deploy, prompt=PROMPT, timeout_seconds=3_600, default=USUAL)
+        number = hitl.new_event("user_number_input", int, prompt=NUMBER_PROMPT, timeout_seconds=600)
         team = f"{folder}/team"
         ask_team(team)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
             _take_form(browser, event.form_url)
+            _take_number(browser, number.form_url)
             take_inbox(browser, team, IMAGES)
             browser.close()
         event.cancel("the pictures are taken")
+        number.cancel("the pictures are taken")
     return 0
 
 
@@ -92,6 +98,15 @@ def _take_form(browser: Browser, url: str) -> None:
         page.wait_for_selector(".countdown:not(:empty)")
         page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
         context.close()
+
+
+def _take_number(browser: Browser, url: str) -> None:
+    page = browser.new_page(viewport={"width": 860, "height": 640}, color_scheme="light")
+    page.goto(url)
+    page.wait_for_selector(".countdown:not(:empty)")
+    page.get_by_label("Your answer").fill("42")
+    page.screenshot(path=IMAGES / "form.png")
+    page.close()
 
 
 if __name__ == "__main__":
