@@ -238,9 +238,10 @@ class HumanInputs:
             self._context.queue.add(CheckOutcome(work.namespace, work.name))
         elif current and due_in(human_input, now) == 0:
             await self._require_clock(root, now)
-            self._context.index.drop((work.namespace, work.name), human_input.metadata.uid)
             kube, uid = self._context.cluster.kube, human_input.metadata.uid
             await kube.delete(HUMAN_INPUTS, work.name, work.namespace, uid=uid)
+            # Not before: while this is refused, what happens to it is to be seen.
+            self._context.index.drop((work.namespace, work.name), uid)
             return
         found = Findings()
         if came_late(human_input) and root is not None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hitl.cluster.server_clock import ServerClock
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl.errors import ClockApart, StorageUnavailable
+from hitl.errors import ClockApart, ClusterForbidden, StorageUnavailable
 from hitl.records.records import utc_now
 from hitl_operator.cluster import Cluster
 from hitl_operator.events import Events
@@ -108,11 +108,18 @@ class ApiServer:
         return True
 
 
+class Refusing(ApiServer):
+    """One that lets nobody delete: a fake."""
+
+    async def delete(self, *_: object, **__: object) -> bool:
+        raise ClusterForbidden("a webhook denies it")
+
+
 async def looks_of(
-    api: Any, ahead: timedelta, *, served: bool = True
+    api: Any, ahead: timedelta, *, served: bool = True, operator: Operator | None = None
 ) -> tuple[Root, Callable[[], Awaitable[Any]]]:
     """Return a root, and how an operator with a wrong clock looks at the HumanInput."""
-    operator = await Operator.over_memory()
+    operator = operator or await Operator.over_memory()
     context = replace(
         operator.context,
         cluster=Cluster(api, Events(api, lambda: 0.0)),
@@ -155,6 +162,18 @@ async def test_a_humaninput_is_deleted_in_time_even_while_the_storage_is_away(aw
         root.out(StorageUnavailable("it does not answer"))
     await look()
     assert api.deleted == ["asked"]
+
+
+async def test_a_humaninput_whose_deletion_is_refused_is_still_seen() -> None:
+    content = settled_now()
+    content["status"]["answeredAt"] = (utc_now() - AN_HOUR).isoformat()
+    operator, api = await Operator.over_memory(), Refusing(content)
+    _, look = await looks_of(api, timedelta(), operator=operator)
+    with pytest.raises(ClusterForbidden):
+        await look()
+    seen = HumanInput.from_object(api.content)
+    operator.context.index.put(seen)
+    assert operator.context.index.get((NAMESPACE, "asked")) is not None
 
 
 async def test_a_question_that_no_root_serves_is_not_ended_before_its_time_by_a_wrong_clock() -> None:
