@@ -285,7 +285,7 @@ def test_the_end_of_verify_says_plainly_whether_there_are_faults(tmp_path: Path)
     with running(str(tmp_path / "root"), tmp_path) as app:
         app.ask("tampered").form("42")
         app.stop()
-    assert command(app, "audit", "verify").stderr.rstrip().endswith("writers: no faults")
+    assert command(app, "audit", "verify").stderr.rstrip().endswith("in 2 segments by 1 writer: no faults")
 
     segment = next(
         path for path in (tmp_path / "root").rglob("_audit/**/*.jsonl") if "tampered" in path.read_text()
