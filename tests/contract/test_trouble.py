@@ -38,7 +38,7 @@ def s3(endpoint: str, **more: Any) -> Store:
 @pytest.mark.parametrize(
     ("behaviour", "sentence"),
     [
-        ("ignores conditions", "of 3 creations of one key at once 3 succeeded"),
+        ("ignores conditions", "of 2 creations of one key at once 2 succeeded"),
         ("refuses every creation", "what was created did not last"),
         ("knows no conditions", "knows no way to create"),
         ("refuses everybody", "check the credentials"),
