@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from hitl.cluster.client import EVENTS, Kube, Object, Resource
 from hitl.cluster.resources import cut_name
@@ -32,15 +32,19 @@ _PAUSE_SECONDS: Final = 2.0
 _REMEMBERED: Final = 10_000
 # As client-go has it: so many at once about one object, and then one in five minutes.
 _OF_AN_OBJECT: Final = (25, 300.0)
-# So many at once in one namespace that are no warnings, and then ten a second.
-_OF_A_NAMESPACE: Final = (100, 0.1)
+# So many at once in one namespace that are no warnings, and then two a second.
+_OF_A_NAMESPACE: Final = (50, 0.5)
 _SUM_SECONDS: Final = 10.0
+
+# What makes two Events the same one, whoever posts them.
+_Identity: TypeAlias = tuple[object, ...]
 
 _log = logging.getLogger("hitl.operator.events")
 
 
 @dataclass
 class _Waiting:
+    identity: _Identity
     content: Object
     tries: int = 0
 
@@ -57,22 +61,22 @@ class _Lines:
     """What waits to be posted: a line for each namespace, and each has its turn."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[str, OrderedDict[str, _Waiting]] = OrderedDict()
+        self._lines: OrderedDict[str, OrderedDict[_Identity, _Waiting]] = OrderedDict()
         self._posted: Counter[str] = Counter()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def get(self, namespace: str, name: str) -> _Waiting | None:
+    def get(self, namespace: str, identity: _Identity) -> _Waiting | None:
         line = self._lines.get(namespace)
-        return None if line is None else line.get(name)
+        return None if line is None else line.get(identity)
 
     def put(self, waiting: _Waiting) -> None:
-        """Have it wait, unless another one of its name waits already."""
+        """Have it wait, unless the same one waits already."""
         line = self._lines.setdefault(waiting.namespace, OrderedDict())
-        self._count += waiting.name not in line
-        line.setdefault(waiting.name, waiting)
+        self._count += waiting.identity not in line
+        line.setdefault(waiting.identity, waiting)
 
     def drop(self) -> None:
         """Drop what waits longest in the longest line."""
@@ -166,13 +170,13 @@ class Events:
     def emit(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Have an Event posted soon. What waits already is counted once more, and posted once."""
         # Told again, also by another process, it is the same.
-        name = _name(metadata.name, (metadata.uid, notice.reason, notice.message))
-        if (waiting := self._waiting.get(metadata.namespace, name)) is not None:
+        identity = (metadata.uid, notice.reason, notice.message)
+        if (waiting := self._waiting.get(metadata.namespace, identity)) is not None:
             waiting.content |= {"count": waiting.content["count"] + 1, "lastTimestamp": _moment(now)}
         elif not self._objects.take(metadata.uid):
             EVENTS_LOST.labels(reason="too_many").inc()
         elif notice.warning or self._namespaces.take(metadata.namespace):
-            self._wait(_event(name, resource.kind, metadata, notice, now))
+            self._wait(identity, _event(_name(metadata.name, identity), resource.kind, metadata, notice, now))
         else:
             self._sum_up(_Of(metadata.namespace, resource.kind, notice.reason), now)
 
@@ -191,11 +195,11 @@ class Events:
                 await self._post(waiting)
                 self._waiting.done(waiting)
 
-    def _wait(self, content: Object) -> None:
+    def _wait(self, identity: _Identity, content: Object) -> None:
         if len(self._waiting) >= _WAITING:
             self._waiting.drop()
             EVENTS_LOST.labels(reason="full").inc()
-        self._waiting.put(_Waiting(content))
+        self._waiting.put(_Waiting(identity, content))
         self._ready.set()
 
     def _sum_up(self, of: _Of, now: datetime) -> None:
@@ -205,7 +209,8 @@ class Events:
     def _post_sums(self) -> None:
         sums, self._sums = self._sums, {}
         for of, found in sums.items():
-            self._wait(_sum_of(of, found))
+            identity = (of, found.first, found.count)
+            self._wait(identity, _sum_of(_name(of.namespace, identity), of, found))
 
     async def _post_sums_forever(self) -> None:
         while True:
@@ -256,10 +261,10 @@ def _event(name: str, kind: str, metadata: Metadata, notice: Notice, now: dateti
     return _said(name, involved, notice, _Sum(1, now, now))
 
 
-def _sum_of(of: _Of, found: _Sum) -> Object:
+def _sum_of(name: str, of: _Of, found: _Sum) -> Object:
     involved = {"apiVersion": "v1", "kind": "Namespace", "name": of.namespace, "namespace": of.namespace}
     notice = Notice(of.reason, f"{found.count:,} more of kind {of.kind}: the conditions of each say the same")
-    return _said(_name(of.namespace, (of, found.first, found.count)), involved, notice, found)
+    return _said(name, involved, notice, found)
 
 
 def _said(name: str, involved: Object, notice: Notice, times: _Sum) -> Object:
@@ -280,7 +285,7 @@ def _said(name: str, involved: Object, notice: Notice, times: _Sum) -> Object:
     }
 
 
-def _name(about: str, identity: tuple[object, ...]) -> str:
+def _name(about: str, identity: _Identity) -> str:
     return f"{cut_name(about, 230)}.{hashlib.sha256(repr(identity).encode()).hexdigest()[:16]}"
 
 

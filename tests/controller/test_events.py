@@ -84,30 +84,30 @@ async def test_many_of_a_namespace_at_once_are_summed_up_and_warnings_never_are(
         _answered(target, number)
     _answered(target, 0, namespace="other")
     _emit(target, "no")
-    assert len(target) == 102
+    assert len(target) == 52
     ticks.now += 1
     for number in range(1_500, 1_600):
         _answered(target, number)
     await target.flush(5)
     about = [(each["involvedObject"]["kind"], each["metadata"]["namespace"]) for each in kube.posted]
-    assert about.count(("HumanInput", "team")) == 111
+    assert about.count(("HumanInput", "team")) == 53
     assert about.count(("HumanInput", "other")) == 1
     [total] = [each for each in kube.posted if each["involvedObject"]["kind"] == "Namespace"]
-    assert (total["count"], total["type"], total["reason"]) == (1_490, "Normal", "Answered")
-    assert total["message"] == "1,490 more of kind HumanInput: the conditions of each say the same"
+    assert (total["count"], total["type"], total["reason"]) == (1_548, "Normal", "Answered")
+    assert total["message"] == "1,548 more of kind HumanInput: the conditions of each say the same"
 
 
 async def test_a_sum_is_posted_while_the_operator_runs(kube: _Kube, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_SUM_SECONDS", 0)
     target = _events(kube)
-    for number in range(110):
+    for number in range(60):
         _answered(target, number)
     running = asyncio.create_task(target.run())
     async with asyncio.timeout(5):
-        while len(kube.posted) < 101:
+        while len(kube.posted) < 51:
             await asyncio.sleep(0)
     running.cancel()
-    assert sum(each["count"] for each in kube.posted) == 110
+    assert sum(each["count"] for each in kube.posted) == 60
 
 
 async def test_what_does_not_fit_pushes_out_the_oldest(kube: _Kube, monkeypatch: pytest.MonkeyPatch) -> None:
