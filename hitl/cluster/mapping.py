@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
 
@@ -61,8 +60,7 @@ _EVENT: Final = f"{GROUP}/event"
 _ORIGIN: Final = ("org", "project", "domain", "run", "action")
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(NamedTuple):
     """A response in Kubernetes, as a submission to storage takes it."""
 
     outcome: OutcomeKind

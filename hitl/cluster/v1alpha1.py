@@ -273,7 +273,11 @@ class HumanInputStatus(Shape):
 
     def condition(self, kind: str) -> Condition | None:
         """Return the condition of a type, if there is one."""
-        return next((each for each in self.conditions if each.type == kind), None)
+        # Asked some twenty times for each look: a generator would cost more than the comparisons.
+        for each in self.conditions:
+            if each.type == kind:
+                return each
+        return None
 
 
 class KubernetesObject(Shape):

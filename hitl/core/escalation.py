@@ -76,6 +76,8 @@ def may_answer(asked: Escalating, at: datetime) -> Respondents:
         asked: The question.
         at: The moment, with a time zone. A step counts from its very moment on.
     """
+    if not asked.escalation:
+        return asked.respondents
     return together(asked.respondents, [step.respondents for moment, step in steps_of(asked) if moment <= at])
 
 

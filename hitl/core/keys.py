@@ -162,6 +162,8 @@ class SettledRow(NamedTuple):
     def of(cls, request_id: str, answered_at: datetime, expires_at: datetime) -> SettledRow:
         """Return the row of a question, given when its outcome was recorded, and its deadline."""
         day = answered_at.astimezone(UTC).date()
+        if expires_at - answered_at <= timedelta(days=1):
+            return cls(request_id, day)
         far = expires_at > _end_of(day) + timedelta(days=1)
         whole = expires_at.replace(microsecond=0)
         return cls(

@@ -249,7 +249,5 @@ def _value_text(value: Value) -> str:
 
 def _text(text: str, most: int | None = None) -> str:
     """Return a text without tokens, that can be written as UTF-8, and not longer than so many characters."""
-    if len(text) == 0:
-        return ""
-    shown = redact(text.encode(errors="replace").decode())
+    shown = redact(text if text.isascii() else text.encode(errors="replace").decode())
     return shown if most is None or len(shown) <= most else f"{one_line(shown[: most - 1])}…"

@@ -233,7 +233,8 @@ def as_outcome(request: StoredRequest, submission: Submission, now: datetime) ->
         raise InvalidValue(
             f"The comment has {len(submission.comment):,} characters: at most {MAX_COMMENT_CHARS:,} are allowed."
         )
-    format_value("str", submission.comment)
+    if submission.comment:
+        format_value("str", submission.comment)
     value: Value = None
     if submission.outcome == "answered":
         require_uploaded(document, uploaded=submission.uploaded)

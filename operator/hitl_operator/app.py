@@ -276,6 +276,7 @@ class Operator:
                 default=None,
             )
             metrics.PENDING.set(sum(pending.values()))
+            metrics.MISSING_OUTCOMES.set(self._index.missing)
             metrics.OLDEST_PENDING.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
             metrics.QUEUE_DEPTH.set(len(self._queues))
             metrics.FAILING.clear()

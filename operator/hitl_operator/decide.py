@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from hitl.cluster.conditions import (
     ACCEPTED,
@@ -36,16 +35,14 @@ _ACCEPTED_LATER: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a response was not recorded. Only a HumanInputResponse can vote, so only its reasons name votes."""
 
     reason: RefusalReason | Literal[AcceptedReason.VOTED_BEFORE, AcceptedReason.WITHDRAWN]
     message: str
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(NamedTuple):
     """Why a pending HumanInput cannot continue. It resolves automatically if storage or clock cause it."""
 
     reason: TroubleReason
@@ -57,8 +54,7 @@ class Trouble:
         return self.reason in PASSING
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(NamedTuple):
     """The result for the Secret with a link: its name, or why the API server refused it."""
 
     secret: str | None = None
@@ -74,8 +70,7 @@ class Stored(StrEnum):
     ANOTHER = "another"
 
 
-@dataclass(frozen=True)
-class Findings:
+class Findings(NamedTuple):
     """What a look at a HumanInput found.
 
     Args:
@@ -99,8 +94,7 @@ class Findings:
     lost: str = ""
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """A Kubernetes Event about an object."""
 
     reason: str

@@ -6,7 +6,7 @@ Doing it twice, or half and then again, ends in the same state. One look goes th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -73,9 +73,16 @@ class _Look:
     failure: HITLError | None = None
     standing: Standing | None = None
 
-    def findings(self) -> Findings:
-        request = self.request.document if self.request else None
-        return Findings(request, self.outcome, self.refusal, self.trouble, self.link, standing=self.standing)
+    def findings(self, lost: str) -> Findings:
+        return Findings(
+            self.request.document if self.request else None,
+            self.outcome,
+            self.refusal,
+            self.trouble,
+            self.link,
+            standing=self.standing,
+            lost=lost,
+        )
 
 
 class HumanInputs:
@@ -128,7 +135,7 @@ class HumanInputs:
             await self._look(work, look)
         except HITLError as error:
             await self._note_trouble(look, error)
-        found = replace(look.findings(), lost=self._context.lost.get(human_input.request_id, ""))
+        found = look.findings(self._context.lost.get(human_input.request_id, ""))
         await self._show(work, human_input, found, root, own=look.own)
         if look.failure is not None:
             raise look.failure
@@ -317,10 +324,7 @@ class HumanInputs:
             await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
         if await cluster.write_status(HUMAN_INPUTS, metadata, status):
             if outcome is not None:
-                metrics.OUTCOMES.labels(outcome=outcome.outcome, via=outcome.respondent.via).inc()
-                metrics.MIRROR_SECONDS.observe(max(0.0, (now - outcome.answered_at).total_seconds()))
-                if found.request is not None:
-                    metrics.count_answer(found.request, outcome, metadata.namespace)
+                metrics.count_outcome(outcome, found.request, metadata.namespace, now)
             return True
         current = await cluster.human_input(metadata.namespace, metadata.name)
         if current is not None and current.metadata.uid == metadata.uid:

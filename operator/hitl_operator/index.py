@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from cachetools import LRUCache
 
@@ -21,8 +20,7 @@ Key: TypeAlias = tuple[str, str]
 _DELETED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """A HumanInput, as it was seen last.
 
     Args:
@@ -56,9 +54,13 @@ class Seen:
         """Namespace and name."""
         return self.namespace, self.name
 
+    @property
+    def filed_as(self) -> tuple[str, str, Asker | None]:
+        """By what else the index finds it, and which object it is."""
+        return self.uid, self.request_id, self.asker
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+
+class Deleted(NamedTuple):
     """A HumanInput that was deleted.
 
     Args:
@@ -107,12 +109,17 @@ class Index:
     def put(self, human_input: HumanInput) -> Seen | None:
         """Remember a HumanInput, unless it was deleted since; return the one whose name it took, if any."""
         seen = seen_of(human_input, asker=self._askers)
-        if seen.uid in self._deleted or seen == self._seen.get(seen.key):
+        if seen.uid in self._deleted or seen == (last := self._seen.get(seen.key)):
+            return None
+        if last is not None and last.filed_as == seen.filed_as:
+            # Most changes leave it where it is found.
+            self._seen[seen.key] = seen
+            self._count(last, -1)
+            self._count(seen, 1)
             return None
         before = self._forget(seen.key)
         self._seen[seen.key] = seen
-        self._pending[seen.namespace] += seen.pending
-        self._missing += seen.missing
+        self._count(seen, 1)
         self._by_request[seen.request_id] = (*self._by_request.get(seen.request_id, ()), seen.key)
         if seen.asker is not None:
             self._by_action[seen.asker.name] = (*self._by_action.get(seen.asker.name, ()), seen.key)
@@ -163,14 +170,18 @@ class Index:
     def _of(self, request_id: str) -> list[Seen]:
         return [self._seen[key] for key in self._by_request.get(request_id, ())]
 
+    def _count(self, seen: Seen, change: int) -> None:
+        self._missing += change * seen.missing
+        if seen.pending:
+            self._pending[seen.namespace] += change
+            if not self._pending[seen.namespace]:
+                del self._pending[seen.namespace]
+
     def _forget(self, key: Key) -> Seen | None:
         seen = self._seen.pop(key, None)
         if seen is None:
             return None
-        self._pending[seen.namespace] -= seen.pending
-        if not self._pending[seen.namespace]:
-            del self._pending[seen.namespace]
-        self._missing -= seen.missing
+        self._count(seen, -1)
         _leave(self._by_request, seen.request_id, key)
         if seen.asker is not None:
             _leave(self._by_action, seen.asker.name, key)

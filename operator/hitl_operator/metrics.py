@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from functools import cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -144,18 +146,35 @@ _OTHERS: Final = "(others)"
 _namespaces: set[str] = set()
 
 
-def count_answer(request: RequestDocument, outcome: OutcomeDocument, namespace: str) -> None:
-    """Count how long an answer took. Only who wrote it into the status counts it: that happens once.
+def count_outcome(
+    outcome: OutcomeDocument, request: RequestDocument | None, namespace: str, now: datetime
+) -> None:
+    """Count an outcome, and how long it took. Only who wrote it into the status counts it: that happens once.
 
     Args:
-        request: The question.
-        outcome: Its outcome; if nobody gave it, nothing is counted.
+        outcome: The outcome.
+        request: The question, if it was read.
         namespace: That of its HumanInput.
+        now: The moment at which the status showed it, with a time zone.
     """
-    seconds = seconds_to_answer(request.created_at, outcome)
+    _outcomes(outcome.outcome, outcome.respondent.via).inc()
+    MIRROR_SECONDS.observe(max(0.0, (now - outcome.answered_at).total_seconds()))
+    seconds = None if request is None else seconds_to_answer(request.created_at, outcome)
     if seconds is None:
+        # Nobody gave it.
         return
     if len(_namespaces) < _MOST_NAMESPACES:
         _namespaces.add(namespace)
     shown = namespace if namespace in _namespaces else _OTHERS
-    ANSWER_SECONDS.labels(outcome=outcome.outcome, question_namespace=shown).observe(seconds)
+    _answers(outcome.outcome, shown).observe(seconds)
+
+
+# There are few of each, and the client sorts the labels each time that it is asked for one.
+@cache
+def _outcomes(outcome: str, via: str) -> Counter:
+    return OUTCOMES.labels(outcome=outcome, via=via)
+
+
+@cache
+def _answers(outcome: str, namespace: str) -> Histogram:
+    return ANSWER_SECONDS.labels(outcome=outcome, question_namespace=namespace)

@@ -15,7 +15,6 @@ from hitl.core.documents import OutcomeDocument
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestNotFound
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.restoring import put_back
-from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Findings, Stored, is_final
 from hitl_operator.request_sync import Requests
@@ -103,7 +102,6 @@ class OutcomeCheck:
             await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
         if await cluster.write_status(HUMAN_INPUTS, metadata, status):
             self._context.index.put(human_input.model_copy(update={"status": status}))
-            metrics.MISSING_OUTCOMES.set(self._context.index.missing)
         else:
             self._context.queue.add(CheckOutcome(metadata.namespace, metadata.name))
 

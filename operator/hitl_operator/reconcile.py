@@ -13,7 +13,6 @@ from hitl.cluster.client import HUMAN_INPUTS, RESPONSES
 from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClusterError
-from hitl_operator import metrics
 from hitl_operator.context import Context
 from hitl_operator.decide import Notice, due_in, is_final
 from hitl_operator.human_inputs import HumanInputs
@@ -106,7 +105,6 @@ class Reconciler:
             self._refusals.forget(work)
         self._missing.pop(work, None)
         self._responses.saw_question(seen)
-        metrics.MISSING_OUTCOMES.set(index.missing)
         seconds = due_in(human_input, self._context.now())
         if seconds == 0:
             self._human_inputs.fresh.put(human_input)
@@ -137,7 +135,6 @@ class Reconciler:
             self._human_inputs.saw_deleted(key, uid)
             self._missing.pop(work, None)
             self._refusals.forget(work)
-            metrics.MISSING_OUTCOMES.set(self._context.index.missing)
         self._gone(key, uid, deleted.request_id, pending=deleted.pending)
 
     def _gone(self, key: tuple[str, str], uid: str, request_id: str, *, pending: bool) -> None:

@@ -74,6 +74,7 @@ class Requests:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known = KnownRequests()
+        self._records: dict[tuple[str, bool], Records] = {}
         self._later: dict[str, Later] = {}
 
     def records(self, root: Root, *, announce: bool = False) -> Records:
@@ -87,9 +88,12 @@ class Requests:
         Raises:
             StorageUnavailable: while the root is known not to answer.
         """
-        store = root.store
+        store, key = root.store, (root.name, announce)
+        if (known := self._records.get(key)) is not None:
+            return known
         later = self._later.setdefault(root.name, Later(store))
-        return Records(store, announce, now=self._context.now, later=later.add, audited=root.audit.note)
+        records = Records(store, announce, now=self._context.now, later=later.add, audited=root.audit.note)
+        return self._records.setdefault(key, records)
 
     async def of(self, root: Root, human_input: HumanInput, *, link_sha256: str = "") -> StoredRequest:
         """Return the question of a HumanInput as it is stored; store it first, if it was asked in Kubernetes.

@@ -299,11 +299,11 @@ def conditions_of(
         generation: The metadata.generation that they were found for.
         now: The present moment, with a time zone.
     """
-    before = {each.type: each for each in old}
+    before, present = {each.type: each for each in old}, whole_second(now)
     result = []
     for kind, status, reason, message in wanted:
         known = before.get(kind)
-        since = known.last_transition_time if known is not None and known.status == status else whole_second(now)
+        since = known.last_transition_time if known is not None and known.status == status else present
         result.append(
             Condition(
                 type=str(kind),

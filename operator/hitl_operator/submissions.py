@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from hitl.cluster.conditions import AcceptedReason, RefusalReason
 from hitl.cluster.mapping import Given
@@ -28,8 +28,7 @@ from hitl_operator.decide import Refusal
 from hitl_operator.roots import Root
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """The result of a submission: the outcome that stands, and why it is not this one, if it is not.
 
     Of a vote that waits for others there is no outcome: `standing` tells how far the votes are.

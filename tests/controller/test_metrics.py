@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,13 +14,15 @@ from tests.controller.test_decide import NOW, outcome, request
 
 
 @pytest.fixture
-def timed(monkeypatch: pytest.MonkeyPatch) -> CollectorRegistry:
-    """A registry with the operator's histogram alone."""
+def timed(monkeypatch: pytest.MonkeyPatch) -> Iterator[CollectorRegistry]:
+    """A registry with the operator's histogram alone, of which nothing is remembered before and after."""
     found = CollectorRegistry()
     histogram = Histogram("s", "", ["outcome", "question_namespace"], buckets=BUCKETS, registry=found)
     monkeypatch.setattr(metrics, "ANSWER_SECONDS", histogram)
     monkeypatch.setattr(metrics, "_namespaces", set())
-    return found
+    metrics._answers.cache_clear()
+    yield found
+    metrics._answers.cache_clear()
 
 
 def test_only_what_people_answered_or_rejected_is_timed() -> None:
@@ -33,9 +36,9 @@ def test_only_what_people_answered_or_rejected_is_timed() -> None:
 
 def test_a_namespace_beyond_the_bound_gets_no_label_of_its_own(timed: CollectorRegistry) -> None:
     for number in range(60):
-        metrics.count_answer(request(), outcome(), f"team-{number}")
-    metrics.count_answer(request(), outcome("rejected"), "team-0")
-    metrics.count_answer(request(), outcome("timed_out"), "team-0")
+        metrics.count_outcome(outcome(), request(), f"team-{number}", NOW)
+    metrics.count_outcome(outcome("rejected"), request(), "team-0", NOW)
+    metrics.count_outcome(outcome("timed_out"), request(), "team-0", NOW)
 
     def count(namespace: str, kind: str = "answered") -> float | None:
         return timed.get_sample_value("s_count", {"outcome": kind, "question_namespace": namespace})

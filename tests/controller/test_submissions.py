@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, cast
@@ -111,7 +110,7 @@ async def test_an_on_call_person_answers_from_their_moment_on_and_by_no_clock_th
     request = await asked(
         case.store, "b7c8", origin=BORN, respondents={"users": ["ann"]}, escalate=[(60, {"groups": ["oncall"]})]
     )
-    oncall = replace(GIVEN, respondent=Respondent(name="eve", groups=["oncall"], via="kubectl", verified=True))
+    oncall = GIVEN._replace(respondent=Respondent(name="eve", groups=["oncall"], via="kubectl", verified=True))
     moment = NOW + timedelta(seconds=60)
 
     async def apart() -> None:
@@ -146,7 +145,7 @@ async def test_what_withdraws_or_delegates_does_so_once_even_by_an_operator_that
     assert await done("3", None) == "withdrawn"
 
     bob, cem = (
-        replace(GIVEN, respondent=Respondent(name=each, via="kubectl", verified=True)) for each in ("bob", "cem")
+        GIVEN._replace(respondent=Respondent(name=each, via="kubectl", verified=True)) for each in ("bob", "cem")
     )
     refused = await record(context, root, records, request, bob, may_vote=True, looked=None)
     assert refused.refusal is not None
