@@ -23,12 +23,6 @@ _log = logging.getLogger("hitl")
 _warned: set[str] = set()
 
 
-def _own_folder() -> Path:
-    import platformdirs  # the web app has no local mode, and need not wait for it
-
-    return Path(platformdirs.user_data_dir("hitl", appauthor=False))
-
-
 def misspelt(names: Iterable[str], fields: Iterable[str]) -> dict[str, str]:
     """Return the names of the environment that look like a setting and are none, each with the one meant.
 
@@ -68,8 +62,9 @@ class StorageSettings(BaseSettings):
     storage_sync: Literal["on", "off"] = "on"
     """`off`: an answer in local files is confirmed before the disk has it. A loss of power may then undo it, or
     leave an empty file in its place, which has to be repaired by hand. It changes nothing for object storage."""
-    data_dir: Path = Field(default_factory=_own_folder)
-    """The folder of local mode: questions, outcomes, the last port of the web app, and the key of your inbox."""
+    data_dir: Path | None = None
+    """The folder of local mode: questions, outcomes, the last port of the web app, and the key of your inbox.
+    Unset: a folder of this user's."""
 
     def model_post_init(self, _context: Any, /) -> None:
         """Look for settings that are misspelt."""
@@ -77,7 +72,15 @@ class StorageSettings(BaseSettings):
 
     def root(self) -> str:
         """Return the root's URL or local path."""
-        return self.storage_root or str(self.data_dir)
+        return self.storage_root or str(self.folder())
+
+    def folder(self) -> Path:
+        """Return the folder of local mode."""
+        if self.data_dir is not None:
+            return self.data_dir
+        import platformdirs  # who names a root need not wait for it
+
+        return Path(platformdirs.user_data_dir("hitl", appauthor=False))
 
 
 class Settings(StorageSettings):

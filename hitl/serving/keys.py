@@ -36,7 +36,7 @@ def inbox_key(settings: StorageSettings) -> str:
     Returns:
         The key; empty, and a line in the log, where no file can be kept from other users: then there is no inbox.
     """
-    path = settings.data_dir / _FILE
+    path = settings.folder() / _FILE
     try:
         with contextlib.suppress(FileNotFoundError):
             return _read(path)

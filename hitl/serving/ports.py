@@ -55,9 +55,9 @@ def listen_again(settings: StorageSettings) -> socket.socket | None:
 def _path(settings: StorageSettings) -> Path:
     # Another root has another port: what serves it knows nothing of this root's questions.
     root = settings.root()
-    if root == str(settings.data_dir):
-        return settings.data_dir / "port"
-    return settings.data_dir / "ports" / hashlib.sha256(root.encode()).hexdigest()[:_DIGEST_CHARS]
+    if root == str(settings.folder()):
+        return settings.folder() / "port"
+    return settings.folder() / "ports" / hashlib.sha256(root.encode()).hexdigest()[:_DIGEST_CHARS]
 
 
 def _free_port() -> int:

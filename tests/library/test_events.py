@@ -481,7 +481,7 @@ def test_a_port_that_others_use_is_not_taken() -> None:
     with socket.socket() as others:
         others.bind(("127.0.0.1", 0))
         others.listen()
-        data = Settings().data_dir
+        data = Settings().folder()
         data.mkdir(parents=True)
         (data / "port").write_text(str(others.getsockname()[1]))
 

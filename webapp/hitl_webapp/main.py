@@ -71,7 +71,8 @@ def create_app(settings: WebSettings | None = None, store: Store | None = None, 
         redoc_url=None,
         redirect_slashes=False,
     )
-    pages = (inbox.pages_router, bulk.pages_router, stats.pages_router, forms.router)
+    # FastAPI prepares each route that it passes on its way to the first page, and that is a form most often.
+    pages = (forms.router, inbox.pages_router, bulk.pages_router, stats.pages_router)
     apis = (api.router, evidence.router, files.router, inbox.router, bulk.router, stats.router, health.router)
     for router in (*pages, *apis):
         app.include_router(router)
