@@ -20,6 +20,7 @@ from hitl.cluster.client import (
     Object,
     Resource,
 )
+from hitl.cluster.replies import KindNotServed
 from hitl.errors import ClusterError, ClusterNotFound, ClusterUnavailable
 
 # The API server ends a watch after so many seconds, a little different for each: they do not come back together.
@@ -216,7 +217,7 @@ class _Watch:
                     await self._list()
                     tell()
                 failures = failures + 1 if await self._follow() else 0
-            except ClusterNotFound:
+            except (ClusterNotFound, KindNotServed):
                 self._version = ""
                 missing = f"the API server does not serve {self._resource.api_version}"
                 remedy = "install the custom resource definitions"
