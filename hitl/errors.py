@@ -21,7 +21,7 @@
     │   ├── ClusterUnavailable            fails, is too busy, or does not know us now; trying again may help
     │   ├── ClusterForbidden              these credentials may not do that
     │   ├── ClusterConflict               somebody else wrote it in between, or it is there already
-    │   └── ClusterNotFound               no such object, or no such kind of object
+    │   └── ClusterNotFound               no such object
     └── StorageError
         ├── StorageUnavailable            does not answer now; trying again is safe
         ├── StorageUnsuitable             can never hold outcomes safely
@@ -238,7 +238,7 @@ class ClusterConflict(ClusterError):
 
 
 class ClusterNotFound(ClusterError):
-    """There is no such object, or the API server serves no such resource."""
+    """There is no such object. That its kind is not served is another `ClusterError`."""
 
 
 class StorageError(HITLError):

@@ -134,9 +134,7 @@ class Kube:
         """
         try:
             return parsed_object(await self._call("GET", resource.path(namespace, name)))
-        except ClusterNotFound as error:
-            if isinstance(error, KindNotServed):
-                raise
+        except ClusterNotFound:
             return None
 
     async def items(
@@ -278,9 +276,7 @@ class Kube:
         body = {"preconditions": {"uid": uid}} if uid else {}
         try:
             require_object(await self._call("DELETE", resource.path(namespace, name), body))
-        except ClusterNotFound as error:
-            if isinstance(error, KindNotServed):
-                raise
+        except ClusterNotFound:
             return False
         return True
 
@@ -299,7 +295,7 @@ class Kube:
     async def _verbs(self, group: str, version: str) -> dict[str, list[str]]:
         try:
             found = parsed(await self._call("GET", f"/apis/{group}/{version}"))
-        except ClusterNotFound:
+        except (ClusterNotFound, KindNotServed):
             return {}
         return {each["name"]: each.get("verbs", []) for each in found.get("resources", [])}
 

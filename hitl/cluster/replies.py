@@ -22,7 +22,7 @@ _BRACKETS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 _SERVES_NOTHING: Final = b"404 page not found"
 
 
-class KindNotServed(ClusterNotFound):
+class KindNotServed(ClusterError):
     """It is not the object that is missing: the kind is not served, or something else answers."""
 
 

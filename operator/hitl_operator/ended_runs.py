@@ -8,10 +8,11 @@ from typing import Final
 
 from hitl.cluster.client import NAMESPACES, TASK_ACTIONS
 from hitl.cluster.conditions import RUN_ABORTED
+from hitl.cluster.replies import KindNotServed
 from hitl.cluster.task_actions import Asker, End, end_of
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core.documents import OutcomeDocument, Respondent
-from hitl.errors import ClusterError, ClusterForbidden, ClusterNotFound
+from hitl.errors import ClusterError, ClusterForbidden
 from hitl.records.outcomes import settle
 from hitl.records.requests import StoredRequest
 from hitl.records.submissions import Submission
@@ -55,7 +56,7 @@ class EndedRuns:
             return None
         try:
             end = await self._end(asker)
-        except (ClusterForbidden, ClusterNotFound):
+        except (ClusterForbidden, KindNotServed):
             # The watch says the same, and where.
             return None
         except ClusterError as error:

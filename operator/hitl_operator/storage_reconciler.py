@@ -205,8 +205,7 @@ class Stored:
         try:
             await self._create(request)
         except ClusterError as error:
-            # Where the kind is not served, the namespace may be there.
-            if isinstance(error, ClusterNotFound) and not isinstance(error, KindNotServed):
+            if isinstance(error, ClusterNotFound):
                 self._nowhere.add(work)
                 if outcome is not None:
                     _log.error("request %s is settled, and cannot be shown: %s", request.request_id, error)

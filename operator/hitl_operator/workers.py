@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Final, Generic
 
+from hitl.cluster.replies import KindNotServed
 from hitl.errors import (
     ClockApart,
     ClusterConflict,
@@ -33,6 +34,7 @@ _REASONS: Final[dict[type[BaseException], str]] = {
     ClusterConflict: "conflict",
     ClusterForbidden: "forbidden",
     ClusterNotFound: "not_found",
+    KindNotServed: "not_found",
     TimeoutError: "too_slow",
     HITLError: "refused",
 }

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hitl.cluster.replies import KindNotServed
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterNotFound, ClusterUnavailable
 from hitl_operator.index import Index
@@ -122,6 +123,7 @@ def test_a_fresh_object_is_taken_once_and_large_ones_are_not_kept() -> None:
     [
         (ClusterForbidden("no"), True),
         (ClusterNotFound("no namespace"), True),
+        (KindNotServed("no definition"), True),
         (ClusterError("invalid"), True),
         (ClusterConflict("changed"), False),
         (ClusterUnavailable("away"), False),

@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hitl.errors import ClusterUnavailable
+from hitl.cluster.replies import KindNotServed
+from hitl.errors import ClusterError, ClusterNotFound, ClusterUnavailable
 from hitl_operator.work_items import MirrorRequest, ReconcileHumanInput, WorkItem
-from hitl_operator.workers import Workers
+from hitl_operator.workers import Workers, reason_of
 from hitl_operator.workqueue import WorkQueue
 from tests.backends.processes import PATIENCE
 
@@ -85,3 +86,8 @@ async def test_what_is_held_is_looked_at_after_failures_and_once_when_it_changes
             while queue.busy(first) or queue.busy(held):
                 await asyncio.sleep(0.001)
     assert began == [first, held, first]
+
+
+@pytest.mark.parametrize("error", [ClusterNotFound("no such namespace"), KindNotServed("no definition")])
+def test_what_is_not_there_is_counted_as_such(error: ClusterError) -> None:
+    assert reason_of(error) == "not_found"

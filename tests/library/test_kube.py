@@ -9,7 +9,8 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from hitl.cluster.client import HUMAN_INPUTS, LEASES, Kube
-from hitl.errors import ClusterUnavailable
+from hitl.cluster.replies import KindNotServed
+from hitl.errors import ClusterNotFound, ClusterUnavailable
 from tests.backends.processes import PATIENCE
 
 
@@ -129,4 +130,24 @@ async def test_json_of_a_proxy_is_no_object(said: dict[str, str]) -> None:
     async with Kube(Configuration(host=f"http://{host}:{port}"), "default") as kube:
         with pytest.raises(ClusterUnavailable, match="sent no object"):
             await kube.get(LEASES, "operator", "system")
+    await runner.cleanup()
+
+
+async def test_where_a_kind_is_not_served_no_object_is_missing() -> None:
+    runner = web.AppRunner(app := web.Application())
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=404, text="404 page not found\n")
+
+    app.router.add_route("*", "/{path:.*}", answer)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    async with Kube(Configuration(host=f"http://{host}:{port}"), "default") as kube:
+        for asking in (kube.get, kube.delete):
+            with pytest.raises(KindNotServed) as raised:
+                await asking(HUMAN_INPUTS, "ship-it", "team")
+            assert not isinstance(raised.value, ClusterNotFound)
+        assert await kube.served(HUMAN_INPUTS.group, HUMAN_INPUTS.version) == []
+        assert not await kube.keeps(HUMAN_INPUTS)
     await runner.cleanup()
