@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -203,7 +203,8 @@ class _Watch:
         self._version = ""
         # Whether the watch told anything; that it could be opened is not enough.
         self._told = False
-        self._again = False
+        # How often `look_again` was called since the last list began that was finished.
+        self._again = 0
         self._cut: asyncio.Timeout | None = None
 
     async def run(self, tell: Callable[[], None]) -> None:
@@ -212,9 +213,12 @@ class _Watch:
             began, self._told = self.sight.clock(), False
             try:
                 while self._again or not self._version:
-                    # Without a version, what fails on the way is listed again, and not just followed.
-                    self._again, self._version = False, ""
-                    await self._list()
+                    # What fails on the way is to be listed still.
+                    again = self._again
+                    version = await self._list()
+                    # Followed from where it was cut: of what was deleted since, only the watch reports that.
+                    self._version = self._version or version
+                    self._again -= again
                     tell()
                 failures = failures + 1 if await self._follow() else 0
             except (ClusterNotFound, KindNotServed):
@@ -244,12 +248,12 @@ class _Watch:
 
     def look_again(self) -> None:
         # A list that is under way began too early.
-        self._again = True
+        self._again += 1
         # One that is being cut cannot be cut again.
         if self._cut is not None and not self._cut.expired():
             self._cut.reschedule(0)
 
-    async def _list(self) -> None:
+    async def _list(self) -> str:
         found: set[tuple[str, str]] = set()
         version = ""
         async for page, told in self._kube.pages(self._resource, self._namespace):
@@ -259,8 +263,8 @@ class _Watch:
                 self._hand_on("ADDED", each)
                 found.add((each["metadata"]["namespace"], each["metadata"]["name"]))
         self._listed(self._resource.kind, self._namespace, found)
-        self._version = version
         self.sight.complete = True
+        return version
 
     async def _follow(self) -> bool:
         """Follow the watch until it ends; without a version afterwards when all is to be listed again.
@@ -278,14 +282,13 @@ class _Watch:
             opened=self.sight.signed,
         )
         try:
-            async with asyncio.timeout(None) as self._cut, aclosing(events):
-                async for event in events:
-                    self._take(event["type"], event["object"])
-                    if not self._version:
-                        break
-        except TimeoutError:
-            # Cut off by `look_again`.
-            self._again = True
+            # `look_again` cuts it off.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._cut, aclosing(events):
+                    async for event in events:
+                        self._take(event["type"], event["object"])
+                        if not self._version:
+                            break
         finally:
             self._cut = None
         return not (self._told or self._again) and self.sight.clock() - began < _BRIEF_SECONDS

@@ -45,7 +45,7 @@ class _Kube:
         found = self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
         if isinstance(found, Exception):
             raise found
-        yield found, "5"
+        yield found, str(20 * self.listed - 15)
 
     async def watch(
         self, resource: Resource, namespace: str | None, since: str, *, opened: Callable[[], None], **_: Any
@@ -184,6 +184,24 @@ async def test_looking_again_lists_again_while_it_follows_and_while_it_lists(see
     await asyncio.wait_for(kube.done.wait(), PATIENCE)
     assert kube.listed == 2, "the list that was under way began too early"
     running.cancel()
+
+
+async def test_looking_again_misses_no_deletion(seen: _Seen) -> None:
+    async def cut() -> None:
+        watching.look_again()
+        await asyncio.Event().wait()
+
+    # Deleted between the cut and the list, which cannot tell that from one that nobody saw.
+    kube = _Kube(
+        [[_object("a", 1)], ClusterUnavailable("busy"), []],
+        [[_event("MODIFIED", "a", 7), cut], [_event("DELETED", "a", 8)]],
+    )
+    watching = Watching(kube, (), seen.changed, seen.listed)  # type: ignore[arg-type]  # only what it calls
+    running = asyncio.create_task(watching.run())
+    await asyncio.wait_for(kube.done.wait(), PATIENCE)
+    running.cancel()
+    assert seen.lists == [{("team", "a")}, set()]
+    assert kube.since == ["5", "7", "8"], "the watch goes on where it was cut, not at the list's version"
 
 
 async def test_looking_again_goes_on_until_all_was_listed(seen: _Seen) -> None:
