@@ -198,6 +198,7 @@ class Operator:
             # Nobody may have done so: its operator may have died, and this one be the next.
             now = time.monotonic()
             self._deleted.append((now, Deleted.of(human_input)))
+            self._index.leave(metadata.namespace, human_input.request_id, now + _DELETED_SECONDS)
             while now - self._deleted[0][0] > _DELETED_SECONDS:
                 self._deleted.popleft()
         else:

@@ -98,6 +98,7 @@ class Index:
         self._pending: Counter[str] = Counter()
         self._missing = 0
         self._deleted: LRUCache[str, None] = LRUCache(_DELETED)
+        self._left: LRUCache[Key, float] = LRUCache(_DELETED)
 
     def __iter__(self) -> Iterator[Seen]:
         return iter(list(self._seen.values()))
@@ -133,6 +134,20 @@ class Index:
         self._deleted[uid] = None
         seen = self._seen.get(key)
         return self._forget(key) if seen is not None and seen.uid == uid else None
+
+    def leave(self, namespace: str, request_id: str, until: float) -> None:
+        """Leave a request to another operator, as its HumanInput was deleted in a namespace of that one.
+
+        Args:
+            namespace: The namespace.
+            request_id: The request.
+            until: Until when that one withdraws it, or the next one that has the namespace: as `time.monotonic()`.
+        """
+        self._left[namespace, request_id] = until
+
+    def left_for(self, namespace: str, request_id: str, ticks: float) -> float:
+        """Return for how many seconds from now on a request is left to another operator; 0 when it is not."""
+        return max(0.0, self._left.get((namespace, request_id), 0.0) - ticks)
 
     def shown_in(self, namespace: str, request_id: str) -> Seen | None:
         """Return the HumanInput that shows a request of a namespace: which asked it, else which has its name.

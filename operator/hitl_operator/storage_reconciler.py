@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 
 from hitl.cluster.client import CRDS, HUMAN_INPUTS, NAMESPACES
@@ -132,6 +133,11 @@ class Stored:
             return
         if there:
             await self._shown(root, work)
+            return
+        left = self._context.index.left_for(namespace, work.request_id, time.monotonic())
+        if outcome is None and left > 0:
+            # Its HumanInput was deleted, and who has that namespace withdraws it.
+            self._show_later(work, request, outcome, left)
             return
         kept = timedelta(seconds=self._context.settings.ttl_seconds)
         # One that is settled and without a marker was shown, and deleted since: a hint brings it back no more.
