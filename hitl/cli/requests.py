@@ -17,6 +17,7 @@ from hitl.cli.place import Place, looks
 from hitl.cli.storage_backend import Stored
 from hitl.cli.view import RequestView
 from hitl.core.documents import format_time
+from hitl.core.text import is_blank
 from hitl.errors import one_line, printable
 
 
@@ -91,7 +92,7 @@ def reject(
     as_json: AsJson = False,
 ) -> None:
     """Refuse to answer a question. The program that waits gets the reason."""
-    if not one_line(comment):
+    if is_blank(comment):
         output.fail("--comment is empty: give a reason, which the waiting program gets", Code.USAGE)
     _recorded(
         asyncio.run(place.backend().reject(request_id, comment=comment)),

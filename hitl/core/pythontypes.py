@@ -24,6 +24,7 @@ from hitl.core.jsontypes import Schema, type_schema
 from hitl.core.jsontypes import typed as json_typed
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
 from hitl.core.strictjson import shortened
+from hitl.core.text import is_blank
 from hitl.core.typeddicts import readable
 from hitl.core.typeschemas import schemas_of
 from hitl.core.values import DataType, NoJsonType, type_name
@@ -247,7 +248,7 @@ def _choices(rules: Schema) -> tuple[JsonValue, ...] | None:
     given = rules.get("enum", [rules["const"]] if "const" in rules else None)
     if not isinstance(given, list) or not 0 < len(given) <= MAX_CHOICES:
         return None
-    texts = all(isinstance(each, str) and each.strip() and len(each) <= MAX_CHOICE_CHARS for each in given)
+    texts = all(isinstance(each, str) and not is_blank(each) and len(each) <= MAX_CHOICE_CHARS for each in given)
     numbers = all(isinstance(each, int) and not isinstance(each, bool) for each in given)
     return tuple(given) if texts or numbers else None
 

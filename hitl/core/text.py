@@ -34,6 +34,22 @@ def is_name(text: str) -> bool:
     return bool(shown) and shown == shown.strip() and shown.isprintable()
 
 
+# Fillers and what changes the character before it: no category says that nobody sees them alone.
+_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0").union(
+    map(chr, range(0xFE00, 0xFE10))
+)
+_UNSEEN: Final = ("Z", "Cc", "Cf")
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether nothing of a text can be seen, as with a zero-width space that was copied along."""
+    return all(map(_is_unseen, text))
+
+
+def _is_unseen(character: str) -> bool:
+    return character in _FILLERS or unicodedata.category(character).startswith(_UNSEEN)
+
+
 def is_alike(name: str, other: str) -> bool:
     """Tell whether two names may be one person's, written otherwise: in capitals, or in other forms of Unicode.
 

@@ -19,6 +19,7 @@ from pydantic import JsonValue
 
 from hitl.core.strictjson import check_depth, double, encodable, finite, read_json, shortened
 from hitl.core.strictjson import show as _show
+from hitl.core.text import is_blank
 from hitl.errors import InvalidRequest, InvalidValue
 
 DataType: TypeAlias = Literal["int", "float", "bool", "str", "json"]
@@ -90,7 +91,7 @@ def parse_text(data_type: DataType, text: str, *, empty: bool = False) -> Value:
     _check_length(text)
     if empty and data_type == "str" and not text:
         return ""
-    if not text.strip():
+    if is_blank(text):
         raise InvalidValue(f"An answer is needed: {_wanted(data_type)}.")
     match data_type:
         case "int":

@@ -128,7 +128,7 @@ def needs_comment(approval: Approval | None, *, declines: bool) -> bool:
 
 
 def lacks_comment(approval: Approval, vote: VoteDocument) -> bool:
-    """Tell whether a vote has no comment, and needs one."""
+    """Tell whether a stored vote has no comment, and needs one."""
     return needs_comment(approval, declines=vote.outcome == "rejected") and not vote.comment.strip()
 
 

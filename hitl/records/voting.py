@@ -18,9 +18,10 @@ from hitl.core.delegation import DelegationDocument, Handed
 from hitl.core.documents import CountedVote, OutcomeDocument, Respondent
 from hitl.core.strictjson import shortened
 from hitl.core.tally import Decision, Standing, standing, tally
+from hitl.core.text import is_blank
 from hitl.core.values import Value
 from hitl.core.votekeys import VoteKey
-from hitl.core.votes import VoteDocument, canonical, lacks_comment, vote_refusal, voter_of
+from hitl.core.votes import VoteDocument, canonical, needs_comment, vote_refusal, voter_of
 from hitl.errors import AlreadyVoted, InvalidValue, NotAllowed, RequestNotFound
 from hitl.records.attempts import note_outcome, note_withdrawal
 from hitl.records.creation import Looked, create_or_read
@@ -223,7 +224,8 @@ def _vote_of(
         late = checked.would_be
         return Refused(checked.result, None if late is None else _as_vote(request, submission, late.value, now))
     given = _as_vote(request, submission, checked.value, now)
-    if lacks_comment(approval, given):
+    if needs_comment(approval, declines=given.outcome == "rejected") and is_blank(given.comment):
+        # Stricter than what counts: a vote that an earlier release took still does.
         missing = InvalidValue("A comment is needed: write why you decide like this.")
         return Refused(Settled("refused", error=missing))
     return given

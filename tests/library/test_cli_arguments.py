@@ -208,7 +208,7 @@ def test_a_sentence_says_what_was_meant_and_what_to_do(root: Store) -> None:
 
 
 def test_a_reason_is_more_than_blanks(root: Store) -> None:
-    for comment in ("", " \t", "\n"):
+    for comment in ("", " \t", "\n", "\u200b", "\u3164"):
         assert_nothing_happened(hitl_("reject", "q", "--comment", comment), root)
 
 

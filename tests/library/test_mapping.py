@@ -33,6 +33,7 @@ from hitl.core.business_hours import BusinessHours
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
 from hitl.core.evidence import MAX_EVIDENCE, Evidence
 from hitl.core.limits import MAX_SCHEMA_CHARS
+from hitl.core.text import is_blank
 from hitl.core.values import parse_text
 from hitl.errors import InvalidRequest
 from tests.library.samples import draft_request
@@ -40,7 +41,9 @@ from tests.library.samples import draft_request
 NOW = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 # All of Unicode but lone surrogates, which no JSON holds.
-_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(str.strip)
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
+    lambda text: not is_blank(text)
+)
 _LABEL = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20)
 _NAMES = st.lists(_LABEL, max_size=3, unique=True)
 _VALUES: dict[str, st.SearchStrategy[Any]] = {

@@ -12,6 +12,7 @@ from hitl.core.documents import RequestDocument
 from hitl.core.evidence import Evidence
 from hitl.core.keys import path_under, request_key, response_key
 from hitl.core.question import Asked, Question, parse_answer
+from hitl.core.text import is_blank
 from hitl.errors import InvalidRequest, InvalidValue, RequestNotFound
 from tests.library.samples import DEADLINE, NOW, number_question
 
@@ -44,7 +45,9 @@ def test_a_question_never_changes() -> None:
         question.prompt = "How few?"  # type: ignore[misc]  # that it is refused is what is tried
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(
+    lambda text: not is_blank(text)
+)
 questions = st.one_of(
     st.builds(
         lambda choices, pick, **more: number_question(

@@ -293,7 +293,7 @@ async def test_who_declines_writes_why() -> None:
     async with office() as at:
         await at.click("Decline…")
         view = await at.opened()
-        blank = await at.slack.deliver(sent("U0ANN", view, Reason="  "))
+        blank = await at.slack.deliver(sent("U0ANN", view, Reason=" \u200b "))
         assert (await at.slack.acknowledged(blank))["errors"] == {"comment": "Write why you decline to answer."}
         await at.slack.deliver(sent("U0ANN", view, Reason="Not on a <!here> Friday."))
         assert "Rejected by ann@example.org via slack" in await at.updated()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, Respondent
-from hitl.core.text import ascii_controls
+from hitl.core.text import ascii_controls, is_blank
 from hitl.errors import DocumentDamaged, EventRejected, one_line, printable
 
 HOSTILE = "no\x1b]0;pwn\x07\nCRITICAL forged line \x9b31m\u202e\u2066\ud800 end"
@@ -27,6 +27,32 @@ def test_joiners_marks_and_lines_stay() -> None:
 
 def test_one_line_is_one_line() -> None:
     assert one_line("  a\n\tb\x1b \u2028c ") == "a b\ufffd c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " \n",
+        "\u200b",
+        "\ufeff\u2060\u00ad",
+        "\u3164",
+        "\u115f\u1160",
+        "\u2800",
+        "\ufe0f",
+        "\u202e\u202c",
+        "\x00\x1b",
+    ],
+)
+def test_what_nobody_sees_is_blank(text: str) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["-", "\u200ba", "\u0301", "\u0645\u200c", "\u2764\ufe0f", "\ufffd", "\u200b" * 65_535 + "."]
+)
+def test_what_anybody_sees_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
 
 
 @given(st.text())

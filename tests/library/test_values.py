@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hitl.core.strictjson import MAX_JSON_DEPTH, read_json
+from hitl.core.text import is_blank
 from hitl.core.values import (
     DATA_TYPES,
     INT64_MAX,
@@ -37,7 +38,7 @@ values: dict[DataType, st.SearchStrategy[Any]] = {
     "int": st.integers(INT64_MIN, INT64_MAX),
     "float": st.floats(allow_nan=False, allow_infinity=False),
     "bool": st.booleans(),
-    "str": texts.filter(str.strip),
+    "str": texts.filter(lambda text: not is_blank(text)),
     "json": json_values,
 }
 
@@ -95,7 +96,11 @@ def test_what_text_is_read_as(data_type: DataType, text: str, value: Value) -> N
 @pytest.mark.parametrize(
     ("data_type", "text", "sentence"),
     [
-        *[(data_type, text, "An answer is needed") for data_type in DATA_TYPES for text in ("", " \t\r\n\u00a0")],
+        *[
+            (data_type, text, "An answer is needed")
+            for data_type in DATA_TYPES
+            for text in ("", " \t\r\n\u00a0", "\u200b", "\x00")
+        ],
         *[(data_type, "x" * 2_000_000, "has 2,000,000 characters") for data_type in DATA_TYPES],
         ("int", "4.5", '"4.5" is not a whole number'),
         ("int", "4.0", "is not a whole number"),

@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, EmailStr, Field, HttpUrl
 from typing_extensions import TypedDict
 
+from hitl.core.text import is_blank
+
 
 class Color(enum.Enum):
     RED = "red"
@@ -107,7 +109,7 @@ _ints = st.integers(-(2**53), 2**53)
 _floats = st.floats(allow_nan=False, allow_infinity=False)
 _texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 _lines = st.lists(_texts, max_size=3).map("\n".join)
-_words = _texts.filter(str.strip)
+_words = _texts.filter(lambda text: not is_blank(text))
 _decimals = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=3)
 _zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))) | st.just(UTC)
 _moments = st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=_zones)

@@ -40,7 +40,7 @@ def test_a_reason_is_all_it_takes(shared_app: WebApp) -> None:
     assert "not today" in page.text
 
 
-@pytest.mark.parametrize("reason", ["", " ", "\n\t\r\n"])
+@pytest.mark.parametrize("reason", ["", " ", "\n\t\r\n", "\u200b", "\ufeff\u2060 ", "\u3164"])
 @pytest.mark.parametrize("data_type", [int, bool, str, "json"])
 def test_without_a_reason_it_is_refused_and_the_fault_is_at_the_reason(
     shared_app: WebApp, data_type: Any, reason: str

@@ -14,6 +14,7 @@ from hitl.core.forms.moments import canonical
 from hitl.core.forms.places import whole_faults
 from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.submissions import split_token
+from hitl.core.text import is_blank
 from hitl.core.values import format_value
 from hitl.core.votes import needs_comment
 from hitl.errors import InvalidValue, printable
@@ -156,7 +157,7 @@ class SentForm:
             return Fault(
                 "value", "You gave an answer and declined as well: send the answer, or decline without one."
             )
-        if self.declines and not comment.strip():
+        if self.declines and is_blank(comment):
             return Fault("comment", "A reason is needed: write why you decline to answer.")
         if len(comment) > MAX_COMMENT_CHARS:
             what = "reason" if self.declines else "comment"
@@ -174,7 +175,7 @@ class SentForm:
 
     def lacks_comment(self, question: RequestDocument) -> Fault | None:
         """Return what is wrong with a form without a comment, where each vote needs one."""
-        if not needs_comment(question.approval, declines=self.declines) or self.submission.comment.strip():
+        if not needs_comment(question.approval, declines=self.declines) or not is_blank(self.submission.comment):
             return None
         return Fault("comment", "A comment is needed: write why you decide like this.")
 

@@ -15,6 +15,7 @@ from hitl.core.forms.names import place_of
 from hitl.core.forms.parts import Choice, Flag, Line, Several, options_of
 from hitl.core.forms.places import whole_faults
 from hitl.core.question import parse_answer
+from hitl.core.text import is_blank
 from hitl.core.values import parse_text
 from hitl.errors import InvalidValue, one_line
 from hitl.notify.slack.payloads import VIEW, Place, Ref, Sent, metadata
@@ -210,7 +211,8 @@ def _filled(sent: Sent, block: str) -> list[str]:
 
 
 def _comment(sent: Sent) -> str:
-    return "".join(_filled(sent, _COMMENT)).strip()
+    comment = "".join(_filled(sent, _COMMENT))
+    return "" if is_blank(comment) else comment.strip()
 
 
 def _block(number: int) -> str:
