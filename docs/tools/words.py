@@ -1,4 +1,4 @@
-"""Find words that the glossary rules out: in pages, docstrings, comments, messages, templates and charts.
+"""Find words that the glossary rules out: in pages, docstrings, comments, messages, templates, scripts and charts.
 
 Usage: ``python docs/tools/words.py``. It prints one line for each word that it finds.
 """
@@ -30,7 +30,19 @@ CODE: Final = (
     "tools/crd/*.py",
 )
 TEMPLATES: Final = ("webapp/hitl_webapp/templates/*.html",)
-CHARTS: Final = ("charts/**/*.yaml", "charts/**/*.txt", "charts/**/*.tpl", "crds/*.yaml")
+# These are read as they are: nearly all words in them are somebody's to read.
+PLAIN: Final = (
+    "charts/**/*.yaml",
+    "charts/**/*.txt",
+    "charts/**/*.tpl",
+    "charts/**/*.json",
+    "crds/*.yaml",
+    "webapp/hitl_webapp/static/*.js",
+    "pyproject.toml",
+    "dropin/pyproject.toml",
+    "Makefile",
+    "tools/*[!y]",
+)
 NOT_READ: Final = {"CHANGELOG.md", "docs/tools/words.py"}
 
 
@@ -107,16 +119,25 @@ def prose_of_template(text: str) -> str:
 def findings() -> list[Finding]:
     """Return every ruled-out word of the repository."""
     found = []
-    for path, name in _files(PAGES):
+    for path, name in files(PAGES):
         found += [Finding(name, 1 + line, word) for line, word in find(prose_of_page(path.read_text()))]
-    for path, name in _files(CODE):
+    for path, name in files(CODE):
         for first, text in prose_of_code(path.read_text()):
             found += [Finding(name, first + line, word) for line, word in find(text)]
-    for path, name in _files(TEMPLATES):
+    for path, name in files(TEMPLATES):
         found += [Finding(name, 1 + line, word) for line, word in find(prose_of_template(path.read_text()))]
-    for path, name in _files(CHARTS):
+    for path, name in files(PLAIN):
         found += [Finding(name, 1 + line, word) for line, word in find(path.read_text())]
     return found
+
+
+def files(patterns: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
+    """Yield the files that are read, with their names in the repository."""
+    for pattern in patterns:
+        for path in sorted(REPO.glob(pattern)):
+            name = str(path.relative_to(REPO))
+            if path.is_file() and name not in NOT_READ:
+                yield path, name
 
 
 def main() -> int:
@@ -144,19 +165,11 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
 
 @functools.cache
 def _patterns() -> tuple[tuple[re.Pattern[str], Word], ...]:
-    # Comments of YAML begin each line with a sign, which may stand within a phrase.
+    # Comments of YAML and JavaScript begin each line with a sign, which may stand within a phrase.
     return tuple(
-        (re.compile(r"\b" + r"[\s#]+".join(map(re.escape, word.phrase.split())) + r"\b", re.IGNORECASE), word)
+        (re.compile(r"\b" + r"[\s#/]+".join(map(re.escape, word.phrase.split())) + r"\b", re.IGNORECASE), word)
         for word in words()
     )
-
-
-def _files(patterns: tuple[str, ...]) -> Iterator[tuple[Path, str]]:
-    for pattern in patterns:
-        for path in sorted(REPO.glob(pattern)):
-            name = str(path.relative_to(REPO))
-            if name not in NOT_READ:
-                yield path, name
 
 
 def _uncoded(text: str) -> str:

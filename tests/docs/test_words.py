@@ -19,11 +19,20 @@ def test_the_glossary_rules_out_words_and_says_what_to_write() -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    ["pyproject.toml", "Makefile", "webapp/hitl_webapp/static/inbox.js", "tools/venv", "charts/hitl/values.yaml"],
+)
+def test_what_is_neither_a_page_nor_code_is_read_too(path: str) -> None:
+    assert path in {name for _, name in words.files(words.PLAIN)}
+
+
+@pytest.mark.parametrize(
     ("text", "phrase"),
     [
         ("It is retried\nby whoever comes.", "whoever"),
         ("All roots are out of\nreach.", "out of reach"),
         ("# It is kept in\n# step.", "in step"),
+        ("// It is kept in\n// step.", "in step"),
     ],
 )
 def test_a_word_is_found_also_where_a_line_ends_within_it(text: str, phrase: str) -> None:

@@ -34,7 +34,7 @@ async function renew() {
   }
 }
 
-// While nobody tells of changes, the page looks for itself.
+// While nobody reports changes, the page looks for itself.
 let source = null;
 let polling = 0;
 function poll() {
