@@ -29,7 +29,7 @@ LABEL org.opencontainers.image.title="hitl" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/hitl /opt/hitl
 # The root file system may be read-only: nothing is written at run time, not even bytecode. The user has no entry
-# in /etc/passwd, and whoever runs the image may set any other one.
+# in /etc/passwd, and any other one may be set.
 ENV PATH=/opt/hitl/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=hitl
 USER 65532:65532
 WORKDIR /tmp

@@ -40,6 +40,8 @@ PLAIN: Final = (
     "webapp/hitl_webapp/static/*.js",
     "pyproject.toml",
     "dropin/pyproject.toml",
+    "mkdocs.yml",
+    "Dockerfile",
     "Makefile",
     "tools/*[!y]",
 )

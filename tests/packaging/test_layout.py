@@ -1,10 +1,14 @@
 """What must hold for every file that is tracked, wherever the checkout lies."""
 
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,6 +69,29 @@ def test_constraints_are_names_and_versions_alone() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
 
     assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[\w.!+]+( ; [^/@]+)?", line)] == []
+
+
+def test_every_text_is_as_the_editorconfig_says() -> None:
+    odd = [
+        name
+        for name, text in texts().items()
+        if not name.startswith("tests/fixtures/root-")
+        and (re.search(r"[ \t]$|\r", text, re.MULTILINE) or (text and not text.endswith("\n")))
+    ]
+
+    assert odd == []
+
+
+def test_each_hook_of_pre_commit_is_here() -> None:
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook for repo in config["repos"] for hook in repo["hooks"]]
+
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    tools = {Path(hook["entry"].split()[0]).name for hook in hooks}
+    assert {
+        tool for tool in tools if shutil.which(tool, path=f"{Path(sys.executable).parent}:{os.defpath}") is None
+    } == set()
+    assert hooks[-1]["entry"] == "make check"
 
 
 @pytest.mark.parametrize("name", ["constraints", "e2e-kind", "test-tools", "venv"])
