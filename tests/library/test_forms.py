@@ -199,6 +199,21 @@ def test_what_is_left_empty_is_what_the_form_says() -> None:
     assert faults == [PartFault("v/needed", "Enter a whole number, such as 42.")]
 
 
+def test_an_empty_number_is_asked_for_within_its_bounds() -> None:
+    part = plan(
+        {
+            "type": "object",
+            "properties": {"few": {"type": "integer", "minimum": 1, "maximum": 9}, "any": {"type": "number"}},
+            "required": ["few", "any"],
+        }
+    )
+
+    assert read(part, sent(**{"v/few": "", "v/any": ""}))[1] == [
+        PartFault("v/few", "Enter a whole number from 1 to 9."),
+        PartFault("v/any", "Enter a number, such as 4.5."),
+    ]
+
+
 def field(schema: dict[str, Any], **sent_as: str) -> tuple[str, Any]:
     """Return the hint of an optional field, and what is recorded of it."""
     part = plan({"type": "object", "properties": {"field": schema}})

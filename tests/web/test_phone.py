@@ -6,6 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final, Literal
 
 import pytest
@@ -30,6 +31,13 @@ SMALL: Final = """([pressed, least]) => [...document.querySelectorAll(pressed)].
 class Place(BaseModel):
     zone: str = Field(max_length=20)
     replicas: int = Field(2, ge=1, le=9)
+
+
+class Numbers(BaseModel):
+    replicas: int = Field(ge=1, le=9)
+    share: float = Field(gt=0)
+    price: Decimal = Field(ge=0)
+    offset: int = Field(ge=-3)
 
 
 class Deploy(BaseModel):
@@ -77,3 +85,13 @@ def test_a_form_in_parts_leads_to_what_is_wrong_from_the_top(shared_app: WebApp,
     expect(phone).to_have_url(re.compile("#v/places/0/zone$"))
     expect(phone.get_by_label("Zone")).to_be_in_viewport()
     expect(phone.get_by_text("Enter some text.")).to_be_in_viewport()
+
+
+def test_a_part_that_is_a_number_brings_up_the_keys_of_numbers(shared_app: WebApp, phone: Page) -> None:
+    phone.goto(asked(shared_app, Numbers))
+
+    expect(phone.get_by_label("Replicas")).to_have_attribute("inputmode", "numeric")
+    expect(phone.get_by_label("Share")).to_have_attribute("inputmode", "decimal")
+    expect(phone.get_by_label("Price")).to_have_attribute("inputmode", "decimal")
+    # Those of iPhones have no minus sign.
+    expect(phone.get_by_label("Offset")).not_to_have_attribute("inputmode", re.compile("."))

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms.hints import MOMENT, POINT, decimal_range, limits_of, range_of, text_hint
+from hitl.core.forms.hints import MOMENT, NUMBERS, POINT, decimal_range, limits_of, range_of, text_hint
 from hitl.core.forms.labels import Offer, exact, found, searchable
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.offers import offered
-from hitl.core.forms.parts import LineKind
+from hitl.core.forms.parts import Line, LineKind
 from hitl.core.forms.plan import FEW
 from hitl.core.jsontypes import json_example
 from hitl.core.pythontypes import is_decimal
@@ -95,6 +95,16 @@ def field_for(request: RequestDocument) -> Field:
             return Field("textarea" if long else "line", hint=text_hint(schema))
         case "json":
             return Field("json", hint=f"A JSON value, such as {json_example(schema)}")
+
+
+def keyboard_of(part: Line) -> InputMode:
+    """Return which keys a phone shows for one part of an answer."""
+    if part.kind == "email" or part.kind == "url":
+        return part.kind
+    limits = limits_of(part.schema) if part.kind == "decimal" else part.schema
+    if part.kind not in NUMBERS or not _never_negative(limits):
+        return "text"
+    return "numeric" if part.kind == "int" else "decimal"
 
 
 def _exact_text(schema: dict[str, Any]) -> Field | None:

@@ -17,7 +17,7 @@ from hitl.core.forms.parts import Constant, Fixed, Group, OneOf, Raw, Rows, opti
 from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
 from hitl.core.jsontypes import json_example
 from hitl.errors import InvalidValue
-from hitl_webapp.fields import initial
+from hitl_webapp.fields import initial, keyboard_of
 from hitl_webapp.problems import BadInput
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ FILTERS: Final = {
     "below": below,
     "hint_of": hint_of,
     "json_example": json_example,
+    "keyboard_of": keyboard_of,
     "options_of": options_of,
     "parts_inside": parts_inside,
     "shape": shape,

@@ -15,6 +15,7 @@ from hitl.errors import InvalidValue
 
 MOMENT: Final = "2026-02-28 09:30 +01:00"
 POINT: Final = ". Write decimals after a point, as in 4.5"
+NUMBERS: Final[tuple[LineKind, ...]] = ("int", "number", "decimal")
 # From here on a float stands for several whole numbers.
 _EXACT: Final = 2**53
 _MAX_USUAL_CHARS: Final = 200
@@ -69,12 +70,17 @@ def text_refusal(schema: Mapping[str, Any], text: str) -> str:
 
 def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
     """Return the sentence for a field whose value its schema refuses."""
-    if line.kind in ("int", "number", "decimal"):
-        hint = _numbers(line)
-        return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else str(error)
+    if line.kind in NUMBERS:
+        return number_wanted(line) or str(error)
     said = text_refusal(line.schema, value) if isinstance(value, str) else ""
     wanted = _format_wanted(line.schema)
     return said or (f"Enter {wanted}." if wanted else str(error))
+
+
+def number_wanted(line: Line) -> str:
+    """Return which number to enter into a field of numbers; empty: its schema allows any."""
+    hint = _numbers(line)
+    return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else ""
 
 
 def limits_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:

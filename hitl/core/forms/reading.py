@@ -29,7 +29,7 @@ from hitl.core.forms.parts import (
 from hitl.core.forms.places import in_order
 from hitl.core.forms.received import Received
 from hitl.core.forms.rules import group_faults, list_faults
-from hitl.core.forms.texts import WANTED, read_line, text_of
+from hitl.core.forms.texts import read_line, text_of, wanted
 from hitl.core.strictjson import read_json, show
 from hitl.errors import InvalidValue
 
@@ -125,7 +125,7 @@ class _Reader:
         if text == "" and part.kind in ("text", "long") and was_empty:
             return ""
         if not text.strip() and (part.kind not in ("text", "long") or text == ""):
-            return self._nothing(part, name, WANTED[part.kind])
+            return self._nothing(part, name, wanted(part))
         return read_line(part, text, self._work)
 
     def _raw(self, part: Raw, name: str) -> Maybe:

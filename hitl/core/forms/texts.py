@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
-from hitl.core.forms.hints import MOMENT, line_refusal
+from hitl.core.forms.hints import MOMENT, NUMBERS, line_refusal, number_wanted
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.parts import Line, LineKind
 from hitl.core.strictjson import encodable, show
@@ -17,7 +17,7 @@ from hitl.errors import InvalidValue
 if TYPE_CHECKING:
     from hitl.core.schema.work import Work
 
-WANTED: Final[dict[LineKind, str]] = {
+_WANTED: Final[dict[LineKind, str]] = {
     "text": "Enter some text.",
     "long": "Enter some text.",
     "int": "Enter a whole number, such as 42.",
@@ -32,6 +32,11 @@ WANTED: Final[dict[LineKind, str]] = {
 }
 _DECIMAL: Final = re.compile(DECIMAL)
 _AS_TYPED: Final = ("text", "long")
+
+
+def wanted(line: Line) -> str:
+    """Return the sentence for a field that was left empty and must not be."""
+    return (number_wanted(line) if line.kind in NUMBERS else "") or _WANTED[line.kind]
 
 
 def text_of(value: JsonValue, kind: LineKind = "text") -> str:
