@@ -148,12 +148,21 @@ def test_what_is_damaged_is_named_to_its_owner(own: Own) -> None:
     assert "<code>damaged</code>" in page
 
 
+@pytest.mark.parametrize("path", ["?state=new", "nothing", "form/nothing", "statistics?weeks=3"])
+def test_a_page_that_cannot_be_shown_leads_back_to_the_list(own: Own, page: Page, path: str) -> None:
+    page.goto(f"{own.inbox}{path}")
+    page.get_by_role("link", name="All your questions").click()
+
+    expect(page).to_have_url(own.inbox)
+
+
 def test_without_the_key_nothing_is_told_and_nothing_taken(own: Own) -> None:
     question = own.ask("secret", event_name="not for others")
     wrong = own.key[:-1] + ("A" if own.key[-1] != "A" else "B")
 
     page = httpx.get(own.base)
     assert "Questions are answered by link" in page.text
+    assert "<code>hitl serve</code>, prints the address of your questions" in page.text
     assert httpx.get(f"{own.base}/questions").status_code == 403
     assert httpx.get(f"{own.base}/{wrong}/").status_code == 404
     assert httpx.get(f"{own.base}/{own.key}").status_code == 404

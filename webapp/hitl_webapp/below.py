@@ -32,6 +32,7 @@ class Site:
         sign_out: Where they sign out; empty: nowhere.
         run: The address of a run, as the settings have it; may be empty.
         inbox: Whether people who sign in have a list of questions.
+        own: Whether the user of this machine has an inbox of their own.
         key: The key of the user's own inbox, where the page was asked for by it; else empty.
     """
 
@@ -40,6 +41,7 @@ class Site:
     sign_out: str = ""
     run: str = ""
     inbox: bool = False
+    own: bool = False
     key: str = ""
 
     def address(self, path: str) -> str:
@@ -102,7 +104,7 @@ class BelowBase:
 
     def __init__(self, app: ASGIApp, settings: WebSettings, key: str = "") -> None:
         self._app = app
-        self._site = site_of(settings)
+        self._site = replace(site_of(settings), own=bool(key))
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -64,7 +64,7 @@ async def explain(request: Request, error: Exception) -> Response:
     sign_in = SITE.get().sign_in_address(here) if problem.status == 401 else ""
     sign_out = SITE.get().sign_out if isinstance(error, NotAMember) else ""
     again = problem.status == 503 and request.method == "GET"
-    home = SITE.get().inbox and problem.status != 401
+    home = bool(SITE.get().inbox or SITE.get().key) and problem.status != 401
     # A question for others is often opened with the wrong account.
     name = await _visitor(request) if problem.status == 403 else ""
     page = pages.message_page(

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from hitl_webapp import pages
 from hitl_webapp.admission import Address
 from hitl_webapp.auth import bearer
+from hitl_webapp.below import SITE
 from hitl_webapp.inbox import api
 from hitl_webapp.inbox.queries import read_query
 from hitl_webapp.problems import public_outcome, public_standing
@@ -27,7 +28,7 @@ async def index(request: Request) -> Response:
     """Show the inbox, or a page that explains links to who has nothing but those."""
     service = service_of(request)
     if service.settings.auth == "link" and await service.admission.authenticate(request.headers) is None:
-        return HTMLResponse(pages.render("links.html", local=service.settings.loopback_only))
+        return HTMLResponse(pages.render("links.html", local=service.settings.loopback_only or SITE.get().own))
     principal = await require_signed_in(request)
     query = read_query(request.query_params)
     found = await service.inbox.listing(principal, query, await service.clock.storage_time())
