@@ -29,6 +29,8 @@ from hitl.errors import InvalidRequest, one_line
 _NUMBER: Final = re.compile(r"[-\u2212](?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _ENDS: Final = "--"
 _INPUT: Final = "-"
+# So begins what pydantic says of a value, which does not repeat it.
+_NO_INPUT: Final = ("Input ", "give ")
 # What these take may be a secret, so no error repeats it.
 _SECRET: Final = ("--revoke",)
 _TOKEN: Final = re.compile(r"-[\w-]{31,}", re.ASCII)
@@ -40,6 +42,14 @@ _LIKE_DASHES: Final = "\u2212\u02d7\u207b\u208b\u2796"
 
 class NotUnderstood(ValueError):
     """The words after the command are not clear; the message says why and what to do."""
+
+
+class NotKnown(NotUnderstood):
+    """The command has no such option; `name` is what was typed, without a value."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 @dataclass(frozen=True)
@@ -78,13 +88,18 @@ class Command(TyperCommand):
         if not ctx.resilient_parsing:
             try:
                 args = arranged(args, _options(self, ctx), read_input if self.reads_input else None)
+            except NotKnown as error:
+                fail(_in_front(ctx, error) or f"{error}\nTry '{ctx.command_path} --help' for help.", Code.USAGE)
             except (NotUnderstood, InvalidRequest) as error:
                 fail(f"{error}\nTry '{ctx.command_path} --help' for help.", Code.USAGE)
         try:
-            return super().parse_args(ctx, args)
+            # typer takes the words out of the list that it reads.
+            return super().parse_args(ctx, [*args])
         except typer.BadParameter as error:
             # typer hands on what pydantic says of a value.
             error.message = plain_message(error.message)
+            if error.message.startswith(_NO_INPUT) and (text := _given_to(error.param, args)) is not None:
+                error.message = f"{text!r}: {error.message}"
             raise
 
 
@@ -175,14 +190,31 @@ def _value_of(name: str, rest: deque[str]) -> str:
     return rest.popleft()
 
 
+def _in_front(ctx: Any, error: NotKnown) -> str:
+    """Return what to do about an option of `hitl` itself that stands behind the command; empty: it is none."""
+    program = ctx.find_root()
+    for option in _options(program.command, program):
+        if error.name in option.names:
+            behind = f" URL{ctx.command_path.removeprefix(program.command_path)} …" if option.valued else ""
+            return f"{error.name} comes before the command: write `{program.command_path} {error.name}{behind}`"
+    return ""
+
+
+def _given_to(parameter: Any, args: Sequence[str]) -> str | None:
+    """Return the last text given to an option; None: there is none."""
+    names = [f"{name}=" for name in getattr(parameter, "opts", ())]
+    return next((each[len(name) :] for each in reversed(args) for name in names if each.startswith(name)), None)
+
+
 def _unknown(word: str, name: str, known: Iterable[str]) -> NotUnderstood:
     near = get_close_matches(f"--{_undashed(name)}", [each for each in known if each.startswith("--")], n=1)
     meant = f" Did you mean {near[0]}?" if near else ""
     # A link's token may begin with a dash, and errors go to logs.
     shown = f"a word of {len(word)} characters" if _TOKEN.fullmatch(word) else one_line(word)
-    return NotUnderstood(
+    return NotKnown(
         f"no such option: {shown}.{meant} What begins with a dash is an option; to give {shown!r} as it is, "
-        "put -- in front of it"
+        "put -- in front of it",
+        name,
     )
 
 

@@ -13,11 +13,12 @@ from hitl.author.asking import AskedQuestion, ask_question
 from hitl.author.endings import NOBODY_WAITS, settled
 from hitl.author.signals import signals_raise
 from hitl.cli import output
+from hitl.cli.asked_names import as_typed
 from hitl.cli.asked_times import Escalate, Hours, Remind, escalation_of, hours_of, reminders_of, respondents_of
 from hitl.cli.asked_type import choices_of, value_of
 from hitl.cli.asked_type import type_from as type_from_place
 from hitl.cli.codes import Code
-from hitl.cli.options import AsJson, span
+from hitl.cli.options import AsJson, span_to_deadline
 from hitl.cli.requests import finish
 from hitl.cli.view import RequestView, view_of
 from hitl.core.approval import Approval
@@ -153,7 +154,8 @@ def ask(
     evidence_link: EvidenceLinks = None,
     schema: SchemaFile = None,
     timeout: Annotated[
-        float, typer.Option(metavar="TIME", parser=span, help="Until the deadline: 90, 90s, 15m, 8h or 2d.")
+        float,
+        typer.Option(metavar="TIME", parser=span_to_deadline, help="Until the deadline: 90, 90s, 15m, 8h or 2d."),
     ] = "1h",  # type: ignore[assignment]  # typer parses a default as it does what is typed
     name: Annotated[str, typer.Option(metavar="NAME", help="A short name, shown to people.")] = "ask",
     key: Key = None,
@@ -173,24 +175,25 @@ def ask(
         output.fail("give --type or --type-from, and not both", Code.USAGE)
     wanted: Any = type_from_place(type_from) if type_from is not None else data_type or "str"
     pieces = _pieces(evidence or (), evidence_link or ())
-    question = Question.of(
-        name,
-        wanted,
-        prompt,
-        timeout_seconds=timeout,
-        choices=choices_of(choices or [], labelled or []),
-        default=value_of(wanted, default, "--default"),
-        schema=_schema(schema),
-        prompt_format="plain" if plain else "markdown",
-        respondents=respondents_of(respondents or ()),
-        proposed=value_of(wanted, proposed, "--proposed"),
-        evidence=[piece.evidence for piece in pieces],
-        approval=_approval(approval),
-        requester=requester,
-        escalate=escalation_of(escalate or ()),
-        reminders=reminders_of(remind),
-        business_hours=hours_of(business_hours),
-    )
+    with as_typed(choices="--choices" if choices else "--choice"):
+        question = Question.of(
+            name,
+            wanted,
+            prompt,
+            timeout_seconds=timeout,
+            choices=choices_of(choices or [], labelled or []),
+            default=value_of(wanted, default, "--default"),
+            schema=_schema(schema),
+            prompt_format="plain" if plain else "markdown",
+            respondents=respondents_of(respondents or ()),
+            proposed=value_of(wanted, proposed, "--proposed"),
+            evidence=[piece.evidence for piece in pieces],
+            approval=_approval(approval),
+            requester=requester,
+            escalate=escalation_of(escalate or ()),
+            reminders=reminders_of(remind),
+            business_hours=hours_of(business_hours),
+        )
     with signals_raise():
         view = asyncio.run(_ask(question, key, pieces))
     if view.phase == "Answered":

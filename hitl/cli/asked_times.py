@@ -44,12 +44,22 @@ Hours: TypeAlias = Annotated[
 ]
 
 
-def respondents_of(named: Sequence[str]) -> dict[str, list[str]] | None:
-    """Return who may answer. A name may hold ``=``, as those of LDAP do, so only known words in front count."""
+def respondents_of(named: Sequence[str], option: str = "--respondents") -> dict[str, list[str]] | None:
+    """Return who may answer. A name may hold ``=``, as those of LDAP do, so only known words in front count.
+
+    Args:
+        named: What was typed.
+        option: The option that it was typed for.
+
+    Raises:
+        InvalidRequest: one of them names nobody.
+    """
     given: dict[str, list[str]] = {}
     for each in named:
         kind, equals, name = each.partition("=")
         field = _KINDS.get(kind.strip().lower()) if equals else None
+        if not (name if field else each).strip():
+            raise InvalidRequest(f"{option} has {each!r}, which names nobody: write user=NAME or group=NAME")
         given.setdefault(field or "users", []).append(name if field else each)
     return given or None
 
@@ -65,13 +75,21 @@ def escalation_of(given: Sequence[str]) -> Escalation:
         time, equals, who = each.partition("=")
         if not equals:
             raise InvalidRequest(f"--escalate is {each!r}: write a time and who, such as 1h=group=oncall")
-        later.setdefault(span(time), []).append(who)
-    return [(after, respondents_of(names) or {}) for after, names in sorted(later.items())]
+        later.setdefault(_span("--escalate", time), []).append(who)
+    return [(after, respondents_of(names, "--escalate") or {}) for after, names in sorted(later.items())]
 
 
 def reminders_of(given: Sequence[str] | None) -> list[float] | None:
     """Return when people are reminded, in seconds before the deadline; None: nothing is said of it."""
-    return None if given is None else [span(each) for each in given]
+    return None if given is None else [_span("--remind", each) for each in given]
+
+
+def _span(option: str, text: str) -> float:
+    """Return the seconds of a span, whose option typer does not know here."""
+    try:
+        return span(text)
+    except typer.BadParameter as error:
+        raise InvalidRequest(f"{option}: {error.message}") from error
 
 
 def hours_of(text: str | None) -> BusinessHours | None:

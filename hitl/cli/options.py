@@ -13,6 +13,7 @@ from pydantic_settings import SettingsError
 
 from hitl.cli.ids import id_of
 from hitl.cli.storage_backend import Stored
+from hitl.core.limits import MAX_TIMEOUT_SECONDS
 from hitl.errors import HITLError
 from hitl.settings import Settings
 
@@ -33,6 +34,14 @@ def span(text: str) -> float:
     if matched is None:
         raise typer.BadParameter(f"{text!r} is no span of time: write 90, 90s, 15m, 8h or 2d")
     return float(matched[1]) * _SECONDS[matched[2]]
+
+
+def span_to_deadline(text: str) -> float:
+    """Return the seconds of a span within which a question can be answered."""
+    seconds = span(text)
+    if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
+        raise typer.BadParameter(f"{text!r} must be over 0 and at most 366d")
+    return seconds
 
 
 def _pending(context: typer.Context, incomplete: str) -> list[str]:

@@ -120,8 +120,12 @@ class WebListing:
         Raises:
             ServeError: the web app does not answer, or what answers is none.
             NotAllowed: it does not know who asks, or that user may see nothing here.
-            InvalidRequest: it does not take the query.
+            InvalidRequest: the server is no address, or it does not take the query.
         """
+        if not self.server.startswith(("http://", "https://")):
+            raise InvalidRequest(
+                f"--server is {self.server!r}: write the web app's address, with https:// or http://"
+            )
         address = f"{self.server.rstrip('/')}/questions{self.query.url()}"
         headers = {
             "Accept": "application/json",

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import ValidationError
 
 _OF_VALIDATORS = ("Value error, ", "Assertion failed, ")
-_UNKNOWN_FIELD = "Extra inputs are not permitted"
+_PLAIN: Final = {
+    "Extra inputs are not permitted": "there is no such field",
+    "String should have at least 1 character": "it is empty",
+    "Input should be a valid integer, unable to parse string as an integer": "give a whole number",
+    "Input should be a valid number, unable to parse string as a number": "give a number",
+}
 
 
 class Fault(NamedTuple):
@@ -69,4 +74,4 @@ def plain_message(message: str) -> str:
     """Return what pydantic says of a fault without the name of the exception behind it."""
     for prefix in _OF_VALIDATORS:
         message = message.removeprefix(prefix)
-    return "there is no such field" if message == _UNKNOWN_FIELD else message
+    return _PLAIN.get(message, message)

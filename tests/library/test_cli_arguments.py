@@ -207,6 +207,46 @@ def test_a_sentence_says_what_was_meant_and_what_to_do(root: Store) -> None:
     assert "write --comment=--json" in hitl_("reject", "q", "--comment", "--json").stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["list", "--root", "data"], "--root comes before the command: write `hitl --root URL list …`"),
+        (["answer", "q", "3", "--root=data"], "write `hitl --root URL answer …`"),
+        (["storage", "check", "--root", "data"], "write `hitl --root URL storage check …`"),
+        (["list", "--version"], "write `hitl --version`"),
+    ],
+)
+def test_an_option_of_the_program_behind_a_command_is_told_its_place(
+    root: Store, words: list[str], said: str
+) -> None:
+    done = hitl_(*words)
+
+    assert (done.exit_code, said in done.stderr) == (2, True), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["gc", "--days", "x"], "'--days': 'x': give a number"),
+        (["gc", "--days=-1"], "'--days': '-1': Input should be greater than or equal to 0"),
+        (["serve", "--port", "eighty"], "'--port': 'eighty': give a whole number"),
+        (["list", "--limit", "all"], "'--limit': 'all': give a whole number"),
+    ],
+)
+def test_a_number_that_is_none_is_repeated(root: Store, words: list[str], said: str) -> None:
+    done = hitl_(*words)
+
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+def test_a_server_is_an_address(root: Store) -> None:
+    done = hitl_("list", "--server", "hitl.example.com")
+
+    assert done.exit_code == 2
+    assert "--server is 'hitl.example.com': write the web app's address, with https:// or http://" in done.stderr
+
+
 def test_a_reason_is_more_than_blanks(root: Store) -> None:
     for comment in ("", " \t", "\n", "\u200b", "\u3164"):
         assert_nothing_happened(hitl_("reject", "q", "--comment", comment), root)

@@ -215,15 +215,15 @@ def test_who_may_answer_later_is_typed_and_shown(root: Store) -> None:
 @pytest.mark.parametrize(
     ("option", "why"),
     [
-        ("--escalate=0.2s=ann", "escalate[0] is 0.2: give whole seconds"),
-        ("--remind=0.2s", "reminders[0] is 0.2: give whole seconds"),
+        ("--escalate=0.2s=ann", "--escalate[0] is 0.2: give whole seconds"),
+        ("--remind=0.2s", "--remind[0] is 0.2: give whole seconds"),
         ("--escalate=oncall", "--escalate is 'oncall': write a time and who"),
-        ("--escalate=soon=ann", "'soon' is no span of time"),
-        ("--escalate=30m=", "escalate[0]: respondents['users'] has '' in it"),
-        ("--remind=soon", "'soon' is no span of time"),
+        ("--escalate=soon=ann", "--escalate: 'soon' is no span of time"),
+        ("--escalate=30m=", "--escalate has '', which names nobody: write user=NAME or group=NAME"),
+        ("--remind=soon", "--remind: 'soon' is no span of time"),
         ("--business-hours=9-5", "--business-hours: "),
         ("--business-hours=[]", "give a JSON object, with at least the time_zone"),
-        ('--business-hours={"days": ["Mon"]}', "business_hours: time_zone: Field required"),
+        ('--business-hours={"days": ["Mon"]}', "--business-hours: time_zone: Field required"),
     ],
 )
 def test_ask_refuses_times_that_make_no_sense(tmp_path: Path, option: str, why: str) -> None:
@@ -239,7 +239,7 @@ def test_ask_refuses_respondents_who_are_nobody(tmp_path: Path, named: str) -> N
     done = hitl_("--root", str(tmp_path / "root"), "ask", "Ship?", f"--respondents={named}")
 
     assert done.exit_code == 2
-    assert "respondents" in done.stderr
+    assert f"--respondents has {named!r}, which names nobody: write user=NAME or group=NAME" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -228,9 +228,9 @@ def test_ask_takes_a_policy(root: Store) -> None:
     [
         (["--approval=2"], "people must be known by name, and the web app that this program starts verifies no"),
         (["--approval=two"], "--approval: "),
-        (["--approval=0"], "approval: required: Input should be greater than or equal to 1"),
-        (['--approval={"majority": true}'], "approval: "),
-        (["--requester=ann"], "requester is whose vote may not count"),
+        (["--approval=0"], "--approval: required: Input should be greater than or equal to 1"),
+        (['--approval={"majority": true}'], "--approval: "),
+        (["--requester=ann"], "--requester is whose vote may not count"),
     ],
 )
 def test_ask_refuses_a_policy_that_it_cannot_keep(root: Store, options: list[str], sentence: str) -> None:

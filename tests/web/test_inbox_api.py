@@ -113,7 +113,7 @@ def test_one_question_is_shown_to_who_may_see_it(team: WebApp) -> None:
     ("parameters", "told"),
     [
         ({"namespaces": "x"}, "There is no parameter"),
-        ({"state": "new"}, "state is one of"),
+        ({"state": "new"}, 'state is "new": it must be one of open'),
         ({"after": "x"}, "place"),
     ],
 )

@@ -118,7 +118,10 @@ def test_filters_narrow_every_figure(app: WebApp) -> None:
 
 @pytest.mark.parametrize(
     ("parameters", "told"),
-    [({"team": "sre"}, "There is no parameter"), ({"weeks": "3"}, "weeks is one of 1, 4, 13, 26.")],
+    [
+        ({"team": "sre"}, "There is no parameter"),
+        ({"weeks": "3"}, 'weeks is "3": it must be one of 1, 4, 13, 26.'),
+    ],
 )
 def test_what_cannot_be_counted_is_a_problem_that_says_what_can(
     app: WebApp, parameters: dict[str, str], told: str

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple, TypeAlias, cast, get_args
 from urllib.parse import urlencode
 
+from hitl.core.strictjson import show
 from hitl_webapp.problems import BadInput
 
 PAGE: Final = 50
@@ -153,7 +154,7 @@ def read_texts(
     for name, text in texts.items():
         offered = choices.get(name)
         if offered is not None and text not in offered:
-            raise BadInput(f"{name} is one of {', '.join(filter(None, offered))}.")
+            raise BadInput(f"{name} is {show(text)}: it must be one of {', '.join(filter(None, offered))}.")
         most = _MOST_KEY_CHARS if name in ("after", "before") else MOST_CHARS
         if len(text) > most:
             raise BadInput(f"{name} has more than {most:,} characters.")
