@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ServeMode: TypeAlias = Literal["operator", "flyte", "local"]
@@ -46,6 +46,17 @@ def warn_of_misspelt(fields: Iterable[str]) -> None:
         if name not in _warned:
             _warned.add(name)
             _log.warning("%s is set and is no setting: did you mean %s?", name, meant)
+
+
+def _with_scheme(address: str) -> str:
+    """Return the web app's address. Without a scheme, its links lead nowhere, and its host is taken for a path."""
+    if address and not address.lower().startswith(("https://", "http://")):
+        raise ValueError("write the web app's whole address, with https:// or http://")
+    return address
+
+
+Endpoint: TypeAlias = Annotated[str, AfterValidator(_with_scheme)]
+"""The web app's base URL, as people reach it; empty: it is not known."""
 
 
 class StorageSettings(BaseSettings):
@@ -88,7 +99,7 @@ class Settings(StorageSettings):
 
     serve: ServeMode | None = None
     """How the web app is served: `operator`, `flyte` or `local`. Unset: by what is there."""
-    endpoint: str = ""
+    endpoint: Endpoint = ""
     """The web app's base URL in operator mode, as people reach it. Local mode refuses it."""
     hint_url: str = ""
     """The operator's address for hints, such as `http://hitl-operator.hitl:8080`. Empty: no hints."""

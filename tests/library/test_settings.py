@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from hitl.core.faults import settings_sentences
 from hitl.settings import Settings, misspelt
 from hitl_operator.settings import OperatorSettings
 from hitl_webapp.settings import WebSettings
@@ -43,3 +45,19 @@ def test_it_is_said_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
 
     said = [record.getMessage() for record in caplog.records]
     assert said == ["HITL_AUHT is set and is no setting: did you mean HITL_AUTH?"]
+
+
+@pytest.mark.parametrize("settings", [Settings, WebSettings])
+@pytest.mark.parametrize("address", ["hitl.example.org", "//hitl.example.org", "localhost:8080"])
+def test_an_address_without_a_scheme_is_refused(settings: type[Settings], address: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(endpoint=address)
+
+    assert settings_sentences(refused.value) == [
+        f"HITL_ENDPOINT is {address!r}: write the web app's whole address, with https:// or http://"
+    ]
+
+
+@pytest.mark.parametrize("address", ["", "https://hitl.example.org/hitl", "HTTP://127.0.0.1:8080"])
+def test_an_address_with_a_scheme_is_kept(address: str) -> None:
+    assert WebSettings(endpoint=address).endpoint == address

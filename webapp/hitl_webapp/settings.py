@@ -8,7 +8,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from hitl.core.files import MAX_FILE_BYTES
-from hitl.settings import StorageSettings
+from hitl.settings import Endpoint, StorageSettings
 
 AuthMode: TypeAlias = Literal["link", "proxy", "kubernetes"]
 
@@ -19,7 +19,7 @@ class WebSettings(StorageSettings):
     auth: AuthMode = "link"
     """Who may answer: `link` (everyone who has a link), `proxy` (users that a trusted proxy names) or
     `kubernetes` (users with the verb `answer`, by bearer token)."""
-    endpoint: str = ""
+    endpoint: Endpoint = ""
     """The base URL as people reach it. POSTs from pages of any other origin are refused. Empty: taken from the
     Host header."""
     host: str = "127.0.0.1"
