@@ -122,7 +122,7 @@ class WebListing:
             NotAllowed: it does not know who asks, or that user may see nothing here.
             InvalidRequest: the server is no address, or it does not take the query.
         """
-        if not self.server.startswith(("http://", "https://")):
+        if not self.server.lower().startswith(("http://", "https://")):
             raise InvalidRequest(
                 f"--server is {self.server!r}: write the web app's address, with https:// or http://"
             )

@@ -240,13 +240,6 @@ def test_a_number_that_is_none_is_repeated(root: Store, words: list[str], said: 
     assert said in " ".join(done.stderr.split())
 
 
-def test_a_server_is_an_address(root: Store) -> None:
-    done = hitl_("list", "--server", "hitl.example.com")
-
-    assert done.exit_code == 2
-    assert "--server is 'hitl.example.com': write the web app's address, with https:// or http://" in done.stderr
-
-
 def test_a_reason_is_more_than_blanks(root: Store) -> None:
     for comment in ("", " \t", "\n", "\u200b", "\u3164"):
         assert_nothing_happened(hitl_("reject", "q", "--comment", comment), root)

@@ -260,11 +260,18 @@ def test_a_web_app_in_trouble_or_none_at_all_is_told_in_a_sentence(reply: Reply,
     assert TOKEN not in done.stderr
 
 
-@pytest.mark.parametrize("server", ["http://127.0.0.1:9", "http://[", "nonsense", "ftp://127.0.0.1", ""])
+@pytest.mark.parametrize("server", ["http://127.0.0.1:9", "HTTP://127.0.0.1:9", "http://["])
 def test_a_server_that_is_not_there_is_told_in_a_sentence(server: str) -> None:
     done = hitl_("list", "--server", server)
     assert (done.exit_code, done.stdout) == (5, "")
     assert "check --server, and try again" in done.stderr
+
+
+@pytest.mark.parametrize("server", ["nonsense", "ftp://127.0.0.1", ""])
+def test_a_server_that_is_no_address_of_the_web_is_a_usage_error(server: str) -> None:
+    done = hitl_("list", "--server", server)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"--server is {server!r}: write the web app's address, with https:// or http://" in done.stderr
 
 
 def test_pages_without_an_end_and_a_page_without_an_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
