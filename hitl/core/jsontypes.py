@@ -1,4 +1,4 @@
-"""The Python types that JSON can hold: which they are, what JSON Schema says of each, and values of them.
+"""The Python types that JSON can hold: which they are, and what JSON Schema says of each.
 
 Read once when a question is asked, and once when its answer is handed over. In between only the schema counts,
 which lies in storage with the question, so that every channel refuses what the program could not take.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import types
 import typing
-from functools import lru_cache
 from typing import Any, Final, Literal, TypeAlias
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue
 
-from hitl.core.faults import sentence
 from hitl.core.limits import LARGEST_DOUBLE
 from hitl.core.values import DATA_TYPES, INT64_MAX, INT64_MIN, NoJsonType
-from hitl.errors import InvalidRequest, InvalidValue
+from hitl.errors import InvalidRequest
 
 Schema: TypeAlias = dict[str, JsonValue]
 
@@ -88,30 +86,6 @@ def json_example(schema: Schema | None) -> str:
             items = part.get("items")
             return f"[{json_example(items)}]" if isinstance(items, dict) and items else _EXAMPLES[kind]
     return _EXAMPLES["object"]
-
-
-def typed(data_type: Any, value: JsonValue) -> Any:
-    """Return a recorded value as one of the type: ``[1.0]`` is ``[1]`` for ``list[int]``.
-
-    Raises:
-        InvalidValue: when it is none, as for a question that was asked before the type was enforced.
-    """
-    schema = type_schema(data_type)
-    if schema is None:
-        return value
-    # Loaded only here: a program that asks for a scalar never needs it.
-    from hitl.core.schema import check_value
-
-    check_value(schema, value)
-    try:
-        return _adapter(data_type).validate_python(value)
-    except ValidationError as error:
-        raise InvalidValue(f"The value is no {_name(data_type)}: {sentence(error)}.") from error
-
-
-@lru_cache(maxsize=64)
-def _adapter(data_type: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(data_type)
 
 
 def _schema(part: Any, whole: Any, levels: int) -> Schema:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import typing
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -19,9 +20,9 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerati
 from pydantic_core import SchemaError
 
 from hitl.core import decimals
-from hitl.core.faults import faults
+from hitl.core.branches import exact_validator
+from hitl.core.faults import faults, sentence
 from hitl.core.jsontypes import Schema, type_schema
-from hitl.core.jsontypes import typed as json_typed
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES
 from hitl.core.strictjson import shortened
 from hitl.core.text import is_blank
@@ -126,7 +127,7 @@ def typed(data_type: Any, value: JsonValue) -> Any:
     """
     asked = answer_type(data_type)
     if not asked.pydantic:
-        return json_typed(data_type, value)
+        return _of_json(data_type, asked.schema, value)
     # What an earlier release recorded must fit no more than what it asked for.
     schema = asked.former or asked.schema
     if schema is not None:
@@ -142,14 +143,36 @@ def typed(data_type: Any, value: JsonValue) -> Any:
     return of_type(data_type, value)
 
 
+def _of_json(data_type: Any, schema: Schema | None, value: JsonValue) -> Any:
+    """Return a recorded value as one of a type that JSON can hold: ``[1.0]`` is ``[1]`` for ``list[int]``."""
+    if schema is None:
+        return value
+    # Loaded only here: a program that asks for a scalar never needs it.
+    from hitl.core.schema import check_value
+
+    # A question may have been asked before the type was enforced.
+    check_value(schema, value)
+    adapter = _adapter(data_type)
+    try:
+        return (exact_validator(adapter) or adapter).validate_python(value)
+    except ValidationError as error:
+        raise InvalidValue(f"The value is no {_shown(data_type)}: {sentence(error)}.") from error
+
+
 def of_type(data_type: Any, value: JsonValue) -> Any:
     """Return a value that fits the question as one of a type that only pydantic knows.
 
     Raises:
         Unusable: when the type refuses it.
     """
+    adapter, text = _adapter(data_type), json.dumps(value)
+    exact = exact_validator(adapter)
+    if exact is not None:
+        # What no alternative takes as its schema says may have come in by an earlier release.
+        with suppress(ValidationError):
+            return exact.validate_json(text)
     try:
-        return _adapter(data_type).validate_json(json.dumps(value))
+        return adapter.validate_json(text)
     except ValidationError as error:
         raise Unusable(tuple(map(str, faults(error)))) from error
 

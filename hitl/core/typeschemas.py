@@ -40,6 +40,15 @@ def schemas_of(adapter: TypeAdapter[Any]) -> tuple[Schema, Schema]:
     return adapter.json_schema(schema_generator=_Strict), adapter.json_schema(schema_generator=_Former)
 
 
+def schema_of_part(part: Any) -> Schema:
+    """Return the schema of a part of a type.
+
+    Args:
+        part: The part, as pydantic's core schema has it, without references to others.
+    """
+    return _Strict().generate(part)
+
+
 class _Former(GenerateJsonSchema):
     def literal_schema(self, schema: core_schema.LiteralSchema) -> dict[str, Any]:
         """Return what a Literal must fit, if JSON can hold each value: pydantic takes no others."""

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from hitl.author.context import Context
 from hitl.author.events import new_event
 from hitl.core.documents import RequestDocument
-from hitl.core.jsontypes import combined, type_schema, typed
+from hitl.core.jsontypes import combined, type_schema
 from hitl.core.keys import derived_request_id, request_key
+from hitl.core.pythontypes import typed
 from hitl.core.question import parse_answer
 from hitl.core.values import NoJsonType
 from hitl.errors import DocumentDamaged, InvalidRequest, InvalidValue, RequestMismatch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import math
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -271,3 +271,25 @@ class Blank(enum.StrEnum):
 def test_members_without_a_text_to_click_on_do_not_stand_in_the_way_of_the_others() -> None:
     asked = question(Blank)
     assert typed(Blank, parse_answer(asked, "some", text=True)) is Blank.SOME
+
+
+@pytest.mark.parametrize(
+    ("data_type", "recorded", "meant"),
+    [
+        (bool | int, 1, 1),
+        (dict[str, bool | int], {"replicas": 1}, {"replicas": 1}),
+        (datetime | str, "5", "5"),
+        (datetime | str, "2026-02-28 09:30:00Z", "2026-02-28 09:30:00Z"),
+        (list[date | str], ["0"], ["0"]),
+        (dict[str, datetime | str | None], {"from": "1700000000"}, {"from": "1700000000"}),
+        (timedelta | time, "01:00:00", time(1)),
+        (UUID | str, "12345678123456781234567812345678", "12345678123456781234567812345678"),
+        (float | Decimal, 9007199254740993, Decimal(9007199254740993)),
+        (Decimal | str, "1_000", "1_000"),
+    ],
+)
+def test_of_a_union_the_alternative_counts_whose_schema_the_answer_fits(
+    data_type: Any, recorded: Any, meant: Any
+) -> None:
+    came_back = typed(data_type, parse_answer(question(data_type), recorded, text=False))
+    assert same(came_back, meant), f"{recorded!r} came back as {came_back!r}"

@@ -88,6 +88,12 @@ class Pair(NamedTuple):
     right: str
 
 
+class Window(BaseModel):
+    begin: date | datetime | str
+    most: Annotated[bool | int, Field(description="How many, or whether there is a limit.")] = True
+    places: dict[str, list[timedelta | int | None]] = {}
+
+
 @dataclasses.dataclass
 class Point:
     x: int
@@ -127,6 +133,12 @@ _deploys = st.builds(
     at=st.none() | _moments,
     dry_run=st.booleans(),
     level=st.sampled_from(Level),
+)
+_windows = st.builds(
+    Window,
+    begin=st.dates() | _moments | _words,
+    most=st.booleans() | _ints,
+    places=st.dictionaries(_texts, st.lists(_spans | _ints | st.none(), max_size=3), max_size=2),
 )
 _tickets = st.fixed_dictionaries({"key": _texts}, optional={"labels": st.lists(_texts, max_size=3)})
 
@@ -178,6 +190,12 @@ MORE: Mapping[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "a Literal of numbers": (Literal[1, 2], st.sampled_from([1, 2])),
     "an optional text of any kind": (str | None, st.none() | _texts),
     "an int or a text": (int | str, _ints | _words),
+    "a bool or an int": (bool | int, st.booleans() | _ints),
+    "bools or numbers of JSON": (dict[str, bool | float], st.dictionaries(_texts, st.booleans() | _floats)),
+    "a moment or a text": (datetime | str, _moments | _words),
+    "a span or a time": (timedelta | time, _spans | st.times()),
+    "a list of a UUID or a text": (list[UUID | str], st.lists(st.uuids() | _words, max_size=3)),
+    "a model with unions": (Window, _windows),
     "a set": (set[int], st.sets(_ints, max_size=5)),
     "a frozenset": (frozenset[str], st.frozensets(_texts, max_size=5)),
     "a tuple of any length": (tuple[int, ...], st.lists(_ints, max_size=5).map(tuple)),
