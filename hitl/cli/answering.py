@@ -10,7 +10,7 @@ import typer
 from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.view import RequestView
-from hitl.cli.walk import Terminal, Walk, part_of, start_of
+from hitl.cli.walk import Terminal, Walk, part_of, part_showing, start_of
 from hitl.core.files import asks_for_file
 from hitl.core.forms import MISSING, Maybe
 from hitl.core.question import Asked, parse_answer
@@ -61,7 +61,8 @@ def asked_of(view: RequestView) -> Asked:
 
 def ask_for(asked: Asked, terminal: Terminal) -> str:
     """Ask for an answer until it fits and is confirmed; return it as text."""
-    part, value = part_of(asked), start_of(asked)
+    value = start_of(asked)
+    part = part_showing(part_of(asked), value)
     while True:
         walk = Walk(terminal)
         value = walk.value(part, value)

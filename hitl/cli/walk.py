@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
-from hitl.core.forms import MISSING, ROOT, Maybe, plan, read
+from hitl.core.forms import MISSING, ROOT, Maybe, filled, plan, read
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.offers import offered
 from hitl.core.forms.parts import (
@@ -32,11 +32,11 @@ from hitl.core.forms.parts import (
     parts_inside,
 )
 from hitl.core.forms.rules import list_faults
-from hitl.core.forms.sent import branch_of, same, value_inside
+from hitl.core.forms.sent import branch_of, same, sends_back, value_inside
 from hitl.core.forms.texts import text_of
 from hitl.core.question import Asked
 from hitl.core.values import DataType, format_value, parse_text
-from hitl.errors import one_line
+from hitl.errors import InvalidValue, one_line
 
 Places: TypeAlias = tuple[str, ...]
 
@@ -269,6 +269,23 @@ def part_of(asked: Asked) -> Part:
     if asked.data_type == "bool":
         return Flag(help=planned.help, schema=schema)
     return Line(kind=_KINDS[asked.data_type], label=planned.label, help=planned.help, schema=schema)
+
+
+def part_showing(part: Part, value: Maybe) -> Part:
+    """Return a part whose fields show the whole value, which is kept as it is if nothing is typed: else JSON.
+
+    Args:
+        part: What is asked for.
+        value: What the fields hold at first; `MISSING` for nothing.
+    """
+    if value is MISSING or not isinstance(part, _COMPOSITE):
+        return part
+    try:
+        shown = sends_back(part, filled(part, value), value)
+    except InvalidValue:
+        # It takes too long to find out.
+        shown = False
+    return part if shown else Raw()
 
 
 def start_of(asked: Asked) -> Maybe:

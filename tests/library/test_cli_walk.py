@@ -159,6 +159,24 @@ def test_what_is_typed_from_nothing_is_the_value(name: str, data: st.DataObject)
     assert same(typed(data_type, again), typed(data_type, sent)), script.asked
 
 
+@pytest.mark.parametrize(
+    ("schema", "proposed"),
+    [
+        ({"type": "object", "properties": {"replicas": {"type": "integer"}}}, {"replicas": 3, "zone": "b"}),
+        (
+            {"type": "object", "properties": {"at": {"type": "object", "properties": {"x": {"type": "integer"}}}}},
+            {"at": {"x": 1, "y": 2}},
+        ),
+    ],
+)
+def test_what_is_proposed_and_has_no_field_is_shown_as_json_and_kept(schema: Any, proposed: Any) -> None:
+    asked = question(dict, schema=schema, proposed=proposed)
+    script = Script("", "y")
+    assert json.loads(ask_for(asked, script.terminal)) == proposed
+    assert json.dumps(proposed, separators=(",", ":")) in script.asked[0]
+    assert script.done()
+
+
 def test_labels_of_choices_are_offered_and_a_number_or_a_label_chooses() -> None:
     asked = question(str, choices={"eu-1": "Frankfurt", "us-1": "Ohio"}, proposed="us-1")
     value, script = walked(asked, "3", "frankfurt", "0", "1")

@@ -214,6 +214,12 @@ class Nested(BaseModel):
     deploy: Deploy
 
 
+_OPEN: Any = {
+    "type": "object",
+    "properties": {"name": {"type": ["string", "null"]}, "replicas": {"type": "integer"}},
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "shown"),
     [
@@ -235,6 +241,11 @@ class Nested(BaseModel):
         ({"data_type": Deploy}, SmallForm),
         ({"data_type": Nested}, None),
         ({"data_type": dict}, None),
+        ({"data_type": dict, "schema": _OPEN, "proposed": {"name": "api", "replicas": 3}}, SmallForm),
+        # What has no field would be lost, and an emptied one be no text.
+        ({"data_type": dict, "schema": _OPEN, "proposed": {"name": "api", "replicas": 3, "zone": "b"}}, None),
+        ({"data_type": dict, "schema": _OPEN, "proposed": {"name": "", "replicas": 3}}, None),
+        ({"data_type": dict, "schema": _OPEN, "default": {"replicas": 3, "zone": "b"}}, None),
         ({"data_type": bool, "respondents": {"groups": ["sre"]}}, None),
         ({"data_type": bool, "approval": Approval(required=2, groups={"sre": 1})}, None),
         ({"data_type": bool, "approval": Approval(required=1, exclude_requester=True), "requester": "ann"}, None),

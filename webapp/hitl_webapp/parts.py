@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan, read
-from hitl.core.forms.held import holds, sent_back
+from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan
+from hitl.core.forms.held import sent_back
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import ROOT, below, one, rows_of
 from hitl.core.forms.parts import Constant, Fixed, Group, OneOf, Raw, Rows, options_of, parts_inside
+from hitl.core.forms.sent import sends_back
 from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
 from hitl.core.jsontypes import json_example
 from hitl.errors import InvalidValue
@@ -203,8 +204,8 @@ def _plan(schema: str, first: str | None, work: Work | None) -> _Planned | None:
 
 
 def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str, work: Work | None) -> bool:
-    again, wrong = read(part, {name: list(map(sent_back, texts)) for name, texts in sent.items()}, work=work)
-    return not wrong and again is not MISSING and holds(again, json.loads(first))
+    by_browsers = {name: list(map(sent_back, texts)) for name, texts in sent.items()}
+    return sends_back(part, by_browsers, json.loads(first), work)
 
 
 def _shown(

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from hitl.core.forms.held import holds
-from hitl.core.forms.names import ON, ROOT, below
+from hitl.core.forms.names import ON, ROOT, Sent, below
 from hitl.core.forms.parts import (
     MISSING,
     Choice,
@@ -132,6 +132,19 @@ def _filled_inside(
         yield f"{name}~on", [ON]
     for key, inside in parts_inside(part):
         yield from _filled(inside, value_inside(value, key), below(name, key), work, new)
+
+
+def sends_back(part: Part, sent: Sent, value: JsonValue, work: Work | None = None) -> bool:
+    """Tell whether a form that is sent as it is shown means a value: else the form would change it.
+
+    Args:
+        part: What the form is made of.
+        sent: What it sends.
+        value: The value that it shows.
+        work: What it may cost; None: what every check may.
+    """
+    again, wrong = read(part, sent, work=work)
+    return not wrong and again is not MISSING and holds(again, value)
 
 
 def value_inside(value: Maybe, key: str | int) -> Maybe:

@@ -16,11 +16,10 @@ from hitl.core.forms.parts import Choice, Flag, Line, Several, options_of
 from hitl.core.forms.places import whole_faults
 from hitl.core.question import parse_answer
 from hitl.core.text import is_blank
-from hitl.core.values import parse_text
 from hitl.errors import InvalidValue, one_line
 from hitl.notify.slack.payloads import VIEW, Place, Ref, Sent, metadata
 from hitl.notify.slack.texts import MOST_FIELD_CHARS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, Block, literal
-from hitl.notify.slack.ways import SmallForm
+from hitl.notify.slack.ways import SmallForm, held
 
 _COMMENT: Final = "comment"
 _FIELD: Final = "field"
@@ -52,9 +51,7 @@ def answer_view(question: RequestDocument, form: SmallForm, ref: Ref, place: Pla
         ref: How it is named.
         place: The message from which it is opened.
     """
-    initial = question.default if question.proposed is None else question.proposed
-    held = MISSING if initial is None else parse_text(question.data_type, initial, empty=True)
-    typed = filled(form.part, held)
+    typed = filled(form.part, held(question))
     blocks = [_input(number, name, part, typed) for number, (name, part) in enumerate(form.fields)]
     comment = _text_input(_COMMENT, "Comment", multiline=True, optional=not form.comment)
     return _view(question, metadata(ref, "fill", place), "Answer", [*blocks, comment])

@@ -15,11 +15,14 @@ from pydantic import JsonValue
 from hitl.core.documents import RequestDocument
 from hitl.core.escalation import may_ever_answer
 from hitl.core.files import asks_for_file
-from hitl.core.forms import ROOT, Part, plan
+from hitl.core.forms import MISSING, ROOT, Maybe, Part, filled, plan
+from hitl.core.forms.held import sent_back
 from hitl.core.forms.names import below
 from hitl.core.forms.offers import offered
 from hitl.core.forms.parts import Choice, Constant, Flag, Group, Line, LineKind, Several, options_of
+from hitl.core.forms.sent import sends_back
 from hitl.core.values import DataType, parse_text
+from hitl.errors import InvalidValue
 from hitl.notify.slack.texts import MOST_FIELD_CHARS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, fits
 
 MOST_BUTTONS: Final = 5
@@ -74,7 +77,27 @@ def way_of(question: RequestDocument) -> Way | None:
         if len(offers) <= MOST_BUTTONS and _told_apart(offers):
             return Buttons(offers)
     fields = _fields_of(part)
-    return SmallForm(part, fields, comment) if fields and all(_fits(each) for _, each in fields) else None
+    fitting = fields and all(_fits(each) for _, each in fields) and _sends_back(question, part, fields)
+    return SmallForm(part, fields, comment) if fitting else None
+
+
+def held(question: RequestDocument) -> Maybe:
+    """Return what the form of a question holds at first; `MISSING` for nothing."""
+    text = question.default if question.proposed is None else question.proposed
+    return MISSING if text is None else parse_text(question.data_type, text, empty=True)
+
+
+def _sends_back(question: RequestDocument, part: Part, fields: Sequence[tuple[str, Part]]) -> bool:
+    """Tell whether the fields alone, untouched, mean what they hold: a name without a field would be lost."""
+    try:
+        if (value := held(question)) is MISSING:
+            return True
+        shown = filled(part, value)
+    except InvalidValue:
+        # It takes too long to find out.
+        return False
+    sent = {name: list(map(sent_back, shown.get(name, ()))) for name, _ in fields}
+    return sends_back(part, sent, value)
 
 
 def _shown_whole(question: RequestDocument) -> bool:
@@ -87,8 +110,8 @@ def _shown_whole(question: RequestDocument) -> bool:
     # Nor does it know names that are no addresses, so it could not tell that somebody is the requester.
     if approval is not None and approval.exclude_requester and not _ADDRESS.fullmatch(question.requester):
         return False
-    held = question.default if question.proposed is None else question.proposed
-    return fits(question.prompt, MOST_PROMPT_CHARS) and len(held or "") <= MOST_FIELD_CHARS
+    text = question.default if question.proposed is None else question.proposed
+    return fits(question.prompt, MOST_PROMPT_CHARS) and len(text or "") <= MOST_FIELD_CHARS
 
 
 def _part_of(question: RequestDocument) -> Part:
