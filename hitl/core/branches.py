@@ -8,6 +8,7 @@ made here leaves out each scalar whose schema the answer does not fit, and lets 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from itertools import product
 from typing import Any, Final
@@ -45,15 +46,13 @@ def exact_validator(adapter: TypeAdapter[Any]) -> SchemaValidator | None:
     if not _has_union(adapter.core_schema):
         return None
     exact = _exact(adapter.core_schema)
-    try:
-        # Else a model in it would be read by the validator that its class has.
+    # Else a model in it would be read by the validator that its class has. Some releases do not know the argument.
+    with suppress(TypeError, SchemaError):
         return SchemaValidator(exact, _use_prebuilt=False)
-    except TypeError:
-        # A release of pydantic that does not know the argument.
+    # Another release of pydantic may write a schema that this does not know.
+    with suppress(SchemaError):
         return SchemaValidator(exact)
-    except SchemaError:
-        # Another release of pydantic may write what this does not know.
-        return None
+    return None
 
 
 def _has_union(part: Any) -> bool:

@@ -273,9 +273,17 @@ def test_members_without_a_text_to_click_on_do_not_stand_in_the_way_of_the_other
     assert typed(Blank, parse_answer(asked, "some", text=True)) is Blank.SOME
 
 
+class Step(BaseModel):
+    type: date | str
+    limit: bool | int | None = None
+    steps: list[Step] = []
+
+
 @pytest.mark.parametrize(
     ("data_type", "recorded", "meant"),
     [
+        (Step, {"type": "0", "steps": [{"type": "1"}]}, Step(type="0", steps=[Step(type="1")])),
+        (list[Step | int], [{"type": "2026-02-28"}, 1], [Step(type=date(2026, 2, 28)), 1]),
         (bool | int, 1, 1),
         (dict[str, bool | int], {"replicas": 1}, {"replicas": 1}),
         (datetime | str, "5", "5"),
