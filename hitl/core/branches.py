@@ -21,7 +21,10 @@ from hitl.core.typeschemas import schema_of_part
 from hitl.errors import InvalidValue
 
 _SCALARS: Final = frozenset(
-    ("bool", "date", "datetime", "decimal", "float", "int", "str", "time", "timedelta", "url", "uuid")
+    (
+        *("bool", "date", "datetime", "decimal", "enum", "float", "int", "literal", "str", "time", "timedelta"),
+        *("url", "uuid"),
+    )
 )
 # What is not named here may change a value before its parts see it, and is left as it is.
 _CONTAINERS: Final = frozenset(
