@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 import sys
 from typing import Final, TextIO
 
@@ -16,6 +17,9 @@ from hitl.errors import InvalidRequest
 BOM: Final = "\ufeff"
 MAX_INPUT_BYTES: Final = 4 * 1024 * 1024
 """More than any question or answer may hold, in any encoding."""
+# Written in UTF-16 without a byte order mark, European and Arabic scripts have one of these in each character, and
+# are valid UTF-8. Left are blanks, and what terminals write: bell, backspace and escape.
+_NO_TEXT: Final = re.compile("[\x00-\x06\x0e-\x1a\x1c-\x1f]")
 # UTF-32 begins as UTF-16 does.
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -56,10 +60,9 @@ def read_input() -> str:
     if len(data) > MAX_INPUT_BYTES:
         raise InvalidRequest(f"standard input holds more than {MAX_INPUT_BYTES:,} bytes: give less")
     text = decoded(data, stream.encoding)
-    if "\0" in text:
-        # What is written in UTF-16 without a byte order mark is also valid UTF-8.
+    if _NO_TEXT.search(text):
         raise InvalidRequest(
-            "standard input holds NUL characters, so it is no text in UTF-8: save or send it as UTF-8"
+            "standard input holds control characters, so it is no text in UTF-8: save or send it as UTF-8"
         )
     return text.removesuffix("\n").removesuffix("\r")
 

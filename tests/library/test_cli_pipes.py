@@ -102,7 +102,16 @@ def test_json_is_read_from_standard_input(root: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"x" * (MAX_INPUT_BYTES + 1), b"\xff\xfe\x00", "42\r\n".encode("utf-16-le")]
+    "data",
+    [
+        b"",
+        b"x" * (MAX_INPUT_BYTES + 1),
+        b"\xff\xfe\x00",
+        "42\r\n".encode("utf-16-le"),
+        "да".encode("utf-16-le"),
+        "ναι".encode("utf-16-be"),
+        "نعم".encode("utf-16-le"),
+    ],
 )
 def test_an_input_that_is_none_is_no_answer(root: Store, data: bytes) -> None:
     question(root)
