@@ -252,6 +252,8 @@ class Operator:
                     checked = time.monotonic()
                     self._webapps.look_again()
                 await self._webapps.tend(self._pending())
+            else:
+                self._webapps.stand_by()
             self._wanted.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_TEND_SECONDS):
@@ -277,11 +279,14 @@ class Operator:
                 default=None,
             )
             metrics.PENDING.set(sum(pending.values()))
-            metrics.MISSING_OUTCOMES.set(self._index.missing)
             metrics.OLDEST_PENDING.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
-            metrics.QUEUE_DEPTH.set(len(self._queues))
+            missing = self._index.missing().items()
+            metrics.MISSING_OUTCOMES.set(sum(count for each, count in missing if self._shards.leads(each)))
+            # Without a Lease nothing is worked on: another operator knows what waits, and what fails.
+            leading = self._shards.leading
+            metrics.QUEUE_DEPTH.set(len(self._queues) if leading else 0)
             metrics.FAILING.clear()
-            for (root, reason), count in self._queues.failing().items():
+            for (root, reason), count in self._queues.failing().items() if leading else ():
                 metrics.FAILING.labels(root=root, reason=reason).set(count)
             for each in self._roots:
                 metrics.AUDIT_WAITING.labels(root=each.name).set(each.audit.waiting)

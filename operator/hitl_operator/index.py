@@ -96,7 +96,7 @@ class Index:
         self._by_request: dict[str, tuple[Key, ...]] = {}
         self._by_action: dict[str, tuple[Key, ...]] = {}
         self._pending: Counter[str] = Counter()
-        self._missing = 0
+        self._missing: Counter[str] = Counter()
         self._deleted: LRUCache[str, None] = LRUCache(_DELETED)
         self._left: LRUCache[Key, float] = LRUCache(_DELETED)
 
@@ -177,20 +177,19 @@ class Index:
         """Return how many HumanInputs are pending, by namespace."""
         return +self._pending
 
-    @property
-    def missing(self) -> int:
-        """How many settled HumanInputs show an outcome that storage does not hold."""
-        return self._missing
+    def missing(self) -> Counter[str]:
+        """Return how many settled HumanInputs show an outcome that storage does not hold, by namespace."""
+        return +self._missing
 
     def _of(self, request_id: str) -> list[Seen]:
         return [self._seen[key] for key in self._by_request.get(request_id, ())]
 
     def _count(self, seen: Seen, change: int) -> None:
-        self._missing += change * seen.missing
-        if seen.pending:
-            self._pending[seen.namespace] += change
-            if not self._pending[seen.namespace]:
-                del self._pending[seen.namespace]
+        for counted, one in ((self._pending, seen.pending), (self._missing, seen.missing)):
+            if one:
+                counted[seen.namespace] += change
+                if not counted[seen.namespace]:
+                    del counted[seen.namespace]
 
     def _forget(self, key: Key) -> Seen | None:
         seen = self._seen.pop(key, None)

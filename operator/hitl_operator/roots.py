@@ -129,6 +129,14 @@ class Root:
             self._show()
         return bool(before)
 
+    def stand_by(self) -> None:
+        """Show no trouble any more: another operator looks now, and knows more."""
+        if self.trouble:
+            self._out, self._refuses, self._apart = "", "", False
+            self._show()
+        for gauge in (self._clock, API_CLOCK):
+            gauge.set(0)
+
     async def require_clock(self, now: datetime) -> None:
         """Refuse to settle or delete anything by a time that others do not share; say so in log and metric.
 

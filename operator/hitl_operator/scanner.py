@@ -100,6 +100,8 @@ class Scanner:
                 await self._guarded(root, self.sweep(root))
                 metrics.SWEEP_SECONDS.set_to_current_time()
                 root.looked.set()
+            else:
+                root.stand_by()
             self._health.sweep(root.name)
             await asyncio.sleep(self._settings.sweep_seconds if leads else _STANDBY_SECONDS)
 

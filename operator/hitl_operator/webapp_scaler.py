@@ -99,6 +99,13 @@ class WebApps:
         self._applied.clear()
         self._hopeless.clear()
 
+    def stand_by(self) -> None:
+        """Show no trouble any more: another operator tends to them now, and knows more."""
+        for name in self._troubles:
+            WEBAPP_TROUBLE.labels(root=name).set(0)
+        self._troubles.clear()
+        self._hopeless.clear()
+
     async def _guarded(self, name: str, pending: int, templates: Path) -> None:
         """Tend to one root. A wrong or refused template is one root's trouble, and so is a fault of ours."""
         template = None

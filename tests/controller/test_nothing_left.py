@@ -144,7 +144,7 @@ async def test_namespaces_without_questions() -> None:
         queue.add(ReconcileHumanInput(f"n-{number}", "a"))
         await workers._free.acquire()
         await workers._one(await workers._next())
-    assert (index._pending, workers._busy) == ({}, {})
+    assert (index._pending, index._missing, workers._busy) == ({}, {}, {})
 
 
 async def test_what_others_work_on_now() -> None:
