@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime, timedelta
 from typing import Final
 
 from hitl.cluster.client import HUMAN_INPUTS, RESPONSES
@@ -57,7 +56,8 @@ class Reconciler:
         self._responses = Responses(context, requests)
         self._stored = Stored(context, requests, self._refusals)
         self._outcomes = OutcomeCheck(context, requests)
-        self._missing: dict[ReconcileHumanInput, datetime] = {}
+        # Since when, by `time.monotonic`: nothing is missing for longer when the clock is set.
+        self._missing: dict[ReconcileHumanInput, float] = {}
 
     async def do(self, work: WorkItem) -> None:
         """Do one piece of work. What the API server refused several times is done slowly.
@@ -165,8 +165,8 @@ class Reconciler:
         if seen is None:
             self._missing.pop(work, None)
             return
-        since = self._missing.setdefault(work, self._context.now())
-        if self._context.now() - since < timedelta(seconds=_MISSING_SECONDS):
+        since = self._missing.setdefault(work, time.monotonic())
+        if time.monotonic() - since < _MISSING_SECONDS:
             self._context.queue.add_after(work, _MISSING_SECONDS + 1)
             return
         self._missing.pop(work, None)
