@@ -39,6 +39,8 @@ _LOOKS_AT_ONCE: Final = 4
 _SENT_AT_ONCE: Final = 32
 # Seconds until HumanInputs are listed again that could not be.
 _LIST_AGAIN_SECONDS: Final = 5.0
+# Seconds between two lists for targets that are changed all the time.
+_CHANGED_SECONDS: Final = 2.0
 
 _Key: TypeAlias = tuple[str, str]
 
@@ -78,6 +80,8 @@ class Notices:
         self._running: dict[_Key, asyncio.Task[None]] = {}
         self._known: dict[Tell, Known] = {}
         self._relisting: dict[str, asyncio.Task[None]] = {}
+        # Where a target was changed since the list began.
+        self._outdated: set[str] = set()
 
     async def run(self, leading: Callable[[], Awaitable[None]]) -> None:
         """Tell, until cancelled.
@@ -318,16 +322,19 @@ class Notices:
 
     def _look_at_all(self, namespace: str) -> None:
         """List the HumanInputs of a namespace, as a target may be told of others than before."""
-        if (running := self._relisting.get(namespace)) is not None:
-            running.cancel()
         # At once, as what waits may not be for the target any more.
         for tell in [each for each in self._known if each.namespace == namespace]:
             self._forget(tell)
+        if namespace in self._relisting:
+            # Not from the start: a target that is changed all the time would keep the others from being told.
+            self._outdated.add(namespace)
+            return
         task = asyncio.get_running_loop().create_task(self._relist(namespace))
         self._relisting[namespace] = task
 
     async def _relist(self, namespace: str) -> None:
         while True:
+            self._outdated.discard(namespace)
             try:
                 async for each in self._context.cluster.kube.items(HUMAN_INPUTS, namespace):
                     # The watch reports one that cannot be read.
@@ -337,5 +344,7 @@ class Notices:
                 _log.warning("the HumanInputs of %s cannot be listed for notices: %s", namespace, error)
                 await asyncio.sleep(_LIST_AGAIN_SECONDS)
             else:
-                self._relisting.pop(namespace, None)
-                return
+                if namespace not in self._outdated:
+                    self._relisting.pop(namespace, None)
+                    return
+                await asyncio.sleep(_CHANGED_SECONDS)

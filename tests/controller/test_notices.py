@@ -446,3 +446,35 @@ async def test_a_target_whose_status_a_newer_release_wrote_is_told_even_so() -> 
         await receiver.until(1)
         async with asyncio.timeout(20):
             await newer.until(1)
+
+
+class Slow(Statuses):
+    """A fake API server that takes its time to list the HumanInputs."""
+
+    def __init__(self) -> None:
+        self.held: list[HumanInput] = []
+        self.lists = 0
+
+    async def items(self, *_: Any, **__: Any) -> AsyncIterator[dict[str, Any]]:
+        self.lists += 1
+        await asyncio.sleep(0.2)
+        for each in self.held:
+            yield each.to_object()
+
+
+async def test_a_target_that_is_changed_again_and_again_keeps_no_other_from_being_told() -> None:
+    url, kube = f"memory://{uuid.uuid4()}", Slow()
+    async with receiving() as receiver, operator(url, receiver, kube) as notices:
+        kube.held.append(shown(await question(url, 1)))
+        began = kube.lists
+        for generation in range(20):
+            changed = target(name="flaps").to_object()
+            changed["metadata"] |= {"uid": "f", "generation": generation}
+            changed["spec"]["events"] = ["settled"]
+            notices.saw_target("MODIFIED", changed)
+            await asyncio.sleep(0.1)
+        assert len(receiver.bodies) == 1, "it was told while the other one was changed"
+        assert kube.lists - began <= 2
+        await asyncio.gather(*notices._relisting.values())
+        await quiet(notices)
+        assert len(receiver.bodies) == 1
