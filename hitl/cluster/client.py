@@ -256,12 +256,11 @@ class Kube:
         query = {"fieldManager": manager, "force": "true" if force else "false"}
         require_object(await self._call("PATCH", path, content, query=query, kind=_APPLY))
 
-    async def merge(
-        self, resource: Resource, name: str, namespace: str | None, patch: Object, *, manager: str
-    ) -> Object:
-        """Merge a patch (RFC 7386) into an object."""
-        path = resource.path(namespace, name)
-        return parsed_object(await self._call("PATCH", path, patch, query={"fieldManager": manager}, kind=_MERGE))
+    async def merge(self, resource: Resource, content: Object, *, manager: str, subresource: str = "") -> None:
+        """Merge fields into an object (RFC 7386): null removes one that anyone wrote."""
+        metadata = content["metadata"]
+        path = resource.path(metadata.get("namespace"), metadata["name"], subresource)
+        require_object(await self._call("PATCH", path, content, query={"fieldManager": manager}, kind=_MERGE))
 
     async def replace(self, resource: Resource, content: Object) -> Object:
         """Replace an object, unless somebody changed it since its `resourceVersion`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Final
 
 from hitl.cluster.client import HUMAN_INPUTS, POLICIES, RESPONSES, SECRETS, Kube, Object, Resource
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
@@ -14,9 +15,23 @@ from hitl.cluster.shapes import Metadata
 from hitl.cluster.v1alpha1 import API_VERSION, OPERATOR_MANAGER, STATUS_MANAGER, HumanInput, HumanInputStatus
 from hitl.core.documents import RequestDocument
 from hitl.errors import ClockApart, ClusterConflict, ClusterError, ClusterNotFound
-from hitl_operator.decide import Notice
+from hitl_operator.decide import Notice, is_final
 from hitl_operator.events import Events
 from hitl_operator.roots import CLOCK_LIMIT_SECONDS
+
+# What no status has that is pending.
+_OF_OUTCOMES: Final = {
+    "value",
+    "answered_by",
+    "on_behalf_of",
+    "answered_via",
+    "verified",
+    "commit",
+    "answered_at",
+    "comment",
+    "edited",
+    "edits_left_out",
+}
 
 
 class Cluster:
@@ -79,8 +94,18 @@ class Cluster:
         resource: Resource,
         metadata: Metadata,
         status: HumanInputStatus | HumanInputResponseStatus | NotificationTargetStatus,
+        *,
+        former: HumanInputStatus | None = None,
     ) -> bool:
         """Apply a status to the very object it is for; False when it is gone, or was changed meanwhile.
+
+        Args:
+            resource: The kind of object.
+            metadata: The object.
+            status: What it is to say.
+            former: What a HumanInput says until now. If it is pending and shows parts of an outcome, somebody else
+                wrote these. Nobody removes what is another's by applying, so they are removed first, which changes
+                the object.
 
         Raises:
             ClusterError: it is refused, also as a conflict or as not found if the object is there and unchanged.
@@ -99,6 +124,10 @@ class Cluster:
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         try:
+            if strange := _strange(former, status):
+                patch = {**content, "status": strange}
+                await self.kube.merge(resource, patch, manager=STATUS_MANAGER, subresource="status")
+                return False
             await self.kube.apply(resource, content, manager=STATUS_MANAGER, subresource="status")
         except (ClusterNotFound, ClusterConflict) as error:
             found = await self.kube.get(resource, metadata.name, metadata.namespace)
@@ -140,6 +169,14 @@ class Cluster:
     async def emit_event(self, resource: Resource, metadata: Metadata, notice: Notice, now: datetime) -> None:
         """Have a Kubernetes Event posted soon. One that is refused stops nobody."""
         self._events.emit(resource, metadata, notice, now)
+
+
+def _strange(former: HumanInputStatus | None, status: Any) -> Object:
+    """Return a patch that removes what a pending status shows of an outcome, and the next one does not."""
+    if former is None or is_final(former):
+        return {}
+    told = former.model_dump(by_alias=True, exclude_none=True, include=_OF_OUTCOMES)
+    return dict.fromkeys(told.keys() - status.model_dump(by_alias=True, exclude_none=True).keys())
 
 
 def _same_version(found: Object, metadata: Metadata) -> bool:

@@ -322,7 +322,7 @@ class HumanInputs:
         outcome = found.outcome
         for notice in notices_for(human_input, status, outcome):
             await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
-        if await cluster.write_status(HUMAN_INPUTS, metadata, status):
+        if await cluster.write_status(HUMAN_INPUTS, metadata, status, former=human_input.status):
             if outcome is not None:
                 metrics.count_outcome(outcome, found.request, metadata.namespace, now)
             return True

@@ -85,7 +85,7 @@ class Cluster:
         self.fails(self.after, "secret")
         return name
 
-    async def write_status(self, _resource: object, _metadata: object, status: Any) -> bool:
+    async def write_status(self, _resource: object, _metadata: object, status: Any, **_: object) -> bool:
         self.fails(self.before, "status")
         self.held = self.held.model_copy(update={"status": status})
         self.fails(self.after, "status")

@@ -89,7 +89,7 @@ class Operator:
         async def human_input(*_: str) -> HumanInput:
             return held[-1]
 
-        async def write_status(_resource: object, _metadata: object, status: Any) -> bool:
+        async def write_status(_resource: object, _metadata: object, status: Any, **_: object) -> bool:
             held.append(held[-1].model_copy(update={"status": status}))
             return True
 
@@ -230,8 +230,8 @@ async def test_web_apps_are_told_of_a_status_whose_writing_got_no_reply() -> Non
     cluster = vars(operator.context.cluster)
     write_status = cluster["write_status"]
 
-    async def no_reply(*given: Any) -> bool:
-        await write_status(*given)
+    async def no_reply(*given: Any, **named: Any) -> bool:
+        await write_status(*given, **named)
         raise ClusterUnavailable("no reply in time")
 
     cluster["write_status"] = no_reply

@@ -44,7 +44,7 @@ async def _secret(*_: object) -> str:
     return "a-secret"
 
 
-async def _done(*_: object) -> bool:
+async def _done(*_: object, **__: object) -> bool:
     return True
 
 
@@ -114,7 +114,7 @@ async def test_a_refused_question_that_was_deleted_counts_as_refused_no_more() -
 async def test_humaninputs_that_were_deleted_while_the_api_server_took_no_status() -> None:
     operator = await Operator.over_memory()
 
-    async def away(*_: object) -> bool:
+    async def away(*_: object, **__: object) -> bool:
         raise ClusterUnavailable("the API server cannot be reached", status=503)
 
     vars(operator.context.cluster).update(

@@ -17,6 +17,7 @@ from hitl.cluster.v1alpha1 import HumanInputStatus
 from hitl.errors import ClusterConflict, ClusterError, ClusterNotFound, ClusterUnavailable
 from hitl_operator.cluster import Cluster
 from hitl_operator.refusals import lasting
+from tests.library.samples import NOW
 
 READ = Metadata(name="asked", namespace="team", uid="u", resource_version="7")
 
@@ -72,3 +73,31 @@ async def test_what_passes_is_raised_as_it_is_and_costs_no_read() -> None:
     with pytest.raises(ClusterUnavailable):
         await write(kube)
     assert kube.calls == ["PATCH"]
+
+
+class Taking(Kube):
+    """Takes each status, and each patch of one."""
+
+    def __init__(self) -> None:
+        super().__init__(ClusterConflict(""), None)
+        self.removed: list[dict[str, Any]] = []
+
+    async def apply(self, *_: object, **__: object) -> None:
+        self.calls.append("PATCH")
+
+    async def merge(self, _: object, content: dict[str, Any], **__: object) -> None:
+        assert content["metadata"]["resourceVersion"] == READ.resource_version
+        self.removed.append(content["status"])
+
+
+async def test_what_somebody_else_wrote_of_an_outcome_is_removed_before_another_one_is_written() -> None:
+    kube: Any = Taking()
+    cluster = Cluster(kube, SimpleNamespace())  # type: ignore[arg-type]  # posts no Event
+    forged = HumanInputStatus(phase="Pending", value="7", answered_by="eve", expires_at=NOW)
+    rejected = HumanInputStatus(phase="Rejected", answered_by="ada", answered_via="web")
+
+    assert not await cluster.write_status(HUMAN_INPUTS, READ, rejected, former=forged)
+    assert (kube.removed, kube.calls) == ([{"value": None}], [])
+    for former in (HumanInputStatus(phase="Pending", expires_at=NOW), rejected, None):
+        assert await cluster.write_status(HUMAN_INPUTS, READ, rejected, former=former)
+    assert (len(kube.removed), kube.calls) == (1, ["PATCH"] * 3)
