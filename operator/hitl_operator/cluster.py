@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
+from pydantic.alias_generators import to_camel
+
 from hitl.cluster.client import HUMAN_INPUTS, POLICIES, RESPONSES, SECRETS, Kube, Object, Resource
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
 from hitl.cluster.mapping import human_input_of
@@ -20,18 +22,10 @@ from hitl_operator.events import Events
 from hitl_operator.roots import CLOCK_LIMIT_SECONDS
 
 # What no status has that is pending.
-_OF_OUTCOMES: Final = {
-    "value",
-    "answered_by",
-    "on_behalf_of",
-    "answered_via",
-    "verified",
-    "commit",
-    "answered_at",
-    "comment",
-    "edited",
-    "edits_left_out",
-}
+_OF_OUTCOMES: Final = (
+    *("value", "answered_by", "on_behalf_of", "answered_via", "verified", "commit", "answered_at", "comment"),
+    *("edited", "edits_left_out"),
+)
 
 
 class Cluster:
@@ -175,8 +169,9 @@ def _strange(former: HumanInputStatus | None, status: Any) -> Object:
     """Return a patch that removes what a pending status shows of an outcome, and the next one does not."""
     if former is None or is_final(former):
         return {}
-    told = former.model_dump(by_alias=True, exclude_none=True, include=_OF_OUTCOMES)
-    return dict.fromkeys(told.keys() - status.model_dump(by_alias=True, exclude_none=True).keys())
+    # Asked for each status, and there are hardly ever any.
+    shown = [name for name in _OF_OUTCOMES if getattr(former, name) is not None]
+    return {to_camel(name): None for name in shown if getattr(status, name) is None}
 
 
 def _same_version(found: Object, metadata: Metadata) -> bool:

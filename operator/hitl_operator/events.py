@@ -36,7 +36,7 @@ _OF_AN_OBJECT: Final = (25, 300.0)
 _OF_A_NAMESPACE: Final = (50, 0.5)
 _SUM_SECONDS: Final = 10.0
 
-# What makes two Events the same one, whoever posts them.
+# What makes two Events the same one, also if two processes post them.
 _Identity: TypeAlias = tuple[object, ...]
 
 _log = logging.getLogger("hitl.operator.events")

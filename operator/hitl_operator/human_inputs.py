@@ -74,15 +74,9 @@ class _Look:
     standing: Standing | None = None
 
     def findings(self, lost: str) -> Findings:
-        return Findings(
-            self.request.document if self.request else None,
-            self.outcome,
-            self.refusal,
-            self.trouble,
-            self.link,
-            standing=self.standing,
-            lost=lost,
-        )
+        request = self.request.document if self.request else None
+        found = (request, self.outcome, self.refusal, self.trouble, self.link)
+        return Findings(*found, standing=self.standing, lost=lost)
 
 
 class HumanInputs:
