@@ -93,7 +93,8 @@ TYPES = {
 }
 TROUBLE = {
     "StorageUnavailable": "nothing: it is retried automatically. Answers that come meanwhile are settled later",
-    "ClockApart": "set the operator's clock: it is more than 30 s from the storage's, and nothing is recorded",
+    "ClockApart": "set the clock of the operator's machine: it is more than 10 s from the storage's or the API "
+    "server's, and nothing is recorded. The operator's log says which, and by how much",
     "InvalidRequest": "correct what the message names, in a new HumanInput: this one cannot be asked",
     "PolicyNotFound": "create the HumanInputPolicy that the message names, in the same namespace: the question is "
     "asked then, within some minutes",
@@ -152,7 +153,8 @@ ACCEPTED = {
     "EvidenceChanged": "what storage holds of the evidence is not what was asked with the question: ask again",
     "RequestNotFound": "there is no such question in this namespace (yet): it is settled as soon as there is",
     "StorageUnavailable": "it is retried automatically",
-    "ClockApart": "the operator's clock differs from the storage's: it is retried automatically",
+    "ClockApart": "the operator's clock is not the storage's or the API server's: set it; it is retried "
+    "automatically",
     "OutcomeMissing": "the question was settled, and storage does not hold its outcome: see HumanInput",
 }
 TARGET = """## Conditions

@@ -34,9 +34,8 @@ def trouble_of(error: HITLError, *, asked: bool, root: str) -> Trouble:
     """
     match error:
         case ClockApart():
-            return Trouble(
-                TroubleReason.CLOCK_APART, "the operator's clock is not the storage's; it is retried automatically"
-            )
+            message = "the operator's clock is not the storage's or the API server's; it is retried automatically"
+            return Trouble(TroubleReason.CLOCK_APART, message)
         case StorageUnavailable():
             return Trouble(
                 TroubleReason.STORAGE_UNAVAILABLE, "the storage does not answer; it is retried automatically"

@@ -19,6 +19,7 @@ from hitl_operator.events import Events
 from hitl_operator.human_inputs import HumanInputs
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import RootSettings
+from hitl_operator.troubles import trouble_of
 from hitl_operator.work_items import ReconcileHumanInput
 from tests.controller.test_looks import NAMESPACE, Operator
 
@@ -32,6 +33,11 @@ async def test_another_clock_than_the_api_servers_is_refused(tmp_path: Path, ahe
     with pytest.raises(ClockApart, match="the API server"):
         await root.require_clock(datetime.now(UTC))
     assert "clock" in root.trouble
+
+
+def test_a_humaninput_names_each_clock_that_may_be_meant() -> None:
+    said = trouble_of(ClockApart("the API server", 20.0), asked=False, root="default").message
+    assert "the storage's or the API server's" in said
 
 
 @pytest.mark.parametrize("ahead", [None, 0.0, 9.0, -9.0])
