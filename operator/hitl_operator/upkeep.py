@@ -116,6 +116,9 @@ class Upkeep:
         if not await self._scan.step(now):
             self._scan = None
             self._rounds += 1
+            if self._rounds == 1:
+                # Who restored the storage waits for it: what is missing is told now.
+                _log.info("root %s: the first full scan since the start is complete", self._root.name)
 
     def deletes_now(self) -> bool:
         """Tell whether it is time to delete what was kept long enough."""

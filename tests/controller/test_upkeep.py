@@ -1,10 +1,13 @@
 """What the operator looks at in a root, page by page."""
 
+import logging
 import uuid
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from hitl.core.keys import OpenRow
 from hitl.storage import all_of
@@ -57,3 +60,20 @@ async def test_a_start_costs_what_is_open_and_not_what_is_kept() -> None:
 
     assert costs[1] <= costs[0] + 5
     assert costs[2] > costs[0]
+
+
+async def test_who_restored_the_storage_is_told_when_all_of_it_was_looked_at_once(
+    memory_backend: Backend, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = OperatorSettings(storage_root=memory_backend.url, audit_seconds=0.01)
+    roots = Roots(settings.all_roots())
+    [root] = list(roots)
+    await root.reach()
+    upkeep = Upkeep(root, roots, Index(), Queues(roots), settings)
+    told = "first full scan since the start is complete"
+    caplog.set_level(logging.INFO, "hitl.operator")
+
+    assert told not in caplog.text
+    for _ in range(5):
+        await upkeep.look_at_all(datetime.now(UTC))
+    assert caplog.text.count(told) == 1
