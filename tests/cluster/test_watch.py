@@ -121,7 +121,16 @@ def test_a_namespace_without_rights_troubles_no_other_and_is_seen_once_it_has_th
     plane.kubectl("delete", "rolebinding", "operator", "-n", "bad")
     plane.kubectl("delete", "role", "operator", "-n", "bad")
     good.ask("later")
+    # The API server asks for the rights when a watch begins.
+    plane.stop_api()
+    plane.start_api()
+    plane.until("it says so", lambda: "not seen: HumanInput in bad: " in httpx.get(f"{operator.url}/readyz").text)
+    bad.patch("late", {"response": {"value": "2"}})
     assert operator.said().count("in bad: ") < 20
+    # Given back, what happened meanwhile is found.
+    _grant(plane, "bad", "somebody")
+    bad.until("late", "Answered")
+    plane.until("all is seen", lambda: httpx.get(f"{operator.url}/readyz").text == "ok")
     assert operator.terminate() == 0
 
 
