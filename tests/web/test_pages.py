@@ -104,6 +104,13 @@ def test_no_page_holds_a_control_character_or_one_that_turns_the_writing(text: s
         assert not UNSAFE & set(page), name
 
 
+@pytest.mark.parametrize("name", ["", "argo"])
+def test_an_outcome_s_page_says_from_which_commit_it_came(name: str) -> None:
+    asked = question()
+    answered = outcome(asked, value="1", respondent=Respondent(via="gitops", name=name, commit="4f1d2ab"))
+    assert "commit 4f1d2ab" in html.unescape(pages.outcome_page(asked, answered, recorded=False))
+
+
 @pytest.mark.parametrize("text", ["w" * 16_384, "<b>" * 5_461, "**w** " * 2_730, "\u202ew\x1b[31m\n" * 2_000])
 def test_a_list_shows_the_longest_texts_short(text: str) -> None:
     asked = question(event_name=text[:128], prompt=text)
