@@ -86,10 +86,10 @@ TYPES = {
     "ResponseRefused": "`spec.response` was not recorded; absent otherwise",
     "LinkIssued": "never: it is `False` while the Secret with the link cannot be created; absent otherwise",
     "OutcomeMissing": "storage does not hold the outcome that the status shows; absent otherwise",
-    "Told": "never: it is `False` while it is pending and a target could not be told of it, as the message says; "
-    "absent otherwise",
+    "Told": "never: it is `False` while it is pending and a target could not be told of it, as the message says: "
+    "tell people yourself, and correct the [target](notificationtarget.md#conditions); absent otherwise",
     "QuorumUnreachable": "too few people are left to agree on any answer, unless somebody withdraws a vote. The "
-    "deadline decides; absent otherwise",
+    "deadline decides, or delete the question and ask again; absent otherwise",
 }
 TROUBLE = {
     "StorageUnavailable": "nothing: it is retried automatically. Answers that come meanwhile are settled later",
