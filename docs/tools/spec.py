@@ -171,6 +171,9 @@ TARGET = """## Conditions
 |---|---|
 {delivering}
 
+If the API server refuses this status three times, a Kubernetes Event `WriteRefused` has its sentence. The status
+is tried again every five minutes, and when the target changes. Notices are sent all the same.
+
 What it is told, and how: [notices](../notify.md).
 """
 TARGET_TYPES = {

@@ -26,6 +26,8 @@ from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
 from hitl_operator import metrics
 from hitl_operator.cluster import Cluster
+from hitl_operator.decide import Notice
+from hitl_operator.refusals import QUICK_TRIES, SLOW_SECONDS, lasting
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
 from hitl_operator.target_status import Deliveries, Readiness, status_of
@@ -208,6 +210,8 @@ class NamedTarget(FixedTarget):
         self._changed = asyncio.Event()
         # Whether its status is to be written, and that is not known to have succeeded.
         self._unwritten = False
+        # How often it was refused for a reason that comes again, since it was written last.
+        self._refused = 0
 
     def change(self, target: NotificationTarget) -> None:
         """Take the target as it is now."""
@@ -251,7 +255,8 @@ class NamedTarget(FixedTarget):
             await self._write()
             well = self._channel is not None and self._deliveries.failing_since is None and not self._unwritten
             with suppress(TimeoutError):
-                async with asyncio.timeout(None if well else _LOOK_AGAIN_SECONDS):
+                rest = SLOW_SECONDS if self._refused >= QUICK_TRIES else _LOOK_AGAIN_SECONDS
+                async with asyncio.timeout(None if well else rest):
                     await self._changed.wait()
             await asyncio.sleep(_GATHER_SECONDS)
 
@@ -295,9 +300,15 @@ class NamedTarget(FixedTarget):
         try:
             # If it was changed meanwhile, the watch reports it, and it is written then.
             written = await self._telling.cluster.write_status(NOTIFICATION_TARGETS, target.metadata, status)
-            self._unwritten = not written
+            self._unwritten, self._refused = not written, 0
         except ClusterError as error:
             _log.warning("the status of NotificationTarget %s cannot be written: %s", self.shown, error)
+            self._refused += lasting(error)
+            if self._refused == QUICK_TRIES:
+                # Its conditions cannot say it.
+                refused = Notice("WriteRefused", f"the API server refuses its status: {error}", warning=True)
+                cluster = self._telling.cluster
+                await cluster.emit_event(NOTIFICATION_TARGETS, target.metadata, refused, self.now())
 
     def _note(self, failure: NotDelivered | None, delivered: int, lost: Sequence[NoticeBox]) -> None:
         super()._note(failure, delivered, lost)

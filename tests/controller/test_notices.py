@@ -23,7 +23,7 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.documents import Origin
 from hitl.core.notices import NotDelivered
-from hitl.errors import ClusterConflict, ClusterError, ClusterUnavailable
+from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterUnavailable
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl_operator import metrics, notice_targets
 from hitl_operator.cluster import Cluster
@@ -293,6 +293,39 @@ async def test_a_status_that_was_not_taken_is_written_once_the_target_is_seen_ag
                     notices.saw_target("MODIFIED", labelled)
                 await kube.taken.wait()
         assert kube.versions[1] == ("2" if seen_again else "")
+
+
+class RefusesStatuses(Statuses):
+    """A fake API server that refuses each status, and keeps the Events."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+        self.events: list[dict[str, Any]] = []
+
+    async def apply(self, *_: Any, **__: Any) -> dict[str, Any]:
+        self.tries += 1
+        raise ClusterForbidden("a webhook denies it")
+
+    async def post(self, _: Any, content: dict[str, Any], **__: Any) -> None:
+        self.events.append(content)
+
+
+async def test_a_target_whose_status_is_refused_has_an_event_and_is_tried_slowly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notice_targets, "_GATHER_SECONDS", 0.01)
+    monkeypatch.setattr(notice_targets, "_LOOK_AGAIN_SECONDS", 0.01)
+    kube = RefusesStatuses()
+    async with receiving() as receiver, operator(f"memory://{uuid.uuid4()}", receiver, kube) as notices:
+        async with asyncio.timeout(120):
+            while kube.tries < 3:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)
+        assert kube.tries == 3
+        await notices._context.cluster._events.flush(60)
+    [event] = kube.events
+    assert (event["reason"], event["type"], event["involvedObject"]["name"]) == ("WriteRefused", "Warning", "ops")
+    assert "a webhook denies it" in event["message"]
 
 
 async def test_what_is_measured_of_a_target_goes_with_it() -> None:
