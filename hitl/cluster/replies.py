@@ -17,6 +17,8 @@ from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, Cluster
 _MOST_LEVELS: Final = 240
 _BRACKETS: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
+# aiohttp names an object of Python's beside the host that it cannot connect to.
+_TLS_SETTINGS: Final = re.compile(r" ssl:(?:<[^>]*>|\w+)")
 
 # What the API server, and many a proxy, says where it serves nothing of a kind or a version.
 _SERVES_NOTHING: Final = b"404 page not found"
@@ -102,7 +104,8 @@ def no_api() -> ClusterUnavailable:
 
 def away(error: Exception) -> ClusterUnavailable:
     """Return what to raise when nothing answers."""
-    return ClusterUnavailable(f"the API server cannot be reached: {str(error) or type(error).__name__}")
+    said = _TLS_SETTINGS.sub("", str(error)) or type(error).__name__
+    return ClusterUnavailable(f"the API server cannot be reached: {said}")
 
 
 def refusal(status: int, data: bytes) -> ClusterError:
