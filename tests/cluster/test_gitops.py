@@ -1,6 +1,11 @@
 """What Git holds, applied by those who apply from Git: nothing drifts, nothing loops, an answer is an answer."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import cel
@@ -89,6 +94,20 @@ def test_an_answer_committed_to_the_question_is_recorded_with_its_commit(questio
     outcome = root.outcome(request_id)
     assert outcome is not None
     assert (outcome.value, outcome.respondent.commit) == (42, "4f1d2ab")
+    stored = {"HITL_STORAGE_ROOT": root.backend.url, "HITL_STORAGE_OPTIONS": json.dumps(root.backend.options)}
+    in_cluster = {"KUBECONFIG": str(questions.plane.kubeconfig)}
+    for command, environment in (
+        (["hitl", "show", request_id], stored),
+        (["kubectl-hitl", "show", "asked", "-n", questions.namespace], in_cluster),
+    ):
+        shown = subprocess.run(
+            [Path(sys.executable).with_name(command[0]), *command[1:]],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert re.search(r"(?m)^Commit: +4f1d2ab$", shown.stdout), shown
 
 
 def test_a_pipeline_that_calls_kubectl_is_told_from_a_person_by_its_commit(
