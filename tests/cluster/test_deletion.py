@@ -35,11 +35,17 @@ def test_its_namespace_is_deleted(own_control_plane: ControlPlane, s3_backend: B
     plane, root = own_control_plane, Root(s3_backend)
     plane.start_controllers()
     plane.kubectl("create", "namespace", "leaving")
-    operator = OperatorProcess(plane, s3_backend, tmp_path)
+    operator = OperatorProcess(plane, s3_backend, tmp_path, open_seconds="0.5", audit_seconds="0.5")
     operator.start()
-    request_id = Questions(plane, "leaving").ask("asked")
+    questions = Questions(plane, "leaving")
+    request_id, short = questions.ask("asked"), questions.ask("short", timeoutSeconds=30)
     plane.delete("", "Namespace", "leaving")
     plane.until("the namespace is gone", lambda: plane.get("", "Namespace", "leaving") is None)
+    # Nobody withdrew it. It ends at its deadline, although nothing is left to show that.
+    plane.until("it ends", lambda: root.outcome(short), 150)
+    outcome = root.outcome(short)
+    assert outcome is not None
+    assert outcome.outcome == "timed_out"
     operator.terminate()
     assert root.outcome(request_id) is None
 
