@@ -62,7 +62,7 @@ Endpoint: TypeAlias = Annotated[str, AfterValidator(_with_scheme)]
 class StorageSettings(BaseSettings):
     """Where requests lie. Shared by the library, the web app and the command line."""
 
-    model_config = SettingsConfigDict(env_prefix="HITL_", extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(env_prefix="HITL_", extra="ignore", populate_by_name=True, defer_build=True)
 
     storage_root: str = ""
     """The root's URL, such as `s3://bucket/hitl`. Empty: a folder of this user's."""

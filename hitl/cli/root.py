@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -116,7 +115,7 @@ async def _settled(stored: Stored) -> list[str]:
     """Settle the deadlines that are due. There may be thousands, so that the audit collects its lines."""
     audit = AuditWriter(stored.store, "cli")
     try:
-        return await settle_due(replace(stored.records, audited=audit.note))
+        return await settle_due(stored.records._replace(audited=audit.note))
     finally:
         await audit.close(_AUDIT_SECONDS)
 

@@ -155,7 +155,7 @@ class Head(BaseModel):
         hash: The line's hash.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     day: date
     writer: str = Field(pattern=r"^[0-9a-f]{16}$")

@@ -45,7 +45,7 @@ class BusinessHours(BaseModel):
         InvalidRequest: saying which argument is invalid and why.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     time_zone: str = Field(min_length=1, max_length=MAX_ZONE_CHARS)
     days: list[Day] = Field(default=["Mon", "Tue", "Wed", "Thu", "Fri"], min_length=1, max_length=7)

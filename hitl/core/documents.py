@@ -77,7 +77,7 @@ class Document(BaseModel):
 class CopiedPolicy(BaseModel):
     """The policy whose approval a question has. Without a name it is the default of the cluster."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = ""
     generation: int = 0
@@ -91,7 +91,7 @@ class Origin(BaseModel):
     `policy` is where its approval was copied from; None: the question itself said who must agree.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     org: str = ""
     project: str = ""
@@ -112,7 +112,7 @@ class Respondent(BaseModel):
     who handed the question over to them; then `groups` are that one's, as they were verified at that time.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str = Field(default="", max_length=256)
     via: Via
@@ -205,7 +205,7 @@ class RequestDocument(Document, Asked):
 class CountedVote(BaseModel):
     """One of the votes that an outcome rests on. `sha256` is the digest of the vote's very bytes."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     voter: str
     name: str = ""

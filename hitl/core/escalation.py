@@ -33,7 +33,7 @@ class Step(BaseModel):
     """
 
     # As with respondents: passing over what is unknown could let somebody answer who must not.
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     after_seconds: int = Field(strict=True, ge=1, le=MAX_TIMEOUT_SECONDS)
     respondents: Respondents

@@ -42,7 +42,7 @@ class Evidence(BaseModel):
         alt: What an image shows, in words, for who cannot see it.
     """
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
 
     name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
     kind: EvidenceKind

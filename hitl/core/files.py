@@ -32,7 +32,7 @@ class FileValue(BaseModel):
         sha256: Their digest, 64 hexadecimal characters.
     """
 
-    model_config = ConfigDict(extra="forbid", title="File", json_schema_extra={_MARK: True})
+    model_config = ConfigDict(extra="forbid", title="File", json_schema_extra={_MARK: True}, defer_build=True)
 
     name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
     media_type: str = Field(min_length=1, max_length=MAX_NAME_CHARS)

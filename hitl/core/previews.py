@@ -34,7 +34,7 @@ class TablePreview(BaseModel):
         more_rows: Whether it has more rows than `total_rows`, which nobody counted.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     columns: list[Cell] = Field(max_length=MAX_COLUMNS)
     rows: list[Annotated[list[Cell], Field(max_length=MAX_COLUMNS)]] = Field(max_length=MAX_ROWS)
@@ -93,7 +93,7 @@ class DiffLine(BaseModel):
         text: The line.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     sign: Sign
     before: int = 0
@@ -111,7 +111,7 @@ class DiffPreview(BaseModel):
         cut: Whether more changed than is shown.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     lines: list[DiffLine] = Field(max_length=MAX_SHOWN_LINES)
     added: int = Field(ge=0)

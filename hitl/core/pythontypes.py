@@ -11,9 +11,8 @@ import json
 import typing
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue, Secret, TypeAdapter, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
@@ -58,8 +57,7 @@ class Unusable(ValueError):
         self.details = details
 
 
-@dataclass(frozen=True)
-class AnswerType:
+class AnswerType(NamedTuple):
     """How a question asks for a type.
 
     Args:

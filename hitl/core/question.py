@@ -109,7 +109,7 @@ class Question(Asked):
             only pydantic knows, it has what releases until 0.2.0 asked for: none before asked for such a type.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     timeout_seconds: float
     untyped_schema: dict[str, JsonValue] | None = None

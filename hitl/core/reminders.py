@@ -28,7 +28,7 @@ class Reminders(BaseModel):
             inside. None: at any time.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     before_deadline_seconds: list[_BeforeDeadline] | None = Field(default=None, max_length=MAX_REMINDERS)
     business_hours: BusinessHours | None = None

@@ -33,7 +33,7 @@ class Respondents(BaseModel):
     An unknown field is refused, in stored questions too: passing over it could let everybody answer.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     users: list[Person] = Field(default_factory=list, max_length=MAX_RESPONDENTS)
     groups: list[Person] = Field(default_factory=list, max_length=MAX_RESPONDENTS)

@@ -44,6 +44,7 @@ class HITLSubmissionTyped(BaseModel):
                 },
             ]
         },
+        defer_build=True,
     )
 
     request_id: str = Field(max_length=256)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from hitl.core.audit import Attempt
 from hitl.storage import Store, ticks
@@ -15,8 +15,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True)
-class Records:
+class Records(NamedTuple):
     """The records under one root.
 
     Args:

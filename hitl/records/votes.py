@@ -12,7 +12,6 @@ back, or the other person uses it. So nobody votes beside somebody who acts on t
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Final, Generic, Literal, NamedTuple, TypeAlias, TypeGuard, TypeVar
@@ -53,8 +52,7 @@ class Cast(NamedTuple, Generic[_S_co]):
     ended_by: str = ""
 
 
-@dataclass(frozen=True)
-class Ballots:
+class Ballots(NamedTuple):
     """All votes and delegations on a question, withdrawn ones too, each person's in their order."""
 
     votes: tuple[Cast[VoteDocument], ...] = ()

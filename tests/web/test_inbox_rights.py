@@ -220,7 +220,7 @@ def pages(index: Index, rights: Any, query: Query, limit: int) -> Iterator[Found
 
 
 def read_query_of(query: Query, **place: str) -> Query:
-    given = {name: getattr(query, name) for name in Query.__dataclass_fields__} | place
+    given = {name: getattr(query, name) for name in Query._fields} | place
     return read_query({name: text for name, text in given.items() if text})
 
 
@@ -256,7 +256,7 @@ def test_pages_counts_and_orders_are_those_of_a_naive_filter(
 
 
 def parts(query: Query) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in Query.__dataclass_fields__}
+    return {name: getattr(query, name) for name in Query._fields}
 
 
 def vars_of(counts: Any) -> dict[str, int]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
@@ -22,8 +21,7 @@ from hitl_webapp.settings import WebSettings
 _LOOPBACK: Final = re.compile(r"(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]{1,5})?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """What pages link to.
 
     Args:
@@ -104,7 +102,7 @@ class BelowBase:
 
     def __init__(self, app: ASGIApp, settings: WebSettings, key: str = "") -> None:
         self._app = app
-        self._site = replace(site_of(settings), own=bool(key))
+        self._site = site_of(settings)._replace(own=bool(key))
         self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +113,7 @@ class BelowBase:
             if path == base or path.startswith(f"{base}/"):
                 scope["path"] = path[len(base) :] or "/"
         if self._key and scope["type"] == "http" and (rest := self._own(scope)):
-            scope["path"], site = rest, replace(site, key=self._key)
+            scope["path"], site = rest, site._replace(key=self._key)
         SITE.set(site)
         await self._app(scope, receive, send)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 
 from starlette.datastructures import Headers
@@ -52,8 +51,7 @@ class Result(NamedTuple):
         return 200 if self.problem is None else self.problem.status
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """One of the questions, as a visitor sees it.
 
     Args:

@@ -6,9 +6,8 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 from weakref import WeakValueDictionary
 
@@ -72,8 +71,7 @@ _CONNECTS: Final = re.compile(
 _HARMLESS: Final = b"<bgsound"
 
 
-@dataclass(frozen=True)
-class ShownPiece:
+class ShownPiece(NamedTuple):
     """One piece of evidence as a page shows it.
 
     Args:
@@ -106,8 +104,7 @@ class ShownPiece:
             return ""
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """All that is shown beside a question.
 
     Args:
@@ -237,7 +234,7 @@ class EvidenceReader:
         if text is None:
             return piece
         if piece.evidence.size_bytes <= _AT_ONCE_BYTES:
-            return replace(piece, text=markdown_once(text), markdown=None)
+            return piece._replace(text=markdown_once(text), markdown=None)
         # Several who open the page at once wait for the same.
         async with self._making.setdefault(sha256, asyncio.Lock()):
             kept = self._texts.get(sha256)
@@ -245,7 +242,7 @@ class EvidenceReader:
                 made = await _thread.run(lambda: markdown_once(text))
                 kept = Read(made, 0.0, _BYTES_PER_CHAR * len(made))
                 self._texts.put(sha256, kept)
-        return replace(piece, text=kept.value, markdown=None)
+        return piece._replace(text=kept.value, markdown=None)
 
 
 def _shown_texts(pieces: Sequence[Evidence]) -> Set[str]:

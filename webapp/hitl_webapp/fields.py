@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from hitl.core.documents import RequestDocument
 from hitl.core.forms.hints import MOMENT, NUMBERS, POINT, decimal_range, limits_of, range_of, text_hint
@@ -27,8 +26,7 @@ InputMode: TypeAlias = Literal["text", "numeric", "decimal", "email", "url"]
 _KEYBOARDS: Final[dict[str, InputMode]] = {"email": "email", "uri": "url"}
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """The input of a form.
 
     Args:

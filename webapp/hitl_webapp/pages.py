@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -83,8 +82,7 @@ Place: TypeAlias = Literal["value", "comment", "name", "parts", "to"]
 Step: TypeAlias = Literal["answer", "decline", "delegate"]
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """What is wrong with one field of a form.
 
     Args:
@@ -98,8 +96,7 @@ class Fault:
     details: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class FormView:
+class FormView(NamedTuple):
     """A question's form, as one visitor sees it.
 
     Args:

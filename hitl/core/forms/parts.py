@@ -67,7 +67,6 @@ class Line(Part):
     kind: LineKind = "text"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Flag(Part):
     """Yes or no."""
 
@@ -135,7 +134,6 @@ class Constant(Part):
     value: JsonValue
 
 
-@dataclass(frozen=True, kw_only=True)
 class Raw(Part):
     """Whatever has no form of its own: JSON as text."""
 

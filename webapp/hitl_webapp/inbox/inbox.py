@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
@@ -145,8 +144,8 @@ class Inbox:
             now=now,
             rows=found.rows,
             counts=found.counts,
-            next=replace(query, before="", after=found.next.text()).url() if found.next else "",
-            previous=replace(query, after="", before=found.previous.text()).url() if found.previous else "",
+            next=query._replace(before="", after=found.next.text()).url() if found.next else "",
+            previous=query._replace(after="", before=found.previous.text()).url() if found.previous else "",
             settled=settled,
             unreadable=tuple(unreadable[:SHOWN_UNREADABLE]),
             more_unreadable=max(0, len(unreadable) - SHOWN_UNREADABLE),

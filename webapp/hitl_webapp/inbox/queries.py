@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, NamedTuple, TypeAlias, cast, get_args
 from urllib.parse import urlencode
 
@@ -53,8 +52,7 @@ class Key(NamedTuple):
         return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(NamedTuple):
     """What is looked for.
 
     Args:
@@ -95,17 +93,17 @@ class Query:
 
     def but(self, **changed: str) -> str:
         """Return the query of a URL that asks for the same but for some fields, from the first page on."""
-        wanted = replace(self, **{"after": "", "before": "", **changed})  # type: ignore[arg-type]  # as they are named
+        wanted = self._replace(**{"after": "", "before": "", **changed})  # type: ignore[arg-type]  # as they are named
         return wanted.url()
 
     def url(self) -> str:
         """Return the query of a URL, with a question mark, or nothing."""
         default = Query(state=self.state, sort=default_sort(self.state))
-        pairs = [("state", self.state)] if self.state != "open" else []
+        pairs: list[tuple[str, str]] = [("state", self.state)] if self.state != "open" else []
         pairs += [
-            (each.name, text)
-            for each in fields(self)
-            if each.name != "state" and (text := getattr(self, each.name)) != getattr(default, each.name)
+            (name, text)
+            for name, text, usual in zip(self._fields, self, default, strict=True)
+            if name != "state" and text != usual
         ]
         return f"?{urlencode(pairs)}" if pairs else ""
 
@@ -125,7 +123,7 @@ def read_query(given: Mapping[str, str], *, strict: bool = False) -> Query:
     Raises:
         BadInput: naming the parameter, and what it may be.
     """
-    texts = read_texts(given, [each.name for each in fields(Query)], _CHOICES, strict=strict)
+    texts = read_texts(given, Query._fields, _CHOICES, strict=strict)
     if "after" in texts and "before" in texts:
         raise BadInput("Give after or before, not both.")
     state = cast("State", texts.get("state", "open"))

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic_core import to_json
 from starlette.datastructures import Headers
 
@@ -31,6 +31,8 @@ from hitl_webapp.service import Service
 class Submitted(BaseModel):
     """What was recorded."""
 
+    model_config = ConfigDict(defer_build=True)
+
     status: str = Field(
         default="submitted",
         description="`submitted`; `voted` for a vote that waits for others; `withdrawn`; or `delegated`",
@@ -49,6 +51,8 @@ class Submitted(BaseModel):
 
 class Status(BaseModel):
     """A question and its outcome."""
+
+    model_config = ConfigDict(defer_build=True)
 
     request_id: str
     status: str = Field(description="`pending` or `completed`, as the old plugin says it")

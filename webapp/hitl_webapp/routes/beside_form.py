@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from hitl.core.delegation import can_be_handed_over, delegation_refusal, handed_over_by
@@ -47,8 +46,8 @@ async def _with_votes(service: Service, admitted: Admitted, view: pages.FormView
     handing = _handing(admitted, ballots, now) if handed_over else pages.HANDED_TO_NOBODY
     found = standing(question, [each.vote for each in ballots.standing()])
     if found is None:
-        return replace(view, handing=handing._replace(told=told))
-    return replace(view, ballot=pages.Ballot(found, found.of(voter_of(who)), told), handing=handing)
+        return view._replace(handing=handing._replace(told=told))
+    return view._replace(ballot=pages.Ballot(found, found.of(voter_of(who)), told), handing=handing)
 
 
 def require_withdrawable(question: RequestDocument) -> None:

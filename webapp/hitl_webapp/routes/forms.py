@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI, Request
@@ -63,7 +62,7 @@ async def form(request: Request, request_id: str, request_path: str = "") -> Res
     view = await form_view(service, admitted, address.token if principal.link else "")
     refusal = view.evidence.trouble or await principal.refusal(question, await service.clock.rights_time(question))
     sign_in = "" if principal.verified else SITE.get().sign_in_address(f"/form/{address.request_id}")
-    page = pages.form_page(replace(view, refusal=refusal, sign_in=sign_in)).encode()
+    page = pages.form_page(view._replace(refusal=refusal, sign_in=sign_in)).encode()
     # Evidence and votes are read each time, and a visitor with a link may have signed in meanwhile.
     if (
         service.settings.auth == "link"
@@ -206,7 +205,7 @@ async def _step(service: Service, sent: SentForm, headers: Headers) -> Response:
         return ended
     typed = (sent if sent.parts else sent.resolved(question)).typed(question)
     view = await form_view(service, admitted, sent.address.token)
-    return _shown_form(replace(view, typed=typed, step=_LEADS.get(sent.step, "answer"), parts=parts))
+    return _shown_form(view._replace(typed=typed, step=_LEADS.get(sent.step, "answer"), parts=parts))
 
 
 async def _withdraw(service: Service, sent: SentForm, headers: Headers) -> Response:
@@ -253,7 +252,7 @@ async def _ballot_page(
 ) -> Response:
     """Return the form of a question with the votes on it as they are now."""
     view = await form_view(service, admitted, sent.address.token, told)
-    return _shown_form(replace(view, notice=notice), status)
+    return _shown_form(view._replace(notice=notice), status)
 
 
 async def _ended(service: Service, admitted: Admitted) -> Response | None:
@@ -288,8 +287,7 @@ async def form_again(
     """Return the form with what was typed, and what is wrong."""
     question = admitted.request.document
     view = await form_view(service, admitted, sent.address.token)
-    view = replace(
-        view,
+    view = view._replace(
         typed=sent.typed(question),
         fault=fault,
         notice="" if fault else problem.detail,

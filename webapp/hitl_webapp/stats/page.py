@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Final
 
@@ -98,7 +98,7 @@ def _team(team: Team) -> str:
 def _of_team(shown: Statistics, team: Team) -> str:
     if team.kind == "none":
         return ""
-    return replace(shown.wanted, group="", namespace="").but(**{team.kind: team.name})
+    return shown.wanted._replace(group="", namespace="").but(**{team.kind: team.name})
 
 
 def _week(shown: Statistics, monday: date) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlencode
 
 from hitl_webapp.inbox.queries import Asker, Type, View, read_texts
@@ -19,8 +18,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """Which questions are counted.
 
     Args:
@@ -47,11 +45,11 @@ class Wanted:
 
     def but(self, **changed: str) -> str:
         """Return the query of a URL that asks for the same but for some fields; it may be empty."""
-        wanted, usual = replace(self, **changed), Wanted()  # type: ignore[arg-type]  # as they are named
+        wanted, usual = self._replace(**changed), Wanted()  # type: ignore[arg-type]  # as they are named
         pairs = [
-            (each.name, text)
-            for each in fields(self)
-            if (text := getattr(wanted, each.name)) != getattr(usual, each.name)
+            (name, text)
+            for name, text, default in zip(self._fields, wanted, usual, strict=True)
+            if text != default
         ]
         return f"?{urlencode(pairs)}" if pairs else ""
 
@@ -66,5 +64,5 @@ def read_wanted(given: Mapping[str, str], *, strict: bool = False) -> Wanted:
     Raises:
         BadInput: naming the parameter, and what it may be.
     """
-    texts = read_texts(given, [each.name for each in fields(Wanted)], _CHOICES, strict=strict)
+    texts = read_texts(given, Wanted._fields, _CHOICES, strict=strict)
     return Wanted(**texts)  # type: ignore[arg-type]  # checked one by one
