@@ -99,6 +99,10 @@ queries = st.builds(
     asked_by=st.sampled_from(["", "", "run", "program"]),
     text=st.sampled_from(["", "", "dep", "deploy PROD", "eu", "q-3", "nothing", '"', "losch"]),
     sort=st.sampled_from(["deadline", "age", "name", "ended"]),
+    # Hypothesis would make up what a named tuple has a default for.
+    voted=st.just(""),
+    after=st.just(""),
+    before=st.just(""),
 )
 
 
