@@ -27,6 +27,11 @@ def normalised(url: str) -> tuple[str, str]:
     if not separator:
         if not url:
             raise StorageUnsuitable("the root is empty: give a URL such as s3://bucket/hitl, or a local path")
+        scheme, colon, _ = url.partition(":")
+        if colon and scheme.lower() in SERVED_SCHEMES:
+            # Else it would be a folder of that name, wherever the process was started.
+            end = "/path/of/the/folder" if scheme.lower() == "file" else "…"
+            raise StorageUnsuitable(f"{url} is no URL, as it has no '//': write {scheme.lower()}://{end}")
         return Path(url).expanduser().absolute().as_uri(), "file"
     if not {"?", "#"}.isdisjoint(path):
         raise StorageUnsuitable(f"{url} holds '?' or '#': write them as %3F and %23")

@@ -25,8 +25,8 @@ _LAST_BACKOFF: Final = 30
 # Kubernetes grants 30 s. What does not end in time loses nothing: it is what a crash would do.
 _END_SECONDS: Final = 10.0
 # So many new objects, net, until Python looks for cycles among them. Most of ours are gone before: a thousand
-# answers at once hold about 80 each, and each look would go through all of them.
-_YOUNG: Final = 100_000
+# answers at once hold about 80 each.
+_YOUNG: Final = 50_000
 _KILL_SECONDS: Final = 25.0
 
 _log = logging.getLogger("hitl.operator")

@@ -50,6 +50,7 @@ class Reconciler:
 
     def __init__(self, context: Context, requests: Requests) -> None:
         self._context = context
+        self._requests = requests
         self._refusals = Refusals(time.monotonic)
         self._links = Links(context, self._refusals)
         self._human_inputs = HumanInputs(context, requests, self._links)
@@ -141,6 +142,9 @@ class Reconciler:
         self._links.forget(*key, uid)
         if pending:
             self._context.queue.add(CancelDeleted(*key, uid, request_id))
+        elif (root := self._context.roots.serving(key[0])) is not None:
+            # It was settled, and nobody asks for it again.
+            self._requests.forget(root, request_id)
 
     async def _do(self, work: WorkItem) -> None:
         match work:

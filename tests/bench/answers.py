@@ -32,7 +32,7 @@ from tests.cluster.operators import OperatorProcess
 QUESTIONS: Final = 1_000
 # A machine's speed drifts: each round has one of the floor just before it, and of CPU the medians of both are
 # compared. The least of each would be of two moments.
-_ROUNDS: Final = 3
+_ROUNDS: Final = 5
 ADDED_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 900
 # What is deleted many at a time counts a little for each.

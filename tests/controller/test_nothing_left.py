@@ -179,3 +179,17 @@ def test_deletions_that_others_saw_to_long_ago(monkeypatch: pytest.MonkeyPatch) 
         operator._changed("HumanInput", "DELETED", content)
     assert [at for at, _ in operator._deleted] == list(range(39, 100))
     assert len(repr(operator._deleted)) < 20_000
+
+
+async def test_the_question_of_a_settled_humaninput_that_was_deleted() -> None:
+    operator = await Operator.over_memory()
+    reconciler = Reconciler(operator.context, operator.requests)
+    request = await asked(operator.root.store, origin=Origin(namespace=NAMESPACE))
+    await operator.requests.read(operator.root, request.request_id)
+    known = await operator.requests.read(operator.root, request.request_id)
+
+    reconciler.saw_deleted(Deleted((NAMESPACE, "q"), "u", request.request_id, pending=True))
+    # It is withdrawn yet.
+    assert await operator.requests.read(operator.root, request.request_id) is known
+    reconciler.saw_deleted(Deleted((NAMESPACE, "q"), "u", request.request_id, pending=False))
+    assert await operator.requests.read(operator.root, request.request_id) is not known
