@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
 from hitl.author.telling import Telling, telling_of
 from hitl.core.documents import Origin
+from hitl.core.faults import settings_sentences
 from hitl.engines.base import Action
 from hitl.errors import ServeError
 from hitl.records.audit import Alone
@@ -42,11 +46,18 @@ async def find_context(settings: Settings | None = None) -> Context:
     """Return where a question asked just now belongs, and bring up what serves it.
 
     Raises:
-        ServeError: when the web app cannot be brought up; says what to do.
+        ServeError: when the web app cannot be brought up, or a setting is invalid; says what to do.
         StorageError: when the root cannot be used.
     """
-    settings = settings or Settings()
+    settings = settings or _settings()
     return replace(await _find_context(settings), telling=telling_of(settings))
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except (SettingsError, ValidationError) as error:
+        raise ServeError("; ".join(settings_sentences(error))) from error
 
 
 async def _find_context(settings: Settings) -> Context:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from hitl.author.context import find_context
 from hitl.core.faults import settings_sentences
+from hitl.errors import ServeError
 from hitl.settings import Settings, misspelt
 from hitl_operator.settings import OperatorSettings
 from hitl_webapp.settings import WebSettings
@@ -61,3 +63,22 @@ def test_an_address_without_a_scheme_is_refused(settings: type[Settings], addres
 @pytest.mark.parametrize("address", ["", "https://hitl.example.org/hitl", "HTTP://127.0.0.1:8080"])
 def test_an_address_with_a_scheme_is_kept(address: str) -> None:
     assert WebSettings(endpoint=address).endpoint == address
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        (
+            "HITL_ENDPOINT",
+            "hitl.example.org",
+            "HITL_ENDPOINT is 'hitl.example.org': write the web app's whole address",
+        ),
+        ("HITL_NOTIFY_REMINDERS", "soon", "HITL_NOTIFY_REMINDERS is not JSON"),
+    ],
+)
+async def test_a_program_is_told_which_setting_is_invalid(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, sentence: str
+) -> None:
+    monkeypatch.setenv(name, text)
+    with pytest.raises(ServeError, match=re.escape(sentence)):
+        await find_context()
