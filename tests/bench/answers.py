@@ -35,6 +35,8 @@ QUESTIONS: Final = 1_000
 _ROUNDS: Final = 5
 ADDED_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 900
+# An operator that has nothing to do takes less of a core.
+_IDLE_SHARE: Final = 0.02
 # What is deleted many at a time counts a little for each.
 _SHARED: Final = 0.1
 # What the operator asks for beside Events, its Lease and watches.
@@ -158,7 +160,7 @@ async def _cost(
         os.kill(operator.pid, signal.SIGSTOP)
         try:
             await work()
-            api, cpu = _api_calls(plane), sum(process.cpu_times()[:2])
+            api, cpu = _api_calls(plane), _cpu(process)
         finally:
             os.kill(operator.pid, signal.SIGCONT)
         began = time.perf_counter()
@@ -166,23 +168,30 @@ async def _cost(
             await shown.wait()
         seconds = time.perf_counter() - began
     # What it does afterwards, as Events and rows of the index, belongs to it too, and to nothing else.
-    await _done(operator)
+    used = await _used_once_idle(process) - cpu
     return Cost(
         seconds,
-        (sum(process.cpu_times()[:2]) - cpu) / count,
+        used / count,
         (_api_calls(plane) - api) / count,
         (operator.metric("hitl_storage_requests_total") - storage) / count,
     )
 
 
-async def _done(operator: OperatorProcess) -> None:
-    """Wait until the operator has asked for nothing for a second."""
-    before = -1.0
-    while before < (
-        asked := sum(map(operator.metric, ("hitl_api_requests_total", "hitl_storage_requests_total")))
-    ):
-        before = asked
+def _cpu(process: psutil.Process) -> float:
+    return sum(process.cpu_times()[:2])
+
+
+async def _used_once_idle(process: psutil.Process) -> float:
+    """Wait until a process has done nothing for a second; return its seconds of CPU.
+
+    It is asked for nothing meanwhile: a page of metrics costs as much as an answer.
+    """
+    before = _cpu(process)
+    while True:
         await asyncio.sleep(1)
+        if (now := _cpu(process)) - before <= _IDLE_SHARE:
+            return now
+        before = now
 
 
 def _api_calls(plane: ControlPlane) -> int:
