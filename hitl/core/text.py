@@ -34,10 +34,12 @@ def is_name(text: str) -> bool:
     return bool(shown) and shown == shown.strip() and shown.isprintable()
 
 
-# Fillers and what changes the character before it: no category says that nobody sees them alone.
-_FILLERS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0").union(
-    map(chr, range(0xFE00, 0xFE10))
+FILLERS: Final = (
+    *((0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x2800, 0x2800)),
+    *((0x3164, 0x3164), (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0)),
 )
+"""Fillers, and what changes the character before it, each from one to another: no category says that of them."""
+_FILLERS: Final = frozenset(chr(each) for first, last in FILLERS for each in range(first, last + 1))
 _UNSEEN: Final = ("Z", "Cc", "Cf")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hitl.core.text import FILLERS
 from tools.crd import cel_times
 from tools.crd.cel_times import Rule
 
@@ -39,8 +40,10 @@ _WANTED: Final = (
     "{'int': 'a whole number such as \"42\"', 'float': 'a number such as \"4.5\"', "
     "'bool': 'exactly \"true\" or \"false\"', 'str': 'some text', 'json': 'a JSON value'}[self.spec.dataType]"
 )
-# A character that Python does not strip as a blank: RE2 alone knows those of ASCII.
-_NOT_BLANK: Final = r"[^\s\v\x1c-\x1f\x{85}\pZ]"
+# A character that can be seen, as `hitl.core.text.is_blank` has it.
+# It is as short as it can be, as the API server reckons what a rule costs by it.
+_FILLERS: Final = "".join(rf"\x{{{first:x}}}-\x{{{last:x}}}" for first, last in FILLERS)
+_NOT_BLANK: Final = rf"[^\pZ\p{{Cc}}\p{{Cf}}{_FILLERS}]"
 _TAKES_EMPTY: Final = "self.spec.dataType == 'str' && has(self.spec.default) && self.spec.default == ''"
 _NO_CHOICES: Final = "!has(self.spec.choices) || size(self.spec.choices) == 0"
 _FINAL: Final = "(has(self.status) && has(self.status.phase) && self.status.phase != 'Pending')"
