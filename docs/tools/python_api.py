@@ -167,8 +167,8 @@ def of_class(name: str, found: type) -> Iterator[str]:
         raise SystemExit(f"hitl.{name}: its docstring does not say what {', '.join(sorted(fields))} is")
     if rows:
         yield "\n" + _table(name, ("attribute", "type", "meaning"), rows)
-    # What Flyte calls is nothing for authors.
-    methods = {} if found.__module__ == flyte_app.__name__ else vars(found)
+    # What Flyte calls is nothing for authors. A model may add to its own as somebody reads a signature of it.
+    methods = {} if found.__module__ == flyte_app.__name__ else dict(vars(found))
     for each, member in methods.items():
         function = getattr(member, "_function", None) or (member if inspect.isfunction(member) else None)
         if function is not None and not each.startswith("_") and member is not hitl.new_event:

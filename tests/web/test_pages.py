@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hitl.core.documents import OutcomeDocument, RequestDocument, Respondent, format_time
+from hitl.core.text import is_blank
 from hitl.errors import InvalidValue
 from hitl_webapp import pages
 from hitl_webapp.bulk import Result, Seen
@@ -35,7 +36,7 @@ hostile = st.text(
     st.one_of(st.sampled_from([*TURNS, *CONTROLS, *"<>&\"'`*[]|\n\t"]), st.characters(exclude_categories=["Cs"])),
     min_size=1,
     max_size=60,
-).filter(lambda text: text.strip() != "")
+).filter(lambda text: not is_blank(text))
 
 
 def question(**asked: Any) -> RequestDocument:
