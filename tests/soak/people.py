@@ -130,7 +130,8 @@ class People:
 
     async def _delete(self, asked: Asked) -> None:
         found = await self._send("DELETE", self._path(asked))
-        asked.deleted = asked.deleted or found.is_success
+        # An API server that fails may have deleted it before.
+        asked.deleted = asked.deleted or found.is_success or found.is_server_error
 
     async def _patch(self, asked: Asked) -> None:
         # A few decline, and may have been declined before.
