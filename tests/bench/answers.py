@@ -132,15 +132,16 @@ def _costs(
         # Its connections are open, and the storage is proven.
         asyncio.run(_cost(plane, operator, here, 1, "Pending", lambda: here.ask(["first"])))
 
-        def measured(phase: str, work: Callable[[Sequence[str]], Awaitable[object]]) -> Cost:
-            def cost(names: Sequence[str]) -> Cost:
-                floor = bare.measure().cpu if bare else 0
-                found = asyncio.run(_cost(plane, operator, here, questions, phase, partial(work, names)))
-                return replace(found, floor=floor)
+        def measured(phase: str, work: Callable[[], Awaitable[object]]) -> Cost:
+            floor = bare.measure().cpu if bare else 0
+            return replace(asyncio.run(_cost(plane, operator, here, questions, phase, work)), floor=floor)
 
-            return Cost.of([cost(names) for names in rounds])
-
-        return measured("Pending", here.ask), measured("Answered", here.answer)
+        # Answered before the next are asked: the operator remembers so many questions that are pending.
+        found = [
+            (measured("Pending", partial(here.ask, names)), measured("Answered", partial(here.answer, names)))
+            for names in rounds
+        ]
+        return Cost.of([asked for asked, _ in found]), Cost.of([answered for _, answered in found])
     finally:
         operator.terminate()
 
