@@ -40,7 +40,7 @@ def span_to_deadline(text: str) -> float:
     """Return the seconds of a span within which a question can be answered."""
     seconds = span(text)
     if not 0 < seconds <= MAX_TIMEOUT_SECONDS:
-        raise typer.BadParameter(f"{text!r} must be over 0 and at most 366d")
+        raise typer.BadParameter(f"{text!r} must be over 0 and at most {MAX_TIMEOUT_SECONDS // 86_400}d")
     return seconds
 
 

@@ -288,12 +288,6 @@ def part_showing(part: Part, value: Maybe) -> Part:
     return part if shown else Raw()
 
 
-def start_of(asked: Asked) -> Maybe:
-    """Return what the fields hold at first: what is proposed, else the default."""
-    text = asked.default if asked.proposed is None else asked.proposed
-    return MISSING if text is None else parse_text(asked.data_type, text, empty=True)
-
-
 def _numbered(text: str, options: Sequence[tuple[str, JsonValue]]) -> int | None:
     """Return the number, from 1, of what was typed: a number, or a label that is none."""
     word = text.strip()

@@ -74,8 +74,7 @@ class Requests:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known = KnownRequests()
-        self._records: dict[tuple[str, bool], Records] = {}
-        self._later: dict[str, Later] = {}
+        self._records: dict[str, Records] = {}
 
     def records(self, root: Root, *, announce: bool = False) -> Records:
         """Return the records under a root. Rows of its index are written a moment later, many at once.
@@ -88,12 +87,12 @@ class Requests:
         Raises:
             StorageUnavailable: while the root is known not to answer.
         """
-        store, key = root.store, (root.name, announce)
-        if (known := self._records.get(key)) is not None:
-            return known
-        later = self._later.setdefault(root.name, Later(store))
-        records = Records(store, announce, now=self._context.now, later=later.add, audited=root.audit.note)
-        return self._records.setdefault(key, records)
+        store, records = root.store, self._records.get(root.name)
+        if records is None:
+            later = Later(store).add
+            records = Records(store, now=self._context.now, later=later, audited=root.audit.note)
+            self._records[root.name] = records
+        return records._replace(announce=True) if announce else records
 
     async def of(self, root: Root, human_input: HumanInput, *, link_sha256: str = "") -> StoredRequest:
         """Return the question of a HumanInput as it is stored; store it first, if it was asked in Kubernetes.

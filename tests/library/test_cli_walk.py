@@ -21,8 +21,9 @@ from typer.testing import CliRunner
 
 from hitl.cli.answering import ask_for
 from hitl.cli.app import app
-from hitl.cli.walk import Terminal, Walk, part_of, start_of
+from hitl.cli.walk import Terminal, Walk, part_of
 from hitl.core.forms import MISSING, Maybe, filled
+from hitl.core.forms.held import start_of
 from hitl.core.forms.names import one
 from hitl.core.forms.parts import Choice, Constant, Fixed, Flag, Group, OneOf, Part, Raw, Rows, Several
 from hitl.core.forms.texts import text_of

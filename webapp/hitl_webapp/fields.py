@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from hitl.core.documents import RequestDocument
-from hitl.core.forms.hints import MOMENT, NUMBERS, POINT, decimal_range, limits_of, range_of, text_hint
+from hitl.core.forms.hints import (
+    MOMENT,
+    NUMBERS,
+    POINT,
+    decimal_range,
+    limits_of,
+    range_of,
+    sentence_of,
+    text_hint,
+)
 from hitl.core.forms.labels import Offer, exact, found, searchable
 from hitl.core.forms.moments import kind_of
 from hitl.core.forms.offers import offered
@@ -114,7 +123,7 @@ def _exact_text(schema: dict[str, Any]) -> Field | None:
         if is_decimal(part):
             limits = limits_of(part)
             hint = decimal_range(limits)
-            enter = _sentence(f"{hint}, with decimals after a point, as in 4.5") if part is schema else ""
+            enter = sentence_of(f"{hint}, with decimals after a point, as in 4.5") if part is schema else ""
             keyboard: InputMode = "decimal" if _never_negative(limits) else "text"
             return Field("line", keyboard, exact=True, hint=hint + POINT, enter=enter)
         wanted = _format_wanted(name) if isinstance(name := part.get("format"), str) else ""
@@ -122,12 +131,12 @@ def _exact_text(schema: dict[str, Any]) -> Field | None:
             wanted = f"a date and a time with its zone, such as {MOMENT}"
         if wanted:
             hint = wanted[0].upper() + wanted[1:]
-            enter = _sentence(hint) if set(schema) <= {*_TOLD, "format"} else ""
+            enter = sentence_of(hint) if set(schema) <= {*_TOLD, "format"} else ""
             keys = _KEYBOARDS.get(str(name), "text")
             return Field("line", keys, exact=True, hint=hint, enter=enter, kind=kind_of(part))
         if kind_of(part):
             hint = "A date and a time without a zone, such as 2026-02-28T09:30:00"
-            return Field("line", exact=True, hint=hint, enter=_sentence(hint), kind=kind_of(part))
+            return Field("line", exact=True, hint=hint, enter=sentence_of(hint), kind=kind_of(part))
     return None
 
 
@@ -136,15 +145,6 @@ def _format_wanted(name: str) -> str:
     from hitl.core.schema import formats
 
     return formats.wanted(name) if name in formats.CHECKED else ""
-
-
-def _sentence(hint: str) -> str:
-    return f"Enter {hint[0].lower()}{hint[1:]}."
-
-
-def initial(request: RequestDocument) -> str | None:
-    """Return what the form holds at first, as canonical text: what is proposed, else the default, if any."""
-    return request.default if request.proposed is None else request.proposed
 
 
 def chosen(request: RequestDocument, index: str) -> str:
@@ -165,7 +165,7 @@ def _enter(request: RequestDocument, schema: dict[str, Any], hint: str) -> str:
     """Return the hint as a request, if it tells all that the schema asks of a number."""
     kinds = ("integer", "number") if request.data_type == "int" else ("number",)
     told = set(schema) <= _TOLD and schema.get("type", "number") in kinds
-    return _sentence(hint) if told else ""
+    return sentence_of(hint) if told else ""
 
 
 def _never_negative(schema: Mapping[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from hitl.core.approval import policy_sentence
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, format_time
 from hitl.core.escalation import named_shortly, steps_of
 from hitl.core.files import asks_for_file
+from hitl.core.forms.held import initial
 from hitl.core.forms.plan import FEW
 from hitl.core.tally import Standing
 from hitl.core.text import ascii_controls
@@ -33,7 +34,7 @@ from hitl_webapp.compiled import compile_all, compiled_templates
 from hitl_webapp.durations import duration, span
 from hitl_webapp.edited import answer_rows, edit_rows
 from hitl_webapp.evidence import NOTHING, Shown
-from hitl_webapp.fields import field_for, initial
+from hitl_webapp.fields import field_for
 from hitl_webapp.parts import FILTERS, PartsForm, parts_form
 from hitl_webapp.problems import Problem
 from hitl_webapp.prompts import prompt_html, prompt_line

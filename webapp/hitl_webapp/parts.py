@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan
-from hitl.core.forms.held import sent_back
+from hitl.core.forms.held import initial, sent_back
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import ROOT, below, one, rows_of
 from hitl.core.forms.parts import Constant, Fixed, Group, OneOf, Raw, Rows, options_of, parts_inside
@@ -18,7 +18,7 @@ from hitl.core.forms.sent import sends_back
 from hitl.core.forms.weight import MAX_CHARS_LATER, fits_a_page
 from hitl.core.jsontypes import json_example
 from hitl.errors import InvalidValue
-from hitl_webapp.fields import initial, keyboard_of
+from hitl_webapp.fields import keyboard_of
 from hitl_webapp.problems import BadInput
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.forms import MISSING, ROOT, PartFault, read
-from hitl.core.forms.held import sent_back
+from hitl.core.forms.held import initial, sent_back
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.places import whole_faults
 from hitl.core.limits import MAX_COMMENT_CHARS
@@ -21,7 +21,7 @@ from hitl.errors import InvalidValue, printable
 from hitl.records.submissions import Submission, new_submission_id
 from hitl_webapp.admission import Address
 from hitl_webapp.bodies import Form, read_form
-from hitl_webapp.fields import chosen, field_for, initial, searched
+from hitl_webapp.fields import chosen, field_for, searched
 from hitl_webapp.pages import Fault
 from hitl_webapp.parts import form_of
 from hitl_webapp.problems import BadInput

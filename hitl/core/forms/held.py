@@ -1,4 +1,4 @@
-"""Whether a form shows a value: whether what it sends back, unchanged, is that value."""
+"""What a form holds at first, and whether it shows a value: whether it sends that back, unchanged."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import re
 from typing import Final
 
 from pydantic import JsonValue
+
+from hitl.core.forms.parts import MISSING, Maybe
+from hitl.core.question import Asked
+from hitl.core.values import parse_text
 
 # What pages replace, see `hitl.errors.UNSAFE`, but for ends of lines, and for what turns the direction of writing:
 # a field keeps that.
@@ -44,3 +48,18 @@ def _is_number(value: JsonValue) -> bool:
 
 def _text(value: JsonValue) -> str:
     return json.dumps(value, sort_keys=True)
+
+
+def initial(asked: Asked) -> str | None:
+    """Return what the form holds at first, as canonical text: what is proposed, else the default, if any."""
+    return asked.default if asked.proposed is None else asked.proposed
+
+
+def start_of(asked: Asked) -> Maybe:
+    """Return what the form holds at first, as a value; `MISSING` for nothing.
+
+    Raises:
+        InvalidValue: it is none of the type, as where somebody else wrote it.
+    """
+    text = initial(asked)
+    return MISSING if text is None else parse_text(asked.data_type, text, empty=True)

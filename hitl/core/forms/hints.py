@@ -80,7 +80,12 @@ def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
 def number_wanted(line: Line) -> str:
     """Return which number to enter into a field of numbers; empty: its schema allows any."""
     hint = _numbers(line)
-    return f"Enter {hint[0].lower()}{hint[1:]}." if hint not in ("A whole number", "A number") else ""
+    return sentence_of(hint) if hint not in ("A whole number", "A number") else ""
+
+
+def sentence_of(hint: str) -> str:
+    """Return a hint as the sentence that says what to enter."""
+    return f"Enter {hint[0].lower()}{hint[1:]}."
 
 
 def limits_of(schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, ROOT, Part, PartFault, filled, read
+from hitl.core.forms.held import start_of
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.names import place_of
 from hitl.core.forms.parts import Choice, Flag, Line, Several, options_of
@@ -19,7 +20,7 @@ from hitl.core.text import is_blank
 from hitl.errors import InvalidValue, one_line
 from hitl.notify.slack.payloads import VIEW, Place, Ref, Sent, metadata
 from hitl.notify.slack.texts import MOST_FIELD_CHARS, MOST_LABEL_CHARS, MOST_PROMPT_CHARS, Block, literal
-from hitl.notify.slack.ways import SmallForm, held
+from hitl.notify.slack.ways import SmallForm
 
 _COMMENT: Final = "comment"
 _FIELD: Final = "field"
@@ -51,7 +52,7 @@ def answer_view(question: RequestDocument, form: SmallForm, ref: Ref, place: Pla
         ref: How it is named.
         place: The message from which it is opened.
     """
-    typed = filled(form.part, held(question))
+    typed = filled(form.part, start_of(question))
     blocks = [_input(number, name, part, typed) for number, (name, part) in enumerate(form.fields)]
     comment = _text_input(_COMMENT, "Comment", multiline=True, optional=not form.comment)
     return _view(question, metadata(ref, "fill", place), "Answer", [*blocks, comment])

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 from hitl.core.documents import RequestDocument
 from hitl.core.escalation import may_ever_answer
 from hitl.core.files import asks_for_file
-from hitl.core.forms import MISSING, ROOT, Maybe, Part, filled, plan
-from hitl.core.forms.held import sent_back
+from hitl.core.forms import MISSING, ROOT, Part, filled, plan
+from hitl.core.forms.held import initial, sent_back, start_of
 from hitl.core.forms.names import below
 from hitl.core.forms.offers import offered
 from hitl.core.forms.parts import Choice, Constant, Flag, Group, Line, LineKind, Several, options_of
@@ -81,16 +81,10 @@ def way_of(question: RequestDocument) -> Way | None:
     return SmallForm(part, fields, comment) if fitting else None
 
 
-def held(question: RequestDocument) -> Maybe:
-    """Return what the form of a question holds at first; `MISSING` for nothing."""
-    text = question.default if question.proposed is None else question.proposed
-    return MISSING if text is None else parse_text(question.data_type, text, empty=True)
-
-
 def _sends_back(question: RequestDocument, part: Part, fields: Sequence[tuple[str, Part]]) -> bool:
     """Tell whether the fields alone, untouched, mean what they hold: a name without a field would be lost."""
     try:
-        if (value := held(question)) is MISSING:
+        if (value := start_of(question)) is MISSING:
             return True
         shown = filled(part, value)
     except InvalidValue:
@@ -110,8 +104,7 @@ def _shown_whole(question: RequestDocument) -> bool:
     # Nor does it know names that are no addresses, so it could not tell that somebody is the requester.
     if approval is not None and approval.exclude_requester and not _ADDRESS.fullmatch(question.requester):
         return False
-    text = question.default if question.proposed is None else question.proposed
-    return fits(question.prompt, MOST_PROMPT_CHARS) and len(text or "") <= MOST_FIELD_CHARS
+    return fits(question.prompt, MOST_PROMPT_CHARS) and len(initial(question) or "") <= MOST_FIELD_CHARS
 
 
 def _part_of(question: RequestDocument) -> Part:
