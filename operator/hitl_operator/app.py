@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -43,7 +43,6 @@ _MEASURE_SECONDS: Final = 5.0
 _ENDED_SECONDS: Final = 60.0
 _FLUSH_SECONDS: Final = 2.0
 # Deletions in namespaces of others, which are remembered as long as it takes to find that their operator died.
-_DELETED: Final = 10_000
 _DELETED_SECONDS: Final = 60.0
 # Who tends to the web apps is found like who does the work on a namespace.
 _WEB_APPS: Final = "web apps"
@@ -66,7 +65,6 @@ class Operator:
         self._roots = Roots(settings.all_roots(), kube.clock_difference)
         self._queues = Queues(self._roots)
         own = settings.operator_namespace or kube.namespace
-        self._deleted: deque[tuple[float, Deleted]] = deque(maxlen=_DELETED)
         self._watching = Watching(kube, settings.namespaces, self._changed, self._listed, task_actions=ended)
         self._shards = Shards(
             kube,
@@ -196,11 +194,7 @@ class Operator:
         if change == "DELETED":
             self._index.drop((metadata.namespace, metadata.name), metadata.uid)
             # Nobody may have done so: its operator may have died, and this one be the next.
-            now = time.monotonic()
-            self._deleted.append((now, Deleted.of(human_input)))
-            self._index.leave(metadata.namespace, human_input.request_id, now + _DELETED_SECONDS)
-            while now - self._deleted[0][0] > _DELETED_SECONDS:
-                self._deleted.popleft()
+            self._index.leave(Deleted.of(human_input), time.monotonic() + _DELETED_SECONDS)
         else:
             self._index.put(human_input)
 
@@ -213,8 +207,8 @@ class Operator:
                 if not self._shards.leads(seen.namespace):
                     self._queues.cancel(ReconcileHumanInput(seen.namespace, seen.name))
         if gained:
-            for at, deleted in list(self._deleted):
-                if self._shards.leads(deleted.key[0]) and time.monotonic() - at < _DELETED_SECONDS:
+            for deleted in self._index.left(time.monotonic()):
+                if self._shards.leads(deleted.key[0]):
                     self._reconciler.saw_deleted(deleted)
             self._watching.look_again()
 

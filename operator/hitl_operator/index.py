@@ -16,7 +16,8 @@ from hitl_operator.decide import is_final, outcome_is_missing
 Key: TypeAlias = tuple[str, str]
 """Namespace and name."""
 
-# Of so many that were deleted last, a look that began before must not bring one back.
+# Of so many that were deleted last, a look that began before must not bring one back. And so many deletions in
+# namespaces of others are remembered.
 _DELETED: Final = 10_000
 
 
@@ -98,7 +99,7 @@ class Index:
         self._pending: Counter[str] = Counter()
         self._missing: Counter[str] = Counter()
         self._deleted: LRUCache[str, None] = LRUCache(_DELETED)
-        self._left: LRUCache[Key, float] = LRUCache(_DELETED)
+        self._left: LRUCache[Key, tuple[float, Deleted]] = LRUCache(_DELETED)
 
     def __iter__(self) -> Iterator[Seen]:
         return iter(list(self._seen.values()))
@@ -135,19 +136,27 @@ class Index:
         seen = self._seen.get(key)
         return self._forget(key) if seen is not None and seen.uid == uid else None
 
-    def leave(self, namespace: str, request_id: str, until: float) -> None:
+    def leave(self, deleted: Deleted, until: float) -> None:
         """Leave a request to another operator, as its HumanInput was deleted in a namespace of that one.
 
         Args:
-            namespace: The namespace.
-            request_id: The request.
+            deleted: The HumanInput.
             until: Until when that one withdraws it, or the next one that has the namespace: as `time.monotonic()`.
         """
-        self._left[namespace, request_id] = until
+        self._left[deleted.key[0], deleted.request_id] = until, deleted
+
+    def left(self, ticks: float) -> list[Deleted]:
+        """Return the HumanInputs that were deleted, and whose requests are left to other operators still.
+
+        Args:
+            ticks: The present moment, as `time.monotonic()`.
+        """
+        return [deleted for until, deleted in self._left.values() if until > ticks]
 
     def left_for(self, namespace: str, request_id: str, ticks: float) -> float:
         """Return for how many seconds from now on a request is left to another operator; 0 when it is not."""
-        return max(0.0, self._left.get((namespace, request_id), 0.0) - ticks)
+        until, _ = self._left.get((namespace, request_id), (0.0, None))
+        return max(0.0, until - ticks)
 
     def shown_in(self, namespace: str, request_id: str) -> Seen | None:
         """Return the HumanInput that shows a request of a namespace: which asked it, else which has its name.

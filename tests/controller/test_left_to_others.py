@@ -12,6 +12,7 @@ import pytest
 from hitl.core.documents import Origin, RequestDocument
 from hitl.records.records import utc_now
 from hitl_operator import app
+from hitl_operator.index import Deleted
 from hitl_operator.refusals import Refusals
 from hitl_operator.settings import OperatorSettings
 from hitl_operator.storage_reconciler import Stored
@@ -35,7 +36,8 @@ async def test_it_is_not_shown_again_before_that_one_had_its_time(
     stored = Stored(operator.context, operator.requests, Refusals(time.monotonic))
     # As a look into the index of the root finds it, which is a task of one operator for all namespaces.
     work, now = MirrorRequest(operator.root.name, "a-question"), time.monotonic()
-    operator.context.index.leave(namespace, "a-question", now + 60)
+    deleted = Deleted((namespace, "a"), "a-uid", "a-question", pending=True)
+    operator.context.index.leave(deleted, now + 60)
     await stored.asked(work)
     assert shown == at_once
 

@@ -177,8 +177,8 @@ def test_deletions_that_others_saw_to_long_ago(monkeypatch: pytest.MonkeyPatch) 
         content = question("team", f"n-{number}", refused=["x" * 4_000] * 60)
         content["metadata"]["uid"] = f"uid-{number}"
         operator._changed("HumanInput", "DELETED", content)
-    assert [at for at, _ in operator._deleted] == list(range(39, 100))
-    assert len(repr(operator._deleted)) < 20_000
+    assert [each.uid for each in operator._index.left(passed[0])] == [f"uid-{number}" for number in range(40, 100)]
+    assert len(repr(operator._index._left)) < 30_000
 
 
 async def test_the_question_of_a_settled_humaninput_that_was_deleted() -> None:
