@@ -1,7 +1,5 @@
 """What the environment says: `HITL_*`, read when it is needed, so that a test or a notebook may change it."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Iterable

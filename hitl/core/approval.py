@@ -4,8 +4,6 @@ The policy is part of the question, so it is stored with it and cannot change wh
 never could be fulfilled is refused when the question is asked. What votes decide, `hitl.core.tally` tells.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
@@ -81,7 +79,7 @@ class Approval(BaseModel):
                 raise InvalidRequest(f"approval: {sentence(error)}") from error
 
     @model_validator(mode="after")
-    def _whole(self) -> Approval:
+    def _whole(self) -> "Approval":
         seats = sum(self.groups.values())
         if seats > self.required:
             raise ValueError(

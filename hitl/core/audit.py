@@ -5,8 +5,6 @@ hash. A segment is some lines of one writer, and begins with a header that names
 changed, removed, added or moved no longer fits its neighbours.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Iterable

@@ -4,8 +4,6 @@ A question stores these settings, not their dates. They are checked when it is a
 the zone or the holidays no more, goes without them.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Container
 from datetime import UTC, date, datetime, time, timedelta
@@ -62,7 +60,7 @@ class BusinessHours(BaseModel):
                 raise InvalidRequest(f"business_hours: {sentence(error)}") from error
 
     @model_validator(mode="after")
-    def _whole(self) -> BusinessHours:
+    def _whole(self) -> "BusinessHours":
         if len(set(self.days)) < len(self.days):
             raise ValueError("days has a day twice")
         if self.end <= self.start:

@@ -5,8 +5,6 @@ may not answer, or who has no seat in a group of the policy, the right of who ha
 nobody a second vote, and goes no further: what was handed over to somebody cannot be handed on.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple

@@ -3,8 +3,6 @@
 The fields of the old plugin's documents keep their names and meanings, so that what reads those reads ours.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Sequence
@@ -140,7 +138,7 @@ class RequestDocument(Document, Asked):
     response_path: str = ""
     created_at: Moment
     expires_at: Moment
-    origin: Origin = Origin()
+    origin: Origin = Field(default_factory=Origin)
     link_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$", exclude=True, repr=False)
 
     VERSIONS: ClassVar = (SCHEMA_VERSION, APPROVAL_VERSION)

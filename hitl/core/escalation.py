@@ -3,8 +3,6 @@
 Nothing is written when a question escalates, so every channel says the same: it asks here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol

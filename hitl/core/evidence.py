@@ -4,8 +4,6 @@ The bytes lie in storage under their own digest. The list is a part of the quest
 answer to what was shown.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

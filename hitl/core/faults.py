@@ -1,7 +1,5 @@
 """What pydantic found wrong, as a sentence for people."""
 
-from __future__ import annotations
-
 import re
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """A file as an answer: what is recorded of it. Its bytes lie in storage, in parts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Protocol
 
@@ -40,7 +38,7 @@ class FileValue(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     @classmethod
-    def named(cls, name: str, media_type: str, size_bytes: int, sha256: str) -> FileValue:
+    def named(cls, name: str, media_type: str, size_bytes: int, sha256: str) -> "FileValue":
         """Return what is recorded of a file, whose sender called it something."""
         return cls(name=shown_name(name), media_type=media_type, size_bytes=size_bytes, sha256=sha256)
 

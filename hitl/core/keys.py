@@ -4,8 +4,6 @@ Keys are relative to the root. A request id is a DNS label, so that it also name
 holds a slash, a dot or anything else that a path could be bent with.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import secrets
@@ -131,12 +129,12 @@ class OpenRow(NamedTuple):
         return f"{OPEN}/{_hex_seconds(self.expires_at)}-{_checked(self.request_id)}"
 
     @classmethod
-    def unreadable(cls, request_id: str) -> OpenRow:
+    def unreadable(cls, request_id: str) -> "OpenRow":
         """Return the row of a question that cannot be read, so that nobody knows its deadline."""
         return cls(request_id, datetime.fromtimestamp(0, UTC))
 
     @classmethod
-    def of_key(cls, key: str) -> OpenRow | None:
+    def of_key(cls, key: str) -> "OpenRow | None":
         """Return the row that a key is, if it is one."""
         found = _OPEN_ROW.fullmatch(key.removeprefix(f"{OPEN}/"))
         if found is None or not is_request_id(found[2]):
@@ -159,7 +157,7 @@ class SettledRow(NamedTuple):
     expires_at: datetime | None = None
 
     @classmethod
-    def of(cls, request_id: str, answered_at: datetime, expires_at: datetime) -> SettledRow:
+    def of(cls, request_id: str, answered_at: datetime, expires_at: datetime) -> "SettledRow":
         """Return the row of a question, given when its outcome was recorded, and its deadline."""
         day = answered_at.astimezone(UTC).date()
         if expires_at - answered_at <= timedelta(days=1):
@@ -182,7 +180,7 @@ class SettledRow(NamedTuple):
         return self.expires_at or _end_of(self.day) + timedelta(days=1)
 
     @classmethod
-    def of_key(cls, key: str) -> SettledRow | None:
+    def of_key(cls, key: str) -> "SettledRow | None":
         """Return the row that a key is, if it is one."""
         day, _, name = key.removeprefix(f"{SETTLED}/").partition("/")
         far = _FAR_ROW.fullmatch(name)
@@ -227,7 +225,7 @@ class SegmentName(NamedTuple):
         return f"{audit_prefix(self.day)}/{self.writer}/{self.number:08d}.jsonl"
 
     @classmethod
-    def of_key(cls, key: str) -> SegmentName | None:
+    def of_key(cls, key: str) -> "SegmentName | None":
         """Return the segment that a key is, if it is one."""
         found = _SEGMENT.fullmatch(key.removeprefix(f"{AUDIT}/"))
         day = None if found is None else day_of(found[1])

@@ -4,8 +4,6 @@ Most are objects of their own. The one that the operator hands out as it asks is
 `RequestDocument.link_sha256`.
 """
 
-from __future__ import annotations
-
 import hmac
 from datetime import datetime
 from typing import Final

@@ -1,7 +1,5 @@
 """Tables and differences as they are stored: small, and of text alone, so that showing them needs no library."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -51,7 +49,7 @@ class TablePreview(BaseModel):
         total_rows: int,
         total_columns: int | None = None,
         more_rows: bool = False,
-    ) -> TablePreview:
+    ) -> "TablePreview":
         """Return the preview of a table, whatever its cells are.
 
         Args:
@@ -119,7 +117,7 @@ class DiffPreview(BaseModel):
     cut: bool = False
 
     @classmethod
-    def of(cls, before: str, after: str) -> DiffPreview:
+    def of(cls, before: str, after: str) -> "DiffPreview":
         """Compare two texts line by line.
 
         Args:

@@ -5,8 +5,6 @@ dataclasses, TypedDict, Enum, Literal, Optional, dates, Decimal, UUID, constrain
 pydantic writes of it lies in storage, so that every channel refuses what the program could not take.
 """
 
-from __future__ import annotations
-
 import json
 import typing
 import warnings

@@ -4,8 +4,6 @@ A program, the command and a HumanInput all build a `Question` first. Its digest
 are made from it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -60,7 +58,7 @@ class Asked(BaseModel):
     )
     default: str | None = None
     on_timeout: OnTimeout = "fail"
-    respondents: Respondents = Respondents()
+    respondents: Respondents = Field(default_factory=Respondents)
     prompt_format: PromptFormat = "markdown"
     proposed: str | None = None
     choice_labels: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
@@ -215,7 +213,7 @@ class Question(Asked):
 
 
 def parse_answer(
-    asked: Asked, answer: Value, *, text: bool, formats: bool = True, work: Work | None = None
+    asked: Asked, answer: Value, *, text: bool, formats: bool = True, work: "Work | None" = None
 ) -> Value:
     """Return the typed value of an answer, once it fits the question in every respect.
 
@@ -245,7 +243,7 @@ def parse_answer(
     return parsed
 
 
-def require_whole(asked: Asked, *, formats: bool = True, work: Work | None = None) -> None:
+def require_whole(asked: Asked, *, formats: bool = True, work: "Work | None" = None) -> None:
     """Refuse a question whose parts do not fit each other, such as a default that is not one of the choices.
 
     Args:
@@ -316,7 +314,7 @@ def _at_deadline(on_timeout: OnTimeout | None, default: Value) -> OnTimeout:
     return "fail" if default is None else "default"
 
 
-def _require_fitting(asked: Asked, what: str, text: str, formats: bool, work: Work | None) -> None:
+def _require_fitting(asked: Asked, what: str, text: str, formats: bool, work: "Work | None") -> None:
     try:
         parsed = parse_answer(asked, text, text=True, formats=formats, work=work)
     except InvalidValue as error:

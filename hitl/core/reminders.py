@@ -1,7 +1,5 @@
 """When people are reminded of a question: what it says itself, else what the settings say. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Final, TypeAlias

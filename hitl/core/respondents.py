@@ -4,8 +4,6 @@ A mistake here would let somebody answer who must not, so nothing is passed over
 is refused, and only None, or no `respondents` at all, lets everybody answer.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Self, TypeAlias

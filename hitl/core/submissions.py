@@ -1,7 +1,5 @@
 """What a program sends to `POST /submit/json`, as the old plugin's clients know it."""
 
-from __future__ import annotations
-
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator

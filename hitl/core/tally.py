@@ -10,13 +10,9 @@ Equal answers are counted, and people who decline. The first of these that is tr
 Further votes may change which outcome that is, and never that there is one.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from typing import NamedTuple
 
 from hitl.core.approval import Approval, policy_sentence
@@ -39,8 +35,7 @@ class Decision(NamedTuple):
     votes: tuple[VoteDocument, ...] = ()
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """How far the votes are.
 
     Args:
@@ -60,7 +55,7 @@ class Standing:
     declined: tuple[VoteDocument, ...]
     left: int | None
 
-    @cached_property
+    @property
     def decision(self) -> Decision | None:
         """What the votes decide, if they do."""
         if len(self.declined) >= self.approval.rejections:

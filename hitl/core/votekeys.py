@@ -1,7 +1,5 @@
 """The keys of votes, and of what was handed over, beside those of `hitl.core.keys`."""
 
-from __future__ import annotations
-
 import re
 from typing import Final, NamedTuple
 
@@ -47,7 +45,7 @@ class VoteKey(NamedTuple):
         return f"{self._stem(request_id)}.end.json"
 
     @classmethod
-    def of_key(cls, key: str) -> tuple[VoteKey, bool] | None:
+    def of_key(cls, key: str) -> "tuple[VoteKey, bool] | None":
         """Return the vote that a key is of, and whether it is the key of its end; None for any other key."""
         found = _VOTE.fullmatch(key.rpartition("/")[2])
         return None if found is None else (cls(found[1], int(found[2] or 0)), found[3] is not None)

@@ -1,7 +1,5 @@
 """A vote: what one person says to a question on which several must agree."""
 
-from __future__ import annotations
-
 import json
 from datetime import datetime
 from typing import Literal, Self

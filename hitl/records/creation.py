@@ -5,8 +5,6 @@ creation. A deleted question gets no outcome: a process that holds the question 
 right before the creation (see `hitl.records.retention` for the other half).
 """
 
-from __future__ import annotations
-
 from contextlib import suppress
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """Evidence in storage: it is written before its question, and trusted only if its digest is right."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The root, the clocks and the listeners that every operation on records needs."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple

@@ -4,8 +4,6 @@ What needs no more than the storage takes a `Store`; what needs the time as well
 `Records`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from datetime import datetime
 

@@ -1,7 +1,5 @@
 """One submission, what it would become, and its result."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,8 +28,7 @@ def new_submission_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(frozen=True)
-class Checked:
+class Checked(NamedTuple):
     """An answer that was compared with its question before.
 
     Args:
@@ -43,7 +40,7 @@ class Checked:
     error: InvalidValue | None = None
 
     @classmethod
-    def of(cls, question: RequestDocument, submission: Submission, work: Work | None = None) -> Checked:
+    def of(cls, question: RequestDocument, submission: "Submission", work: "Work | None" = None) -> "Checked":
         """Compare an answer with its question.
 
         Args:
@@ -95,7 +92,7 @@ class Submission:
     right: Right = ""
     checked: Checked | None = None
 
-    def by(self, respondent: Respondent) -> Submission:
+    def by(self, respondent: Respondent) -> "Submission":
         """Return the same submission, once it is known who makes it."""
         return replace(self, respondent=respondent)
 
@@ -124,7 +121,7 @@ class Settled(NamedTuple):
     standing: Standing | None = None
 
     @classmethod
-    def lost(cls, outcome: OutcomeDocument) -> Settled:
+    def lost(cls, outcome: OutcomeDocument) -> "Settled":
         """Return the result of a submission when another outcome stands."""
         return cls("lost", outcome, AlreadySettled(outcome))
 

@@ -9,8 +9,6 @@ A person who hands the question over stores a delegation in the place of a vote.
 back, or the other person uses it. So nobody votes beside somebody who acts on their behalf.
 """
 
-from __future__ import annotations
-
 import logging
 from datetime import datetime
 from functools import partial

@@ -5,8 +5,6 @@ question in the usual way. If that process is killed first, the next look at the
 that waits, by a page, by the operator after a marker, or at the deadline.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial

@@ -3,8 +3,6 @@
 It is kept for each root and its options, whatever number of stores a program opens on it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os
@@ -42,7 +40,7 @@ class Reading(NamedTuple):
     at: float
 
     @classmethod
-    def of_object(cls, written_at: datetime, began: float, ended: float) -> Reading:
+    def of_object(cls, written_at: datetime, began: float, ended: float) -> "Reading":
         """Return the reading that an object gives.
 
         Args:

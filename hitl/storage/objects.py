@@ -1,7 +1,5 @@
 """What each kind of storage does for a `Store`."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager

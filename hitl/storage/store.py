@@ -4,8 +4,6 @@ Everything rests on `Store.create_once`: of any number of callers who create the
 is told that it did. No storage is believed that: the first creation of a process at a root proves it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Authentication and authorization, before anything is shown or recorded."""
 
-from __future__ import annotations
-
 import hmac
 from dataclasses import replace
 from datetime import datetime

@@ -4,8 +4,6 @@ The path of the settings' `endpoint` is the prefix. An ingress may take it off a
 understood. In local mode, the key of the user's own inbox is a prefix too, which its pages keep.
 """
 
-from __future__ import annotations
-
 import hmac
 import re
 from contextvars import ContextVar

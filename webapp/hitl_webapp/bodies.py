@@ -3,13 +3,10 @@
 Whatever is unclear is refused with a sentence. Nothing is guessed, since what is read here is recorded.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 import pydantic_core
@@ -43,8 +40,7 @@ _T = TypeVar("_T")
 _thread: Final = Thread("hitl-bodies")
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(NamedTuple):
     """A form as it was sent.
 
     Args:

@@ -1,7 +1,5 @@
 """One answer for several questions: each is settled by itself, and has a result of its own."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, TypeVar

@@ -1,7 +1,5 @@
 """What the web app remembers, bounded by its size: questions, outcomes, links and pages."""
 
-from __future__ import annotations
-
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from cachetools import LRUCache

@@ -1,10 +1,7 @@
 """An answer in its parts, and what it changed of the proposed one: as rows for people, as JSON for programs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import JsonValue
 
@@ -35,8 +32,7 @@ _MAX_LABEL_CHARS: Final = 300
 _MAX_ROWS: Final = 200
 
 
-@dataclass(frozen=True)
-class Edit:
+class Edit(NamedTuple):
     """One row of the table: a part of the answer, as people read it.
 
     Args:

@@ -1,7 +1,5 @@
 """What is shown beside a question: read from storage, checked against its digests, made ready for pages."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence, Set

@@ -1,7 +1,5 @@
 """Which input fits a question. What is typed into it arrives as it was typed: no input here reads numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 

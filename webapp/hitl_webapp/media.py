@@ -1,7 +1,5 @@
 """Media types, and the header fields of a form's parts, read strictly: UTF-8 alone, each parameter once."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple

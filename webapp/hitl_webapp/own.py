@@ -5,10 +5,8 @@ program on this machine, makes a browser send has no key. A cookie would be sent
 to programs of other users.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from starlette.datastructures import Headers
 
@@ -17,8 +15,7 @@ from hitl_webapp.auth import Principal
 from hitl_webapp.below import SITE
 
 
-@dataclass(frozen=True)
-class Own:
+class Own(NamedTuple):
     """Whose inbox it is.
 
     Args:

@@ -4,8 +4,6 @@ Whatever a template prints passes `hitl.errors.printable`: no page holds a contr
 the direction of writing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

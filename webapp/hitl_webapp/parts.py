@@ -1,12 +1,10 @@
 """The form of an answer in parts: what a page shows of each, and which questions have one."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hitl.core.documents import RequestDocument
 from hitl.core.forms import MISSING, Part, PartFault, changed, filled, plan
@@ -29,8 +27,7 @@ _KEPT_FORMS: Final = 256
 _MAX_FIELDS: Final = 1_500
 
 
-@dataclass(frozen=True)
-class _Planned:
+class _Planned(NamedTuple):
     """What a question's form is made of, and what its fields hold at first."""
 
     part: Part
@@ -41,8 +38,7 @@ class _Planned:
 _kept: dict[tuple[str, str | None], _Planned | None] = {}
 
 
-@dataclass(frozen=True)
-class PartsForm:
+class PartsForm(NamedTuple):
     """The form of one answer, with what was typed so far.
 
     Args:
@@ -54,7 +50,7 @@ class PartsForm:
 
     part: Part
     sent: Mapping[str, Sequence[str]]
-    faults: Mapping[str, str] = field(default_factory=dict)
+    faults: Mapping[str, str] = MappingProxyType({})
     focus: str = ""
 
     def one(self, name: str) -> str:
@@ -90,7 +86,7 @@ class PartsForm:
         return [each for each in _shown(self.part, self.sent, ROOT, asked) if each[0] in self.faults]
 
 
-def form_of(question: RequestDocument, work: Work | None = None) -> Part | None:
+def form_of(question: RequestDocument, work: "Work | None" = None) -> Part | None:
     """Return the parts of a question's form; None for one whose answer is one field.
 
     Args:
@@ -106,7 +102,7 @@ def parts_form(
     sent: Mapping[str, Sequence[str]] | None = None,
     wrong: Sequence[PartFault] = (),
     focus: str = "",
-    work: Work | None = None,
+    work: "Work | None" = None,
 ) -> PartsForm | None:
     """Return the form of a question's parts; None for one whose answer is one field.
 
@@ -132,7 +128,7 @@ def parts_form(
 
 
 def stepped(
-    question: RequestDocument, sent: Mapping[str, Sequence[str]], step: str, work: Work | None = None
+    question: RequestDocument, sent: Mapping[str, Sequence[str]], step: str, work: "Work | None" = None
 ) -> PartsForm | None:
     """Return the form after one of its buttons was pressed; None where it has no such button.
 
@@ -173,7 +169,7 @@ FILTERS: Final = {
 }
 
 
-def _planned(question: RequestDocument, work: Work | None) -> _Planned | None:
+def _planned(question: RequestDocument, work: "Work | None") -> _Planned | None:
     if question.data_type != "json" or question.choices or not question.json_schema:
         return None
     key = (json.dumps(question.json_schema), initial(question))
@@ -188,7 +184,7 @@ def _planned(question: RequestDocument, work: Work | None) -> _Planned | None:
     return made
 
 
-def _plan(schema: str, first: str | None, work: Work | None) -> _Planned | None:
+def _plan(schema: str, first: str | None, work: "Work | None") -> _Planned | None:
     part = plan(json.loads(schema))
     # A field of text holds any JSON; what is always the same needs no form.
     if isinstance(part, Raw | Constant):
@@ -203,7 +199,7 @@ def _plan(schema: str, first: str | None, work: Work | None) -> _Planned | None:
     return _Planned(part, sent) if first is None or _sends_back(part, sent, first, work) else None
 
 
-def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str, work: Work | None) -> bool:
+def _sends_back(part: Part, sent: Mapping[str, Sequence[str]], first: str, work: "Work | None") -> bool:
     by_browsers = {name: list(map(sent_back, texts)) for name, texts in sent.items()}
     return sends_back(part, by_browsers, json.loads(first), work)
 

@@ -4,10 +4,9 @@ Programs get RFC 9457 problem documents, people get pages; both say the same. No
 nothing of a stack ever leaves.
 """
 
-from __future__ import annotations
-
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from hitl.core.documents import OutcomeDocument
 from hitl.core.tally import Standing
@@ -28,6 +27,7 @@ from hitl.errors import (
 from hitl.records.evidence import EvidenceChanged
 
 RETRY_AFTER_SECONDS: Final = 5
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 _TELL: Final = "tell the administrators of this service."
 EVIDENCE_CHANGED: Final = (
     "What belongs beside this question is missing, or was changed after it was asked. So no answer is taken: tell "
@@ -63,15 +63,14 @@ class Unauthenticated(Exception):
     """Nobody trustworthy said who calls."""
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One refusal: HTTP status, title and sentence, with what else a client can use."""
 
     status: int
     title: str
     detail: str
-    headers: dict[str, str] = field(default_factory=dict)
-    extra: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = _NONE
+    extra: Mapping[str, Any] = _NONE
     outcome: OutcomeDocument | None = None
 
     def document(self) -> dict[str, Any]:

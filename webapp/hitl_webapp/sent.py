@@ -1,11 +1,11 @@
 """A form as it was sent: what it means for its question, and what is wrong with it."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hitl.core.documents import RequestDocument, Respondent
 from hitl.core.forms import MISSING, ROOT, PartFault, read
@@ -31,13 +31,11 @@ if TYPE_CHECKING:
     from hitl.core.schema.work import Work
 
 _MAX_NAME_CHARS: Final = 256
-_SOMEBODY: Final = Respondent(via="web")
 # The last one is what other forms call such a button.
 _REJECTS: Final = frozenset(("1", "true", "yes", "on", "reject"))
 
 
-@dataclass(frozen=True)
-class SentForm:
+class SentForm(NamedTuple):
     """A form as it was sent.
 
     Args:
@@ -61,7 +59,7 @@ class SentForm:
     step: str
     choice: str
     kept: str
-    parts: dict[str, list[str]] = field(default_factory=dict)
+    parts: Mapping[str, list[str]] = MappingProxyType({})
     wrong: tuple[PartFault, ...] = ()
     to: str = ""
 
@@ -75,7 +73,7 @@ class SentForm:
         """Whether it declines to answer."""
         return self.submission.outcome == "rejected"
 
-    def resolved(self, question: RequestDocument, work: Work | None = None) -> SentForm:
+    def resolved(self, question: RequestDocument, work: "Work | None" = None) -> "SentForm":
         """Return the form with the answer that it means, which may have been sent by its place among the choices.
 
         Args:
@@ -90,34 +88,34 @@ class SentForm:
         first = initial(question)
         if first is not None and question.data_type == "str" and self.value == sent_back(first):
             # Who left it untouched means what was filled in.
-            return replace(self, submission=replace(self.submission, value=first))
+            return self._replace(submission=replace(self.submission, value=first))
         field = field_for(question)
         if not self.choice and field.widget == "search" and self.value not in field.choices:
-            return replace(self, submission=replace(self.submission, value=searched(question, self.value)))
+            return self._replace(submission=replace(self.submission, value=searched(question, self.value)))
         if field.exact and not self.choice:
             # A phone's keyboard adds a blank after what it completes.
             plain = self.value.strip()
             with suppress(InvalidValue):
                 plain = canonical(field.kind, plain) if field.kind else plain
-            return replace(self, submission=replace(self.submission, value=plain))
+            return self._replace(submission=replace(self.submission, value=plain))
         if not self.choice:
             return self
         if self.value or not field.by_index:
             raise BadInput(
                 "The form's field choice stands for an answer of this question's list, instead of a value."
             )
-        return replace(self, submission=replace(self.submission, value=chosen(question, self.choice)))
+        return self._replace(submission=replace(self.submission, value=chosen(question, self.choice)))
 
-    def _of_parts(self, question: RequestDocument, work: Work | None) -> SentForm:
+    def _of_parts(self, question: RequestDocument, work: "Work | None") -> "SentForm":
         part = form_of(question, work)
         if part is None or self.value or self.choice:
             raise BadInput("The form's fields are not those of this question, or it holds two answers.")
         value, wrong = read(part, self.parts, work=work)
         if wrong or value is MISSING:
-            return replace(self, wrong=tuple(wrong) or (PartFault(ROOT, "An answer is needed."),))
-        return replace(self, submission=replace(self.submission, value=format_value("json", value)))
+            return self._replace(wrong=tuple(wrong) or (PartFault(ROOT, "An answer is needed."),))
+        return self._replace(submission=replace(self.submission, value=format_value("json", value)))
 
-    def placed(self, question: RequestDocument, error: InvalidValue, work: Work | None = None) -> SentForm:
+    def placed(self, question: RequestDocument, error: InvalidValue, work: "Work | None" = None) -> "SentForm":
         """Return the form with the faults of an answer in parts, each at its part.
 
         Args:
@@ -129,7 +127,7 @@ class SentForm:
         if not self.parts or self.wrong or part is None or self.declines or not error.details:
             return self
         found = whole_faults(part, self.parts, question.json_schema or {}, json.loads(self.value), work)
-        return replace(self, wrong=tuple(found))
+        return self._replace(wrong=tuple(found))
 
     def typed(self, question: RequestDocument) -> dict[str, str]:
         """Return what was typed, with the answer that the form of declining keeps for the way back."""
@@ -211,7 +209,7 @@ def sent_form(sent: Form) -> SentForm:
         response_path=path,
         submission=Submission(
             outcome="rejected" if _rejects(form) else "answered",
-            respondent=_SOMEBODY,
+            respondent=Respondent(via="web"),
             value=value,
             comment=comment,
             submission_id=form.get("submission_id", "")[:128] or new_submission_id(),

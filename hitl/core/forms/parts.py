@@ -1,7 +1,5 @@
 """The parts that a form is made of. Each stands for one schema, and holds those of the schemas inside it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
@@ -34,7 +32,7 @@ class PartFault(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
     """What every part has.
 
@@ -60,7 +58,7 @@ class Part:
         return self.nullable or (not self.required and self.default is MISSING)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Line(Part):
     """One text field."""
 
@@ -71,7 +69,7 @@ class Flag(Part):
     """Yes or no."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Choice(Part):
     """One of several values, each with its label.
 
@@ -84,21 +82,21 @@ class Choice(Part):
     searched: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Several(Part):
     """Any of several values, each with its label."""
 
     options: tuple[tuple[str, JsonValue], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Group(Part):
     """An object: a part for each of its names."""
 
     fields: tuple[tuple[str, Part], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Rows(Part):
     """A list of parts that are alike.
 
@@ -113,21 +111,21 @@ class Rows(Part):
     most: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Fixed(Part):
     """A list with a part of its own at each place."""
 
     items: tuple[Part, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class OneOf(Part):
     """One of several parts, each with its label."""
 
     branches: tuple[tuple[str, Part], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Constant(Part):
     """A value that is always the same: nobody is asked for it."""
 

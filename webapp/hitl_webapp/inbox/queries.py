@@ -1,7 +1,5 @@
 """What a visitor asks the inbox for: a view, filters, an order, and from which question on."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence

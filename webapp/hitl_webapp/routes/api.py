@@ -1,7 +1,5 @@
 """The JSON API, compatible with the old plugin's."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final, NamedTuple
 
@@ -121,7 +119,6 @@ _DONE: Final[dict[str, str]] = {
     "withdrawn": "Your vote was withdrawn, or what you handed over taken back.",
     "delegated": "The question was handed over.",
 }
-_SOMEBODY: Final = Respondent(via="api")
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -227,7 +224,7 @@ async def _read(headers: Headers, body: bytes) -> _Sent:
     path, token_in_path = split_token(sent.response_path)
     submission = Submission(
         outcome="rejected" if sent.reject else "answered",
-        respondent=_SOMEBODY,
+        respondent=Respondent(via="api"),
         value=None if sent.reject else sent.value,
         text=False,
         comment=sent.comment,

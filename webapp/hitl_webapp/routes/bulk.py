@@ -1,7 +1,5 @@
 """Several questions at once: a page that says what will happen, and one result for each."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
@@ -177,7 +175,7 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
     return HTMLResponse(done)
 
 
-async def _page(service: Service, request: Request, ids: Sequence[str], principal: Principal) -> ConfirmingPage:
+async def _page(service: Service, request: Request, ids: Sequence[str], principal: Principal) -> "ConfirmingPage":
     page = ConfirmingPage(await bulk.seen(service, request.headers, ids), principal.name)
     if page.first is not None:
         await planned(page.first)

@@ -1,7 +1,5 @@
 """What is shown beside a question, byte by byte: to who may see it, and nothing that it does not list."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

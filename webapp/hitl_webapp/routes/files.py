@@ -1,7 +1,5 @@
 """Files that answer: from a form, and from programs. They are never kept in memory whole, and never shown."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any, Final
 

@@ -1,7 +1,6 @@
 """Pages for people: the form, the outcome."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter, FastAPI, Request
@@ -298,12 +297,12 @@ async def form_again(
     return _shown_form(view, problem.status, problem.headers)
 
 
-def _shown_form(view: pages.FormView, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _shown_form(view: pages.FormView, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return _form_reply(pages.form_page(view), view.evidence, status, headers)
 
 
 def _form_reply(
-    page: str | bytes, beside: Shown, status: int = 200, headers: dict[str, str] | None = None
+    page: str | bytes, beside: Shown, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
     # Only a page with a report has frames, of this site alone.
     frames = {"Content-Security-Policy": f"{CSP}; frame-src 'self'"} if beside.frames else {}

@@ -1,7 +1,5 @@
 """Probes, metrics and the API's own page."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 

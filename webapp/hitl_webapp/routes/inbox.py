@@ -1,7 +1,5 @@
 """The inbox: its page and its JSON, the next question, and hints that something changed."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 

@@ -1,7 +1,5 @@
 """Statistics: the page, and the same figures as JSON. What makes them is loaded when somebody first asks."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import TYPE_CHECKING
 
@@ -40,7 +38,7 @@ async def stats(request: Request) -> Response:
     return Response(to_json(await asyncio.to_thread(api.document, shown)), media_type="application/json")
 
 
-async def _statistics(request: Request, principal: Principal, *, strict: bool) -> Statistics:
+async def _statistics(request: Request, principal: Principal, *, strict: bool) -> "Statistics":
     from hitl_webapp.stats.shown import statistics
 
     service = service_of(request)

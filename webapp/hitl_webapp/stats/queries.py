@@ -1,7 +1,5 @@
 """What a visitor asks the statistics for: a view, filters, and how many weeks back."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlencode
