@@ -1,5 +1,7 @@
 """What an answer changed of the value that was proposed."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
