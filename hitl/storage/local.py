@@ -16,6 +16,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, ParamSpec, TypeVar
 
+from hitl.core.keys import PREFIX
 from hitl.errors import DocumentDamaged, StorageUnavailable, StorageUnsuitable
 from hitl.storage.creation import Creation, Synced
 from hitl.storage.disk import disk
@@ -247,7 +248,7 @@ class LocalObjects:
         return errors
 
     def _drop_parts(self, before: datetime) -> list[str]:
-        found = [key for key, written_at in self._listing.keys("", parts=True) if written_at < before]
+        found = [key for key, written_at in self._listing.keys(PREFIX, parts=True) if written_at < before]
         for key in found:
             with suppress(FileNotFoundError, DocumentDamaged):
                 *folders, name = key.split("/")

@@ -810,6 +810,19 @@ async def test_an_earlier_release_and_this_one_serve_one_folder(store: Store, ro
     assert await store.read(KEY) == b"earlier"
     assert [key async for key, _ in store.list_keys("")] == [KEY]
 
+async def test_unfinished_files_of_others_under_the_root_are_left_alone(store: Store, root: Path) -> None:
+    await store.prove()
+    others = [root / "notes#1", root / "backups" / "monday#22", root / "hitl-requests-old" / "a" / "x#3"]
+    for each in others:
+        each.parent.mkdir(exist_ok=True, parents=True)
+        each.write_bytes(b"somebody else's")
+        os.utime(each, (1, 1))
+
+    await collect(store, now=datetime.now(UTC), retention=timedelta(days=30))
+
+    assert [each.read_bytes() for each in others] == [b"somebody else's"] * 3
+
+
 
 async def test_only_a_sync_that_began_after_the_folders_were_there_serves_others(
     root: Path, steps: list[str]
