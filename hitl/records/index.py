@@ -84,8 +84,8 @@ async def completed_at(store: Store) -> datetime | None:
     Raises:
         StorageUnavailable: when the storage did not answer in time.
     """
-    found = [at async for key, at in store.list_keys(keys.INDEX_COMPLETE.rpartition("/")[0])]
-    return max(found, default=None)
+    listed = store.list_keys(keys.INDEX_COMPLETE.rpartition("/")[0])
+    return max([at async for key, at in listed if key == keys.INDEX_COMPLETE], default=None)
 
 
 async def open_rows(store: Store) -> AsyncIterator[tuple[OpenRow, datetime]]:

@@ -259,6 +259,14 @@ async def test_what_an_older_release_asked_and_settled_is_in_the_index_after_a_s
 
 async def test_a_scan_that_was_interrupted_does_not_say_that_the_index_is_complete() -> None:
     store = Counting(f"memory://{uuid.uuid4().hex}", page=4)
+async def test_another_object_beside_the_sign_that_the_index_is_complete_hides_no_question(store: Timed) -> None:
+    # A later release may write more there.
+    await by_an_older_release(store)
+    await store.mark(f"{keys.INDEX_COMPLETE}.begun")
+
+    assert not await is_complete(store)
+
+
     for number in range(20):
         await by_an_older_release(store, f"q-{number:02}")
     scan = Scan(store, lambda _: None, lambda *_: None)
