@@ -125,5 +125,8 @@ def _ended(number: int) -> str:
 
 
 def _number(key: str) -> int:
+    """Return which claim an object is of, or 0 for what has another name than claims get."""
     name = key.rpartition("/")[2].removesuffix(".ended")
-    return int(name) if name.isascii() and name.isdigit() else 0
+    number = int(name) if name.isascii() and name.isdigit() else 0
+    # Else one that nobody could end would hold without end.
+    return number if key.removesuffix(".ended") == keys.deletion_key(number) else 0

@@ -251,6 +251,16 @@ async def test_a_claim_ends_by_itself_and_its_number_is_never_taken_again(
     assert (await claim(store, now=store.time)).deleted_at == store.time
 
 
+@pytest.mark.parametrize("name", ["5", "5.ended", "x", "v2/00000009"])
+async def test_what_has_no_name_of_a_claim_holds_nobody_up(store: Timed, name: str) -> None:
+    await store.mark(f"{keys.DELETING}/{name}")
+
+    await (await claim(store, now=NOW)).end(deleted=True)
+
+    assert await store.exists(f"{keys.DELETING}/{name}")
+    await claim(store, now=NOW)
+
+
 async def test_the_last_claim_stays_so_that_its_number_is_not_taken_by_two(store: Timed) -> None:
     # Who saw it and was held up would else create the number that another one began anew with.
     for number in (1, 2, 3):
