@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final, Literal, TypeAlias
 
@@ -134,11 +134,15 @@ class Scan:
     async def _repair_of(self, listed: Listed, opened: _OpenRows, now: datetime) -> Repair:
         self._visited(listed)
         rows = [key for key, _ in opened.pop(listed.request_id, [])] if listed.asked_at else []
-        return repair_of(listed, rows, indexed=await self._rows.have(listed.request_id), now=now)
+        return repair_of(listed, rows, indexed=await self._rows.have(listed.request_id, now), now=now)
 
     async def _finish(self, opened: _OpenRows, now: datetime) -> None:
-        """Drop the rows that no question had, unless it was asked just now, and say that the index is complete."""
+        """Drop the rows that no question can have, and say that the index is complete.
+
+        A question that was asked just now may not be listed yet.
+        """
         await self._drop([key for rows in opened.values() for key, at in rows if now - at >= _SETTLING])
+        await self._drop([row.key async for row, _ in settled_rows(self._store, self._rows.to_come)])
         try:
             await self._store.mark(keys.INDEX_COMPLETE)
         except DocumentDamaged as error:
@@ -188,18 +192,27 @@ def markers_of(request_id: str) -> list[str]:
 
 
 class _Rows:
-    """The rows of settled questions, which are asked for in the order of the questions."""
+    """The rows of settled questions, which are asked for in the order of the questions.
+
+    Args:
+        store: The root.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._rows: AsyncIterator[tuple[SettledRow, datetime]] | None = None
         self._ahead: str | None = None
+        self.to_come: list[date] = []
 
-    async def have(self, request_id: str) -> bool:
-        """Tell whether a question has a row."""
+    async def have(self, request_id: str, now: datetime) -> bool:
+        """Tell whether a question has a row of a day that has come. The retention reads no other."""
         try:
             if self._rows is None:
-                self._rows = settled_rows(self._store, await settled_days(self._store))
+                # Clocks are less than a day apart.
+                last = (now + timedelta(days=1)).astimezone(UTC).date()
+                days = await settled_days(self._store)
+                self.to_come = [day for day in days if day > last]
+                self._rows = settled_rows(self._store, [day for day in days if day <= last])
                 await self._take(self._rows)
             while self._ahead is not None and sort_key(self._ahead) < sort_key(request_id):
                 await self._take(self._rows)
