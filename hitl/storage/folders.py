@@ -194,7 +194,11 @@ def kind_of(mode: int) -> str:
 
 
 def make_root(root: str) -> None:
-    """Make a folder and all above it, durably, unless it is there."""
+    """Make a folder and all above it, durably, unless it is there.
+
+    Raises:
+        OSError: when that is not possible.
+    """
     missing = []
     while not os.path.isdir(root):  # noqa: PTH112 - a text, as this is called for each creation
         missing.append(root)
@@ -203,8 +207,11 @@ def make_root(root: str) -> None:
             break
         root = above
     for folder in reversed(missing):
-        with suppress(FileExistsError):
+        try:
             os.mkdir(folder)  # noqa: PTH102 - as above
+        except FileExistsError:
+            if os.path.islink(folder) and not os.path.isdir(folder):  # noqa: PTH112, PTH114 - as above
+                raise OSError(errno.ENOENT, f"{folder} leads to a folder that is not there") from None
         within = os.open(os.path.dirname(folder), _ROOT)  # noqa: PTH120 - as above
         try:
             with readable([within]) as files:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, unquote_to_bytes
 
 from hitl.errors import StorageUnsuitable
 
 SERVED_SCHEMES: Final = ("file", "memory", "s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+
+_UNSEEN: Final = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def normalised(url: str) -> tuple[str, str]:
@@ -32,7 +36,11 @@ def normalised(url: str) -> tuple[str, str]:
             # Else it would be a folder of that name, wherever the process was started.
             end = "/path/of/the/folder" if scheme.lower() == "file" else "…"
             raise StorageUnsuitable(f"{url} is no URL, as it has no '//': write {scheme.lower()}://{end}")
-        return Path(url).expanduser().absolute().as_uri(), "file"
+        return _url_of(url), "file"
+    if _UNSEEN.search(url):
+        raise StorageUnsuitable(
+            f"{url!r} holds a character that cannot be seen: leave it out, or write it with a %, such as %0A"
+        )
     if not {"?", "#"}.isdisjoint(path):
         raise StorageUnsuitable(f"{url} holds '?' or '#': write them as %3F and %23")
     if not {".", ".."}.isdisjoint(unquote(path).split("/")):
@@ -43,5 +51,20 @@ def normalised(url: str) -> tuple[str, str]:
 
 
 def folder_of(url: str) -> str:
-    """Return the folder that a file URL names."""
-    return unquote(urlsplit(url).path)
+    """Return the folder that a file URL names. Its name may be no UTF-8."""
+    return os.fsdecode(unquote_to_bytes(os.fsencode(url.partition("://")[2])))
+
+
+def _url_of(path: str) -> str:
+    try:
+        parts = Path(path).expanduser().absolute().parts
+    except RuntimeError as error:
+        raise StorageUnsuitable(f"{path}: there is no such home folder: write out the whole path") from error
+    if ".." in parts:
+        # Only the filesystem knows what is above a symbolic link.
+        after = len(parts) - parts[::-1].index("..")
+        parts = (os.path.realpath(Path(*parts[:after])), *parts[after:])
+    found = Path(*parts)
+    if found == found.parent:
+        raise StorageUnsuitable(f"{path} is the folder of the whole machine: name a folder in it")
+    return found.as_uri()

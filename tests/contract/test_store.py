@@ -336,6 +336,10 @@ def test_importing_flytes_storage_changes_nothing(folders: Backend) -> None:
         ("file:///", "names no folder of this machine"),
         ("file://relative/x", "names no folder of this machine"),
         ("file:///dev/null/x", "cannot be opened"),
+        ("/", "is the folder of the whole machine"),
+        ("~no-such-user/hitl", "there is no such home folder"),
+        ("s3://bucket/x\n", "holds a character that cannot be seen"),
+        ("file:///tmp/a\tb", "holds a character that cannot be seen"),
     ],
 )
 def test_a_root_that_cannot_be_served_is_refused_with_a_sentence(url: str, sentence: str) -> None:

@@ -168,6 +168,41 @@ def test_a_root_that_is_no_folder_is_told_when_it_is_opened(tmp_path: Path) -> N
         Store(str(tmp_path / "file/below"))
 
 
+async def test_a_root_that_is_a_link_to_nothing_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "unmounted")
+    store = Store(str(tmp_path / "link"))
+
+    assert await store.list_request_ids() == []
+    with pytest.raises(StorageUnsuitable, match="link leads to a folder that is not there"):
+        await store.create_once(KEY, b"x")
+    assert not (tmp_path / "unmounted").exists()
+
+
+async def test_a_root_whose_name_is_no_utf8_is_that_very_folder(tmp_path: Path) -> None:
+    root = os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(root)  # noqa: PTH102 - no text
+    store = Store(os.fsdecode(root))
+
+    assert await store.create_once(KEY, b"x")
+
+    assert os.listdir(os.fsencode(tmp_path)) == [b"\xff"]  # noqa: PTH208 - no text
+    assert await Store(store.url).read(KEY) == b"x"
+
+
+async def test_a_path_with_two_dots_leads_where_the_system_says_and_has_one_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    monkeypatch.chdir(tmp_path / "far")
+    store = Store("../link/../root")
+
+    assert await store.create_once(KEY, b"x")
+
+    assert (tmp_path / "far" / "root" / KEY).read_bytes() == b"x"
+    assert Store(store.url).url == store.url == (tmp_path / "far" / "root").as_uri()
+
+
 @pytest.mark.usefixtures("nobody")
 async def test_a_root_that_may_not_be_made_is_told_by_the_first_creation(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir(0o555)
@@ -775,6 +810,19 @@ async def test_what_a_writer_that_died_left_is_collected_when_it_is_old(store: S
     assert await store.exists(keys.request_key("b"))
 
 
+async def test_unfinished_files_of_others_under_the_root_are_left_alone(store: Store, root: Path) -> None:
+    await store.prove()
+    others = [root / "notes#1", root / "backups" / "monday#22", root / "hitl-requests-old" / "a" / "x#3"]
+    for each in others:
+        each.parent.mkdir(exist_ok=True, parents=True)
+        each.write_bytes(b"somebody else's")
+        os.utime(each, (1, 1))
+
+    await collect(store, now=datetime.now(UTC), retention=timedelta(days=30))
+
+    assert [each.read_bytes() for each in others] == [b"somebody else's"] * 3
+
+
 async def test_a_deleted_request_leaves_no_folder(root: Path) -> None:
     store = Timed(str(root))
     request = await asked(store, "a")
@@ -809,19 +857,6 @@ async def test_an_earlier_release_and_this_one_serve_one_folder(store: Store, ro
     assert not await store.create_once(KEY, b"later")
     assert await store.read(KEY) == b"earlier"
     assert [key async for key, _ in store.list_keys("")] == [KEY]
-
-async def test_unfinished_files_of_others_under_the_root_are_left_alone(store: Store, root: Path) -> None:
-    await store.prove()
-    others = [root / "notes#1", root / "backups" / "monday#22", root / "hitl-requests-old" / "a" / "x#3"]
-    for each in others:
-        each.parent.mkdir(exist_ok=True, parents=True)
-        each.write_bytes(b"somebody else's")
-        os.utime(each, (1, 1))
-
-    await collect(store, now=datetime.now(UTC), retention=timedelta(days=30))
-
-    assert [each.read_bytes() for each in others] == [b"somebody else's"] * 3
-
 
 
 async def test_only_a_sync_that_began_after_the_folders_were_there_serves_others(
