@@ -43,6 +43,11 @@ class Listed:
         """When the outcome was written, if there is one."""
         return self.objects.get(_OUTCOME)
 
+    def add(self, name: str, written_at: datetime) -> None:
+        """Take an object as it was listed, unless it has no name: some tools write one for a folder itself."""
+        if name:
+            self.objects[name] = written_at
+
     def all_keys(self) -> list[str]:
         """Return the keys of all its objects."""
         return [f"{_FOLDER}{self.request_id}/{name}" for name in self.objects]
@@ -77,7 +82,7 @@ class Walk:
             if self._held is None or self._held.request_id != request_id:
                 done += self._given_up()
                 self._held = Listed(request_id)
-            self._held.objects[name] = written_at
+            self._held.add(name, written_at)
         if page:
             self._after = page[-1][0]
             if self._after.startswith(_AUDIT):
@@ -119,7 +124,7 @@ async def look_up(store: Store, request_ids: Sequence[str]) -> AsyncIterator[Lis
                     break
                 for key, written_at in page:
                     last, _, name = key.removeprefix(_FOLDER).partition("/")
-                    found.setdefault(last, Listed(last)).objects[name] = written_at
+                    found.setdefault(last, Listed(last)).add(name, written_at)
                 after = page[-1][0]
             if last:
                 del found[last]

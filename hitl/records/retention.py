@@ -187,6 +187,7 @@ async def _finish(store: Store, request_id: str) -> str:
         The key that went.
     """
     marker, outcome = keys.deleted_marker(request_id), keys.response_key(request_id)
+    folder = keys.question_prefix(request_id)
     if await store.exists(keys.request_key(request_id)):
         # A release that does not know these markers asked it again. The objects belong to the new question now.
         _log.warning("request %s was asked again while it was deleted: its outcome is left alone", request_id)
@@ -194,7 +195,7 @@ async def _finish(store: Store, request_id: str) -> str:
         await store.delete(outcome)
         await store.mark(marker)
         return outcome
-    elif left := [key async for key, _ in store.list_keys(keys.question_prefix(request_id))]:
+    elif left := [key async for key, _ in store.list_keys(folder) if key != folder]:
         # Evidence of a question that was never stored. Until the marker is gone, that question cannot be asked.
         await store.delete_many(left)
         await store.mark(marker)

@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -285,3 +285,39 @@ async def test_the_deadline_of_a_deleted_question_is_not_settled_by_whoever_wait
     await pass_by(store, STALE)
     with pytest.raises(RequestNotFound, match="nothing is recorded for it any more"):
         await expire(store, request, now=DEADLINE + GRACE, markers=False)
+
+
+class WithFolders(Struck):
+    """A store in a bucket where some tool wrote an object for each folder, which no deletion reaches."""
+
+    folders: Sequence[str] = ()
+
+    async def list_keys(self, prefix: str) -> AsyncIterator[tuple[str, datetime]]:
+        async for each in super().list_keys(prefix):
+            yield each
+        for key in self.folders:
+            if key == prefix or key.startswith(f"{prefix}/"):
+                yield key, NOW
+
+    async def list_page(self, prefix: str, after: str = "", most: int | None = None) -> list[tuple[str, datetime]]:
+        page = [*await super().list_page(prefix, after, most), *((key, NOW) for key in self.folders)]
+        return sorted(each for each in page if each[0].startswith(prefix.rstrip("/")) and each[0] > after)
+
+
+async def test_an_object_in_the_place_of_a_folder_keeps_nothing_from_being_deleted_and_asked_again() -> None:
+    store = WithFolders(f"memory://{uuid.uuid4().hex}")
+    store.folders = (keys.PREFIX, keys.question_prefix(ID), keys.question_prefix("evidence-only"))
+    request = await asked(store)
+    await settle(store, request, answer("7"), now=NOW, markers=False)
+    await store.create_once(keys.evidence_key("evidence-only", "0" * 64), b"x")
+
+    for _ in range(6):
+        store.time += MONTH
+        await collect(store, now=store.time, retention=MONTH, full=True)
+        store.time += STALE
+        await drop_stale(store, now=store.time)
+
+    left = {key async for key, _ in store.list_keys(keys.PREFIX)} - set(store.folders)
+    assert all(key.startswith((keys.DELETING, keys.INDEX_COMPLETE)) for key in left), left
+    assert (await asked(store, now=store.time)).created
+    assert (await asked(store, "evidence-only", now=store.time)).created
