@@ -31,6 +31,7 @@ from hitl.errors import (
     NotAllowed,
     RequestNotFound,
     StorageError,
+    StorageUnavailable,
     StorageUnsuitable,
 )
 from hitl.records.attempts import note_refused
@@ -77,6 +78,8 @@ class Stored:
         What cannot be read costs its own row only. It is told to `warn`.
         """
         found_ids = await self._candidates(settled=settled)
+        if not found_ids:
+            await self._require_storage()
         looks = await all_of(partial(self._look, each, settled=settled) for each in found_ids)
         damaged = [look for look in looks if isinstance(look, StorageError)]
         if damaged and len(damaged) == len(looks) and isinstance(damaged[0], StorageUnsuitable):
@@ -184,6 +187,14 @@ class Stored:
             return await self.store.list_request_ids()
         return sorted({row.request_id async for row, _ in open_rows(self.store)})
 
+    async def _require_storage(self) -> None:
+        # A web page in the place of S3, such as the console of a server, passes for an empty list.
+        if await self.store.exists(keys.probe_key()):
+            raise StorageUnavailable(
+                f"{self.store.url}: its server says of any object that it is there, so it is no object storage: "
+                "check the endpoint and its port"
+            )
+
     async def _look(self, request_id: str, *, settled: bool) -> RequestView | StorageError | None:
         try:
             outcome = await read_outcome(self.store, request_id)
@@ -210,6 +221,9 @@ class Stored:
         """
         try:
             return await read_request(self.store, request_id)
+        except DocumentDamaged:
+            await self._require_storage()
+            raise
         except RequestNotFound as error:
             if (whole := await self._meant(request_id)) is not None:
                 return await read_request(self.store, whole)

@@ -79,7 +79,11 @@ def serving(reply: Callable[[str], tuple[int, bytes]]) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(params=["away", "refuses everybody", "no such bucket"])
+# As a server's console, on the port beside that of its API, answers every path. It can be parsed as XML.
+PAGE = b'<!doctype html><html><head><meta charset="utf-8"/></head><body><div id="root"></div></body></html>'
+
+
+@pytest.fixture(params=["away", "refuses everybody", "no such bucket", "a web page"])
 def troubled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A root on an S3 that is of no use, and what is wrong with it."""
     access: dict[str, Any] = {"access_key_id": "test", "secret_access_key": "test", "region": "us-east-1"}
@@ -93,7 +97,8 @@ def troubled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         else:
             # An S3 of this repository's knows no rights.
             refused = (403, b"<Error><Code>AccessDenied</Code></Error>")
-            options = {**access, "endpoint": stack.enter_context(serving(lambda _path: refused))}
+            reply = (200, PAGE) if request.param == "a web page" else refused
+            options = {**access, "endpoint": stack.enter_context(serving(lambda _path: reply))}
         monkeypatch.setenv("HITL_STORAGE_ROOT", url)
         monkeypatch.setenv("HITL_STORAGE_OPTIONS", json.dumps(options))
         monkeypatch.setenv("HITL_ENDPOINT", "http://127.0.0.1:9")
