@@ -83,11 +83,24 @@ async def _find_context(settings: Settings) -> Context:
             "address: unset HITL_ENDPOINT; or, for the web app at that address, set HITL_STORAGE_ROOT to its root "
             "and unset HITL_SERVE"
         )
-    # Loads the web framework, which a task in operator mode does without.
-    from hitl.serving.local import serve_locally
-
-    endpoint = await serve_locally(settings)
+    endpoint = await _served_here(settings)
     return Context(_records(open_store(settings)), endpoint, mode, action, origin=origin)
+
+
+async def _served_here(settings: Settings) -> str:
+    try:
+        # Loads the web framework, which a task in operator mode does without.
+        from hitl.serving.local import serve_locally
+
+        return await serve_locally(settings)
+    except RuntimeError as error:
+        # Python starts no more work in threads once the main thread has ended.
+        if "shutdown" not in str(error):
+            raise
+        raise ServeError(
+            "the main thread of this program has ended, so nothing can serve the form: let it wait for the thread "
+            "that asks, by join()"
+        ) from error
 
 
 def _records(store: Store, *, announce: bool = False) -> Records:

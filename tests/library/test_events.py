@@ -505,6 +505,14 @@ def test_a_program_forks_and_both_ask_and_get_their_answers() -> None:
     assert parent.end() == 0
 
 
+@pytest.mark.parametrize("before", [[], ["asked"]])
+def test_a_thread_that_asks_after_the_main_thread_has_ended_is_told_why_not(before: list[str]) -> None:
+    program = Program("outliving", *before)
+
+    assert "ServeError the main thread of this program has ended" in program.line("refused")
+    assert program.end() == 0
+
+
 def test_whoever_answered_is_told_before_the_program_ends() -> None:
     for _ in range(3):
         program = Program("leaving")
