@@ -52,6 +52,8 @@ class Operations:
             CreationRefused: when it refuses again and again, and there is no such object.
         """
         for attempt in range(_TRIES):
+            if attempt:
+                await _pause(attempt - 1)
             try:
                 await self.watched("create", self.objects.create(key, data, durable=durable))
             except FileExistsError:
@@ -60,7 +62,6 @@ class Operations:
                     return False
             else:
                 return True
-            await _pause(attempt)
         raise CreationRefused(
             f"{self.url} refuses to create {key}, though there is no such object: try again later"
         )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,7 +21,8 @@ from hitl.core import keys
 from hitl.errors import ClockApart, StorageError, StorageUnavailable, StorageUnsuitable
 from hitl.records.links import add_link, find_link
 from hitl.records.requests import read_outcome, read_request
-from hitl.storage import CLOCK_LIMIT_SECONDS, Store
+from hitl.storage import CLOCK_LIMIT_SECONDS, Store, operations
+from hitl.storage.operations import CreationRefused
 from tests.backends.plugin import Backend
 from tests.backends.processes import free_ports
 from tests.contract.wires import Behaviour, Fate, fake_s3, lossy_wire
@@ -241,6 +243,29 @@ async def test_a_refusal_without_a_cause_costs_nothing(
     assert await read_request(straight, request.request_id) == request
     assert await find_link(straight, request.request_id, keys.hash_token(token), None) is not None
     assert await read_outcome(straight, request.request_id) == outcome
+
+
+async def test_after_the_last_refusal_nobody_waits_longer(
+    s3_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def decide(first_line: str) -> Fate:
+        return "conflict" if first_line.startswith("PUT ") and "request.json" in first_line else "pass"
+
+    async def waited(seconds: float) -> None:
+        waits.append(seconds)
+
+    async with lossy_wire(s3_backend.options["endpoint"], decide) as endpoint:
+        store = Store(s3_backend.url, {**s3_backend.options, "endpoint": endpoint})
+        await store.prove()
+        monkeypatch.setattr(operations, "asyncio", SimpleNamespace(sleep=waited))
+        with pytest.raises(CreationRefused):
+            await store.create_once(keys.request_key("a"), b"x")
+
+    # Five tries, and the waits between them.
+    assert len(waits) == 4
+    assert sum(waits) < 2
 
 
 @pytest.mark.parametrize("part", ["request.json", "/links/", "response.json"])
