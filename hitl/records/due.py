@@ -51,7 +51,8 @@ def verdict(
             return "orphan"
         return "finish" if quiet is not False else "keep"
     assert listed.settled_at is not None
-    row = next((row for row, written_at in rows if _tells_of(row, written_at, listed.settled_at)), None)
+    # Of several rows only the question says which has its deadline.
+    row = rows[0][0] if len(rows) == 1 and _tells_of(*rows[0], listed.settled_at) else None
     # If the question is younger than its outcome, a release that does not know of deletions asked it again.
     if row is None or listed.asked_at > listed.settled_at:
         return "read"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Final, TypeAlias, assert_never
@@ -75,14 +75,15 @@ class Pass:
         window: dict[str, list[Row]] = {}
         for prefix in (keys.NEW, keys.ANSWERED, votekeys.HANDED):
             self._markers.update([key async for key, _ in self._store.list_keys(prefix)])
-        async for row, written_at in settled_rows(self._store, await self._days()):
-            if surely_kept(row, written_at, now=self._now, retention=self._retention):
-                self._tell_kept(row.request_id, written_at)
+        async for rows in _by_question(settled_rows(self._store, await self._days())):
+            request_id = rows[0][0].request_id
+            if all(surely_kept(row, at, now=self._now, retention=self._retention) for row, at in rows):
+                self._tell_kept(request_id, min(at for _, at in rows))
                 continue
-            if len(window) == _LOOKED_UP and row.request_id not in window:
+            if len(window) == _LOOKED_UP:
                 await self._look_up(window)
                 window = {}
-            window.setdefault(row.request_id, []).append((row, written_at))
+            window[request_id] = rows
         await self._look_up(window)
         await self._going.flush()
         await self._finish(self._ending)
@@ -246,6 +247,18 @@ class _Batch:
         questions, self._questions, self._size = self._questions, [], 0
         if questions:
             await self._full(questions)
+
+
+async def _by_question(rows: AsyncIterator[Row]) -> AsyncIterator[list[Row]]:
+    """Yield the rows of each question together. They come one after another."""
+    together: list[Row] = []
+    async for row in rows:
+        if together and row[0].request_id != together[0][0].request_id:
+            yield together
+            together = []
+        together.append(row)
+    if together:
+        yield together
 
 
 def _list_of(questions: Sequence[Question]) -> bytes:

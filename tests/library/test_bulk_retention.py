@@ -162,6 +162,19 @@ async def test_a_deadline_far_off_keeps_a_question_without_a_look(store: Timed) 
     assert await passed(store) == [ID]
 
 
+async def test_of_two_rows_only_the_question_says_which_has_its_deadline(store: Timed) -> None:
+    request = await asked(store, ID, timeout_seconds=40 * 86_400)
+    await settle(store, request, answer("7"), now=NOW, markers=False)
+    wrong = SettledRow(ID, NOW.date(), NOW + DAY).key
+    await store.mark(wrong)
+    store.time += 35 * DAY
+
+    assert await run_pass(store, now=store.time, retention=MONTH) == []
+
+    assert await store.exists(keys.request_key(ID))
+    assert not await store.exists(wrong)
+
+
 async def test_a_question_under_an_id_whose_outcome_goes_waits_until_that_cannot_be_sent_twice(
     store: Timed,
 ) -> None:
