@@ -22,6 +22,8 @@ from hitl.storage import Store, ticks
 
 STALE: Final = timedelta(minutes=15)
 _MOST_PASSED_OVER: Final = 16
+# Clocks may be half a minute apart.
+_APART: Final = timedelta(minutes=1)
 
 
 class DeletesAlready(StorageUnavailable):
@@ -99,6 +101,11 @@ async def claim(store: Store, *, now: datetime, stale: timedelta = STALE) -> Cla
     """
     found = {key: written_at async for key, written_at in store.list_keys(keys.DELETING)}
     last = max(map(_number, found), default=0)
+    for key in {keys.deletion_key(last), keys.LAST_DELETED} & found.keys():
+        if found[key] - now > _APART:
+            # The storage's clock was set back since. Its age is counted from now on.
+            await store.mark(key)
+            found[key] = now
     unknown = bool(last) and _ended(last) not in found
     deleted_at = found.get(keys.LAST_DELETED)
     if unknown:

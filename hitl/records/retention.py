@@ -78,7 +78,7 @@ async def collect(
     scanned_at = await completed_at(store)
     if dry_run and scanned_at is None:
         return await _would_go(store, now, retention, looked, left)
-    if not dry_run and (full or scanned_at is None or now - scanned_at >= _SCANNED_EVERY):
+    if not dry_run and (full or scanned_at is None or abs(now - scanned_at) >= _SCANNED_EVERY):
         await scan_all(store, now=now, looked=looked, left=left)
     collected = await run_pass(store, now=now, retention=retention, dry_run=dry_run, looked=looked, left=left)
     if not dry_run:

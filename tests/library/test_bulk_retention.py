@@ -264,6 +264,22 @@ async def test_a_claim_ends_by_itself_and_its_number_is_never_taken_again(
     assert (await claim(store, now=store.time)).deleted_at == store.time
 
 
+async def test_a_clock_that_was_set_back_holds_nobody_up_for_longer_than_a_claim(store: Timed) -> None:
+    await settled(store, "a")
+    store.time += 400 * DAY
+    assert await collect(store, now=store.time, retention=MONTH) == ["a"]
+    await claim(store, now=store.time)
+
+    store.time -= 300 * DAY
+    with pytest.raises(DeletesAlready, match=r"try again in 16 min"):
+        await claim(store, now=store.time)
+    for _ in range(2):
+        store.time += STALE
+        await collect(store, now=store.time, retention=MONTH)
+
+    assert await store.read(keys.response_key("a")) is None
+
+
 @pytest.mark.parametrize("name", ["5", "5.ended", "x", "v2/00000009"])
 async def test_what_has_no_name_of_a_claim_holds_nobody_up(store: Timed, name: str) -> None:
     await store.mark(f"{keys.DELETING}/{name}")
