@@ -10,11 +10,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
+from hitl.core.keys import OPEN, SETTLED
 from hitl.errors import DocumentDamaged, printable
 from hitl.storage.folders import Folders, is_part
 from hitl.storage.objects import Entry
 
 _MOST_NAMED: Final = 1_000
+_INDEX: Final = (OPEN, SETTLED)
 _log = logging.getLogger("hitl.storage")
 
 
@@ -56,7 +58,7 @@ class Listing:
         while left:
             folder = left.pop()
             start = "".join(f"{part}/" for part in folder)
-            for entry in self._entries(folder):
+            for entry in self._entries(folder, asked_for=folder is first):
                 # What was deleted meanwhile is left out.
                 with suppress(FileNotFoundError):
                     if entry.is_dir(follow_symlinks=False):
@@ -86,7 +88,7 @@ class Listing:
             return None
         return None if stat.S_ISDIR(found.st_mode) else (name, time_of(found.st_mtime))
 
-    def _entries(self, folder: Sequence[str]) -> Iterator[os.DirEntry[str]]:
+    def _entries(self, folder: Sequence[str], *, asked_for: bool = True) -> Iterator[os.DirEntry[str]]:
         name = "/".join(folder)
         try:
             with self._folders.open(folder, name) as opened:
@@ -101,8 +103,8 @@ class Listing:
         except DocumentDamaged as error:
             self._name(name, error.why)
         except OSError as error:
-            # A root that may not be read as a whole is told to the caller.
-            if len(folder) < 2:
+            # The caller is told of a root that may not be read as a whole, and of an index, which hides questions.
+            if len(folder) < 2 or (isinstance(error, PermissionError) and asked_for and name in _INDEX):
                 raise
             self._name(name, error.strerror or str(error))
 

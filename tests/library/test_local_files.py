@@ -767,6 +767,21 @@ async def test_what_may_not_be_read_is_one_entry(tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.usefixtures("nobody")
+@pytest.mark.parametrize("index", [keys.OPEN, keys.SETTLED])
+async def test_an_index_that_may_not_be_read_hides_no_question_silently(index: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    store = Store(str(root))
+    await store.mark(f"{index}/x")
+    (root / index).chmod(0)
+    try:
+        with pytest.raises(StorageUnsuitable, match=f"not permitted to list {index}"):
+            await anext(store.list_keys(index))
+        assert [key async for key, _ in store.list_keys(keys.PREFIX)] == []
+    finally:
+        (root / index).chmod(0o755)
+
+
+@pytest.mark.usefixtures("nobody")
 @pytest.mark.parametrize("part", ["", "hitl-requests"])
 async def test_a_root_that_may_not_be_entered_is_unsuitable(part: str, tmp_path: Path) -> None:
     root = tmp_path / "root"
