@@ -8,6 +8,7 @@ root.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -104,6 +105,7 @@ class Scan:
         self._walk = Walk(store)
         self._opened: _OpenRows | None = None
         self._rows = _Rows(store)
+        self._without_row = False
         self._page: list[Listed] | None = []
 
     async def step(self, now: datetime) -> bool:
@@ -137,12 +139,16 @@ class Scan:
         return repair_of(listed, rows, indexed=await self._rows.have(listed.request_id, now), now=now)
 
     async def _finish(self, opened: _OpenRows, now: datetime) -> None:
-        """Drop the rows that no question can have, and say that the index is complete.
+        """Drop the rows that no question can have, and say that the index is complete, if it is.
 
         A question that was asked just now may not be listed yet.
         """
         await self._drop([key for rows in opened.values() for key, at in rows if now - at >= _SETTLING])
         await self._drop([row.key async for row, _ in settled_rows(self._store, self._rows.to_come)])
+        if self._without_row:
+            # Who lists the index would not see what has no row.
+            self._left("the index", "rows are missing that could not be written")
+            return
         try:
             await self._store.mark(keys.INDEX_COMPLETE)
         except DocumentDamaged as error:
@@ -162,10 +168,17 @@ class Scan:
             await note_again(self._store, listed.request_id)
         except (DocumentDamaged, StorageUnsuitable) as error:
             self._left(listed.request_id, str(error))
-            await note_unreadable(self._store, listed.request_id)
+            await self._note_unreadable(listed.request_id)
         except RequestNotFound:
             # It was deleted just now.
             return
+
+    async def _note_unreadable(self, request_id: str) -> None:
+        await note_unreadable(self._store, request_id)
+        written = False
+        with suppress(DocumentDamaged):
+            written = await self._store.exists(OpenRow.unreadable(request_id).key)
+        self._without_row = self._without_row or not written
 
 
 async def mark_orphan(store: Store, listed: Listed) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from hitl.records.retention import STALE, scan_all
 from hitl.records.scan import Scan
 from hitl.records.submissions import Submission
 from hitl.settings import Settings
+from hitl.storage import Store
 from tests.library.counting import Counting, filled
 from tests.library.samples import (
     DEADLINE,
@@ -264,6 +267,20 @@ async def test_another_object_beside_the_sign_that_the_index_is_complete_hides_n
     await by_an_older_release(store)
     await store.mark(f"{keys.INDEX_COMPLETE}.begun")
 
+    assert not await is_complete(store)
+
+
+async def test_an_index_whose_rows_may_not_be_written_is_not_complete(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    await store.prove()
+    await asked(store, now=datetime.now(UTC))
+    shutil.rmtree(tmp_path / keys.OPEN)
+    (tmp_path / keys.OPEN).write_text("no folder")
+    left: dict[str, str] = {}
+
+    await scan_all(store, now=datetime.now(UTC), left=left.__setitem__)
+
+    assert left["the index"] == "rows are missing that could not be written"
     assert not await is_complete(store)
 
 
