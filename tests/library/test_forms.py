@@ -203,14 +203,19 @@ def test_an_empty_number_is_asked_for_within_its_bounds() -> None:
     part = plan(
         {
             "type": "object",
-            "properties": {"few": {"type": "integer", "minimum": 1, "maximum": 9}, "any": {"type": "number"}},
-            "required": ["few", "any"],
+            "properties": {
+                "few": {"type": "integer", "minimum": 1, "maximum": 9},
+                "any": {"type": "number"},
+                "long": {"type": "string", "format": "duration"},
+            },
+            "required": ["few", "any", "long"],
         }
     )
 
-    assert read(part, sent(**{"v/few": "", "v/any": ""}))[1] == [
+    assert read(part, sent(**{"v/few": "", "v/any": "", "v/long": ""}))[1] == [
         PartFault("v/few", "Enter a whole number from 1 to 9."),
         PartFault("v/any", "Enter a number, such as 4.5."),
+        PartFault("v/long", "Enter a duration: 3 days, 4 hours and 30 minutes are written P3DT4H30M."),
     ]
 
 
@@ -230,6 +235,10 @@ def field(schema: dict[str, Any], **sent_as: str) -> tuple[str, Any]:
         ({"type": "string", "format": "date", "default": "2026-01-01"}, "2026-01-01", {}),
         ({"type": "string", "default": "x"}, "an empty text", {"field": ""}),
         ({"type": "string", "default": "x", "maxLength": 9}, "an empty text", {"field": ""}),
+        ({"type": "string", "format": "duration", "default": "PT5M"}, "PT5M", {}),
+        ({"type": "string", "pattern": "^[a-z]{3}$", "default": "abc"}, "abc", {}),
+        ({"type": "string", "pattern": "^[a-z]*$", "default": "abc"}, "an empty text", {"field": ""}),
+        ({"type": "string", "minLength": 1, "default": "x"}, "x", {}),
         ({"type": ["string", "null"], "default": "x"}, "no answer", {"field": None}),
         ({"anyOf": [{"type": "integer"}, {"type": "null"}], "default": 5}, "no answer", {"field": None}),
         ({"type": "integer"}, "", {}),

@@ -16,6 +16,7 @@ from hitl.errors import InvalidValue
 MOMENT: Final = "2026-02-28 09:30 +01:00"
 POINT: Final = ". Write decimals after a point, as in 4.5"
 NUMBERS: Final[tuple[LineKind, ...]] = ("int", "number", "decimal")
+TEXTS: Final[tuple[LineKind, ...]] = ("text", "long")
 # From here on a float stands for several whole numbers.
 _EXACT: Final = 2**53
 _MAX_USUAL_CHARS: Final = 200
@@ -27,6 +28,7 @@ _HINTS: Final[Mapping[LineKind, str]] = {
     "email": "Such as ann@example.com",
     "url": "Such as https://example.com/page",
 }
+_OF_CHARACTERS: Final = ("format", "pattern")
 _HINTS_OF_FORMAT: Final = {"duration": "Such as P3DT4H30M: 3 days, 4 hours and 30 minutes", "uuid": "A UUID"}
 
 
@@ -73,8 +75,25 @@ def line_refusal(line: Line, value: Any, error: InvalidValue) -> str:
     if line.kind in NUMBERS:
         return number_wanted(line) or str(error)
     said = text_refusal(line.schema, value) if isinstance(value, str) else ""
-    wanted = _format_wanted(line.schema)
+    wanted = format_wanted(line.schema)
     return said or (f"Enter {wanted}." if wanted else str(error))
+
+
+def takes_empty(line: Line) -> bool:
+    """Tell whether a field that is left empty may be an empty text: a duration or a text of a pattern may not."""
+    schema = line.schema
+    if line.kind not in TEXTS or count_in(schema, "minLength"):
+        return False
+    if schema.keys().isdisjoint(_OF_CHARACTERS):
+        return True
+    # Loaded when a question has one of them: it takes as long as everything else that a form needs.
+    from hitl.core.schema import check_value
+
+    try:
+        check_value({name: schema[name] for name in _OF_CHARACTERS if name in schema}, "")
+    except InvalidValue:
+        return False
+    return True
 
 
 def number_wanted(line: Line) -> str:
@@ -149,8 +168,8 @@ def _if_empty(part: Line) -> str:
         return ""
     if part.nullable:
         return "no answer"
-    if part.kind in ("text", "long"):
-        return "" if count_in(part.schema, "minLength") else "an empty text"
+    if takes_empty(part):
+        return "an empty text"
     if part.required:
         return ""
     return _short(part.default if isinstance(part.default, str) else format_value("json", part.default))
@@ -195,7 +214,8 @@ def _pattern(schema: Mapping[str, Any]) -> str:
     return in_words(pattern) or f"text that fits the regular expression {show(_short(pattern))}"
 
 
-def _format_wanted(schema: Mapping[str, Any]) -> str:
+def format_wanted(schema: Mapping[str, Any]) -> str:
+    """Return what a text of the schema's format is; empty: it has none that is checked."""
     # Loaded when a question has a format: it takes as long as everything else that a form needs.
     from hitl.core.schema import formats
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
+from hitl.core.forms.hints import TEXTS, takes_empty
 from hitl.core.forms.labels import folded, found
 from hitl.core.forms.names import ROOT, Sent, below, place_of
 from hitl.core.forms.parts import (
@@ -122,9 +123,9 @@ class _Reader:
     def _line(self, part: Line, name: str) -> Maybe:
         text, was_empty = self._received.one(name), self._received.marked(f"{name}~empty")
         was_empty = was_empty or (part.default not in (MISSING, None) and not part.nullable)
-        if text == "" and part.kind in ("text", "long") and was_empty:
+        if text == "" and was_empty and takes_empty(part):
             return ""
-        if not text.strip() and (part.kind not in ("text", "long") or text == ""):
+        if not text.strip() and (part.kind not in TEXTS or text == ""):
             return self._nothing(part, name, wanted(part))
         return read_line(part, text, self._work)
 

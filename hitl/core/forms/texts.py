@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
-from hitl.core.forms.hints import MOMENT, NUMBERS, line_refusal, number_wanted
+from hitl.core.forms.hints import MOMENT, NUMBERS, TEXTS, format_wanted, line_refusal, number_wanted
 from hitl.core.forms.moments import canonical
 from hitl.core.forms.parts import Line, LineKind
 from hitl.core.strictjson import encodable, show
@@ -31,11 +31,12 @@ _WANTED: Final[dict[LineKind, str]] = {
     "url": "Enter an address, such as https://example.com/page.",
 }
 _DECIMAL: Final = re.compile(DECIMAL)
-_AS_TYPED: Final = ("text", "long")
 
 
 def wanted(line: Line) -> str:
     """Return the sentence for a field that was left empty and must not be."""
+    if line.kind in TEXTS and (said := format_wanted(line.schema)):
+        return f"Enter {said}."
     return (number_wanted(line) if line.kind in NUMBERS else "") or _WANTED[line.kind]
 
 
@@ -83,7 +84,7 @@ def _read(line: Line, text: str) -> JsonValue:
         case "date" | "time" | "moment" | "local":
             return encodable(canonical(line.kind, text))
         case _:
-            return encodable(text if line.kind in _AS_TYPED else text.strip())
+            return encodable(text if line.kind in TEXTS else text.strip())
 
 
 def _decimal(text: str) -> str:
