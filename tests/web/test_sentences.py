@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, NaiveDatetime, ValidationError
 
 from hitl.cluster import conditions
 from hitl.core.documents import Origin, OutcomeDocument, RequestDocument, Respondent
@@ -77,6 +77,11 @@ REGIONS: dict[str, Any] = {"name": "Region", "data_type": str, "choices": ["eu",
         ({"data_type": float}, "", "Enter a number."),
         ({"data_type": date}, "28.02.2026", "Enter a date such as 2026-02-28."),
         ({"data_type": date}, "", "Enter a date such as 2026-02-28."),
+        (
+            {"data_type": NaiveDatetime},
+            "28.02.2026",
+            "Enter a date and a time without a zone, such as 2026-02-28T09:30:00.",
+        ),
         ({"data_type": Decimal}, "1,50", "Enter a number, with decimals after a point, as in 4.5."),
         (
             {"data_type": Annotated[Decimal, Field(ge=0, decimal_places=2)]},

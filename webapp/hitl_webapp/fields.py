@@ -129,7 +129,9 @@ def _exact_text(schema: dict[str, Any]) -> Field | None:
             wanted = f"a date and a time with its zone, such as {MOMENT}"
         if wanted:
             hint = wanted[0].upper() + wanted[1:]
-            enter = sentence_of(hint) if set(schema) <= {*_TOLD, "format"} else ""
+            # A moment without a zone has a pattern as well, which says the same.
+            told = {*_TOLD, "format", *(("pattern",) if kind_of(part) == "local" else ())}
+            enter = sentence_of(hint) if set(schema) <= told else ""
             keys = _KEYBOARDS.get(str(name), "text")
             return Field("line", keys, exact=True, hint=hint, enter=enter, kind=kind_of(part))
         if kind_of(part):
