@@ -83,8 +83,11 @@ def json_example(schema: Schema | None) -> str:
     for part in [schema, *also]:
         kind = part.get("type") if isinstance(part, dict) else None
         if isinstance(kind, str) and kind in _EXAMPLES:
-            items = part.get("items")
-            return f"[{json_example(items)}]" if isinstance(items, dict) and items else _EXAMPLES[kind]
+            inside = part.get({"array": "items", "object": "additionalProperties"}.get(kind, ""))
+            if not isinstance(inside, dict) or not inside:
+                return _EXAMPLES[kind]
+            shown = json_example(inside)
+            return f"[{shown}]" if kind == "array" else f'{{"rows": {shown}}}'
     return _EXAMPLES["object"]
 
 
