@@ -95,3 +95,18 @@ def test_a_part_that_is_a_number_brings_up_the_keys_of_numbers(shared_app: WebAp
     expect(phone.get_by_label("Price")).to_have_attribute("inputmode", "decimal")
     # Those of iPhones have no minus sign.
     expect(phone.get_by_label("Offset")).not_to_have_attribute("inputmode", re.compile("."))
+
+
+def test_at_twice_the_size_of_text_a_moment_can_be_read_in_its_field(shared_app: WebApp, browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 360, "height": 740}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(asked(shared_app, datetime))
+    field, pick = page.get_by_role("textbox", name="Your answer"), page.get_by_role("button", name="Pick")
+    beside = [each.bounding_box() or {} for each in (field, pick)]
+    assert beside[0]["y"] == beside[1]["y"], "there is room for both"
+
+    page.add_style_tag(content=":root { font-size: 200% }")
+
+    assert (field.bounding_box() or {})["width"] > 250
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    context.close()
