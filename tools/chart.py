@@ -289,12 +289,19 @@ class Identity(Section):
     """Whether the API server stamps who answered. auto: if it serves v1 (Kubernetes 1.36 or later)."""
 
 
+class GroupVotes(Section):
+    """How many people must be of a group."""
+
+    name: str = Field(min_length=1)
+    required: int = Field(ge=1, le=64)
+
+
 class DefaultApproval(Section):
     """For a HumanInput that has neither `approval` nor `policyRef`: the fields of `spec.approval`."""
 
     required_responses: int = Field(default=0, ge=0, le=64)
     """How many people must give the same answer. 0: there is no default, and one person decides."""
-    groups: list[Object] = Field(default=[], max_length=16)
+    groups: list[GroupVotes] = Field(default=[], max_length=16)
     """How many of them must be of which group, such as [{name: sre, required: 1}]."""
     rejections: int = Field(default=1, ge=1, le=64)
     """How many people must decline, so that the question is rejected."""

@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from typing import Any, Final
 
 import helm_python as helm
 import pytest
@@ -28,10 +29,17 @@ from tests.chart.charts import (
     found,
     pods,
     render,
+    text,
     with_oidc,
 )
 
 variants = pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+SRE: Final = [{"name": "sre", "required": 2}]
+
+
+def approved(**default: Any) -> Object:
+    """Return values of a default approval, in a cluster that stamps who votes."""
+    return PLAIN | {"identity": {"mutatingAdmissionPolicy": True}, "policy": {"defaultApproval": default}}
 
 
 @variants
@@ -73,6 +81,26 @@ def test_helm_finds_nothing_wrong(values: Object) -> None:
             {"roots": [ROOTS["roots"][0], {**ROOTS["roots"][1], "namespaces": ["red"]}]},
             "a namespace belongs to two roots",
         ),
+        (
+            {"roots": [ROOTS["roots"][0], {**ROOTS["roots"][1], "url": "s3://red/hitl/"}]},
+            "two roots have the same url",
+        ),
+        (
+            ROOTS | {"endpoint": "https://hitl.example.org"},
+            "each of the roots has an endpoint and options of",
+        ),
+        (
+            ROOTS | {"storage": {"options": {"region": "x"}}},
+            "each of the roots has an endpoint and options of",
+        ),
+        (
+            ROOTS | {"namespaces": ["red"]},
+            "the roots name the namespace blue, in which the operator",
+        ),
+        (approved(requiredResponses=1, groups=SRE), "the groups need 2 people"),
+        (approved(requiredResponses=4, groups=SRE * 2), "a group is there twice"),
+        (approved(requiredResponses=2, groups=SRE, allowLinks=True), "a link does not say who uses it"),
+        (approved(requiredResponses=2, excludeRequester=True, allowLinks=True), "a link does not say who uses it"),
     ],
 )
 def test_values_that_do_not_hold_together_are_refused_with_a_sentence(values: Object, sentence: str) -> None:
@@ -106,6 +134,7 @@ def test_values_that_do_not_hold_together_are_refused_with_a_sentence(values: Ob
         {"roots": [{"name": "red", "url": "s3://b/p", "namespaces": []}]},
         {"roots": [{"name": "red", "url": "s3://b/p"}]},
         {"roots": [{"name": "red", "url": "file:///tmp", "namespaces": ["red"]}]},
+        {"policy": {"defaultApproval": {"requiredResponses": 2, "groups": [{"required": 1}]}}},
         {"networkPolicy": {"enabled": "no"}},
         {"monitoring": {"serviceMonitor": True}},
     ],
@@ -287,6 +316,19 @@ def test_each_root_has_a_web_app_of_its_own() -> None:
         assert (service["clusterIP"], url.rpartition(":")[2]) == ("None", str(service["ports"][0]["port"]))
     [red, _] = [template for _, template in pods(applied)]
     assert [each["secretRef"]["name"] for each in red["spec"]["containers"][0]["envFrom"]] == ["hitl-root-red"]
+
+
+@pytest.mark.parametrize("kind", ["Ingress", "HTTPRoute"])
+def test_capital_letters_of_the_endpoint_are_none_in_a_host_which_the_api_server_would_refuse(kind: str) -> None:
+    values = EVERYTHING if kind == "Ingress" else VARIANTS["gateway"]
+    [route] = [
+        each
+        for each in applied_by_operator(render(values | {"endpoint": "https://HITL.example.org"}))
+        if each["kind"] == kind
+    ]
+
+    assert "hitl.example.org" in text(route["spec"])
+    assert "HITL" not in text(route["spec"])
 
 
 @pytest.mark.parametrize("kind", ["Ingress", "HTTPRoute"])

@@ -145,15 +145,29 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
 {{- else if gt $given 1 -}}
 {{- fail "set only one of storage.url, storage.embedded.enabled and roots" -}}
 {{- end -}}
-{{- $names := list -}}{{- $namespaces := list -}}
+{{- $names := list -}}{{- $namespaces := list -}}{{- $urls := list -}}
 {{- range .Values.roots -}}
 {{- $names = append $names .name -}}{{- $namespaces = concat $namespaces .namespaces -}}
+{{- $urls = append $urls (trimSuffix "/" .url) -}}
 {{- end -}}
 {{- if ne (len $names) (len (uniq $names)) -}}
 {{- fail "two roots have the same name: give each its own" -}}
 {{- end -}}
 {{- if ne (len $namespaces) (len (uniq $namespaces)) -}}
 {{- fail "a namespace belongs to two roots: name it in one only" -}}
+{{- end -}}
+{{- if .Values.roots -}}
+{{- if ne (len $urls) (len (uniq $urls)) -}}
+{{- fail "two roots have the same url: who can write there answers in both" -}}
+{{- end -}}
+{{- if or .Values.endpoint $storage.options -}}
+{{- fail "each of the roots has an endpoint and options of its own: set them there, not endpoint and storage.options" -}}
+{{- end -}}
+{{- range $namespaces -}}
+{{- if and $.Values.namespaces (not (has . $.Values.namespaces)) -}}
+{{- fail (printf "the roots name the namespace %s, in which the operator has no rights: add it to namespaces, or leave namespaces empty" .) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq .Values.auth "proxy") (eq .Values.webapp.mode "managed") (not .Values.webapp.proxy.existingSecret) -}}
 {{- fail "auth=proxy needs webapp.proxy.existingSecret: without a shared secret anybody could send the proxy's headers" -}}
@@ -165,6 +179,19 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "hitl.fullname" . }}-o
 {{- if and .requiredResponses (not .allowLinks) (not (include "hitl.stamps" $))
   (or (gt (int .requiredResponses) 1) (gt (int .rejections) 1) .groups .excludeRequester) -}}
 {{- fail "policy.defaultApproval needs an API server that stamps who votes: see identity.mutatingAdmissionPolicy, or set allowLinks" -}}
+{{- end -}}
+{{- $grouped := 0 -}}{{- $groups := list -}}
+{{- range .groups -}}
+{{- $grouped = add $grouped .required -}}{{- $groups = append $groups .name -}}
+{{- end -}}
+{{- if and .requiredResponses (gt (int $grouped) (int .requiredResponses)) -}}
+{{- fail (printf "policy.defaultApproval: the groups need %d people, as each person counts for one group: raise requiredResponses" (int $grouped)) -}}
+{{- end -}}
+{{- if ne (len $groups) (len (uniq $groups)) -}}
+{{- fail "policy.defaultApproval: a group is there twice: name it once" -}}
+{{- end -}}
+{{- if and .requiredResponses .allowLinks (or .groups .excludeRequester) -}}
+{{- fail "policy.defaultApproval: a link does not say who uses it: leave out allowLinks, or groups and excludeRequester" -}}
 {{- end -}}
 {{- end -}}
 {{- if or .Values.webapp.ingress.enabled .Values.webapp.httpRoute.enabled -}}

@@ -2,7 +2,7 @@
 {{- define "hitl.webapp" -}}
 {{- $top := first . -}}{{- $root := last . -}}
 {{- $webapp := $top.Values.webapp -}}
-{{- $host := (urlParse $root.endpoint).hostname -}}
+{{- $host := (urlParse $root.endpoint).hostname | lower -}}
 {{- $full := include "hitl.fullname" $top -}}
 {{- $oidc := eq $top.Values.auth "oidc" -}}
 {{- $proxied := or $oidc (eq $top.Values.auth "proxy") -}}
