@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hitl.core.keys import TOKEN_BYTES
 from hitl_operator.settings import OperatorSettings
 from tests.chart.charts import CHART, PLAIN, applied_by_operator, found, render
 
@@ -114,3 +115,9 @@ def test_a_full_scan_takes_what_the_page_says() -> None:
         amount, unit = takes.split()
         assert number(objects) == kept
         assert float(amount) == pytest.approx(kept / 1000 / steps_a_day * {"hours": 24, "days": 1}[unit], rel=0.01)
+
+
+def test_a_token_is_as_long_as_the_pages_say() -> None:
+    said = re.findall(r"(\d+)\s+random\s+bits", PAGE + (REPO / "docs" / "security.md").read_text())
+
+    assert set(said) == {str(8 * TOKEN_BYTES)}
