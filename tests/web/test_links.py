@@ -1,7 +1,9 @@
 """Links as people open them: below an ingress's prefix, looked at by monitors, and mangled by mail programs."""
 
 import re
+from dataclasses import replace
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from hitl.core import keys
 from hitl.records.links import add_link
 from hitl_webapp.addresses import form_address
 from tests.library.samples import NOW, asked
+from tests.web.serving import WebApp
 from tests.web.test_guards import ID, Served
 
 OLD_TOKEN = "xY3_-" * 8 + "abc"
@@ -153,3 +156,17 @@ def test_a_whole_link_is_read_as_it_is(request_id: str, token: str) -> None:
     request_id = request_id.rstrip("\n")
     address = form_address(request_id, f"token={token.strip()}")
     assert (address.request_id, address.token) == (request_id, token.strip())
+
+
+def test_the_log_names_links_that_were_cut_as_the_runbook_says(shared_app: WebApp) -> None:
+    question = shared_app.ask("a-cut-link")
+    cut = replace(question, token=question.token[:9])
+
+    assert httpx.get(cut.url).status_code == 403
+    opened = shared_app.logged("hitl.access")[-1]
+    assert (opened["path"], opened["status"]) == (f"/form/{cut.request_id}", 403)
+    assert shared_app.logged("hitl.audit") == []
+
+    assert cut.form("5").status_code == 403
+    [line] = shared_app.logged("hitl.audit")
+    assert (line["result"], line["attempt"]) == ("NotAllowed", None)
