@@ -178,7 +178,8 @@ class Question(Asked):
         try:
             question = cls(**fields)
         except ValidationError as error:
-            raise InvalidRequest(sentence(error)) from error
+            # Documents call the name `event_name`.
+            raise InvalidRequest(sentence(error).removeprefix("event_")) from error
         if known_to_pydantic is not None:
             _require_usable(question, known_to_pydantic)
         return question

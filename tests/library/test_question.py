@@ -114,7 +114,7 @@ def test_the_schema_of_a_data_type_is_no_part_of_the_id() -> None:
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: number_question(name="x" * 129), r"\Aevent_name: "),
+        (lambda: number_question(name="x" * 129), r"\Aname: "),
         (lambda: number_question(prompt="half \ud800"), r"\Aprompt: "),
         (lambda: number_question(on_timeout="later"), r"\Aon_timeout: "),
         (lambda: number_question(default=3, choices=[1, 2]), r"\Athe default '3' does not fit its own question: "),
