@@ -293,3 +293,22 @@ def test_many_values_of_a_part_are_searched(shared_app: WebApp, browser: Browser
     page.wait_for_selector(".outcome")
     assert (question.stored() or {})["value"] == {"region": "r-7", "count": 3}
     page.close()
+
+
+class Limited(BaseModel):
+    limits: dict[str, int]
+    rest: dict[str, Any] = {}
+
+
+def test_faults_of_json_in_a_part_say_where_they_are_and_are_counted_once_for_each_field(
+    shared_app: WebApp,
+) -> None:
+    question = asked(shared_app, Limited)
+    data = {"request_id": question.request_id, "token": question.token, "v~form": "1"}
+    data |= {"v/limits": '{"cpu": "two", "gpu": 1.5}', "v/rest": "[1]"}
+
+    page = html.unescape(httpx.post(f"{question.app.url}/submit", data=data, timeout=60).text)
+
+    assert "2 fields need another look." in page
+    assert "This does not fit: .cpu: 'two' is not of type 'integer'." in page
+    assert "This does not fit: [1] is not of type 'object'." in page

@@ -147,7 +147,7 @@ class SentForm(NamedTuple):
         """
         comment, name = self.submission.comment, self.name.strip()
         if self.wrong:
-            count = len(self.wrong)
+            count = len({each.name for each in self.wrong})
             return Fault(
                 "parts", f"{count} fields need another look." if count > 1 else "One field needs another look."
             )

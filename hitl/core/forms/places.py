@@ -107,10 +107,17 @@ class _Places:
             case Fixed() if isinstance(step, int) and isinstance(value, list) and step < len(part.items):
                 return self._placed(part.items[step], below(name, step), value[step], rest, why, left)
             case _:
-                return [PartFault(name, _plain(why))]
+                return [PartFault(name, _plain(why, place))]
 
 
-def _plain(why: str) -> str:
-    """Return a fault as a sentence of its own."""
+def _plain(why: str, inside: tuple[str | int, ...] = ()) -> str:
+    """Return a fault as a sentence of its own, and where it is inside of its field."""
+    # Loaded when somebody answers: it takes as long as everything else that a form needs.
+    from hitl.core.schema.work import Place, place_text
+
     _, colon, message = why.partition(": ")
-    return f"This does not fit: {message if colon else why}."
+    at: Place = None
+    for step in inside:
+        at = (at, step)
+    where = f"{place_text(at)}: " if inside else ""
+    return f"This does not fit: {where}{message if colon else why}."
