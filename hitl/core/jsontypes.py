@@ -87,7 +87,10 @@ def json_example(schema: Schema | None) -> str:
             if not isinstance(inside, dict) or not inside:
                 return _EXAMPLES[kind]
             shown = json_example(inside)
-            return f"[{shown}]" if kind == "array" else f'{{"rows": {shown}}}'
+            if kind == "array":
+                return f"[{shown}]"
+            # That of an object inside would not fit more than this one.
+            return shown if shown == _EXAMPLES["object"] else f'{{"rows": {shown}}}'
     return _EXAMPLES["object"]
 
 

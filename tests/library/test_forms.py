@@ -507,3 +507,15 @@ def test_two_fields_of_one_model_have_labels_of_their_own() -> None:
 
     assert isinstance(part, Group)
     assert [inside.label for _, inside in part.fields] == ["Start", "Where it ends"]
+
+
+def test_alternatives_that_are_texts_are_told_apart_by_what_they_are() -> None:
+    texts = [{"type": "string", "format": name} for name in ("date-time", "date", "time", "email", "ipv4")]
+    part = plan({"type": "object", "properties": {"field": {"anyOf": texts}}})
+
+    assert isinstance(part, Group)
+    [(_, one)] = part.fields
+    assert isinstance(one, OneOf)
+    named = {label: hint_of(inside) for label, inside in one.branches if isinstance(inside, Line)}
+    assert list(named) == ["A date and a time", "A date", "A time", "An e-mail address", "A text"]
+    assert named["A text"] == "An IPv4 address such as 192.0.2.1"

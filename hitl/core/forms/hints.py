@@ -40,7 +40,8 @@ def hint_of(part: Line) -> str:
         case "number" | "decimal":
             hint = _numbers(part) + POINT
         case "text" | "long":
-            hint = _HINTS_OF_FORMAT.get(str(part.schema.get("format")), "") or text_hint(part.schema)
+            told = _HINTS_OF_FORMAT.get(str(part.schema.get("format")), "") or format_wanted(part.schema)
+            hint = told[:1].upper() + told[1:] if told else text_hint(part.schema)
         case _:
             hint = _HINTS[part.kind]
     usual = _if_empty(part)

@@ -41,6 +41,17 @@ _MAX_STEPS: Final = 1_000
 _MAX_COPIED: Final = 20_000
 _MAX_BRANCHES: Final = 8
 _MAX_OPTIONS: Final = 256
+_LINE_LABELS: Final[Mapping[LineKind, str]] = {
+    "int": "A whole number",
+    "number": "A number",
+    "decimal": "A number",
+    "date": "A date",
+    "time": "A time",
+    "moment": "A date and a time",
+    "local": "A date and a time",
+    "email": "An e-mail address",
+    "url": "An address",
+}
 _LINE_CHARS: Final = 120
 # Beside these, other keywords only narrow what the form offers: the whole answer is checked by the schema anyway.
 _FORMLESS: Final = ("not", "if", "dependentSchemas", "patternProperties", "$dynamicRef")
@@ -289,12 +300,8 @@ def _line_kind(schema: dict[str, Any]) -> LineKind:
 
 def _kind_label(part: Part, number: int) -> str:
     match part:
-        case Line(kind="int"):
-            return "A whole number"
-        case Line(kind="number" | "decimal"):
-            return "A number"
         case Line():
-            return "A text"
+            return _LINE_LABELS.get(part.kind, "A text")
         case Flag():
             return "Yes or no"
         case Rows() | Several() | Fixed():
