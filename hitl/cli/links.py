@@ -114,7 +114,8 @@ def hash_of(request_id: str, given: str, links: Sequence[str]) -> str:
     if len(matches) > 1:
         raise InvalidRequest(f"{len(matches)} links of {request_id} begin like that: give more characters; {hint}")
     if not matches:
-        raise InvalidRequest(f"that is no link of {request_id}: give its URL, its token, or 8 characters; {hint}")
+        which = "give its URL, its token, or at least 8 characters of its beginning"
+        raise InvalidRequest(f"that is no link of {request_id}: {which}; {hint}")
     return matches[0]
 
 
