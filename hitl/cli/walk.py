@@ -35,6 +35,7 @@ from hitl.core.forms.rules import list_faults
 from hitl.core.forms.sent import branch_of, same, sends_back, value_inside
 from hitl.core.forms.texts import text_of
 from hitl.core.question import Asked
+from hitl.core.text import is_blank
 from hitl.core.values import DataType, format_value, parse_text
 from hitl.errors import InvalidValue, one_line
 
@@ -217,12 +218,12 @@ class Walk:
             before = format_value("json", start)
         while True:
             text = self._asked(places, "JSON" if isinstance(part, Raw) else "", before, part, has_start=has_start)
-            if not text.strip() and has_start:
+            if is_blank(text) and has_start:
                 value: Maybe = start
-            elif not text.strip() and part.optional:
+            elif is_blank(text) and part.optional:
                 return self._nothing(part, places)
             else:
-                value, faults = read(replace(part, default=MISSING), {ROOT: [text]})
+                value, faults = read(replace(part, default=MISSING), {ROOT: ["" if is_blank(text) else text]})
                 if faults:
                     self.terminal.say(f"  {faults[0].why}")
                     continue

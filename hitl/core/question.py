@@ -22,11 +22,11 @@ from hitl.core.files import asks_for_file, require_file_alone
 from hitl.core.further import Further, checked_further
 from hitl.core.jsontypes import combined
 from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
-from hitl.core.pythontypes import AnswerType, answer_type, as_json, is_decimal, offered_values, require_usable
+from hitl.core.pythontypes import AnswerType, as_json, is_decimal, require_usable
 from hitl.core.reminders import Reminders
 from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
-from hitl.core.several import list_type, several
-from hitl.core.strictjson import shortened
+from hitl.core.several import answered_with
+from hitl.core.unseen import require_seen
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text, signed
 from hitl.errors import InvalidRequest, InvalidValue
 
@@ -152,7 +152,7 @@ class Question(Asked):
         Raises:
             InvalidRequest: saying which argument is invalid and why.
         """
-        data_type, asked, offered, labels = _answered_with(data_type, choices, multiple)
+        data_type, asked, offered, labels = answered_with(data_type, choices, multiple)
         whole = combined(own := arguments.schema(schema), asked.schema)
         return cls._checked(
             data_type if asked.pydantic else None,
@@ -241,6 +241,8 @@ def parse_answer(
     check_choice(format_value(asked.data_type, parsed), asked.choices, asked.choice_labels)
     if asked.json_schema is not None:
         _schemas().check_value(asked.json_schema, parsed, formats=formats, work=work)
+        if asked.data_type == "json":
+            require_seen(asked.json_schema, parsed, (asked.proposed, asked.default), work)
     return parsed
 
 
@@ -277,30 +279,6 @@ def require_whole(asked: Asked, *, formats: bool = True, work: "Work | None" = N
         _require_fitting(asked, "default", asked.default, formats, work)
     if asked.proposed is not None:
         _require_fitting(asked, "proposed value", asked.proposed, formats, work)
-
-
-def _answered_with(
-    data_type: Any, choices: Sequence[Value] | Mapping[Any, str] | None, multiple: bool
-) -> tuple[Any, AnswerType, list[str], dict[str, str]]:
-    """Return the type of the answer, how a question asks for it, its choices and their labels."""
-    asked = answer_type(data_type)
-    offered, labels = _offered(data_type, asked, choices)
-    if multiple:
-        return list_type(data_type), several(data_type, asked, offered, labels), [], {}
-    return data_type, asked, offered, labels
-
-
-def _offered(
-    data_type: Any, asked: AnswerType, choices: Sequence[Value] | Mapping[Any, str] | None
-) -> tuple[list[str], dict[str, str]]:
-    """Return the choices as canonical texts, and the labels of those that have one."""
-    if not isinstance(choices, Mapping):
-        return arguments.choices(asked.kind, offered_values(data_type, asked, choices)), {}
-    offered = arguments.choices(asked.kind, offered_values(data_type, asked, list(choices)))
-    for text, label in zip(offered, choices.values(), strict=True):
-        if not isinstance(label, str) or not label.strip():
-            raise InvalidRequest(f"choices: the label of {text!r} is {shortened(repr(label))}: give some text")
-    return offered, dict(zip(offered, choices.values(), strict=True))
 
 
 def _text(data_type: Any, asked: AnswerType, value: Any, argument: str) -> str | None:

@@ -206,6 +206,19 @@ def test_a_fault_is_told_at_its_field_which_is_asked_again() -> None:
     assert any("1,50" in each for each in script.said)
 
 
+class Noted(BaseModel):
+    note: str
+    more: str | None = None
+
+
+def test_a_text_of_which_nobody_sees_anything_is_nothing_typed() -> None:
+    value, script = walked(question(Noted), "\u200b", " ", "a", "\u2060")
+    assert value == {"note": "a", "more": None}
+    assert script.said.count("  Enter some text.") == 2
+    kept = walked(question(Noted, proposed={"note": "b", "more": "c"}), "\u200b", "y", "\u200b")[0]
+    assert kept == {"note": "b", "more": "c"}
+
+
 def test_rows_that_are_there_are_kept_changed_or_taken_away_and_others_added() -> None:
     before = Team(
         name="Red", members=[Person(name=name, home=Address(street="A")) for name in ("Ann", "Ben", "Zoë")]

@@ -311,6 +311,10 @@ class Deploy(BaseModel):
     tags: set[Literal["hot", "cold"]] = set()
 
 
+class Named(BaseModel):
+    name: str
+
+
 async def test_a_small_form_is_filled_in_with_its_faults_at_their_fields() -> None:
     async with office(data_type=Deploy) as at:
         await at.click("Answer…")
@@ -348,6 +352,7 @@ async def test_a_small_form_is_filled_in_with_its_faults_at_their_fields() -> No
         ({"data_type": int, "choices": [1, 2, 3, 4, 5, 6], "proposed": 6}, {}, 6, ""),
         ({"data_type": bool, "proposed": False}, {}, False, ""),
         ({"data_type": date}, {"Your answer": "2031-05-06"}, "2031-05-06", ""),
+        ({"data_type": Named}, {"Name": "\u200b"}, None, "nothing can be seen in this text"),
     ],
 )
 async def test_a_scalar_is_read_as_in_the_form(

@@ -114,6 +114,13 @@ def sent(question: Question, fields: dict[str, Any]) -> tuple[int, dict[str, str
         ),
         ({"v/clock": "9:30"}, "v/clock", "Enter a time such as 09:30:00 or 09:30:00+01:00."),
         ({"v/colours": ["0", "red"]}, "v/colours", "Choose from the answers that are shown."),
+        ({"v/names/0": "\u200b"}, "v/names/0", "This does not fit: nothing can be seen in this text."),
+        (
+            {"v/shape~of": "0", "v/shape~1/side": "", "v/shape~0/tags~rows": "2"}
+            | {"v/shape~0/tags/0": "a", "v/shape~0/tags/1": " \u2060"},
+            "v/shape~0/tags/1",
+            "This does not fit: nothing can be seen in this text.",
+        ),
         ({"v/count": ["5", "6"]}, "v/count", 'The field "v/count" was sent 2 times: send it once.'),
     ],
 )

@@ -13,10 +13,10 @@ from hitl.core.forms.places import in_order, whole_faults
 from hitl.core.forms.plan import _Planner
 from hitl.core.forms.weight import _Weight
 from hitl.core.question import require_whole
-from hitl.core.schema import check_schema
+from hitl.core.schema import check_schema, check_value
 from hitl.core.schema.check import BUDGET
 from hitl.core.schema.work import Work
-from hitl.errors import InvalidRequest
+from hitl.errors import InvalidRequest, InvalidValue
 from hitl_webapp import pages, parts
 from tests.library.hostile_forms import hostile_schema, long_to_explain
 from tests.web.test_pages import question
@@ -90,9 +90,11 @@ def test_finding_what_is_wrong_inside_alternatives_has_one_budget(spent: list[in
     schema, value, sent = long_to_explain()
     form = plan(schema)
     assert read(form, sent) == (value, [])
+    with pytest.raises(InvalidValue) as refused:
+        check_value(schema, value)
     spent.clear()
 
-    found = whole_faults(form, sent, schema, value)
+    found = whole_faults(form, sent, schema, value, refused.value)
 
     assert found[0] == PartFault("v/0~1/a", "This does not fit: 9 is what the schema's 'not' excludes.")
     assert found[-1].name == "v/19"

@@ -126,7 +126,7 @@ class SentForm(NamedTuple):
         part = form_of(question, work)
         if not self.parts or self.wrong or part is None or self.declines or not error.details:
             return self
-        found = whole_faults(part, self.parts, question.json_schema or {}, json.loads(self.value), work)
+        found = whole_faults(part, self.parts, question.json_schema or {}, json.loads(self.value), error, work)
         return self._replace(wrong=tuple(found))
 
     def typed(self, question: RequestDocument) -> dict[str, str]:

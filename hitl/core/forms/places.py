@@ -19,15 +19,21 @@ _MAX_ALTERNATIVES: Final = 16
 
 
 def whole_faults(
-    part: Part, sent: Sent, schema: Mapping[str, Any], value: JsonValue, work: Work | None = None
+    part: Part,
+    sent: Sent,
+    schema: Mapping[str, Any],
+    value: JsonValue,
+    error: InvalidValue,
+    work: Work | None = None,
 ) -> list[PartFault]:
-    """Return what the schema refuses of a whole answer, each fault at its part, in the order of the form.
+    """Return what is refused of a whole answer, each fault at its part, in the order of the form.
 
     Args:
         part: The form.
         sent: What was sent.
         schema: The schema of the whole answer.
         value: The answer as it was read.
+        error: What is refused of it.
         work: What it may cost; None: what every check may. When it is spent, no more is said of what is wrong
             inside alternatives.
     """
@@ -35,7 +41,7 @@ def whole_faults(
     from hitl.core.schema import budget
 
     places = _Places(schema, sent, work or budget())
-    return in_order(places.faults(part, ROOT, schema, value, _MAX_ALTERNATIVES), sent)
+    return in_order(places.placed(part, ROOT, value, error, _MAX_ALTERNATIVES), sent)
 
 
 def in_order(found: Sequence[PartFault], sent: Sent) -> list[PartFault]:
@@ -58,7 +64,16 @@ class _Places:
         self._definitions = {name: root[name] for name in _DEFINITIONS if name in root}
         self._sent = sent
 
-    def faults(
+    def placed(self, part: Part, name: str, value: JsonValue, error: InvalidValue, left: int) -> list[PartFault]:
+        """Return each fault of an error at its part."""
+        places = error.places or ((),)
+        sentences = error.details or (str(error),)
+        found: list[PartFault] = []
+        for place, why in zip(places, sentences, strict=False):
+            found += self._placed(part, name, value, place, why, left)
+        return found
+
+    def _faults(
         self, part: Part, name: str, schema: Mapping[str, Any], value: JsonValue, left: int
     ) -> list[PartFault]:
         from hitl.core.schema.check import TakesTooLong, check_value
@@ -68,12 +83,7 @@ class _Places:
         except TakesTooLong:
             return []
         except InvalidValue as error:
-            places = error.places or ((),)
-            sentences = error.details or (str(error),)
-            found: list[PartFault] = []
-            for place, why in zip(places, sentences, strict=False):
-                found += self._placed(part, name, value, place, why, left)
-            return found
+            return self.placed(part, name, value, error, left)
         except InvalidRequest:
             # A part of a schema that refers to what is beside it is none without it.
             return []
@@ -91,7 +101,7 @@ class _Places:
             if place:
                 return self._placed(branch, inside, value, place, why, left)
             found = (
-                self.faults(branch, inside, {**branch.schema, **self._definitions}, value, left - 1)
+                self._faults(branch, inside, {**branch.schema, **self._definitions}, value, left - 1)
                 if left
                 else []
             )

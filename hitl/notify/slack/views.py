@@ -85,8 +85,9 @@ def read_answer(question: RequestDocument, form: SmallForm, sent: Sent) -> Read:
         try:
             parse_answer(question, value, text=False)
         except InvalidValue as error:
-            wrong = whole_faults(form.part, typed, question.json_schema or {}, value) if error.details else []
-            wrong = wrong or [PartFault(ROOT, str(error))]
+            wrong = [PartFault(ROOT, str(error))]
+            if error.details:
+                wrong = whole_faults(form.part, typed, question.json_schema or {}, value, error)
     elif not wrong:
         wrong = [PartFault(ROOT, "An answer is needed.")]
     comment = _comment(sent)
