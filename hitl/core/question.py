@@ -11,7 +11,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from hitl.core import arguments
 from hitl.core.approval import Approval, require_reachable
@@ -26,6 +26,7 @@ from hitl.core.pythontypes import AnswerType, as_json, is_decimal, require_usabl
 from hitl.core.reminders import Reminders
 from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
 from hitl.core.several import answered_with
+from hitl.core.text import is_blank
 from hitl.core.unseen import require_seen
 from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text, signed
 from hitl.errors import InvalidRequest, InvalidValue
@@ -112,6 +113,14 @@ class Question(Asked):
     timeout_seconds: float
     untyped_schema: dict[str, JsonValue] | None = None
 
+    # Only of what is asked now: a question that an earlier release stored is still read.
+    @field_validator("event_name", "prompt")
+    @classmethod
+    def _seen(cls, text: str) -> str:
+        if is_blank(text):
+            raise ValueError("nothing can be seen in it: give some text")
+        return text
+
     @classmethod
     def of(
         cls,
@@ -133,9 +142,9 @@ class Question(Asked):
         """Read what an author asks.
 
         Args:
-            name: Shown to people; 1 to 128 characters.
+            name: Shown to people; 1 to 128 characters, some of which can be seen.
             data_type: A Python type or a type name, see `hitl.core.pythontypes`.
-            prompt: 1 to 16,384 characters.
+            prompt: 1 to 16,384 characters, some of which can be seen.
             timeout_seconds: Seconds from asking to the deadline, over 0 and at most 366 days; or a `timedelta`.
             choices: Values of the type in the order in which they are shown, at most 64, all different; not for
                 bool and json. A mapping gives each the label under which people see it.

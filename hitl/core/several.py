@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from hitl.core import arguments
 from hitl.core.pythontypes import AnswerType, answer_type, offered_values, require_usable
 from hitl.core.strictjson import shortened
+from hitl.core.text import is_blank
 from hitl.core.values import Value, parse_text
 from hitl.errors import InvalidRequest
 
@@ -83,6 +84,6 @@ def _offered(
         return arguments.choices(asked.kind, offered_values(data_type, asked, choices)), {}
     offered = arguments.choices(asked.kind, offered_values(data_type, asked, list(choices)))
     for text, label in zip(offered, choices.values(), strict=True):
-        if not isinstance(label, str) or not label.strip():
+        if not isinstance(label, str) or is_blank(label):
             raise InvalidRequest(f"choices: the label of {text!r} is {shortened(repr(label))}: give some text")
     return offered, dict(zip(offered, choices.values(), strict=True))

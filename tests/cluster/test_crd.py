@@ -93,6 +93,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "a proposed value": {"dataType": "int", "proposed": "7"},
     "labels of some choices": {"dataType": "int", "choices": ["1", "2"], "choiceLabels": {"2": "Two"}},
     "no labels": {"dataType": "int", "choiceLabels": {}},
+    "a prompt of storage, whatever it is": {"dataType": "int", "request": {"id": "r-1"}, "prompt": "\u200b"},
     "a link as evidence": {"dataType": "int", "evidence": [{"name": "Run", "url": "https://example.org/run/7"}]},
     "evidence that lies in storage": {
         "dataType": "int",
@@ -269,6 +270,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     **{what: ({"dataType": "int", **spec}, why) for what, (spec, why) in _NO_TIMES.items()},
     **{what: ({"dataType": "int", **spec}, why) for what, (spec, why) in _NO_APPROVAL.items()},
     "no prompt": ({"dataType": "int", "prompt": ""}, "spec.prompt"),
+    "a prompt of which nobody sees anything": (
+        {"dataType": "int", "prompt": " \u200b"},
+        "spec.prompt: Invalid value: nothing can be seen in the prompt: give some text",
+    ),
     "an unknown type": ({"dataType": "complex"}, "spec.dataType"),
     "no deadline at all": ({"dataType": "int", "timeoutSeconds": 0}, "spec.timeoutSeconds"),
     "UseDefault without a default": (

@@ -271,6 +271,17 @@ def test_a_question_that_does_not_hold_together_is_not_asked(options: list[str],
     assert data("list") == []
 
 
+@pytest.mark.parametrize(
+    ("prompt", "name", "named"), [("  ", "size", "PROMPT"), ("How many?", "\u200b", "--name")]
+)
+def test_a_question_of_which_nobody_sees_anything_is_not_asked(prompt: str, name: str, named: str) -> None:
+    done = subprocess.run([HITL, "ask", prompt, "--name", name], capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{named}: nothing can be seen in it: give some text" in done.stderr
+    assert data("list") == []
+
+
 def test_ctrl_c_while_asking_withdraws_the_question_and_leaves_nothing(run: Any) -> None:
     asking = run("ask", "Ship it?")
     asking.said(FORM)

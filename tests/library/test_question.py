@@ -1,6 +1,7 @@
 """A question is valid from the moment that it exists, and ids, digests and documents are made of it."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from hitl.core.keys import path_under, request_key, response_key
 from hitl.core.question import Asked, Question, parse_answer
 from hitl.core.text import is_blank
 from hitl.errors import InvalidRequest, InvalidValue, RequestNotFound
-from tests.library.samples import DEADLINE, NOW, number_question
+from hitl.records.requests import read_request
+from hitl.storage import Store
+from tests.library.samples import DEADLINE, NOW, asked, number_question
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,8 @@ from tests.library.samples import DEADLINE, NOW, number_question
         {"choices": ["1", "x"]},
         {"json_schema": {"type": "whole"}},
         {"prompt": ""},
+        {"prompt": "\u200b \n\u2800"},
+        {"event_name": " \u3164"},
         {"no_such_field": 1},
     ],
     ids=str,
@@ -36,6 +41,23 @@ def test_no_question_exists_that_is_not_valid(change: dict[str, Any]) -> None:
 
     with pytest.raises(ValidationError):
         Question(**{**valid, **change})
+
+
+@pytest.mark.parametrize("unseen", ["  ", "\u200b", "\n\t", "\u2800\u3164"])
+def test_a_question_of_which_nobody_sees_anything_is_not_asked(unseen: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^prompt: nothing can be seen in it: give some text$"):
+        Question.of("size", int, unseen, 60)
+    with pytest.raises(InvalidRequest, match=r"^event_name: nothing can be seen in it: give some text$"):
+        Question.of(unseen, int, "How many?", 60)
+
+
+async def test_such_a_question_of_an_earlier_release_is_still_read(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    whole = (await asked(store)).document
+    before = whole.model_copy(update={"request_id": "before", "prompt": "\u200b", "event_name": " "})
+    await store.create_once(request_key("before"), before.to_bytes())
+
+    assert (await read_request(store, "before")).document == before
 
 
 def test_a_question_never_changes() -> None:
@@ -145,6 +167,7 @@ def test_an_answer_is_read_by_the_question_itself() -> None:
         ({"choices": [1, 2], "proposed": 3}, "proposed value '3' does not fit"),
         ({"choices": {1: "one", 2: ""}}, "the label of .2. is .*: give some text"),
         ({"choices": {1: "one", 2: "x" * 257}}, "choice_labels"),
+        ({"choices": {1: "one", 2: "\u200b"}}, "the label of .2. is .*: give some text"),
         ({"choices": {1: 7}}, "the label of .1. is 7: give some text"),
         ({"choices": {}}, "choices is empty"),
     ],

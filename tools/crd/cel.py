@@ -129,6 +129,12 @@ def _rules_for_a_response() -> list[Rule]:
 def _rules_for_a_question() -> list[Rule]:
     return [
         {
+            # What an earlier release asked, and what is shown of storage, is there already.
+            "rule": f"has(self.spec.request) || has(self.status) || self.spec.prompt.matches(r'{_NOT_BLANK}')",
+            "message": "nothing can be seen in the prompt: give some text",
+            "fieldPath": ".spec.prompt",
+        },
+        {
             "rule": "!has(self.spec.onTimeout) || self.spec.onTimeout != 'UseDefault' || has(self.spec.default)",
             "message": "onTimeout: UseDefault needs a default",
             "fieldPath": ".spec.onTimeout",
