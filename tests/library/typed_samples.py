@@ -113,8 +113,11 @@ Shape = Annotated[Circle | Square, Field(discriminator="kind")]
 
 _ints = st.integers(-(2**53), 2**53)
 _floats = st.floats(allow_nan=False, allow_infinity=False)
-_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
-_lines = st.lists(_texts, max_size=3).map("\n".join)
+# Inside an answer an empty text is taken, and one of which nobody sees anything is not.
+_texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).filter(
+    lambda text: not text or not is_blank(text)
+)
+_lines = st.lists(_texts, max_size=3).map("\n".join).filter(lambda text: not text or not is_blank(text))
 _words = _texts.filter(lambda text: not is_blank(text))
 _decimals = st.decimals(-(10**9), 10**9, allow_nan=False, allow_infinity=False, places=3)
 _zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes))) | st.just(UTC)
