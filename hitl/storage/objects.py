@@ -16,6 +16,10 @@ MAX_OBJECT_BYTES: Final = 4 * 1024 * 1024
 _QUERY: Final = re.compile(r"\?\S+")
 
 
+class NoCredentials(PermissionError):
+    """The storage could not be asked, as nobody gave credentials. Its text says where they are looked for."""
+
+
 class Found(NamedTuple):
     """An object as it was read.
 
@@ -133,6 +137,8 @@ def translating(
         raise
     except TimeoutError as error:
         raise StorageUnavailable(f"{url} did not answer in time to {what}") from error
+    except NoCredentials as error:
+        raise StorageUnsuitable(f"{url}: could not {what}: {error}") from error
     except PermissionError as error:
         raise StorageUnsuitable(
             f"{url}: not permitted to {what}: check the credentials' rights, and that the {place} is there"

@@ -27,7 +27,7 @@ from obstore.exceptions import (
 from obstore.fsspec import FsspecStore
 from obstore.store import MemoryStore
 
-from hitl.storage.objects import first_line
+from hitl.storage.objects import NoCredentials, first_line
 
 # A person waits for the answer to a submission: better to say "try again" soon than to try for minutes.
 _REQUEST_TIMEOUT: Final = "5s"
@@ -40,6 +40,24 @@ _FLYTE_S3: Final = {
     "FLYTE_AWS_SECRET_ACCESS_KEY": "secret_access_key",
 }
 _NOT_PERMITTED: Final = (PermissionDeniedError, UnauthenticatedError, PermissionError)
+# Who has no credentials is sent to the machine's metadata service last: its path is what the error names.
+_NO_CREDENTIALS: Final = (
+    (
+        re.compile(r"/latest/(?:api/token|meta-data/iam/)"),
+        "HITL_STORAGE_OPTIONS, in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, in AWS_WEB_IDENTITY_TOKEN_FILE, in "
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI, and at the machine's metadata service; ~/.aws is not read",
+    ),
+    (
+        re.compile(r"/computeMetadata/v1/"),
+        "HITL_STORAGE_OPTIONS, in GOOGLE_SERVICE_ACCOUNT, in GOOGLE_APPLICATION_CREDENTIALS, in gcloud's "
+        "application_default_credentials.json, and at the machine's metadata service",
+    ),
+    (
+        re.compile(r"/metadata/identity/"),
+        "HITL_STORAGE_OPTIONS, in AZURE_STORAGE_ACCOUNT_KEY, in AZURE_CLIENT_SECRET, in "
+        "AZURE_FEDERATED_TOKEN_FILE, and at the machine's metadata service",
+    ),
+)
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _ALL: Final = 2**31
 
@@ -276,11 +294,21 @@ def _builtin_errors() -> Iterator[None]:
     except (BaseError, OSError) as error:
         # Listings fail with a generic error, in which only the text tells why.
         status = _STATUS.search(str(error))
+        if places := _places_without_credentials(str(error)):
+            missing = f"no credentials were found. They are looked for in {places}"
+            # A metadata service that does not answer may do so soon.
+            refused = status and status[1] in ("401", "403")
+            raise (NoCredentials(missing) if refused else OSError(missing)) from error
         if isinstance(error, _NOT_PERMITTED) or (status and status[1] in ("401", "403")):
             raise PermissionError(first_line(error)) from error
         if isinstance(error, NotSupportedError) or (status and status[1] == "501"):
             raise OperationNotSupported(first_line(error)) from error
         raise OSError(first_line(error)) from error
+
+
+def _places_without_credentials(text: str) -> str:
+    """Return where credentials are looked for, if an error says that there are none."""
+    return next((places for path, places in _NO_CREDENTIALS if path.search(text)), "")
 
 
 def _without_tls(config: Mapping[str, Any]) -> bool:

@@ -42,6 +42,10 @@ def healthy() -> Iterator[str]:
             self.send_response(200 if self.path in ("/health", "/healthz") else 404)
             self.end_headers()
 
+        def do_PUT(self) -> None:
+            self.send_response(403)
+            self.end_headers()
+
         def log_message(self, *_arguments: Any) -> None: ...
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -151,6 +155,25 @@ def test_storage_check_says_what_is_wrong(unreachable: None) -> None:
     assert done.exit_code == 1
     assert "s3://bucket/hitl" in done.stderr
     assert "HITL_STORAGE_OPTIONS" in done.stderr
+
+
+@pytest.mark.parametrize("metadata", ["refuses", "is not there"])
+def test_who_has_no_credentials_is_told_where_they_are_looked_for(
+    metadata: str, healthy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [each for each in os.environ if each.startswith(("AWS_", "FLYTE_AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HITL_STORAGE_ROOT", "s3://bucket/hitl")
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", healthy if metadata == "refuses" else NOBODY)
+
+    code, found = findings()
+
+    assert code == 1
+    advice = found["root"]["advice"]
+    assert "no credentials were found" in advice
+    for place in ("HITL_STORAGE_OPTIONS", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE", "metadata service"):
+        assert place in advice
+    assert "not permitted" not in advice
 
 
 @pytest.mark.parametrize("behaviour", ["ignores conditions", "looks, then writes"])
