@@ -182,7 +182,7 @@ def check_submission(
     except InvalidValue as error:
         return Refused(Settled("refused", error=error))
     if submission.outcome != "cancelled" and not accepts_submissions(request.document, None, now):
-        return Refused(_too_late(request), would_be)
+        return Refused(too_late(request), would_be)
     return would_be
 
 
@@ -196,10 +196,11 @@ async def closed(store: Store, request: StoredRequest, now: datetime) -> Settled
     outcome = await read_outcome_of(store, request)
     if outcome is not None:
         return Settled.lost(outcome)
-    return None if accepts_submissions(request.document, None, now) else _too_late(request)
+    return None if accepts_submissions(request.document, None, now) else too_late(request)
 
 
-def _too_late(request: StoredRequest) -> Settled:
+def too_late(request: StoredRequest) -> Settled:
+    """Return the result for those who come after the deadline."""
     why = f"the deadline of question {request.request_id} has passed: nothing was recorded"
     return Settled("too_late", error=Expired(why))
 

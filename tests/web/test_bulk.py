@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +220,30 @@ def test_an_answer_in_parts_has_its_form_and_its_faults_at_the_fields(app: WebAp
     assert first.stored() is None
     assert "2 of 2 saved" in post(**{"v/zone": "z1", "v/tags~rows": "1", "v/tags/0": "a"})
     assert [by(each) for each in (first, second)] == [("ann", {"zone": "z1", "tags": ["a"]})] * 2
+
+
+def test_who_filled_in_parts_and_declines_all_is_asked_which_it_is(app: WebApp) -> None:
+    first, second = ask(app, "both", 2, data_type="json", json_schema=PLACE)
+    fields = {"id": [first.request_id, second.request_id], "v~form": "1", "reject": "1", "comment": "go on, then"}
+
+    def post(**parts: str) -> httpx.Response:
+        return httpx.post(f"{app.url}/bulk", data={**fields, **parts}, headers=as_user("ann"))
+
+    both = post(**{"v/zone": "z1", "v/tags~rows": "1", "v/tags/0": "a"})
+    assert both.status_code == 422
+    assert "You gave an answer and declined as well" in both.text
+    assert "z1<" in both.text
+    assert (first.stored(), second.stored()) == (None, None)
+    assert "2 of 2 saved" in post(**{"v/zone": "", "v/tags~rows": "0"}).text
+
+
+def test_what_is_past_its_deadline_is_said_to_be_late(app: WebApp) -> None:
+    [question] = ask(app, "late", 1, now=datetime.now(UTC) - timedelta(seconds=601))
+
+    reply = httpx.post(f"{app.url}/bulk", data={"id": question.request_id, "value": "7"}, headers=as_user("ann"))
+
+    assert "The deadline has passed" in visible_text(reply.text)
+    assert "another kind" not in reply.text
 
 
 def test_what_is_settled_or_takes_a_file_is_not_said_to_be_saved(app: WebApp) -> None:

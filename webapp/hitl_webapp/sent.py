@@ -30,6 +30,7 @@ from hitl_webapp.sentences import what_fits
 if TYPE_CHECKING:
     from hitl.core.schema.work import Work
 
+ANSWERS_AS_WELL: Final = "You gave an answer and declined as well: send the answer, or decline without one."
 _MAX_NAME_CHARS: Final = 256
 # The last one is what other forms call such a button.
 _REJECTS: Final = frozenset(("1", "true", "yes", "on", "reject"))
@@ -152,9 +153,7 @@ class SentForm(NamedTuple):
                 "parts", f"{count} fields need another look." if count > 1 else "One field needs another look."
             )
         if self.declines and self.value.strip():
-            return Fault(
-                "value", "You gave an answer and declined as well: send the answer, or decline without one."
-            )
+            return Fault("value", ANSWERS_AS_WELL)
         if self.declines and is_blank(comment):
             return Fault("comment", "A reason is needed: write why you decline to answer.")
         if len(comment) > MAX_COMMENT_CHARS:

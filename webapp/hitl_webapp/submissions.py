@@ -19,7 +19,7 @@ from hitl.records.delegating import delegate
 from hitl.records.outcomes import settle
 from hitl.records.records import Records
 from hitl.records.requests import StoredRequest
-from hitl.records.submissions import Settled, Submission
+from hitl.records.submissions import Settled, Submission, too_late
 from hitl.records.voting import withdraw
 from hitl_webapp import audit, metrics
 from hitl_webapp.admission import Address, Admission, Admitted
@@ -219,6 +219,8 @@ class Submissions:
         settled = Settled("refused", error=fault)
         if standing is not None:
             settled = Settled.lost(standing)
+        elif await self._questions.over(admitted.request):
+            settled = too_late(admitted.request)
         await note_settlement(self._records, admitted.request, submission, settled, self._clock.now())
         return settled
 

@@ -1,6 +1,6 @@
 """Several questions at once: a page that says what will happen, and one result for each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -9,6 +9,8 @@ from pydantic_core import to_json
 from starlette.responses import HTMLResponse, Response
 
 from hitl.core.documents import RequestDocument, Respondent
+from hitl.core.forms.held import sent_back
+from hitl.core.forms.names import FORM
 from hitl.core.forms.plan import FEW
 from hitl.errors import InvalidValue
 from hitl.records.submissions import Submission, new_submission_id
@@ -23,7 +25,7 @@ from hitl_webapp.parts import PartsForm, parts_form
 from hitl_webapp.problems import BadInput, Unauthenticated, public_outcome
 from hitl_webapp.routes.api import IDEMPOTENCY_KEY, REFUSALS, idempotency_key
 from hitl_webapp.routes.common import require_signed_in, service_of, signed_out
-from hitl_webapp.sent import SentForm, sent_form, value_fault
+from hitl_webapp.sent import ANSWERS_AS_WELL, SentForm, sent_form, value_fault
 from hitl_webapp.service import Service
 
 _FIELDS: Final = frozenset(("value", "choice", "comment", "reject", "step", "submission_id"))
@@ -154,10 +156,10 @@ async def _form(request: Request, given: list[str], form: Form) -> Response:
         return HTMLResponse(await page.stepped(sent))
     if page.kinds > 1 and not sent.declines:
         raise BadInput(f"These questions take answers of {page.kinds} kinds: answer one kind at a time.")
-    checked, fault = sent, sent.fault(named=True)
+    checked, fault = sent, sent.fault(named=True) or page.answers_as_well(sent)
     if page.first is not None:
         checked = await resolved(sent, page.first)
-        fault = checked.fault(named=True) or page.lacks_comment(checked)
+        fault = fault or checked.fault(named=True) or page.lacks_comment(checked)
     if fault is not None:
         return HTMLResponse(page.render(checked, fault), 422)
     results = await bulk.submit(service, request.headers, ids, partial(_submission, checked, page.first), "web")
@@ -225,6 +227,13 @@ class ConfirmingPage:
         asked = [each for questions in self._kinds for each in questions]
         return next((fault for each in asked if (fault := sent.lacks_comment(each))), None)
 
+    def answers_as_well(self, sent: SentForm) -> Fault | None:
+        """Return what is wrong with a form that declines, and whose parts were filled in: one is a slip."""
+        form = None if self.first is None or not (sent.declines and sent.parts) else parts_form(self.first)
+        if form is None or _filled_in(sent.parts) == _filled_in(form.sent):
+            return None
+        return Fault("value", ANSWERS_AS_WELL)
+
     async def stepped(self, sent: SentForm) -> str:
         """Return the page after a button of the form in parts was pressed. Nothing is recorded."""
         parts = None if self.first is None else await after_step(self.first, sent.parts, sent.step)
@@ -258,6 +267,12 @@ class ConfirmingPage:
             # Loading the result again sends the votes again, which may be withdrawn by then.
             submission_id=new_submission_id(),
         )
+
+
+def _filled_in(fields: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return what the fields of a form hold, as a browser sends it."""
+    some = {name: [sent_back(text) for text in texts if text.strip()] for name, texts in fields.items()}
+    return {name: texts for name, texts in some.items() if texts and name != FORM}
 
 
 def _shown(result: bulk.Result) -> dict[str, Any]:
