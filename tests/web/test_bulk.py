@@ -222,6 +222,18 @@ def test_an_answer_in_parts_has_its_form_and_its_faults_at_the_fields(app: WebAp
     assert [by(each) for each in (first, second)] == [("ann", {"zone": "z1", "tags": ["a"]})] * 2
 
 
+def test_null_is_an_answer_where_a_question_takes_it(app: WebApp) -> None:
+    takes, other = app.ask("null", data_type=int | None), app.ask("no-null", data_type=int)
+
+    results = bulk(app, [takes.request_id, other.request_id], value=None)
+
+    assert [each["status"] for each in results] == [200, 422]
+    assert by(takes) == ("ann", None)
+    assert other.stored() is None
+    reject = {"request_ids": [other.request_id], "reject": True, "value": 7}
+    assert httpx.post(f"{app.url}/bulk", json=reject, headers=as_user("ann")).status_code == 400
+
+
 def test_who_filled_in_parts_and_declines_all_is_asked_which_it_is(app: WebApp) -> None:
     first, second = ask(app, "both", 2, data_type="json", json_schema=PLACE)
     fields = {"id": [first.request_id, second.request_id], "v~form": "1", "reject": "1", "comment": "go on, then"}

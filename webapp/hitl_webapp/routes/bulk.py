@@ -123,9 +123,8 @@ async def _api(request: Request, content: Any) -> Response:
         raise BadInput("request_ids is a list of the ids of questions.")
     if not isinstance(comment, str) or not isinstance(declines, bool):
         raise BadInput("comment is a text, and reject is true or false.")
-    if declines == ("value" in content and content["value"] is not None) or (
-        "value" not in content and not declines
-    ):
+    # null is an answer, where a question takes it, and beside a rejection it is none.
+    if content.get("value") is not None if declines else "value" not in content:
         raise BadInput("Send either a value, or reject: true.")
     check_comment(comment)
     submission_id = idempotency_key(request.headers) or new_submission_id()
