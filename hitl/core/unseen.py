@@ -6,8 +6,9 @@ a default, a text of the proposed value. So is what has no field of its own, as 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import JsonValue
 
@@ -18,6 +19,8 @@ from hitl.errors import InvalidRequest, InvalidValue
 if TYPE_CHECKING:
     from hitl.core.forms import Part
     from hitl.core.schema.work import Place, Work
+
+_CHARS_FOR_A_UNIT: Final = 64
 
 
 def require_seen(
@@ -61,6 +64,8 @@ class _Looker:
         self._definitions = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
         self._unseen = unseen
         self._work = work
+        # Looking a schema up costs as much as reading it, for each of a thousand rows.
+        self._units = 1 + len(json.dumps(schema)) // _CHARS_FOR_A_UNIT
 
     def places(self, part: Part, value: JsonValue, at: Place) -> Iterator[Place]:
         """Yield where a text is that nobody sees, and that has a field of its own."""
@@ -81,7 +86,7 @@ class _Looker:
             case Fixed(), list():
                 for number, (inside, each) in enumerate(zip(part.items, value, strict=False)):
                     yield from self.places(inside, each, (at, number))
-            case OneOf(), _:
+            case OneOf(), _ if _blank_texts(value) & self._unseen:
                 yield from self._in_branches([inside for _, inside in part.branches], value, at)
 
     def _in_branches(self, branches: list[Part], value: JsonValue, at: Place) -> list[Place]:
@@ -97,6 +102,7 @@ class _Looker:
     def _fits(self, branch: Part, value: JsonValue) -> bool:
         from hitl.core.schema.check import TakesTooLong, check_value
 
+        self._work.spend(self._units)
         try:
             check_value({**branch.schema, **self._definitions}, value, formats=False, work=self._work)
         except TakesTooLong:

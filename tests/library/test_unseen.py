@@ -1,5 +1,6 @@
 """A text inside an answer of which nobody sees anything is refused where it has a field, as a whole answer is."""
 
+import time
 from typing import Any, Literal
 
 import pytest
@@ -99,3 +100,18 @@ def test_what_the_author_wrote_is_taken() -> None:
         assert value(asked, given) == given
         with pytest.raises(InvalidValue, match=r"\.extra"):
             value(asked, {**given, "extra": "\u3164"})
+
+
+def test_looking_for_it_has_the_budget_of_every_check() -> None:
+    rows = [{"type": "object", "required": [f"a{n}"], "properties": {f"a{n}": {}}} for n in range(7)]
+    schema = {
+        "type": "array",
+        "items": {"anyOf": [*rows, {"type": "string"}]},
+        "$defs": {f"long-{n}": {"description": "x" * 7_000} for n in range(3)},
+    }
+    asked = question(list, schema=schema)
+
+    began = time.process_time()
+    with pytest.raises(InvalidValue):
+        value(asked, [" "] * 16_000)
+    assert time.process_time() - began < 3
