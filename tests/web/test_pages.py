@@ -315,7 +315,7 @@ def test_a_range_is_told_as_what_to_enter_when_it_is_all_that_is_asked(
         (dict[str, int], None, '{"rows": 42}'),
         (dict[str, list[bool]], {"minProperties": 1}, '{"rows": [true]}'),
         (dict, None, '{"table": "users", "rows": 3}'),
-        (dict[str, dict], None, '{"table": "users", "rows": 3}'),
+        (dict[str, dict[str, Any]], None, '{"table": "users", "rows": 3}'),
         (None, None, "null"),
         ("json", {"type": "boolean"}, "true"),
         ("json", {"type": ["array", "null"]}, '{"table": "users", "rows": 3}'),
