@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 
 from hitl.cluster.shapes import Agreement, AppliedPolicy, Requester, ShownApproval
 from hitl.cluster.v1alpha1 import HumanInputSpec
 from hitl.core.approval import MAX_REQUIRED, Approval
-from hitl.core.documents import CopiedPolicy, OutcomeDocument, RequestDocument, named_as
+from hitl.core.documents import OutcomeDocument, RequestDocument, named_as
 from hitl.core.tally import Standing
 from hitl.core.votes import VoteDocument
 
@@ -40,11 +42,21 @@ def shown_of(approval: Approval) -> ShownApproval:
     return ShownApproval.model_validate(approval.model_dump(by_alias=True, exclude_defaults=True))
 
 
-def policy_shown(copied: CopiedPolicy | None) -> AppliedPolicy | None:
+def policy_shown(request: RequestDocument) -> AppliedPolicy | None:
     """Return which policy a question has a copy of, as a status shows it; None: none."""
-    return (
-        None if copied is None else AppliedPolicy(name=copied.name or None, generation=copied.generation or None)
+    copied = request.origin.policy
+    if copied is None:
+        return None
+    return AppliedPolicy(
+        name=copied.name or None, generation=copied.generation or None, approval_sha256=approval_sha256(request)
     )
+
+
+def approval_sha256(request: RequestDocument) -> str:
+    """Return a digest of who must agree. It is the same in every release: what is not given is no part of it."""
+    approval = request.approval
+    rule = None if approval is None else approval.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return hashlib.sha256(json.dumps([rule, request.requester], sort_keys=True).encode()).hexdigest()
 
 
 def agreement(standing: Standing, outcome: OutcomeDocument | None) -> Agreement:

@@ -133,6 +133,13 @@ class AppliedPolicy(Shape):
     generation: int | None = Field(
         default=None, description="The metadata.generation that it had; absent: the default of the cluster."
     )
+    approval_sha256: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        max_length=64,
+        description="A digest of who must agree, as it was copied: the question in storage must still say so. It "
+        "never changes.",
+    )
 
 
 class Agreement(Shape):

@@ -5,10 +5,10 @@ The policy is read once, when the question is stored. From then on only what is 
 
 from __future__ import annotations
 
-from hitl.cluster.agreeing import approval_of, requester_of, shown_of
+from hitl.cluster.agreeing import approval_of, approval_sha256, requester_of, shown_of
 from hitl.cluster.policies import with_policy
 from hitl.cluster.v1alpha1 import HumanInput
-from hitl.core.approval import needs_verified, policy_sentence
+from hitl.core.approval import needs_verified
 from hitl.core.documents import CopiedPolicy, RequestDocument
 from hitl.errors import HITLError, InvalidRequest
 from hitl_operator.context import Context
@@ -48,8 +48,8 @@ def agreed_otherwise(human_input: HumanInput, stored: RequestDocument) -> bool:
     spec, status = human_input.spec, human_input.status
     if spec.approval is not None:
         return (approval_of(spec), requester_of(spec)) != (stored.approval, stored.requester)
-    told = status.approval.requires if status.approval else None
-    return told is not None and (stored.approval is None or policy_sentence(stored.approval) != told)
+    copied = status.policy.approval_sha256 if status.policy else None
+    return copied is not None and approval_sha256(stored) != copied
 
 
 async def _found(context: Context, human_input: HumanInput) -> tuple[HumanInput, CopiedPolicy | None]:

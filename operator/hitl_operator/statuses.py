@@ -89,7 +89,7 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
     if found.standing is not None:
         shown["approval"] = agreement(found.standing, found.outcome)
     request = found.request
-    policy = policy_shown(request.origin.policy) if request else old.policy
+    policy = policy_shown(request) if request else old.policy
     deadline = request.expires_at if request else old.expires_at or own_deadline(human_input)
     return HumanInputStatus(
         **{"approval": old.approval, **shown},
@@ -116,6 +116,7 @@ def short_status(human_input: HumanInput, sentence: str, now: datetime) -> Human
     why = Trouble(TroubleReason.WRITE_REFUSED, f"the API server refuses what is due: {sentence}"[:1024])
     return HumanInputStatus(
         phase="Pending",
+        policy=old.policy,
         request_id=old.request_id,
         # Without these two, nobody would look for its link again.
         link_secret=old.link_secret,

@@ -120,6 +120,7 @@ def test_a_manifest_asks_several_people_and_kubectl_shows_how_many_agree(
     asked = questions.until("ship", "Pending")
     assert asked["spec"]["requester"] == {"username": "ruth"}
     assert asked["status"]["approval"]["progress"] == "0/2"
+    assert len(asked["status"]["policy"].pop("approvalSha256")) == 64
     assert asked["status"]["policy"] == {"name": "two", "generation": 1}
 
     assert "is asked for ruth" in vote(voters, running, "ship", "ruth", "NotAllowed", "42")

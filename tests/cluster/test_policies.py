@@ -1,5 +1,6 @@
 """A HumanInputPolicy counts as it was when the question was asked, with an operator."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ def policy(questions: Questions, name: str, **approval: Any) -> Object:
     }
 
 
+def vote(root: Root, request_id: str, name: str) -> str:
+    """Vote as a program does; return the kind of the result."""
+
+    async def vote() -> str:
+        request = await read_request(root.store, request_id)
+        submission = Submission("answered", Respondent(name=name, via="cli"), "4")
+        return (await outcomes.settle(Records(root.store, announce=True), request, submission)).kind
+
+    return run(vote())
+
+
 def test_a_question_waits_for_its_policy_and_keeps_it_when_the_policy_changes_or_goes(
     questions: Questions, root: Root
 ) -> None:
@@ -34,6 +46,7 @@ def test_a_question_waits_for_its_policy_and_keeps_it_when_the_policy_changes_or
 
     plane.apply(policy(questions, "production", requiredResponses=2, allowLinks=True))
     status = questions.until("first", "Pending")["status"]
+    digest = status["policy"].pop("approvalSha256")
     assert status["policy"] == {"name": "production", "generation": 1}
     rule = "2 people must give the same answer."
     assert status["approval"] == {"requires": rule, "progress": "0/2", "needed": "2 more"}
@@ -43,24 +56,35 @@ def test_a_question_waits_for_its_policy_and_keeps_it_when_the_policy_changes_or
     questions.ask("second", policyRef={"name": "production"})
     later = questions.get("second")
     assert later is not None
+    assert later["status"]["policy"].pop("approvalSha256") != digest
     assert later["status"]["policy"] == {"name": "production", "generation": 2}
     plane.delete(namespace, "HumanInputPolicy", "production")
-
-    async def vote(name: str) -> str:
-        request = await read_request(root.store, status["requestID"])
-        submission = Submission("answered", Respondent(name=name, via="cli"), "4")
-        return (await outcomes.settle(Records(root.store, announce=True), request, submission)).kind
-
-    assert run(vote("ann")) == "voted"
+    assert vote(root, status["requestID"], "ann") == "voted"
     plane.until("one vote", lambda: (questions.get("first") or {})["status"]["approval"]["progress"] == "1/2")
-    assert run(vote("bob")) == "recorded"
+    assert vote(root, status["requestID"], "bob") == "recorded"
     settled = questions.until("first", "Answered")["status"]
-    assert settled["policy"] == {"name": "production", "generation": 1}
+    assert settled["policy"] == {"name": "production", "generation": 1, "approvalSha256": digest}
     assert settled["approval"] == {
         "requires": rule,
         "progress": "2/2",
         "agreed": ["ann (unverified)", "bob (unverified)"],
     }
+
+
+def test_who_must_agree_may_be_worded_otherwise_by_hand_and_its_digest_is_never_changed(
+    questions: Questions, root: Root
+) -> None:
+    plane, namespace = questions.plane, questions.namespace
+    plane.apply(policy(questions, "production", requiredResponses=1, allowLinks=True))
+    request_id = questions.ask("asked", policyRef={"name": "production"})
+    edit = ("patch", "hi", "asked", "-n", namespace, "--subresource=status", "--type=merge", "-p")
+    plane.kubectl(*edit, '{"status": {"approval": {"requires": "As somebody says it."}}}')
+    forged = {"status": {"policy": {"approvalSha256": "0" * 64}}}
+    refused = plane.kubectl(*edit, json.dumps(forged), check=False)
+    assert "was copied when the question was asked, and never changes" in refused.err
+    assert vote(root, request_id, "ann") == "recorded"
+    settled = questions.until("asked", "Answered")["status"]
+    assert settled["approval"]["requires"] == "1 person must give the same answer."
 
 
 def test_a_question_waits_for_its_policy_beyond_a_restart_of_the_operator(

@@ -15,9 +15,11 @@ from hitl.core.documents import CopiedPolicy, RequestDocument
 from hitl.errors import DocumentDamaged, InvalidRequest
 from hitl.storage import Store
 from hitl_operator.context import Context
+from hitl_operator.decide import Findings
 from hitl_operator.policies import PolicyNotFound
 from hitl_operator.request_sync import Requests
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.statuses import short_status, status_for
 from tests.cluster.operators import question
 from tests.library.samples import NOW
 
@@ -59,10 +61,20 @@ class _Operator:
         )
 
     async def ask(self, *, status: dict[str, Any] | None = None, **spec: Any) -> RequestDocument:
-        content = question("team", "ship", requester={"username": "ruth"}, **spec)
-        content["status"] = status or {}
-        content["metadata"] |= {"uid": "0d2c", "creationTimestamp": NOW.isoformat()}
-        return (await self._requests.of(self._root, HumanInput.from_object(content))).document
+        return (await self._requests.of(self._root, _human_input(status or {}, **spec))).document
+
+
+def _human_input(status: dict[str, Any], **spec: Any) -> HumanInput:
+    content = question("team", "ship", requester={"username": "ruth"}, **spec)
+    content["status"] = status
+    content["metadata"] |= {"uid": "0d2c", "creationTimestamp": NOW.isoformat()}
+    return HumanInput.from_object(content)
+
+
+def _shown(asked: RequestDocument) -> dict[str, Any]:
+    """Return the status of the HumanInput of a question that waits."""
+    status = status_for(_human_input({}), Findings(request=asked), form_url="", now=NOW)
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 async def test_a_question_that_was_stored_keeps_its_policy_even_if_nobody_has_noted_that_yet() -> None:
@@ -92,7 +104,7 @@ async def test_a_stored_question_whose_rule_was_changed_by_hand_is_damaged(by_po
     )
     operator = _Operator(policies)
     asked = await operator.ask(**spec)
-    seen = {"requestID": "0d2c", "phase": "Pending", "approval": {"progress": "0/2", "requires": RULE}}
+    seen = _shown(asked)
     assert await _Operator(policies, operator.url).ask(status=seen, **spec) == asked
 
     content = json.loads(asked.to_bytes())
@@ -102,6 +114,31 @@ async def test_a_stored_question_whose_rule_was_changed_by_hand_is_damaged(by_po
     await store.create_once(key, json.dumps(content).encode())
     with pytest.raises(DocumentDamaged, match="who must agree was changed after it was asked"):
         await _Operator(policies, operator.url).ask(status=seen, **spec)
+
+
+@pytest.mark.parametrize("told", [RULE, "As an earlier release said it.", ""])
+async def test_a_sentence_for_people_decides_nothing(told: str) -> None:
+    policies = _Policies()
+    policies.put("production", **TWO)
+    spec: dict[str, Any] = {"policyRef": {"name": "production"}}
+    operator = _Operator(policies)
+    asked = await operator.ask(**spec)
+    seen = _shown(asked) | {"approval": {"progress": "0/2", "requires": told}}
+    assert await _Operator(policies, operator.url).ask(status=seen, **spec) == asked
+    # A release before this one kept no digest.
+    del seen["policy"]["approvalSha256"]
+    assert await _Operator(policies, operator.url).ask(status=seen, **spec) == asked
+
+
+async def test_the_digest_of_a_policy_is_the_same_in_every_release() -> None:
+    policies = _Policies()
+    policies.put("production", **TWO)
+    asked = await _Operator(policies).ask(policyRef={"name": "production"})
+    digest = "7547a149c54a91688fcb8e25278501ac7b9e6ce6de32e531556d678a94abb70a"
+    assert _shown(asked)["policy"] == {"name": "production", "generation": 1, "approvalSha256": digest}
+    short = short_status(_human_input(_shown(asked), policyRef={"name": "production"}), "too large", NOW)
+    assert short.policy is not None
+    assert short.policy.approval_sha256 == digest
 
 
 async def test_a_question_without_its_policy_or_with_one_that_never_could_be_fulfilled_is_not_asked() -> None:

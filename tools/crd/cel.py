@@ -72,6 +72,11 @@ _RECORDED: Final = (
     " || (self.spec.dataType == 'float' && double(self.spec.response.value) == double(self.status.value))))"
 )
 
+COPIED_ONCE: Final[Rule] = {
+    "rule": "self == oldSelf",
+    "message": "who must agree was copied when the question was asked, and never changes",
+}
+
 
 def human_input_rules() -> list[Rule]:
     """Return the rules of HumanInput."""

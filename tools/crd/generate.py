@@ -213,6 +213,8 @@ def _structural(schema: Schema, defs: dict[str, Schema], name: str) -> Schema:
     result |= {key: schema[key] for key in _KEPT if key in schema and key not in result}
     if "const" in schema:
         result["enum"] = [schema["const"]]
+    if name == "approvalSha256":
+        result["x-kubernetes-validations"] = [cel.COPIED_ONCE]
     if name in _FORMATS:
         result["format"] = _FORMATS[name]
     if name in _DEFAULTED:
