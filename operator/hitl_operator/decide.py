@@ -20,12 +20,6 @@ from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.lifecycle import GRACE
 from hitl.core.tally import Standing
 
-# Of these a question that was never stored cannot be rid, so it ends at its deadline without storage.
-_NEVER_STORED: Final = (
-    TroubleReason.INVALID_REQUEST,
-    TroubleReason.POLICY_NOT_FOUND,
-    TroubleReason.FOREIGN_NAMESPACE,
-)
 # Reasons of `Accepted` that are not the last word.
 _ACCEPTED_LATER: Final = (
     AcceptedReason.REQUEST_NOT_FOUND,
@@ -176,17 +170,27 @@ def own_deadline(human_input: HumanInput) -> datetime | None:
     return None if created is None else created + timedelta(seconds=human_input.spec.timeout_seconds)
 
 
-def ends_unasked(human_input: HumanInput, trouble: Trouble | None, now: datetime) -> bool:
-    """Tell whether a question that never reached storage, and never can, is over: its deadline has passed.
+def ends_in_trouble(human_input: HumanInput, trouble: Trouble | None, now: datetime) -> bool:
+    """Tell whether a HumanInput that cannot go on is over, as its deadline has passed: a tool that waits sees it.
 
-    Nobody can have answered it, so no outcome is missing. A waiting tool sees the end.
+    Trouble that passes is waited for, as storage may hold an outcome. What the API server refuses to show has one.
     """
-    if trouble is None or trouble.reason not in _NEVER_STORED:
+    if trouble is None or trouble.passes or trouble.reason is TroubleReason.WRITE_REFUSED:
         return False
-    if human_input.spec.request is not None or human_input.status.request_id is not None:
-        return False
-    deadline = own_deadline(human_input)
-    return deadline is not None and now - deadline >= GRACE
+    seconds = ends_in(human_input, now)
+    return seconds is not None and seconds <= 0
+
+
+def ends_in(human_input: HumanInput, now: datetime) -> float | None:
+    """Return in how many seconds a HumanInput is over that cannot ask storage for its deadline; None: unknown."""
+    # A status may say anything, but nothing delays the end.
+    known = [each for each in (human_input.status.expires_at, own_deadline(human_input)) if each is not None]
+    return (min(known) + GRACE - now).total_seconds() if known else None
+
+
+def was_asked(human_input: HumanInput) -> bool:
+    """Tell whether the question was in storage, or is said to be there."""
+    return human_input.spec.request is not None or human_input.status.request_id is not None
 
 
 def response_done(response: HumanInputResponse) -> bool:

@@ -20,7 +20,7 @@ from hitl.core.tally import Standing, standing
 from hitl.errors import ClockApart, ClusterUnavailable, DocumentDamaged, HITLError, InvalidRequest, RequestNotFound
 from hitl.records.requests import StoredRequest, read_outcome_of
 from hitl.records.voting import standing_votes
-from hitl_operator import metrics
+from hitl_operator import metrics, short_statuses
 from hitl_operator.context import Context
 from hitl_operator.decide import (
     Findings,
@@ -30,7 +30,7 @@ from hitl_operator.decide import (
     awaits_response,
     came_late,
     due_in,
-    ends_unasked,
+    ends_in_trouble,
     is_final,
     outcome_is_missing,
     wakes_in,
@@ -202,9 +202,9 @@ class HumanInputs:
     async def _clock_forbids_the_end(
         self, root: Root | None, human_input: HumanInput, trouble: Trouble | None
     ) -> HITLError | None:
-        """Return why a question that was never asked does not end yet, though by this clock it is over."""
+        """Return why a question that cannot go on does not end yet, though by this clock it is over."""
         now = self._context.now()
-        if ends_unasked(human_input, trouble, now):
+        if ends_in_trouble(human_input, trouble, now):
             try:
                 await self._require_clock(root, now)
             except HITLError as error:
@@ -291,7 +291,8 @@ class HumanInputs:
         self._untold.discard(work)
         after = human_input.model_copy(update={"status": status})
         self._context.index.put(after)
-        if is_final(status) and root is not None and not own and not is_final(human_input.status):
+        shown = found.outcome is not None and not own and not is_final(human_input.status)
+        if shown and root is not None:
             await root.store.delete(keys.answered_marker(human_input.request_id))
         if found.trouble is not None and not found.trouble.passes and not is_final(status):
             # A repair is found without a message.
@@ -316,7 +317,7 @@ class HumanInputs:
         outcome = found.outcome
         for notice in notices_for(human_input, status, outcome):
             await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
-        if await cluster.write_status(HUMAN_INPUTS, metadata, status, former=human_input.status):
+        if await short_statuses.write(cluster, human_input, status):
             if outcome is not None:
                 metrics.count_outcome(outcome, found.request, metadata.namespace, now)
             return True

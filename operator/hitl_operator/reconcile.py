@@ -13,7 +13,7 @@ from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.cluster.v1alpha1 import HumanInput
 from hitl.errors import ClusterError
 from hitl_operator.context import Context
-from hitl_operator.decide import Notice, due_in, is_final
+from hitl_operator.decide import Notice, due_in, ends_in, is_final
 from hitl_operator.human_inputs import HumanInputs
 from hitl_operator.index import Deleted
 from hitl_operator.links import Links
@@ -21,7 +21,7 @@ from hitl_operator.outcome_check import OutcomeCheck
 from hitl_operator.refusals import SLOW_SECONDS, Refusals
 from hitl_operator.request_sync import Requests
 from hitl_operator.responses import Responses
-from hitl_operator.statuses import short_status
+from hitl_operator.short_statuses import short_status
 from hitl_operator.storage_reconciler import Stored
 from hitl_operator.work_items import (
     CancelDeleted,
@@ -79,8 +79,8 @@ class Reconciler:
             if not self._refusals.count(work, error):
                 raise
             _log.error("%s is refused, and tried again every %.0f s: %s", work, SLOW_SECONDS, error)
-            await self._tell(work, error)
-            self._context.queue.add_after(work, SLOW_SECONDS)
+            seconds = self._refusals.rest(work, await self._tell(work, error))
+            self._context.queue.add_after(work, seconds + 0.05)
         else:
             self._refusals.forget(work)
 
@@ -179,17 +179,23 @@ class Reconciler:
         if seen.pending and root is not None:
             self._context.queue.add(MirrorRequest(root.name, seen.request_id))
 
-    async def _tell(self, work: WorkItem, error: ClusterError) -> None:
-        """Say by an Event, and in a status if that is not refused as well, what the API server refuses."""
-        now, cluster = self._context.now(), self._context.cluster
+    async def _tell(self, work: WorkItem, error: ClusterError) -> float:
+        """Say by an Event, and in a status if that is not refused as well, what the API server refuses.
+
+        Returns:
+            In how many seconds it is to be tried again at the latest: a question ends at its deadline.
+        """
+        now, cluster, seconds = self._context.now(), self._context.cluster, SLOW_SECONDS
         notice = Notice("WriteRefused", f"the API server refuses what is due: {error}", warning=True)
         with suppress(ClusterError):
             if isinstance(work, ReconcileHumanInput):
                 human_input = await cluster.human_input(work.namespace, work.name)
                 if human_input is None:
-                    return
+                    return seconds
                 await cluster.emit_event(HUMAN_INPUTS, human_input.metadata, notice, now)
                 if not is_final(human_input.status):
+                    ends = ends_in(human_input, now)
+                    seconds = ends if ends is not None and ends > 0 else seconds
                     status = short_status(human_input, str(error), now)
                     if status != human_input.status:
                         await cluster.write_status(HUMAN_INPUTS, human_input.metadata, status)
@@ -197,3 +203,4 @@ class Reconciler:
                 response = await cluster.response(work.namespace, work.name)
                 if response is not None:
                     await cluster.emit_event(RESPONSES, response.metadata, notice, now)
+        return seconds

@@ -75,6 +75,13 @@ class Refusals:
         refused = self._refused.get(work)
         return 0.0 if refused is None else max(0.0, refused.rests_until - self._ticks())
 
+    def rest(self, work: WorkItem, seconds: float) -> float:
+        """Let a piece of work that was told rest no longer than so many seconds; return for how many it rests."""
+        # Nobody may want it any more, since it was told.
+        if (refused := self._refused.get(work)) is not None:
+            refused.rests_until = min(refused.rests_until, self._ticks() + seconds)
+        return self.rests(work)
+
     def forget(self, work: WorkItem) -> None:
         """Forget what was refused, as it was written since or nobody wants it any more."""
         refused = self._refused.pop(work, None)

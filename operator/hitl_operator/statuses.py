@@ -20,7 +20,6 @@ from hitl.cluster.conditions import (
     HumanInputCondition,
     LinkReason,
     MissingReason,
-    TroubleReason,
 )
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
 from hitl.cluster.mapping import outcome_shown, whole_second
@@ -35,9 +34,10 @@ from hitl_operator.decide import (
     Refusal,
     Stored,
     Trouble,
-    ends_unasked,
+    ends_in_trouble,
     is_final,
     own_deadline,
+    was_asked,
 )
 
 Wanted: TypeAlias = tuple[str, ConditionStatus, str, str]
@@ -74,17 +74,16 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
     old, generation = human_input.status, human_input.metadata.generation
     if is_final(old):
         return _final(human_input, found, now)
-    unasked = ends_unasked(human_input, found.trouble, now)
     shown: dict[str, Any] = outcome_shown(found.outcome)
     if found.outcome is not None:
         wanted = _settled(found.outcome)
         shown |= edited_shown(found.request, found.outcome) if found.request is not None else {}
-    elif found.trouble is not None and unasked:
-        wanted = _unasked(human_input, found.trouble)
+    elif found.trouble is not None and ends_in_trouble(human_input, found.trouble, now):
+        wanted = _ended_in_trouble(human_input, found.trouble)
         shown = {"phase": "TimedOut", "answered_via": "timeout", "answered_at": whole_second(now)}
     else:
-        wanted = _pending(found.trouble, found.standing)
-    wanted += _response_refused(human_input, found) + _link_refused(human_input, found)
+        wanted = pending_conditions(found.trouble, found.standing)
+    wanted += _response_refused(human_input, found) + link_conditions(human_input, found)
     wanted += _not_told(human_input, found)
     if found.standing is not None:
         shown["approval"] = agreement(found.standing, found.outcome)
@@ -101,30 +100,6 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
         escalates_at=[whole_second(at) for at, _ in steps_of(request)] or None if request else old.escalates_at,
         observed_generation=generation,
         conditions=conditions_of(old.conditions, wanted, generation, now),
-    )
-
-
-def short_status(human_input: HumanInput, sentence: str, now: datetime) -> HumanInputStatus:
-    """Return the least that a status can say: that the API server refuses the whole one, in its own words.
-
-    Args:
-        human_input: One that is not settled.
-        sentence: What the API server said.
-        now: The present moment.
-    """
-    old, generation = human_input.status, human_input.metadata.generation
-    why = Trouble(TroubleReason.WRITE_REFUSED, f"the API server refuses what is due: {sentence}"[:1024])
-    return HumanInputStatus(
-        phase="Pending",
-        policy=old.policy,
-        request_id=old.request_id,
-        # Without these two, nobody would look for its link again.
-        link_secret=old.link_secret,
-        expires_at=old.expires_at,
-        observed_generation=generation,
-        conditions=conditions_of(
-            old.conditions, _pending(why) + _link_refused(human_input, Findings()), generation, now
-        ),
     )
 
 
@@ -218,7 +193,8 @@ def _records(response: Response, outcome: OutcomeDocument | None) -> bool:
     return outcome.outcome == "answered" and outcome.value_text() == response.value
 
 
-def _link_refused(human_input: HumanInput, found: Findings) -> list[Wanted]:
+def link_conditions(human_input: HumanInput, found: Findings) -> list[Wanted]:
+    """Return the condition that says that a HumanInput has no link, if there is one."""
     if found.outcome is not None:
         # Nobody needs a link any more.
         return []
@@ -241,7 +217,8 @@ def _not_told(human_input: HumanInput, found: Findings) -> list[Wanted]:
     return [(kept.type, kept.status, kept.reason, kept.message)] if kept is not None else []
 
 
-def _pending(trouble: Trouble | None, standing: Standing | None = None) -> list[Wanted]:
+def pending_conditions(trouble: Trouble | None, standing: Standing | None = None) -> list[Wanted]:
+    """Return the conditions of a question that waits, or that cannot go on."""
     kind = HumanInputCondition
     if trouble is None and standing is not None:
         told = standing.sentence()
@@ -271,10 +248,12 @@ def _settled(outcome: OutcomeDocument) -> list[Wanted]:
     return _ended(good, outcome.reason, outcome.summary())
 
 
-def _unasked(human_input: HumanInput, trouble: Trouble) -> list[Wanted]:
-    deadline = own_deadline(human_input)
+def _ended_in_trouble(human_input: HumanInput, trouble: Trouble) -> list[Wanted]:
+    deadline = human_input.status.expires_at or own_deadline(human_input)
     when = f" ({format_time(deadline)})" if deadline else ""
     message = f"nobody could answer before the deadline{when}, as it was never asked: {trouble.message}"
+    if was_asked(human_input):
+        message = f"the deadline has passed{when}, and no outcome could be read: {trouble.message}"
     return _ended(False, DEADLINE_PASSED, message)
 
 

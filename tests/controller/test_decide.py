@@ -16,7 +16,8 @@ from hitl.core.escalation import Step
 from hitl.core.lifecycle import GRACE
 from hitl.core.respondents import Respondents
 from hitl_operator.decide import Findings, Link, Refusal, Stored, Trouble, came_late, due_in, is_final, wakes_in
-from hitl_operator.statuses import notices_for, short_status, status_for
+from hitl_operator.short_statuses import short_end, short_status
+from hitl_operator.statuses import notices_for, status_for
 from hitl_operator.webapp_scaler import Scale, decide
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -299,14 +300,34 @@ def test_a_question_that_cannot_be_asked_ends_at_its_deadline() -> None:
     assert "schema: no such type" in settled.message
 
 
-@pytest.mark.parametrize("asked", [{"request": {"id": "uid-9"}}, {}])
-def test_one_that_may_lie_in_storage_never_ends_without_it(asked: dict[str, Any]) -> None:
-    known = human_input(
-        timeoutSeconds=60, status={} if asked else {"requestID": "uid-1", "phase": "Pending"}, **asked
-    )
-    trouble = Trouble(TroubleReason.FOREIGN_NAMESPACE, "no root")
-    late = status(known, request=None, trouble=trouble, now=NOW + timedelta(days=1))
-    assert late.phase == "Pending"
+_ASKED: list[dict[str, Any]] = [
+    {},
+    {"request": {"id": "uid-9"}},
+    {"status": {"requestID": "uid-1", "phase": "Pending", "expiresAt": (NOW + timedelta(seconds=60)).isoformat()}},
+    # Nobody delays an end by writing to the status.
+    {"status": {"requestID": "uid-1", "phase": "Pending", "expiresAt": "2099-01-01T00:00:00Z"}},
+]
+
+
+@pytest.mark.parametrize("asked", _ASKED)
+@pytest.mark.parametrize("reason", TroubleReason)
+def test_whatever_the_trouble_it_ends_at_its_deadline(reason: TroubleReason, asked: dict[str, Any]) -> None:
+    trouble, over = Trouble(reason, "see the log"), NOW + timedelta(seconds=60) + GRACE
+    stalled = after(human_input(timeoutSeconds=60, **asked), request=None, trouble=trouble)
+    before = status(stalled, request=None, trouble=trouble, now=over - timedelta(seconds=1))
+    assert before.phase == "Pending"
+    assert due_in(stalled, over) == 0
+    late = status(stalled, request=None, trouble=trouble, now=over)
+    if reason in PASSING or reason is TroubleReason.WRITE_REFUSED:
+        # Storage has the end: it is shown once that can be read, or as short as the API server takes it.
+        assert late.phase == "Pending"
+        late = short_end(status(stalled, outcome=outcome("timed_out"), now=over), "no comments here")
+    settled = late.condition("Settled")
+    assert late.phase == "TimedOut"
+    assert settled is not None
+    assert (settled.status, settled.reason in ("DeadlinePassed", "Answered")) == ("True", True)
+    assert "see the log" in settled.message or "no comments here" in settled.message
+    assert ("never asked" in settled.message) == (not asked and "see the log" in settled.message)
 
 
 def test_a_secret_that_is_refused_is_told_beside_the_question_that_goes_on() -> None:
@@ -365,6 +386,11 @@ def test_the_short_status_keeps_the_deadline_and_says_what_the_api_server_said()
     assert stalled.reason == "WriteRefused"
     assert "admission webhook denied it" in stalled.message
     assert len(stalled.message) <= 1024
+
+
+def test_the_short_status_says_when_it_ends_even_where_no_other_ever_did() -> None:
+    short = short_status(human_input(timeoutSeconds=60), "no addresses here", NOW)
+    assert short.expires_at == NOW + timedelta(seconds=60)
 
 
 def test_the_short_status_keeps_what_says_whether_there_is_a_link() -> None:

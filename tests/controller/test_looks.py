@@ -19,7 +19,7 @@ from hitl.cluster.v1alpha1 import HumanInput
 from hitl.core import keys
 from hitl.core.approval import Approval
 from hitl.core.documents import Origin, Respondent
-from hitl.errors import ClusterUnavailable
+from hitl.errors import ClusterError, ClusterUnavailable
 from hitl.records.outcomes import settle
 from hitl.records.records import Records, utc_now
 from hitl.records.requests import StoredRequest
@@ -38,6 +38,7 @@ from hitl_operator.request_sync import Requests
 from hitl_operator.responses import Responses
 from hitl_operator.roots import Root, Roots
 from hitl_operator.settings import OperatorSettings
+from hitl_operator.short_statuses import short_status
 from hitl_operator.work_items import HandleResponse, ReconcileHumanInput
 from tests.controller.test_sweep import Leads
 from tests.library.samples import asked
@@ -242,3 +243,62 @@ async def test_web_apps_are_told_of_a_status_whose_writing_got_no_reply() -> Non
     await operator.look(request)
 
     assert operator.told == ["slow"]
+
+
+async def test_an_end_that_is_refused_is_shown_in_short_once_that_was_told() -> None:
+    operator = await Operator.over_memory()
+    request = await asked(operator.root.store, "asked", now=utc_now(), origin=ORIGIN)
+    operator.show(request)
+    cluster = vars(operator.context.cluster)
+    write_status = cluster["write_status"]
+
+    async def no_comments(resource: object, metadata: object, status: Any, **named: object) -> bool:
+        if status.comment:
+            raise ClusterError("no comments here")
+        return bool(await write_status(resource, metadata, status, **named))
+
+    cluster["write_status"] = no_comments
+    await settle(
+        Records(operator.root.store),
+        request,
+        Submission("answered", Respondent(name="ann", via="web"), "4", comment="as agreed"),
+    )
+    for _ in range(2):
+        with pytest.raises(ClusterError, match="no comments here"):
+            await operator.look(request)
+    shown = await cluster["human_input"]()
+    told = short_status(shown, "no comments here", utc_now())
+    await write_status(None, None, told)
+    await operator.look(request)
+    ended = (await cluster["human_input"]()).status
+    assert (ended.phase, ended.value, ended.answered_by, ended.comment) == ("Answered", "4", "ann", None)
+    assert "no comments here" in ended.condition("Settled").message
+
+
+async def test_the_end_of_one_in_trouble_deletes_no_marker() -> None:
+    operator = await Operator.over_memory()
+    request = await asked(operator.root.store, "asked", now=utc_now(), origin=ORIGIN)
+    shown = operator.show(request)
+    name = "another"
+    metadata = shown.metadata.model_copy(
+        update={"name": name, "uid": "uid-2", "creation_timestamp": utc_now() - timedelta(days=1)}
+    )
+    twin = shown.model_copy(update={"metadata": metadata})
+
+    async def human_input(*_: str) -> HumanInput:
+        return twin
+
+    written: list[Any] = []
+
+    async def write_status(_resource: object, _metadata: object, status: Any, **_: object) -> bool:
+        written.append(status)
+        return True
+
+    vars(operator.context.cluster).update(
+        human_input=human_input, write_status=write_status, require_clock=lambda _: None
+    )
+    await operator.root.store.mark(keys.answered_marker("asked"))
+    await operator.human_inputs.reconcile(ReconcileHumanInput(NAMESPACE, name))
+    [status] = written
+    assert (status.phase, status.condition("Settled").reason) == ("TimedOut", "DeadlinePassed")
+    assert await operator.root.store.exists(keys.answered_marker("asked"))

@@ -19,7 +19,8 @@ from hitl_operator.decide import Findings
 from hitl_operator.policies import PolicyNotFound
 from hitl_operator.request_sync import Requests
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.statuses import short_status, status_for
+from hitl_operator.short_statuses import short_status
+from hitl_operator.statuses import status_for
 from tests.cluster.operators import question
 from tests.library.samples import NOW
 
