@@ -27,7 +27,7 @@ from hitl.records.requests import StoredRequest
 from hitl_operator import metrics
 from hitl_operator.cluster import Cluster
 from hitl_operator.decide import Notice
-from hitl_operator.refusals import QUICK_TRIES, SLOW_SECONDS, lasting
+from hitl_operator.refusals import SLOW_SECONDS, Refused
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
 from hitl_operator.target_status import Deliveries, Readiness, status_of
@@ -210,8 +210,7 @@ class NamedTarget(FixedTarget):
         self._changed = asyncio.Event()
         # Whether its status is to be written, and that is not known to have succeeded.
         self._unwritten = False
-        # How often it was refused for a reason that comes again, since it was written last.
-        self._refused = 0
+        self._refused = Refused()
 
     def change(self, target: NotificationTarget) -> None:
         """Take the target as it is now."""
@@ -225,6 +224,11 @@ class NamedTarget(FixedTarget):
         if self._unwritten:
             self._changed.set()
         self.target = target
+
+    def forget(self) -> None:
+        """Show no more of it, as it is gone."""
+        super().forget()
+        self._refused.end()
 
     def wants(self, event: NoticeEvent) -> bool:
         """Tell whether it wants to be told of something."""
@@ -255,7 +259,7 @@ class NamedTarget(FixedTarget):
             await self._write()
             well = self._channel is not None and self._deliveries.failing_since is None and not self._unwritten
             with suppress(TimeoutError):
-                rest = SLOW_SECONDS if self._refused >= QUICK_TRIES else _LOOK_AGAIN_SECONDS
+                rest = SLOW_SECONDS if self._refused.rests_until else _LOOK_AGAIN_SECONDS
                 async with asyncio.timeout(None if well else rest):
                     await self._changed.wait()
             await asyncio.sleep(_GATHER_SECONDS)
@@ -296,15 +300,17 @@ class NamedTarget(FixedTarget):
         status = status_of(target, self._readiness, self._deliveries, self.sender.waiting, self.now())
         self._unwritten = status != target.status
         if not self._unwritten:
+            self._refused.end()
             return
         try:
             # If it was changed meanwhile, the watch reports it, and it is written then.
             written = await self._telling.cluster.write_status(NOTIFICATION_TARGETS, target.metadata, status)
-            self._unwritten, self._refused = not written, 0
+            self._unwritten = not written
+            self._refused.end()
         except ClusterError as error:
             _log.warning("the status of NotificationTarget %s cannot be written: %s", self.shown, error)
-            self._refused += lasting(error)
-            if self._refused == QUICK_TRIES:
+            told = bool(self._refused.rests_until)
+            if self._refused.count(error, time.monotonic()) and not told:
                 # Its conditions cannot say it.
                 refused = Notice("WriteRefused", f"the API server refuses its status: {error}", warning=True)
                 cluster = self._telling.cluster

@@ -34,13 +34,45 @@ def _patience(error: ClusterError) -> float | None:
 
 
 @dataclass
-class _Refused:
-    since: float
+class Refused:
+    """How often one write was refused.
+
+    Args:
+        since: Since when, in seconds that only ever grow.
+        tries: How often.
+        rests_until: When it was last told, it was to rest until then; 0: it was never told.
+        passes: Not what was to be written is the reason, but who writes it, or what the API server needs for it.
+    """
+
+    since: float = 0.0
     tries: int = 0
-    # When it was last told, it was to rest until then; 0: it was never told.
     rests_until: float = 0.0
-    # Not what was to be written is the reason, but who writes it, or what the API server needs for it.
     passes: bool = False
+
+    def count(self, error: ClusterError, now: float) -> bool:
+        """Count an error; tell whether it is to be told now, and tried again only after `SLOW_SECONDS`.
+
+        Args:
+            error: What the API server said.
+            now: The present moment, in seconds that only ever grow.
+        """
+        if (seconds := _patience(error)) is None:
+            return False
+        self.since = self.since if self.tries else now
+        self.tries += 1
+        self.passes = isinstance(error, ClusterForbidden | ClusterUnavailable | KindNotServed)
+        if self.tries < QUICK_TRIES or now - self.since < seconds:
+            return False
+        if not self.rests_until:
+            metrics.REFUSED_WRITES.inc()
+        self.rests_until = now + SLOW_SECONDS
+        return True
+
+    def end(self) -> None:
+        """Count it no more, as it was written since or nobody wants it any more."""
+        if self.rests_until:
+            metrics.REFUSED_WRITES.dec()
+        self.tries, self.rests_until = 0, 0.0
 
 
 class Refusals:
@@ -52,23 +84,13 @@ class Refusals:
 
     def __init__(self, ticks: Callable[[], float]) -> None:
         self._ticks = ticks
-        self._refused: dict[WorkItem, _Refused] = {}
-        self._lasting = 0
+        self._refused: dict[WorkItem, Refused] = {}
 
     def count(self, work: WorkItem, error: ClusterError) -> bool:
         """Count an error; tell whether it is to be told now, and tried again only after `SLOW_SECONDS`."""
-        if (seconds := _patience(error)) is None:
+        if _patience(error) is None:
             return False
-        now = self._ticks()
-        refused = self._refused.setdefault(work, _Refused(now))
-        refused.tries += 1
-        refused.passes = isinstance(error, ClusterForbidden | ClusterUnavailable | KindNotServed)
-        if refused.tries < QUICK_TRIES or now - refused.since < seconds:
-            return False
-        self._lasting += not refused.rests_until
-        refused.rests_until = now + SLOW_SECONDS
-        metrics.REFUSED_WRITES.set(self._lasting)
-        return True
+        return self._refused.setdefault(work, Refused()).count(error, self._ticks())
 
     def rests(self, work: WorkItem) -> float:
         """Return for how many seconds a piece of work is not to be tried; 0 when it may be tried now."""
@@ -84,10 +106,8 @@ class Refusals:
 
     def forget(self, work: WorkItem) -> None:
         """Forget what was refused, as it was written since or nobody wants it any more."""
-        refused = self._refused.pop(work, None)
-        if refused is not None and refused.rests_until:
-            self._lasting -= 1
-            metrics.REFUSED_WRITES.set(self._lasting)
+        if (refused := self._refused.pop(work, None)) is not None:
+            refused.end()
 
     def left(self, leads: Callable[[str], bool]) -> None:
         """Forget the work that others do now.

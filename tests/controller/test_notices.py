@@ -25,7 +25,7 @@ from hitl.core.documents import Origin
 from hitl.core.notices import NotDelivered
 from hitl.errors import ClusterConflict, ClusterError, ClusterForbidden, ClusterUnavailable
 from hitl.records.requests import StoredRequest, read_outcome_of
-from hitl_operator import metrics, notice_targets
+from hitl_operator import metrics, notice_targets, refusals
 from hitl_operator.cluster import Cluster
 from hitl_operator.context import Context
 from hitl_operator.events import Events
@@ -300,19 +300,25 @@ class RefusesStatuses(Statuses):
 
     def __init__(self) -> None:
         self.tries = 0
+        self.error: ClusterError | None = ClusterForbidden("a webhook denies it")
         self.events: list[dict[str, Any]] = []
 
     async def apply(self, *_: Any, **__: Any) -> dict[str, Any]:
         self.tries += 1
-        raise ClusterForbidden("a webhook denies it")
+        if self.error is not None:
+            raise self.error
+        return {}
 
     async def post(self, _: Any, content: dict[str, Any], **__: Any) -> None:
         self.events.append(content)
 
 
-async def test_a_target_whose_status_is_refused_has_an_event_and_is_tried_slowly(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("ends", ["accepted", "deleted"])
+async def test_a_target_whose_status_is_refused_has_an_event_and_a_metric_and_is_tried_slowly(
+    monkeypatch: pytest.MonkeyPatch, ends: str
 ) -> None:
+    monkeypatch.setattr(refusals, "REFUSED_SECONDS", 0.0)
+    before = metrics.REFUSED_WRITES._value.get()
     monkeypatch.setattr(notice_targets, "_GATHER_SECONDS", 0.01)
     monkeypatch.setattr(notice_targets, "_LOOK_AGAIN_SECONDS", 0.01)
     kube = RefusesStatuses()
@@ -322,6 +328,15 @@ async def test_a_target_whose_status_is_refused_has_an_event_and_is_tried_slowly
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         assert kube.tries == 3
+        assert metrics.REFUSED_WRITES._value.get() == before + 1
+        if ends == "deleted":
+            notices.saw_target("DELETED", target(receiver.url).to_object())
+        else:
+            kube.error = None
+            notices.saw_target("MODIFIED", target(receiver.url).to_object())
+        async with asyncio.timeout(60):
+            while metrics.REFUSED_WRITES._value.get() != before:
+                await asyncio.sleep(0.01)
         await notices._context.cluster._events.flush(60)
     [event] = kube.events
     assert (event["reason"], event["type"], event["involvedObject"]["name"]) == ("WriteRefused", "Warning", "ops")
