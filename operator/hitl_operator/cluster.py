@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any, Final
 
 from pydantic.alias_generators import to_camel
 
 from hitl.cluster.client import HUMAN_INPUTS, POLICIES, RESPONSES, SECRETS, Kube, Object, Resource
+from hitl.cluster.conditions import HumanInputCondition
 from hitl.cluster.human_input_response import HumanInputResponse, HumanInputResponseStatus
 from hitl.cluster.mapping import human_input_of
 from hitl.cluster.notification_target import NotificationTargetStatus
@@ -26,6 +28,7 @@ _OF_OUTCOMES: Final = (
     *("value", "answered_by", "on_behalf_of", "answered_via", "verified", "commit", "answered_at", "comment"),
     *("edited", "edits_left_out"),
 )
+_OUR_TYPES: Final = frozenset(str(each) for each in HumanInputCondition)
 
 
 class Cluster:
@@ -97,9 +100,9 @@ class Cluster:
             resource: The kind of object.
             metadata: The object.
             status: What it is to say.
-            former: What a HumanInput says until now. If it is pending and shows parts of an outcome, somebody else
-                wrote these. Nobody removes what is another's by applying, so they are removed first, which changes
-                the object.
+            former: What a HumanInput says until now. If it is pending and shows parts of an outcome, or has
+                conditions of our types that it is not to have, somebody else wrote these. Nobody removes what is
+                another's by applying, so they are removed first, which changes the object.
 
         Raises:
             ClusterError: it is refused, also as a conflict or as not found if the object is there and unchanged.
@@ -118,7 +121,7 @@ class Cluster:
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         try:
-            if strange := _strange(former, status):
+            if strange := _strange(metadata, former, status):
                 patch = {**content, "status": strange}
                 await self.kube.merge(resource, patch, manager=STATUS_MANAGER, subresource="status")
                 return False
@@ -165,13 +168,34 @@ class Cluster:
         self._events.emit(resource, metadata, notice, now)
 
 
-def _strange(former: HumanInputStatus | None, status: Any) -> Object:
-    """Return a patch that removes what a pending status shows of an outcome, and the next one does not."""
-    if former is None or is_final(former):
+def _strange(metadata: Metadata, former: HumanInputStatus | None, status: Any) -> Object:
+    """Return a patch that removes what others wrote, and the next status does not say."""
+    if former is None:
         return {}
-    # Asked for each status, and there are hardly ever any.
-    shown = [name for name in _OF_OUTCOMES if getattr(former, name) is not None]
-    return {to_camel(name): None for name in shown if getattr(status, name) is None}
+    strange: Object = {}
+    if not is_final(former):
+        # Asked for each status, and there are hardly ever any.
+        shown = [name for name in _OF_OUTCOMES if getattr(former, name) is not None]
+        strange = {to_camel(name): None for name in shown if getattr(status, name) is None}
+    wanted = {each.type for each in status.conditions}
+    gone = _conditions_of_others(metadata) & _OUR_TYPES - wanted
+    kept = [each for each in former.conditions if each.type not in gone]
+    if len(kept) < len(former.conditions):
+        # As they were read, so that nobody but their writers owns the others.
+        strange["conditions"] = [each.model_dump(mode="json", by_alias=True, exclude_unset=True) for each in kept]
+    return strange
+
+
+def _conditions_of_others(metadata: Metadata) -> set[str]:
+    """Return the types of conditions that somebody else wrote, alone or as well as the operator."""
+    found: set[str] = set()
+    for entry in metadata.managed_fields:
+        if (entry.get("manager"), entry.get("operation")) == (STATUS_MANAGER, "Apply"):
+            continue
+        conditions = ((entry.get("fieldsV1") or {}).get("f:status") or {}).get("f:conditions") or {}
+        # Each is a key such as `k:{"type":"Settled"}`; the list itself is `.`.
+        found |= {json.loads(key[2:])["type"] for key in conditions if key.startswith("k:")}
+    return found
 
 
 def _same_version(found: Object, metadata: Metadata) -> bool:

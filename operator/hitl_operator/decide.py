@@ -140,6 +140,9 @@ def due_in(human_input: HumanInput, now: datetime) -> float | None:
     reconciling = status.condition(HumanInputCondition.RECONCILING)
     if reconciling is not None and reconciling.reason in PASSING:
         return 0.0
+    if status.condition(HumanInputCondition.ANSWERED) is not None:
+        # Somebody else wrote it, and tools wait for it.
+        return 0.0
     if status.condition(HumanInputCondition.STALLED) is not None:
         # A repair may change no HumanInput, but a policy or the storage. Looks set the timers for the next ones.
         return 0.0

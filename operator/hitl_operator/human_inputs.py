@@ -42,7 +42,7 @@ from hitl_operator.policies import PolicyNotFound
 from hitl_operator.refusals import SLOW_SECONDS
 from hitl_operator.request_sync import Requests, misplaced
 from hitl_operator.roots import Root
-from hitl_operator.statuses import notices_for, status_for
+from hitl_operator.statuses import notices_for, says_the_same, status_for
 from hitl_operator.submissions import Recorded, record, superseded
 from hitl_operator.troubles import trouble_of
 from hitl_operator.work_items import CancelDeleted, CheckOutcome, ReconcileHumanInput
@@ -278,7 +278,8 @@ class HumanInputs:
         form_url = root.form_url(human_input.request_id) if root else ""
         status = status_for(human_input, found, form_url=form_url, now=self._context.now())
         try:
-            if status != human_input.status and not await self._write(work, human_input, status, found):
+            same = says_the_same(status, human_input.status)
+            if not same and not await self._write(work, human_input, status, found):
                 return
         except ClusterUnavailable:
             self._untold.add(work)

@@ -19,7 +19,7 @@ from hitl_operator.context import Context
 from hitl_operator.decide import Findings, Stored, is_final
 from hitl_operator.request_sync import Requests
 from hitl_operator.roots import Root
-from hitl_operator.statuses import notices_for, status_for
+from hitl_operator.statuses import notices_for, says_the_same, status_for
 from hitl_operator.troubles import note_damaged
 from hitl_operator.work_items import CheckOutcome, ReconcileHumanInput
 
@@ -92,7 +92,7 @@ class OutcomeCheck:
     async def _tell(self, human_input: HumanInput, stored: Stored) -> None:
         metadata, now = human_input.metadata, self._context.now()
         status = status_for(human_input, Findings(stored=stored), form_url="", now=now)
-        if status == human_input.status:
+        if says_the_same(status, human_input.status):
             return
         if stored in (Stored.MISSING, Stored.ANOTHER):
             what = "does not hold its outcome" if stored == Stored.MISSING else "holds another outcome"
@@ -100,7 +100,7 @@ class OutcomeCheck:
         cluster = self._context.cluster
         for notice in notices_for(human_input, status, None):
             await cluster.emit_event(HUMAN_INPUTS, metadata, notice, now)
-        if await cluster.write_status(HUMAN_INPUTS, metadata, status):
+        if await cluster.write_status(HUMAN_INPUTS, metadata, status, former=human_input.status):
             self._context.index.put(human_input.model_copy(update={"status": status}))
         else:
             self._context.queue.add(CheckOutcome(metadata.namespace, metadata.name))

@@ -22,6 +22,7 @@ from hitl_operator.refusals import SLOW_SECONDS, Refusals
 from hitl_operator.request_sync import Requests
 from hitl_operator.responses import Responses
 from hitl_operator.short_statuses import short_status
+from hitl_operator.statuses import says_the_same
 from hitl_operator.storage_reconciler import Stored
 from hitl_operator.work_items import (
     CancelDeleted,
@@ -197,7 +198,7 @@ class Reconciler:
                     ends = ends_in(human_input, now)
                     seconds = ends if ends is not None and ends > 0 else seconds
                     status = short_status(human_input, str(error), now)
-                    if status != human_input.status:
+                    if not says_the_same(status, human_input.status):
                         await cluster.write_status(HUMAN_INPUTS, human_input.metadata, status)
             elif isinstance(work, HandleResponse):
                 response = await cluster.response(work.namespace, work.name)

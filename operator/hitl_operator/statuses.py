@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 from hitl.cluster.agreeing import agreement, policy_shown
@@ -48,6 +49,18 @@ _EVENTS: Final[dict[OutcomeKind, str]] = {
     "timed_out": "TimedOut",
     "cancelled": "Cancelled",
 }
+_OURS: Final = frozenset(str(each) for each in HumanInputCondition)
+# What a final status may say: the rest is about one that waits, or was written by somebody else.
+_OF_ENDS: Final = frozenset(
+    {
+        HumanInputCondition.SETTLED,
+        HumanInputCondition.ANSWERED,
+        HumanInputCondition.READY,
+        HumanInputCondition.STALLED,
+        HumanInputCondition.RESPONSE_REFUSED,
+        HumanInputCondition.OUTCOME_MISSING,
+    }
+)
 _MISSING: Final[dict[Stored, tuple[MissingReason, str]]] = {
     Stored.MISSING: (
         MissingReason.NOT_STORED,
@@ -83,8 +96,10 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
         shown = {"phase": "TimedOut", "answered_via": "timeout", "answered_at": whole_second(now)}
     else:
         wanted = pending_conditions(found.trouble, found.standing)
-    wanted += _response_refused(human_input, found) + link_conditions(human_input, found)
-    wanted += _not_told(human_input, found)
+    wanted += _response_refused(human_input, found)
+    if shown["phase"] == "Pending":
+        # Nobody needs a link any more, or to be told that it waits.
+        wanted += link_conditions(human_input, found) + _not_told(human_input, found)
     if found.standing is not None:
         shown["approval"] = agreement(found.standing, found.outcome)
     request = found.request
@@ -101,6 +116,14 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
         observed_generation=generation,
         conditions=conditions_of(old.conditions, wanted, generation, now),
     )
+
+
+def says_the_same(status: HumanInputStatus, shown: HumanInputStatus) -> bool:
+    """Tell whether a status is shown already. Conditions of types that are not ours are others', in any order."""
+    if status == shown:
+        return True
+    # Hardly ever there are any of others.
+    return any(each.type not in _OURS for each in shown.conditions) and _ours(status) == _ours(shown)
 
 
 def notices_for(
@@ -162,10 +185,15 @@ def _final(human_input: HumanInput, found: Findings, now: datetime) -> HumanInpu
     kept = [
         each.model_copy(update={"observed_generation": generation})
         for each in old.conditions
-        if each.type not in replaced
+        if each.type in _OF_ENDS - replaced and (each.type, old.phase) != (HumanInputCondition.STALLED, "Answered")
     ]
     conditions = kept + conditions_of(old.conditions, changing, generation, now)
     return old.model_copy(update={"observed_generation": generation, "conditions": conditions})
+
+
+def _ours(status: HumanInputStatus) -> HumanInputStatus:
+    ours = [each for each in status.conditions if each.type in _OURS]
+    return status.model_copy(update={"conditions": sorted(ours, key=attrgetter("type"))})
 
 
 def _refused(refusal: Refusal) -> Wanted:
@@ -195,9 +223,6 @@ def _records(response: Response, outcome: OutcomeDocument | None) -> bool:
 
 def link_conditions(human_input: HumanInput, found: Findings) -> list[Wanted]:
     """Return the condition that says that a HumanInput has no link, if there is one."""
-    if found.outcome is not None:
-        # Nobody needs a link any more.
-        return []
     if found.link is not None:
         if found.link.refused is None:
             return []
@@ -208,9 +233,6 @@ def link_conditions(human_input: HumanInput, found: Findings) -> list[Wanted]:
 
 
 def _not_told(human_input: HumanInput, found: Findings) -> list[Wanted]:
-    if found.outcome is not None:
-        # Nobody needs to be told that it waits any more.
-        return []
     if found.lost:
         return [(HumanInputCondition.TOLD, "False", NOTICE_GIVEN_UP, found.lost)]
     kept = human_input.status.condition(HumanInputCondition.TOLD)
