@@ -203,9 +203,7 @@ class Operator:
         if lost:
             self._notices.left()
             self._reconciler.left(self._shards.leads)
-            for seen in self._index:
-                if not self._shards.leads(seen.namespace):
-                    self._queues.cancel(ReconcileHumanInput(seen.namespace, seen.name))
+            self._queues.left(self._shards.leads)
         if gained:
             for deleted in self._index.left(time.monotonic()):
                 if self._shards.leads(deleted.key[0]):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hitl_operator.roots import Root, Roots
-from hitl_operator.work_items import MirrorOutcome, MirrorRequest, WorkItem
+from hitl_operator.work_items import HandleResponse, MirrorOutcome, MirrorRequest, ReconcileHumanInput, WorkItem
 from hitl_operator.workqueue import WorkQueue
 
 
@@ -62,6 +62,20 @@ class Queues:
     def cancel(self, work: WorkItem) -> None:
         """Have it done no more, as what it is about is gone."""
         self.of(work).cancel(work)
+
+    def left(self, leads: Callable[[str], bool]) -> None:
+        """Have the work of others done no more, which they find when they list what there is.
+
+        The rest is nobody else's, or is done once more at most: a deletion that this operator saw, and what one
+        operator looks after for all namespaces of a root.
+
+        Args:
+            leads: Tells whether this operator works on a namespace.
+        """
+        for _, queue in self:
+            for work in queue.pending():
+                if isinstance(work, ReconcileHumanInput | HandleResponse) and not leads(work.namespace):
+                    queue.cancel(work)
 
     def failures(self, work: WorkItem) -> int:
         """Return how many times it failed since it succeeded last, or since what it is about changed."""

@@ -121,12 +121,13 @@ class Reconciler:
         self._responses.saw(response)
 
     def left(self, leads: Callable[[str], bool]) -> None:
-        """Forget what was refused of what others work on now.
+        """Forget what was refused, or waits, of what others work on now.
 
         Args:
             leads: Tells whether this operator works on a namespace, or on a request by its id.
         """
         self._refusals.left(leads)
+        self._responses.left(leads)
 
     def saw_deleted(self, deleted: Deleted) -> None:
         """Take note of the deletion of a HumanInput."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hitl.cluster.client import RESPONSES
@@ -109,6 +110,16 @@ class Responses:
             for given in self._awaiting.pop(target, ()):
                 self._awaited.pop(given, None)
                 self._context.queue.add(given)
+
+    def left(self, leads: Callable[[str], bool]) -> None:
+        """Forget which responses wait for their question, of those that others work on now.
+
+        Args:
+            leads: Tells whether this operator works on a namespace.
+        """
+        for work in list(self._awaited):
+            if not leads(work.namespace):
+                self._await_no_more(work)
 
     async def do(self, work: HandleResponse) -> None:
         """Settle a response, unless that was done.

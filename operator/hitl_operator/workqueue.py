@@ -127,6 +127,10 @@ class WorkQueue(Generic[K]):
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
 
+    def pending(self) -> set[K]:
+        """Return the keys that wait, now or for a moment to come, and those that failed."""
+        return {*self._waiting, *self._again, *self._timers, *self._failures}
+
     async def get(self) -> K:
         """Return the key that waits longest; call `done` with it afterwards."""
         while not self._waiting:

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
+from hitl.cluster.human_input_response import HumanInputResponse
 from hitl.errors import ClockApart, StorageUnavailable, StorageUnsuitable
 from hitl_operator import app, metrics
 from hitl_operator.app import Operator
 from hitl_operator.roots import Root
 from hitl_operator.settings import OperatorSettings
-from hitl_operator.work_items import HandleResponse
+from hitl_operator.shards import shard_of
+from hitl_operator.work_items import CancelDeleted, HandleResponse, MirrorRequest, ReconcileHumanInput
 from tests.cluster.operators import question
 from tests.library.samples import NOW
 
@@ -136,6 +138,34 @@ async def test_the_web_app_is_the_trouble_of_who_tends_to_it(operator: Operator,
     operator._shards._hold({0, 1})
     await _pass(operator)
     assert _shown("hitl_webapp_trouble", root=root.name) == 1
+
+
+async def test_what_others_do_now_is_not_done_here_as_well(operator: Operator, root: Root) -> None:
+    mine = {shard_of(each, 2): each for each in ("team", "shop", "bank", "ops")}
+    kept, lost = mine[0], mine[1]
+    for namespace in (kept, lost):
+        operator._queues.add(ReconcileHumanInput(namespace, "waits"))
+        operator._queues.add(HandleResponse(namespace, "waits"))
+        operator._queues.add_after(HandleResponse(namespace, "later"), 60)
+        failed = HandleResponse(namespace, "failed")
+        operator._queues.of(failed).retry(failed, "forbidden")
+        operator._queues.add(CancelDeleted(namespace, "gone", "uid", "uid"))
+        content: Any = {"metadata": {"name": "early"}, "spec": {"requestRef": {"name": "later"}, "value": "4"}}
+        early = HumanInputResponse.from_object(content)
+        operator._reconciler._responses._await(HandleResponse(namespace, "early"), early)
+    operator._queues.add(MirrorRequest(root.name, "asked"))
+    operator._shards._hold({0})
+    [(_, queue), _] = operator._queues
+    assert {(type(each), getattr(each, "namespace", "")) for each in queue.pending()} == {
+        (ReconcileHumanInput, kept),
+        (HandleResponse, kept),
+        (CancelDeleted, kept),
+        # It saw the deletion, and maybe nobody else did.
+        (CancelDeleted, lost),
+        (MirrorRequest, ""),
+    }
+    assert operator._reconciler._responses._awaited.keys() == {HandleResponse(kept, "early")}
+    assert sum(operator._queues.failing().values()) == 1
 
 
 async def test_what_waits_and_fails_is_nobodys_while_no_worker_works(operator: Operator, root: Root) -> None:
