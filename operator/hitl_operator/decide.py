@@ -119,7 +119,7 @@ def awaits_response(human_input: HumanInput) -> bool:
 def lacks_link(human_input: HumanInput) -> bool:
     """Tell whether a HumanInput that asks has no Secret with a link yet, where links count."""
     refused = human_input.status.condition(HumanInputCondition.LINK_ISSUED) is not None
-    return human_input.spec.request is None and (human_input.status.request_id is None or refused)
+    return unasked(human_input) or (human_input.spec.request is None and refused)
 
 
 def outcome_is_missing(human_input: HumanInput) -> bool:
@@ -137,6 +137,8 @@ def due_in(human_input: HumanInput, now: datetime) -> float | None:
         return 0.0
     if is_final(status):
         return 0.0 if outcome_is_missing(human_input) else wakes_in(human_input, now)
+    if unasked(human_input):
+        return 0.0
     reconciling = status.condition(HumanInputCondition.RECONCILING)
     if reconciling is not None and reconciling.reason in PASSING:
         return 0.0
@@ -191,9 +193,12 @@ def ends_in(human_input: HumanInput, now: datetime) -> float | None:
     return (min(known) + GRACE - now).total_seconds() if known else None
 
 
-def was_asked(human_input: HumanInput) -> bool:
-    """Tell whether the question was in storage, or is said to be there."""
-    return human_input.spec.request is not None or human_input.status.request_id is not None
+def unasked(human_input: HumanInput) -> bool:
+    """Tell whether a question that is asked in Kubernetes was not stored yet, as far as its own status says.
+
+    A status may be another object's, as after a restore of the cluster: that one names another request.
+    """
+    return human_input.spec.request is None and human_input.status.request_id != human_input.request_id
 
 
 def response_done(response: HumanInputResponse) -> bool:

@@ -22,7 +22,7 @@ from hitl.records.requests import StoredRequest, create, read_outcome_of, read_r
 from hitl.records.voting import decide
 from hitl.storage import ticks
 from hitl_operator.context import Context
-from hitl_operator.decide import Trouble
+from hitl_operator.decide import Trouble, unasked
 from hitl_operator.memory import KnownRequests
 from hitl_operator.policies import PolicyNotFound, agreed_otherwise, may_change, with_its_policy
 from hitl_operator.roots import Root
@@ -110,7 +110,7 @@ class Requests:
             StorageUnavailable: trying again is safe.
         """
         status = human_input.status
-        if human_input.spec.request is None and status.request_id is None:
+        if unasked(human_input):
             return self._keep(root, await self._store(root, human_input, link_sha256))
         # One in trouble may have been repaired in storage.
         afresh = status.condition(HumanInputCondition.STALLED) is not None

@@ -38,7 +38,7 @@ from hitl_operator.decide import (
     ends_in_trouble,
     is_final,
     own_deadline,
-    was_asked,
+    unasked,
 )
 
 Wanted: TypeAlias = tuple[str, ConditionStatus, str, str]
@@ -274,7 +274,7 @@ def _ended_in_trouble(human_input: HumanInput, trouble: Trouble) -> list[Wanted]
     deadline = human_input.status.expires_at or own_deadline(human_input)
     when = f" ({format_time(deadline)})" if deadline else ""
     message = f"nobody could answer before the deadline{when}, as it was never asked: {trouble.message}"
-    if was_asked(human_input):
+    if not unasked(human_input):
         message = f"the deadline has passed{when}, and no outcome could be read: {trouble.message}"
     return _ended(False, DEADLINE_PASSED, message)
 

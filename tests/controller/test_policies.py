@@ -15,7 +15,7 @@ from hitl.core.documents import CopiedPolicy, RequestDocument
 from hitl.errors import DocumentDamaged, InvalidRequest
 from hitl.storage import Store
 from hitl_operator.context import Context
-from hitl_operator.decide import Findings
+from hitl_operator.decide import Findings, due_in
 from hitl_operator.policies import PolicyNotFound
 from hitl_operator.request_sync import Requests
 from hitl_operator.settings import OperatorSettings
@@ -193,3 +193,13 @@ async def test_which_policy_it_was_is_no_part_of_what_is_asked() -> None:
     stored = RequestDocument.from_bytes(json.dumps(content).encode(), "request.json")
     assert stored.question_digest() == asked.question_digest()
     assert stored.origin.policy is None
+
+
+async def test_a_status_of_another_object_does_not_keep_a_question_from_being_asked() -> None:
+    # As a backup of the cluster restores it: the status is the former object's, and the uid is a new one.
+    restored = {"requestID": "former", "phase": "Pending", "observedGeneration": 0}
+    assert due_in(_human_input(restored), NOW) == 0
+    asked = await _Operator(_Policies()).ask(status=restored)
+    assert (asked.request_id, asked.prompt) == ("0d2c", "How many?")
+    # Nor does one that somebody wrote before the operator saw the object.
+    assert due_in(_human_input({"phase": "Pending", "observedGeneration": 0}), NOW) == 0
