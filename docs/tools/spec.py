@@ -45,10 +45,8 @@ The reason of `QuorumUnreachable`: `TooFewLeft`; of `Told`: `NoticeGivenUp`.
 A question is never asked if it is invalid, if its policy is missing, or if its namespace has no root. It ends
 at its deadline like any other: its phase is `TimedOut`, and `Settled` says why. Then nothing is in storage.
 
-Any other question that is `Stalled` at its deadline ends in the same way, and `Settled` says that no outcome could
-be read. If storage has another outcome, programs get that one, and `OutcomeMissing` says so once it can be read.
-With `StorageUnavailable` and `ClockApart`, the end is shown when they are over. With `WriteRefused`, the outcome
-is shown without its comment, its changes and its votes, if the API server takes that.
+Any other question that is `Stalled` at its deadline may have an outcome in storage, so it waits for that. With
+`WriteRefused`, the outcome is shown without its comment, its changes and its votes, if the API server takes that.
 
 | reason of `ResponseRefused` | meaning |
 |---|---|

@@ -9,9 +9,9 @@ from pydantic import JsonValue
 
 from hitl.author.evidence import Shown
 from hitl.core.approval import Approval
+from hitl.core.asked import OnTimeout, PromptFormat
 from hitl.core.business_hours import BusinessHours
 from hitl.core.further import Escalation, Seconds
-from hitl.core.question import OnTimeout, PromptFormat
 from hitl.core.respondents import Respondents
 
 EventScope: TypeAlias = Literal["run"]

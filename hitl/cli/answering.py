@@ -11,10 +11,11 @@ from hitl.cli import output
 from hitl.cli.codes import Code
 from hitl.cli.view import RequestView
 from hitl.cli.walk import Terminal, Walk, part_of, part_showing
+from hitl.core.asked import Asked
 from hitl.core.files import asks_for_file
 from hitl.core.forms import MISSING, Maybe
 from hitl.core.forms.held import start_of
-from hitl.core.question import Asked, parse_answer
+from hitl.core.question import parse_answer
 from hitl.core.values import format_value
 from hitl.errors import InvalidValue, one_line, printable
 

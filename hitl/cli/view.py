@@ -8,12 +8,12 @@ from datetime import datetime
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hitl.core.approval import Approval, policy_sentence
+from hitl.core.asked import OnTimeout
 from hitl.core.delegation import Handed
 from hitl.core.documents import OutcomeDocument, RequestDocument, joined, named_as
 from hitl.core.escalation import steps_of
 from hitl.core.evidence import Evidence
 from hitl.core.lifecycle import Phase, phase_of
-from hitl.core.question import OnTimeout
 from hitl.core.reminders import Reminders, reminded_at
 from hitl.core.respondents import Respondents
 from hitl.core.tally import Standing

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
+from hitl.core.asked import Asked
 from hitl.core.forms import MISSING, ROOT, Maybe, filled, plan, read
 from hitl.core.forms.hints import hint_of
 from hitl.core.forms.offers import offered
@@ -34,7 +35,6 @@ from hitl.core.forms.parts import (
 from hitl.core.forms.rules import list_faults
 from hitl.core.forms.sent import branch_of, same, sends_back, value_inside
 from hitl.core.forms.texts import text_of
-from hitl.core.question import Asked
 from hitl.core.text import is_blank
 from hitl.core.values import DataType, format_value, parse_text
 from hitl.errors import InvalidValue, one_line

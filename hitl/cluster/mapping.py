@@ -29,6 +29,7 @@ from hitl.cluster.v1alpha1 import (
     OnTimeout,
 )
 from hitl.cluster.via import commit_of, via_of
+from hitl.core.asked import OnTimeout as StoredOnTimeout
 from hitl.core.documents import (
     CopiedPolicy,
     Origin,
@@ -41,7 +42,6 @@ from hitl.core.documents import (
 from hitl.core.faults import sentence
 from hitl.core.lifecycle import Phase, phase_of
 from hitl.core.limits import MAX_NAME_CHARS, MAX_SCHEMA_CHARS
-from hitl.core.question import OnTimeout as StoredOnTimeout
 from hitl.core.question import Question
 from hitl.core.respondents import Respondents
 from hitl.core.values import Value, parse_text

@@ -28,6 +28,7 @@ from hitl.cluster.shapes import (
     ShownEvidence,
 )
 from hitl.cluster.times import EscalationStep, ShownReminders
+from hitl.core.asked import PromptFormat
 from hitl.core.escalation import MAX_STEPS
 from hitl.core.evidence import MAX_EVIDENCE
 from hitl.core.faults import sentence
@@ -40,7 +41,6 @@ from hitl.core.limits import (
     MAX_SCHEMA_CHARS,
     MAX_TIMEOUT_SECONDS,
 )
-from hitl.core.question import PromptFormat
 from hitl.core.strictjson import check_depth
 from hitl.core.values import MAX_VALUE_CHARS, DataType
 from hitl.errors import InvalidRequest, InvalidValue

@@ -12,11 +12,12 @@ from typing import ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from hitl.core.asked import Asked
 from hitl.core.faults import sentence
 from hitl.core.keys import REQUEST_ID_PATTERN, path_under, request_key, response_key
 from hitl.core.limits import MAX_COMMENT_CHARS
 from hitl.core.moments import Moment
-from hitl.core.question import Asked, Question
+from hitl.core.question import Question
 from hitl.core.values import DataType, format_value, parse_json
 from hitl.errors import DocumentDamaged, one_line
 

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
+from hitl.core.asked import Asked
 from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.forms.names import below
 from hitl.core.forms.parts import MISSING, Maybe
-from hitl.core.question import Asked
 from hitl.core.strictjson import shortened
 from hitl.core.values import format_value, parse_text
 

@@ -4,99 +4,33 @@ A program, the command and a HumanInput all build a `Question` first. Its digest
 are made from it.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, JsonValue, ValidationError, field_validator, model_validator
 
 from hitl.core import arguments
-from hitl.core.approval import Approval, require_reachable
-from hitl.core.escalation import MAX_STEPS, Step, may_ever_answer, require_sensible
-from hitl.core.evidence import MAX_EVIDENCE, Evidence
+from hitl.core.approval import require_reachable
+from hitl.core.asked import Asked, OnTimeout, PromptFormat
+from hitl.core.escalation import may_ever_answer, require_sensible
+from hitl.core.evidence import Evidence
 from hitl.core.faults import sentence
 from hitl.core.files import asks_for_file, require_file_alone
 from hitl.core.further import Further, checked_further
 from hitl.core.jsontypes import combined
-from hitl.core.limits import MAX_CHOICE_CHARS, MAX_CHOICES, MAX_COMMENT_CHARS, MAX_NAME_CHARS, MAX_PROMPT_CHARS
+from hitl.core.limits import MAX_CHOICES, MAX_COMMENT_CHARS
 from hitl.core.pythontypes import AnswerType, as_json, is_decimal, require_usable
-from hitl.core.reminders import Reminders
-from hitl.core.respondents import MAX_PERSON_CHARS, Respondents
+from hitl.core.respondents import Respondents
 from hitl.core.several import answered_with
 from hitl.core.text import is_blank
 from hitl.core.unseen import require_seen
-from hitl.core.values import DataType, Value, check_choice, format_value, parse_json, parse_text, signed
+from hitl.core.values import Value, check_choice, format_value, parse_json, parse_text, signed
 from hitl.errors import InvalidRequest, InvalidValue
 
 if TYPE_CHECKING:
     from hitl.core.schema.work import Work
-
-OnTimeout: TypeAlias = Literal["fail", "default"]
-PromptFormat: TypeAlias = Literal["markdown", "plain"]
-
-
-class Asked(BaseModel):
-    """What a question and its document share.
-
-    `choices`, `default` and `proposed` are canonical texts of `data_type`, and so are the keys of `choice_labels`.
-    `proposed` is what the form holds at first; `refused` is what the program said of the answer before. With an
-    `approval`, several people must agree; `requester` is the user it is asked for. `escalation` says who may
-    answer later as well, and `reminders` when people are reminded.
-    """
-
-    # Pydantic need not prepare what is only a base: that takes a while at each start.
-    model_config = ConfigDict(frozen=True, populate_by_name=True, defer_build=True)
-
-    event_name: str = Field(min_length=1, max_length=MAX_NAME_CHARS)
-    prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARS)
-    data_type: DataType
-    json_schema: dict[str, JsonValue] | None = Field(default=None, alias="schema")
-    choices: list[Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
-        default_factory=list, max_length=MAX_CHOICES
-    )
-    default: str | None = None
-    on_timeout: OnTimeout = "fail"
-    respondents: Respondents = Field(default_factory=Respondents)
-    prompt_format: PromptFormat = "markdown"
-    proposed: str | None = None
-    choice_labels: dict[str, Annotated[str, Field(min_length=1, max_length=MAX_CHOICE_CHARS)]] = Field(
-        default_factory=dict, max_length=MAX_CHOICES
-    )
-    evidence: list[Evidence] = Field(default_factory=list, max_length=MAX_EVIDENCE)
-    refused: list[Annotated[str, Field(max_length=MAX_COMMENT_CHARS)]] = Field(
-        default_factory=list, max_length=MAX_CHOICES
-    )
-    approval: Approval | None = None
-    requester: str = Field(default="", max_length=MAX_PERSON_CHARS)
-    escalation: list[Step] = Field(default_factory=list, max_length=MAX_STEPS)
-    reminders: Reminders | None = None
-
-    COMPARED: ClassVar = ("prompt", "data_type", "schema", "choices", "default", "respondents")
-    # Earlier releases knew none of them: the digests of what they asked stay as they were.
-    COMPARED_WHERE_GIVEN: ClassVar = (
-        "prompt_format",
-        "proposed",
-        "choice_labels",
-        "evidence",
-        "refused",
-        "approval",
-        "requester",
-        "escalation",
-    )
-
-    def question_digest(self) -> str:
-        """Return a digest of what is asked and who may answer: equal for equal questions, at any time."""
-        content = self.model_dump(mode="json", by_alias=True)
-        compared = {name: content[name] for name in self.COMPARED}
-        compared |= {
-            name: content[name]
-            for name in self.COMPARED_WHERE_GIVEN
-            if getattr(self, name) != Asked.model_fields[name].get_default(call_default_factory=True)
-        }
-        return hashlib.sha256(json.dumps(compared, sort_keys=True).encode()).hexdigest()
 
 
 class Question(Asked):

@@ -20,6 +20,12 @@ from hitl.core.documents import OutcomeDocument, RequestDocument
 from hitl.core.lifecycle import GRACE
 from hitl.core.tally import Standing
 
+# Of these a question that was never stored cannot be rid, so it ends at its deadline without storage.
+_NEVER_STORED: Final = (
+    TroubleReason.INVALID_REQUEST,
+    TroubleReason.POLICY_NOT_FOUND,
+    TroubleReason.FOREIGN_NAMESPACE,
+)
 # Reasons of `Accepted` that are not the last word.
 _ACCEPTED_LATER: Final = (
     AcceptedReason.REQUEST_NOT_FOUND,
@@ -175,12 +181,12 @@ def own_deadline(human_input: HumanInput) -> datetime | None:
     return None if created is None else created + timedelta(seconds=human_input.spec.timeout_seconds)
 
 
-def ends_in_trouble(human_input: HumanInput, trouble: Trouble | None, now: datetime) -> bool:
-    """Tell whether a HumanInput that cannot go on is over, as its deadline has passed: a tool that waits sees it.
+def ends_unasked(human_input: HumanInput, trouble: Trouble | None, now: datetime) -> bool:
+    """Tell whether a question that never reached storage, and never can, is over: its deadline has passed.
 
-    Trouble that passes is waited for, as storage may hold an outcome. What the API server refuses to show has one.
+    Nobody can have answered it, so no outcome is missing. A waiting tool sees the end.
     """
-    if trouble is None or trouble.passes or trouble.reason is TroubleReason.WRITE_REFUSED:
+    if trouble is None or trouble.reason not in _NEVER_STORED or not unasked(human_input):
         return False
     seconds = ends_in(human_input, now)
     return seconds is not None and seconds <= 0

@@ -30,7 +30,7 @@ from hitl_operator.decide import (
     awaits_response,
     came_late,
     due_in,
-    ends_in_trouble,
+    ends_unasked,
     is_final,
     outcome_is_missing,
     wakes_in,
@@ -202,9 +202,9 @@ class HumanInputs:
     async def _clock_forbids_the_end(
         self, root: Root | None, human_input: HumanInput, trouble: Trouble | None
     ) -> HITLError | None:
-        """Return why a question that cannot go on does not end yet, though by this clock it is over."""
+        """Return why a question that was never asked does not end yet, though by this clock it is over."""
         now = self._context.now()
-        if ends_in_trouble(human_input, trouble, now):
+        if ends_unasked(human_input, trouble, now):
             try:
                 await self._require_clock(root, now)
             except HITLError as error:

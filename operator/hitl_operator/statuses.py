@@ -35,10 +35,9 @@ from hitl_operator.decide import (
     Refusal,
     Stored,
     Trouble,
-    ends_in_trouble,
+    ends_unasked,
     is_final,
     own_deadline,
-    unasked,
 )
 
 Wanted: TypeAlias = tuple[str, ConditionStatus, str, str]
@@ -91,8 +90,8 @@ def status_for(human_input: HumanInput, found: Findings, *, form_url: str, now: 
     if found.outcome is not None:
         wanted = _settled(found.outcome)
         shown |= edited_shown(found.request, found.outcome) if found.request is not None else {}
-    elif found.trouble is not None and ends_in_trouble(human_input, found.trouble, now):
-        wanted = _ended_in_trouble(human_input, found.trouble)
+    elif found.trouble is not None and ends_unasked(human_input, found.trouble, now):
+        wanted = _unasked(human_input, found.trouble)
         shown = {"phase": "TimedOut", "answered_via": "timeout", "answered_at": whole_second(now)}
     else:
         wanted = pending_conditions(found.trouble, found.standing)
@@ -270,12 +269,10 @@ def _settled(outcome: OutcomeDocument) -> list[Wanted]:
     return _ended(good, outcome.reason, outcome.summary())
 
 
-def _ended_in_trouble(human_input: HumanInput, trouble: Trouble) -> list[Wanted]:
-    deadline = human_input.status.expires_at or own_deadline(human_input)
+def _unasked(human_input: HumanInput, trouble: Trouble) -> list[Wanted]:
+    deadline = own_deadline(human_input)
     when = f" ({format_time(deadline)})" if deadline else ""
     message = f"nobody could answer before the deadline{when}, as it was never asked: {trouble.message}"
-    if not unasked(human_input):
-        message = f"the deadline has passed{when}, and no outcome could be read: {trouble.message}"
     return _ended(False, DEADLINE_PASSED, message)
 
 

@@ -300,34 +300,40 @@ def test_a_question_that_cannot_be_asked_ends_at_its_deadline() -> None:
     assert "schema: no such type" in settled.message
 
 
-_ASKED: list[dict[str, Any]] = [
-    {},
+_STORED: list[dict[str, Any]] = [
     {"request": {"id": "uid-9"}},
     {"status": {"requestID": "uid-1", "phase": "Pending", "expiresAt": (NOW + timedelta(seconds=60)).isoformat()}},
-    # Nobody delays an end by writing to the status.
-    {"status": {"requestID": "uid-1", "phase": "Pending", "expiresAt": "2099-01-01T00:00:00Z"}},
 ]
+_NEVER_STORED = (TroubleReason.INVALID_REQUEST, TroubleReason.POLICY_NOT_FOUND, TroubleReason.FOREIGN_NAMESPACE)
 
 
-@pytest.mark.parametrize("asked", _ASKED)
+@pytest.mark.parametrize("asked", _STORED)
 @pytest.mark.parametrize("reason", TroubleReason)
-def test_whatever_the_trouble_it_ends_at_its_deadline(reason: TroubleReason, asked: dict[str, Any]) -> None:
+def test_one_that_may_lie_in_storage_never_ends_without_it(reason: TroubleReason, asked: dict[str, Any]) -> None:
+    known, trouble = human_input(timeoutSeconds=60, **asked), Trouble(reason, "see the log")
+    late = status(known, request=None, trouble=trouble, now=NOW + timedelta(days=1))
+    assert late.phase == "Pending"
+    ended = short_end(status(known, outcome=outcome("timed_out"), now=NOW + timedelta(days=1)), "no comments here")
+    settled = ended.condition("Settled")
+    assert settled is not None
+    assert (ended.phase, settled.status, settled.reason) == ("TimedOut", "True", "DeadlinePassed")
+    assert "no comments here" in settled.message
+
+
+@pytest.mark.parametrize("reason", _NEVER_STORED)
+def test_whatever_keeps_it_from_being_asked_it_ends_at_its_deadline(reason: TroubleReason) -> None:
     trouble, over = Trouble(reason, "see the log"), NOW + timedelta(seconds=60) + GRACE
-    stalled = after(human_input(timeoutSeconds=60, **asked), request=None, trouble=trouble)
+    stalled = after(human_input(timeoutSeconds=60), request=None, trouble=trouble)
     before = status(stalled, request=None, trouble=trouble, now=over - timedelta(seconds=1))
     assert before.phase == "Pending"
     assert due_in(stalled, over) == 0
     late = status(stalled, request=None, trouble=trouble, now=over)
-    if reason in PASSING or reason is TroubleReason.WRITE_REFUSED:
-        # Storage has the end: it is shown once that can be read, or as short as the API server takes it.
-        assert late.phase == "Pending"
-        late = short_end(status(stalled, outcome=outcome("timed_out"), now=over), "no comments here")
     settled = late.condition("Settled")
     assert late.phase == "TimedOut"
     assert settled is not None
-    assert (settled.status, settled.reason in ("DeadlinePassed", "Answered")) == ("True", True)
-    assert "see the log" in settled.message or "no comments here" in settled.message
-    assert ("never asked" in settled.message) == (not asked and "see the log" in settled.message)
+    assert (settled.status, settled.reason) == ("True", "DeadlinePassed")
+    assert "see the log" in settled.message
+    assert "never asked" in settled.message
 
 
 def test_a_secret_that_is_refused_is_told_beside_the_question_that_goes_on() -> None:

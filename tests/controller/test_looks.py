@@ -273,32 +273,3 @@ async def test_an_end_that_is_refused_is_shown_in_short_once_that_was_told() -> 
     ended = (await cluster["human_input"]()).status
     assert (ended.phase, ended.value, ended.answered_by, ended.comment) == ("Answered", "4", "ann", None)
     assert "no comments here" in ended.condition("Settled").message
-
-
-async def test_the_end_of_one_in_trouble_deletes_no_marker() -> None:
-    operator = await Operator.over_memory()
-    request = await asked(operator.root.store, "asked", now=utc_now(), origin=ORIGIN)
-    shown = operator.show(request)
-    name = "another"
-    metadata = shown.metadata.model_copy(
-        update={"name": name, "uid": "uid-2", "creation_timestamp": utc_now() - timedelta(days=1)}
-    )
-    twin = shown.model_copy(update={"metadata": metadata})
-
-    async def human_input(*_: str) -> HumanInput:
-        return twin
-
-    written: list[Any] = []
-
-    async def write_status(_resource: object, _metadata: object, status: Any, **_: object) -> bool:
-        written.append(status)
-        return True
-
-    vars(operator.context.cluster).update(
-        human_input=human_input, write_status=write_status, require_clock=lambda _: None
-    )
-    await operator.root.store.mark(keys.answered_marker("asked"))
-    await operator.human_inputs.reconcile(ReconcileHumanInput(NAMESPACE, name))
-    [status] = written
-    assert (status.phase, status.condition("Settled").reason) == ("TimedOut", "DeadlinePassed")
-    assert await operator.root.store.exists(keys.answered_marker("asked"))

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from hitl.core.asked import Asked
 from hitl.core.documents import RequestDocument
 from hitl.core.evidence import Evidence
 from hitl.core.keys import path_under, request_key, response_key
-from hitl.core.question import Asked, Question, parse_answer
+from hitl.core.question import Question, parse_answer
 from hitl.core.text import is_blank
 from hitl.errors import InvalidRequest, InvalidValue, RequestNotFound
 from hitl.records.requests import read_request

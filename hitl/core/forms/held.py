@@ -8,8 +8,8 @@ from typing import Final
 
 from pydantic import JsonValue
 
+from hitl.core.asked import Asked
 from hitl.core.forms.parts import MISSING, Maybe
-from hitl.core.question import Asked
 from hitl.core.values import parse_text
 
 # What pages replace, see `hitl.errors.UNSAFE`, but for ends of lines, and for what turns the direction of writing:

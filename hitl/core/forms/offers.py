@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from hitl.core.asked import Asked
 from hitl.core.forms.labels import Offer, told_apart
 from hitl.core.forms.parts import Choice
 from hitl.core.forms.plan import plan
-from hitl.core.question import Asked
 from hitl.core.values import format_value, parse_json
 from hitl.errors import InvalidValue
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
+from hitl.core.asked import PromptFormat
 from hitl.core.documents import (
     CountedVote,
     Origin,
@@ -17,7 +18,6 @@ from hitl.core.documents import (
     Respondent,
 )
 from hitl.core.escalation import may_answer, steps_of
-from hitl.core.question import PromptFormat
 from hitl.core.respondents import Respondents
 from hitl_webapp.inbox.queries import MOST_CHARS
 from hitl_webapp.sentences import channel, sender, shown_value
