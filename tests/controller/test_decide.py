@@ -313,10 +313,14 @@ def test_one_that_may_lie_in_storage_never_ends_without_it(reason: TroubleReason
     known, trouble = human_input(timeoutSeconds=60, **asked), Trouble(reason, "see the log")
     late = status(known, request=None, trouble=trouble, now=NOW + timedelta(days=1))
     assert late.phase == "Pending"
-    ended = short_end(status(known, outcome=outcome("timed_out"), now=NOW + timedelta(days=1)), "no comments here")
-    settled = ended.condition("Settled")
+
+
+def test_an_end_in_short_has_its_outcome_and_says_what_the_api_server_said() -> None:
+    whole = status(human_input(), outcome=outcome())
+    short = short_end(whole.model_copy(update={"comment": "as agreed"}), "no comments here")
+    settled = short.condition("Settled")
     assert settled is not None
-    assert (ended.phase, settled.status, settled.reason) == ("TimedOut", "True", "DeadlinePassed")
+    assert (short.phase, short.value, short.comment, settled.status) == ("Answered", "42", None, "True")
     assert "no comments here" in settled.message
 
 
