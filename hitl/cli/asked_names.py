@@ -13,7 +13,7 @@ _TYPED: Final = {
     "approval": "--approval",
     "business_hours": "--business-hours",
     "escalate": "--escalate",
-    "event_name": "--name",
+    "name": "--name",
     "prompt": "PROMPT",
     "reminders": "--remind",
     "requester": "--requester",

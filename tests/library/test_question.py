@@ -48,7 +48,7 @@ def test_no_question_exists_that_is_not_valid(change: dict[str, Any]) -> None:
 def test_a_question_of_which_nobody_sees_anything_is_not_asked(unseen: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^prompt: nothing can be seen in it: give some text$"):
         Question.of("size", int, unseen, 60)
-    with pytest.raises(InvalidRequest, match=r"^event_name: nothing can be seen in it: give some text$"):
+    with pytest.raises(InvalidRequest, match=r"^name: nothing can be seen in it: give some text$"):
         Question.of(unseen, int, "How many?", 60)
 
 
