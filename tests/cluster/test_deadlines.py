@@ -1,12 +1,11 @@
 """Where the API server refuses the whole status of an end, a short one is shown, so nobody waits without end."""
 
-import uuid
 from pathlib import Path
 
 from tests.backends.plugin import Backend
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.operators import OperatorProcess, Questions, conditions, question
-from tests.cluster.test_troubles import allow, make_namespace, refuse
+from tests.cluster.operators import Questions, conditions, question
+from tests.cluster.test_troubles import allow, make_namespace, started_without_addresses
 
 
 def test_an_end_that_the_api_server_refuses_is_shown_in_short(
@@ -14,15 +13,7 @@ def test_an_end_that_the_api_server_refuses_is_shown_in_short(
 ) -> None:
     plane = own_control_plane
     questions = Questions(plane, make_namespace(plane))
-    refuse(plane, "no-urls", "humaninputs/status", "!has(object.status.formURL)", "no addresses here")
-    operator = OperatorProcess(plane, s3_backend, tmp_path)
-    operator.start()
-
-    def refused() -> bool:
-        plane.apply(question(questions.namespace, f"probe-{uuid.uuid4().hex[:6]}"))
-        return "no addresses here" in operator.said()
-
-    plane.until("the policy counts", refused)
+    operator = started_without_addresses(questions, s3_backend, tmp_path)
     plane.apply(question(questions.namespace, "asked", timeoutSeconds=40))
     questions.until_condition("asked", "Stalled", "WriteRefused")
     found = questions.until("asked", "TimedOut")

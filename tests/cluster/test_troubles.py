@@ -283,13 +283,11 @@ def test_an_outcome_that_storage_lost_is_told_and_restored_by_decision(
     operator.terminate()
 
 
-def test_a_status_that_is_refused_becomes_a_short_one_with_the_api_server_s_sentence(
-    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
-) -> None:
-    plane = own_control_plane
-    questions = Questions(plane, make_namespace(plane))
+def started_without_addresses(questions: Questions, backend: Backend, home: Path) -> OperatorProcess:
+    """Start an operator whose whole statuses the API server refuses, and wait until it does."""
+    plane = questions.plane
     refuse(plane, "no-urls", "humaninputs/status", "!has(object.status.formURL)", "no addresses here")
-    operator = OperatorProcess(plane, s3_backend, tmp_path)
+    operator = OperatorProcess(plane, backend, home)
     operator.start()
 
     def refused() -> bool:
@@ -297,6 +295,15 @@ def test_a_status_that_is_refused_becomes_a_short_one_with_the_api_server_s_sent
         return "no addresses here" in operator.said()
 
     plane.until("the policy counts", refused)
+    return operator
+
+
+def test_a_status_that_is_refused_becomes_a_short_one_with_the_api_server_s_sentence(
+    own_control_plane: ControlPlane, s3_backend: Backend, tmp_path: Path
+) -> None:
+    plane = own_control_plane
+    questions = Questions(plane, make_namespace(plane))
+    operator = started_without_addresses(questions, s3_backend, tmp_path)
     plane.apply(question(questions.namespace, "asked"))
     found = questions.until_condition("asked", "Stalled", "WriteRefused")
     [told] = [each for each in found["status"]["conditions"] if each["type"] == "Stalled"]
